@@ -1,0 +1,175 @@
+"""Every error that envkit raises on purpose, as one tree.
+
+    EnvkitError                 70  (only as a base)
+    ├── NoAnswerError            1  nothing of that name, or the request cannot be satisfied
+    │   ├── PackageNotFoundError
+    │   ├── UnsatisfiableError
+    │   └── UnknownEnvironmentError
+    ├── UsageError               2  the request itself is wrong
+    │   ├── SpecError
+    │   ├── RecipeError
+    │   ├── SettingsError
+    │   └── EnvironmentExistsError
+    ├── ValidationFailedError    3  the environment is there and does not compute
+    ├── HostCannotRunError       4  this host cannot run what was asked
+    ├── ChannelError             5  a channel or the network
+    ├── IntegrityError           6  bytes are not what the index or the manifest says
+    ├── VolumeError              7  the volume cannot take it
+    │   └── NoSpaceError
+    └── HeldError                8  another process holds it
+
+Each class has a stable ``code`` (what scripts read) and an ``exit_code`` (what shells read). A message says what is
+wrong, the hint what to do about it. Findings of a validation are values, not errors. "No GPU" is a fact.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ChannelError",
+    "EnvironmentExistsError",
+    "EnvkitError",
+    "HeldError",
+    "HostCannotRunError",
+    "IntegrityError",
+    "NoAnswerError",
+    "NoSpaceError",
+    "PackageNotFoundError",
+    "RecipeError",
+    "SettingsError",
+    "SpecError",
+    "UnknownEnvironmentError",
+    "UnsatisfiableError",
+    "UsageError",
+    "ValidationFailedError",
+    "VolumeError",
+]
+
+
+class EnvkitError(Exception):
+    """Base of every error that envkit raises on purpose.
+
+    Args:
+        message: What is wrong, with the names and numbers involved.
+        hint: What to do about it.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:  # a keyword-only argument does not survive the default one
+        return (_rebuild, (type(self), self.message, self.hint))
+
+
+def _rebuild(cls: type[EnvkitError], message: str, hint: str | None) -> EnvkitError:
+    return cls(message, hint=hint)
+
+
+class NoAnswerError(EnvkitError):
+    """The channels have no answer to the request."""
+
+    code = "no-answer"
+    exit_code = 1
+
+
+class PackageNotFoundError(NoAnswerError):
+    """No channel has a package of that name."""
+
+    code = "package-not-found"
+
+
+class UnsatisfiableError(NoAnswerError):
+    """No set of packages satisfies the request."""
+
+    code = "unsatisfiable"
+
+
+class UnknownEnvironmentError(NoAnswerError):
+    """There is no environment of that name, or no prefix at that path."""
+
+    code = "unknown-environment"
+
+
+class UsageError(EnvkitError):
+    """The request is wrong in itself."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class SpecError(UsageError):
+    """A package specification cannot be read (CEP 29)."""
+
+    code = "bad-spec"
+
+
+class RecipeError(UsageError):
+    """An environment.yml cannot be read (CEP 24)."""
+
+    code = "bad-recipe"
+
+
+class SettingsError(UsageError):
+    """A setting has a value that means nothing, or two settings contradict each other."""
+
+    code = "bad-setting"
+
+
+class EnvironmentExistsError(UsageError):
+    """The name is taken by an environment that was made from another request."""
+
+    code = "environment-exists"
+
+
+class ValidationFailedError(EnvkitError):
+    """The environment was checked and does not work."""
+
+    code = "validation-failed"
+    exit_code = 3
+
+
+class HostCannotRunError(EnvkitError):
+    """Builds exist, and none of them runs on this host."""
+
+    code = "host-cannot-run"
+    exit_code = 4
+
+
+class ChannelError(EnvkitError):
+    """A channel cannot be reached or does not serve what a channel serves."""
+
+    code = "channel"
+    exit_code = 5
+
+
+class IntegrityError(EnvkitError):
+    """Bytes differ from what the index says, or a package would write outside its prefix."""
+
+    code = "integrity"
+    exit_code = 6
+
+
+class VolumeError(EnvkitError):
+    """The volume is missing, not writable, or cannot carry an environment."""
+
+    code = "volume"
+    exit_code = 7
+
+
+class NoSpaceError(VolumeError):
+    """The volume has too few bytes or inodes."""
+
+    code = "no-space"
+
+
+class HeldError(EnvkitError):
+    """Another process is changing the same thing."""
+
+    code = "held"
+    exit_code = 8
