@@ -38,21 +38,33 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings about one environment on one host."""
+    """All findings about one environment on one host.
+
+    Attributes:
+        prefix: The prefix that was checked.
+        fingerprint: Fingerprint of the host (`envkit.models.host.Host.fingerprint`).
+        needs_gpu: Whether the environment holds CUDA builds, so that a run on the CPU proves little.
+        findings: What was checked, in order.
+        created: When, in ISO 8601, UTC.
+        seconds: How long it took.
+    """
 
     prefix: str
     fingerprint: str
+    needs_gpu: bool
     findings: tuple[Finding, ...]
-    seconds: float = 0.0
     created: str = ""
+    seconds: float = 0.0
 
     @property
     def verdict(self) -> Verdict:
-        """``fail`` with any failure, ``skip`` when nothing ran on a GPU because there is none, else ``pass``."""
+        """``fail`` with any failure; ``skip`` when a CUDA environment met no GPU; else ``pass``."""
         if any(f.status == "fail" for f in self.findings):
             return "fail"
+        if self.needs_gpu and any(f.status == "skip" and f.code == "no-gpu" for f in self.findings):
+            return "skip"
         return "pass"
 
-    def blames(self, whom: Blame) -> tuple[Finding, ...]:
+    def blaming(self, whom: Blame) -> tuple[Finding, ...]:
         """The failures that are the fault of `whom`."""
         return tuple(f for f in self.findings if f.status == "fail" and f.blames == whom)
