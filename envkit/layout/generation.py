@@ -1,0 +1,152 @@
+"""Generations: claimed with mkdir, finished by a manifest, published by a link."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError
+from envkit.layout import lease
+from envkit.layout.volume import Volume, check_name, discard, environments, sync_directory, write_atomic
+from envkit.models.manifest import Manifest
+
+__all__ = ["active", "claim", "list_generations", "publish", "read_manifest", "resolve", "write_manifest"]
+
+MANIFEST = ".envkit.json"
+
+
+@contextlib.contextmanager
+def claim(volume: Volume, name: str) -> Iterator[Path]:
+    """Make a new, empty generation for `name` and hold its lease while the block runs.
+
+    `mkdir` decides between two who want the same one. The lease is taken first, so that a generation without a
+    manifest and without a holder is always one whose maker died. An error in the block discards the generation.
+    """
+    check_name(name)
+    while True:
+        path = volume.generations / f"{name}-{secrets.token_hex(4)}"
+        with lease.hold(volume, path.name):
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            try:
+                sync_directory(volume.generations)
+                yield path
+            except BaseException:
+                discard(volume, path)
+                lease.forget(volume, path.name)
+                raise
+            lease.forget(volume, path.name)
+            return
+
+
+def write_manifest(manifest: Manifest) -> None:
+    """Write the manifest: the last file of a generation, after everything else is on the disk."""
+    prefix = Path(manifest.prefix)
+    sync_file_system(prefix)
+    write_atomic(prefix / MANIFEST, manifest.model_dump_json(indent=1))
+
+
+def sync_file_system(path: Path) -> None:
+    """Put every write of the file system below `path` on the disk (syncfs(2)); all file systems where it lacks."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+        if syncfs is None or syncfs(descriptor) != 0:
+            os.sync()
+    finally:
+        os.close(descriptor)
+
+
+def read_manifest(prefix: Path) -> Manifest | None:
+    """The manifest of a generation; None for an unfinished one, or a prefix that others made.
+
+    Raises:
+        IntegrityError: There is a manifest that cannot be read.
+    """
+    try:
+        text = (prefix / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise IntegrityError(
+            f"the manifest of {prefix} cannot be read: {where}: {first['msg']}",
+            hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
+        ) from error
+
+
+def publish(volume: Volume, name: str, generation: Path) -> Path:
+    """Point the environment's link at a generation. This rename is the only commit point.
+
+    Raises:
+        EnvironmentExistsError: Something that envkit did not make has the name.
+    """
+    link = volume.link(name)
+    refuse_foreign(volume, name)
+    temporary = volume.root / f".{name}.{secrets.token_hex(4)}"
+    # Relative, so that the volume may be looked at through another mount path.
+    temporary.symlink_to(generation.relative_to(volume.root))
+    try:
+        temporary.rename(link)  # atomic: there is no instant without an environment
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(volume.root)
+    return link
+
+
+def refuse_foreign(volume: Volume, name: str) -> None:
+    """Refuse to touch what is not a link into this volume.
+
+    Raises:
+        EnvironmentExistsError: There is such a thing at the environment's path.
+    """
+    link = volume.link(name)
+    if (link.exists() or link.is_symlink()) and active(volume, name) is None:
+        raise EnvironmentExistsError(
+            f"{link} is there and was not made by envkit",
+            hint="Choose another name with -n NAME, or move it away.",
+        )
+
+
+def active(volume: Volume, name: str) -> Path | None:
+    """The generation that `name` points to, or None."""
+    return dict(environments(volume)).get(name)
+
+
+def resolve(volume: Volume | None, name_or_prefix: str) -> Path:
+    """The directory of an environment, by name on the volume or by path. The link is resolved, once.
+
+    Raises:
+        UnknownEnvironmentError: There is none.
+    """
+    if "/" not in name_or_prefix and volume is not None:
+        generation = active(volume, check_name(name_or_prefix))
+        if generation is not None and generation.is_dir():
+            return generation
+        known = ", ".join(name for name, _ in environments(volume)) or "none"
+        raise UnknownEnvironmentError(
+            f"there is no environment {name_or_prefix!r} in {volume.root}",
+            hint=f"Environments there: {known}. Another volume: --persist DIR. A prefix: write its path, with a '/'.",
+        )
+    prefix = Path(os.path.realpath(name_or_prefix))
+    if not prefix.is_dir():
+        raise UnknownEnvironmentError(f"there is no environment at {name_or_prefix}", hint="Check the path.")
+    return prefix
+
+
+def list_generations(volume: Volume) -> Iterator[Path]:
+    """Every generation on the volume, finished or not."""
+    if volume.generations.is_dir():
+        yield from sorted(path for path in volume.generations.iterdir() if path.is_dir() and not path.is_symlink())

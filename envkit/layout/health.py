@@ -1,0 +1,122 @@
+"""Health: what an environment's files and records say about it, without running anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from envkit.models.report import Finding
+
+__all__ = ["InstalledPackage", "check_files", "installed_packages", "size_bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPackage:
+    """What ``conda-meta`` says of one package."""
+
+    name: str
+    version: str
+    build: str
+    depends: tuple[str, ...]
+    paths: tuple[tuple[str, int | None, bool], ...]  # path in the prefix, size in bytes if fixed, whether a link
+
+
+def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Finding]]:
+    """The packages of a conda environment (CEP 32), and a finding for each record that cannot be read."""
+    packages: list[InstalledPackage] = []
+    findings: list[Finding] = []
+    for path in sorted((prefix / "conda-meta").glob("*.json")):
+        try:
+            raw = json.loads(path.read_bytes())
+            entries = raw.get("paths_data", {}).get("paths") or [{"_path": name} for name in raw.get("files", [])]
+            packages.append(
+                InstalledPackage(
+                    name=str(raw["name"]),
+                    version=str(raw["version"]),
+                    build=str(raw.get("build", "")),
+                    depends=tuple(map(str, raw.get("depends", ()))),
+                    paths=tuple((str(e["_path"]), _fixed_size(e), e.get("path_type") == "softlink") for e in entries),
+                )
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            findings.append(
+                Finding(
+                    check="records",
+                    status="fail",
+                    code="bad-record",
+                    text=f"conda-meta/{path.name} cannot be read: {type(error).__name__}: {error}",
+                    blames="environment",
+                    hint="Make the environment again.",
+                )
+            )
+    return packages, findings
+
+
+def _fixed_size(entry: dict[str, object]) -> int | None:
+    """The size that the file must have; None where linking changes it (a prefix in a text file)."""
+    size = entry.get("size_in_bytes")
+    if not isinstance(size, int) or (entry.get("prefix_placeholder") and entry.get("file_mode") != "binary"):
+        return None
+    return size if entry.get("path_type", "hardlink") == "hardlink" else None
+
+
+def check_files(prefix: Path, packages: list[InstalledPackage]) -> Finding:
+    """Whether each file that a package brought is there and has its size."""
+    wrong: list[str] = []
+    count = 0
+    for package in packages:
+        for name, size, is_link in package.paths:
+            count += 1
+            try:
+                state = os.lstat(prefix / name)
+            except OSError:
+                wrong.append(f"{name} ({package.name} {package.version}) is missing")
+                continue
+            if size is not None and not is_link and state.st_size != size:
+                wrong.append(f"{name} ({package.name} {package.version}) has {state.st_size} bytes, not {size}")
+    if wrong:
+        shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")  # noqa: PLR2004
+        return Finding(
+            check="files",
+            status="fail",
+            code="files-damaged",
+            text=f"{len(wrong)} of {count} files: {shown}",
+            blames="environment",
+            hint="Make the environment again with create --replace; the packages are still in the cache.",
+            data={"wrong": wrong[:100], "files": count},
+        )
+    return Finding(
+        check="files",
+        status="pass",
+        code=None,
+        text=f"{count} files of {len(packages)} packages are there",
+        data={"files": count, "packages": len(packages)},
+    )
+
+
+def size_bytes(prefix: Path) -> int:
+    """Bytes on disk below a prefix, each hard link counted once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for state in _states(prefix):
+        if (state.st_dev, state.st_ino) not in seen:
+            seen.add((state.st_dev, state.st_ino))
+            total += state.st_blocks * 512
+    return total
+
+
+def _states(prefix: Path) -> Iterator[os.stat_result]:
+    stack = [prefix]
+    while stack:
+        try:
+            entries = list(os.scandir(stack.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                stack.append(Path(entry.path))
+            else:
+                yield entry.stat(follow_symlinks=False)

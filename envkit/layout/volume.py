@@ -1,0 +1,289 @@
+"""A volume: the persistent root that holds environments, their generations and the package cache."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from envkit.errors import NoSpaceError, UsageError, VolumeError
+from envkit.models.manifest import VolumeFile
+
+__all__ = ["Space", "Volume", "check_name", "no_space", "open_volume", "write_atomic"]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
+# conda's own names for the installation itself, and names that would hide our files.
+_RESERVED = {"base", "root", "env.sh"}
+# conda packages bake the prefix into a placeholder of 255 bytes (conda-build, PREFIX_LENGTH).
+PREFIX_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What is free for an ordinary user: bytes and inodes (None where the file system does not count them)."""
+
+    free_bytes: int
+    free_inodes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Paths of a volume. Making the value touches nothing."""
+
+    root: Path
+
+    @property
+    def private(self) -> Path:
+        """Everything that is not an environment's link."""
+        return self.root / ".envkit"
+
+    @property
+    def generations(self) -> Path:
+        """Installed prefixes."""
+        return self.private / "g"
+
+    @property
+    def packages(self) -> Path:
+        """Extracted packages by sha256."""
+        return self.private / "pkgs"
+
+    @property
+    def bytecode(self) -> Path:
+        """Compiled Python by package sha256 and Python tag."""
+        return self.private / "pyc"
+
+    @property
+    def index(self) -> Path:
+        """Channel indexes."""
+        return self.private / "index"
+
+    @property
+    def validations(self) -> Path:
+        """Outcomes of validations by generation and fingerprint."""
+        return self.private / "validations"
+
+    @property
+    def leases(self) -> Path:
+        """Locks that save work; nothing is wrong without them."""
+        return self.private / "leases"
+
+    @property
+    def trash(self) -> Path:
+        """What is being deleted."""
+        return self.private / "trash"
+
+    @property
+    def volume_file(self) -> Path:
+        """The description of the volume."""
+        return self.private / "volume.json"
+
+    def link(self, name: str) -> Path:
+        """The link that is the environment `name`."""
+        return self.root / check_name(name)
+
+    def space(self) -> Space:
+        """What is free now."""
+        state = os.statvfs(self.root)
+        return Space(state.f_bavail * state.f_frsize, state.f_favail if state.f_files else None)
+
+
+def check_name(name: str) -> str:
+    """Return `name` when it can be an environment's name.
+
+    Raises:
+        UsageError: It is reserved, or would not be one plain file name.
+    """
+    if name in _RESERVED:
+        raise UsageError(f"an environment cannot be called {name!r}", hint="Choose another name with -n NAME.")
+    if not _NAME.match(name):
+        raise UsageError(
+            f"not a name for an environment: {name!r}",
+            hint="Use letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100 of them.",
+        )
+    return name
+
+
+def open_volume(root: Path, *, create: bool) -> Volume:
+    """Open the volume at `root`; make it when `create` says so.
+
+    Args:
+        root: An absolute path. It is part of every environment's identity and is kept as it is written.
+        create: Whether a new volume may be made. The parent directory must be there: a missing one is most often
+            a mount that is missing, and making it would fill the disk below.
+
+    Raises:
+        VolumeError: There is no such directory, it cannot be written, or it cannot carry an environment.
+    """
+    volume = Volume(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve() would replace the mount path by its target
+    longest = len(os.fsencode(volume.generations / ("x" * 40)))
+    if longest > PREFIX_LENGTH:
+        raise VolumeError(
+            f"the path of the volume is too long: {volume.root}",
+            hint=f"Packages hold at most {PREFIX_LENGTH} bytes of path; choose a directory nearer to the root.",
+        )
+    if volume.root.exists() and not volume.root.is_dir():
+        raise VolumeError(f"not a directory: {volume.root}", hint="Give a directory with --persist DIR.")
+    if not create:
+        if not volume.root.is_dir():
+            raise VolumeError(
+                f"there is no volume at {volume.root}",
+                hint="Is it mounted? Give the directory with --persist DIR, or make an environment there first.",
+            )
+        return volume
+    if not volume.root.parent.is_dir():
+        raise VolumeError(
+            f"{volume.root.parent} is not there, so {volume.root} cannot be made in it",
+            hint="Is the volume mounted? envkit makes the last directory of --persist DIR, never the mount point.",
+        )
+    try:
+        for path in (
+            volume.root,
+            volume.private,
+            volume.generations,
+            volume.packages,
+            volume.bytecode,
+            volume.index,
+            volume.validations,
+            volume.leases,
+            volume.trash,
+        ):
+            path.mkdir(exist_ok=True)
+        if not volume.volume_file.exists():
+            _initialise(volume)
+    except OSError as error:
+        raise _cannot_write(volume, error) from error
+    return volume
+
+
+def _initialise(volume: Volume) -> None:
+    """Probe what the file system can do, refuse what cannot carry an environment, and remember it."""
+    capabilities = probe_file_system(volume.private)
+    missing = [what for what in ("symlink", "rename_over_symlink", "mode_bits", "execute") if not capabilities[what]]
+    if missing:
+        raise VolumeError(
+            f"the file system at {volume.root} cannot carry an environment: no {', '.join(missing)}",
+            hint="Use a volume with POSIX semantics (a block device or NFS), not an object store or a noexec mount.",
+        )
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    content = VolumeFile(id=secrets.token_hex(8), mounted_at=str(volume.root), created=now, capabilities=capabilities)
+    write_atomic(volume.volume_file, content.model_dump_json(indent=1))
+
+
+def probe_file_system(folder: Path) -> dict[str, bool]:
+    """Try in `folder` what an environment needs: links, rename over a link, mode bits, execution."""
+    able: dict[str, bool] = {}
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as name:
+        base = Path(name)
+        script = base / "script"
+        script.write_text("#!/bin/sh\nexit 0\n")
+        script.chmod(0o755)
+        able["mode_bits"] = stat.S_IMODE(script.stat().st_mode) == 0o755  # noqa: PLR2004 - the mode just set
+        able["execute"] = os.access(script, os.X_OK) and not os.statvfs(base).f_flag & os.ST_NOEXEC
+        able["hard_link"] = _works(lambda: os.link(script, base / "hard"))
+        able["symlink"] = _works(lambda: (base / "soft").symlink_to("script"))
+        able["rename_over_symlink"] = able["symlink"] and _works(lambda: _rename_over_link(base))
+        able["case_sensitive"] = not (base / "SCRIPT").exists()
+    return able
+
+
+def _rename_over_link(base: Path) -> None:
+    (base / "soft.new").symlink_to("script")
+    (base / "soft.new").rename(base / "soft")
+
+
+def _works(action: object) -> bool:
+    try:
+        action()  # type: ignore[operator]
+    except OSError:
+        return False
+    return True
+
+
+def _cannot_write(volume: Volume, error: OSError) -> VolumeError:
+    if no_space(error):
+        return NoSpaceError(f"no space left on {volume.root}", hint="Free some space, or choose another volume.")
+    what = "is mounted read-only" if error.errno == errno.EROFS else f"cannot be written: {error.strerror}"
+    return VolumeError(
+        f"{volume.root} {what}",
+        hint="Choose a directory that you may write with --persist DIR, or mend its owner and permissions.",
+    )
+
+
+def no_space(error: BaseException) -> bool:
+    """Whether an error says that the disk or the quota is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file so that readers see the old content or the new one, also after a power cut."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable; file systems that refuse it do not need it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(volume: Volume, path: Path) -> None:
+    """Remove a directory: first out of sight by rename, then for good. Never fails for what is already gone."""
+    grave = volume.trash / f"{path.name}-{secrets.token_hex(4)}"
+    try:
+        path.rename(grave)
+    except FileNotFoundError:
+        return
+    except OSError:
+        grave = path  # another file system below the same root: delete where it is
+    shutil.rmtree(grave, onerror=_make_writable)
+
+
+def _make_writable(function: object, path: str, _: object) -> None:
+    """Extracted packages have read-only directories in places; open the parent and try once more."""
+    with contextlib.suppress(OSError):
+        os.chmod(os.path.dirname(path), 0o755)  # noqa: PTH101, PTH120, S103 - a directory about to be deleted
+        function(path)  # type: ignore[operator]
+
+
+def environments(volume: Volume) -> Iterator[tuple[str, Path]]:
+    """Name and generation of each environment: the links that point into this volume's generations."""
+    if not volume.root.is_dir():
+        return
+    for entry in sorted(os.scandir(volume.root), key=lambda e: e.name):
+        if entry.is_symlink():
+            target = Path(os.path.normpath(volume.root / os.readlink(entry.path)))
+            if target.parent == volume.generations:
+                yield entry.name, target
+
+
+def read_volume_file(volume: Volume) -> VolumeFile | None:
+    """The description of the volume, or None where there is none or it is broken."""
+    try:
+        return VolumeFile.model_validate(json.loads(volume.volume_file.read_bytes()))
+    except (OSError, ValueError):
+        return None

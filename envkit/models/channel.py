@@ -1,0 +1,93 @@
+"""A channel: where it is, how it is called, and the secret that opens it, kept apart from both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+__all__ = ["Channel", "parse_channel", "redact"]
+
+DEFAULT_ALIAS = "https://conda.anaconda.org"
+# What the name `defaults` stands for where no condarc says otherwise (conda documentation, "default_channels").
+DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
+
+_TOKEN = re.compile(r"/t/([^/\s]+)(?=/)")
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel.
+
+    Attributes:
+        name: What people call it: ``conda-forge``, or its URL.
+        url: Base URL without credentials and without a trailing slash.
+        token: Token of a ``/t/TOKEN/`` URL. Never shown, never stored.
+        userinfo: ``user:password`` of the URL. Never shown, never stored.
+    """
+
+    name: str
+    url: str
+    token: str | None = field(default=None, repr=False, compare=False)
+    userinfo: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def secret_url(self) -> str:
+        """The URL as the server wants to see it, with the credentials."""
+        parts = urlsplit(self.url)
+        path = f"/t/{self.token}{parts.path}" if self.token else parts.path
+        netloc = f"{self.userinfo}@{parts.netloc}" if self.userinfo else parts.netloc
+        return urlunsplit((parts.scheme, netloc, path, "", ""))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every string that must not appear in any output."""
+        parts: list[str] = [self.token] if self.token else []
+        if self.userinfo:
+            parts.append(self.userinfo)
+            parts.extend(part for part in self.userinfo.split(":", 1)[1:] if part)
+        return tuple(dict.fromkeys([*parts, *(unquote(p) for p in parts), *(quote(p, safe="") for p in parts)]))
+
+
+def parse_channel(text: str, *, alias: str = DEFAULT_ALIAS, cwd: str = "/") -> Channel:
+    """Read a channel as people write it: a name, a URL with or without credentials, or a path.
+
+    Args:
+        text: ``conda-forge``, ``https://host/t/TOKEN/channel``, ``file:///srv/channel`` or ``./channel``.
+        alias: Where plain names live (condarc's ``channel_alias``).
+        cwd: What relative paths are relative to.
+
+    Raises:
+        ValueError: The text names no channel.
+    """
+    text = text.strip().rstrip("/")
+    if not text or any(c in text for c in "\0\n\r\t ") or text.startswith("-"):
+        raise ValueError(f"not a channel: {text!r}")
+    if text.startswith(("/", "./", "../")) or text in {".", ".."}:
+        import posixpath  # noqa: PLC0415 - only for paths
+
+        return parse_channel("file://" + quote(posixpath.normpath(posixpath.join(cwd, text))))
+    if "://" in text:
+        parts = urlsplit(text)
+        if parts.scheme not in {"http", "https", "file", "s3", "gcs", "oci"}:
+            raise ValueError(f"not a channel: {redact(text)!r} (scheme {parts.scheme!r})")
+        userinfo, _, netloc = parts.netloc.rpartition("@")
+        token = _TOKEN.match(parts.path + "/")
+        path = parts.path[token.end() :] if token else parts.path
+        url = urlunsplit((parts.scheme, netloc, path.rstrip("/"), "", ""))
+        base = urlsplit(alias)
+        name = url
+        if parts.scheme != "file" and netloc == base.netloc.rpartition("@")[2] and path.strip("/"):
+            name = path.strip("/").removeprefix(base.path.strip("/")).strip("/")
+        return Channel(name or url, url, token[1] if token else None, userinfo or None)
+    channel = parse_channel(f"{alias.rstrip('/')}/{text}", alias=alias)
+    return Channel(text, channel.url, channel.token, channel.userinfo)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Replace credentials in any text: known secrets, ``/t/TOKEN/`` and ``user:password@``."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _USERINFO.sub("***@", _TOKEN.sub("/t/***", text))

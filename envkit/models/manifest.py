@@ -1,0 +1,85 @@
+"""The manifest: what a generation is, written once, inside it. Pydantic, since files come from other versions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["LockedPackage", "Manifest", "RecordedRequest", "ValidationRecord", "VolumeFile"]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class LockedPackage(_File):
+    """One installed package: enough to fetch and link it again, bit for bit."""
+
+    name: str
+    version: str
+    build: str
+    subdir: str
+    fn: str
+    url: str
+    channel: str
+    sha256: str | None = None
+    size: int | None = None
+    record: dict[str, Any] = Field(default_factory=dict)
+
+
+class RecordedRequest(_File):
+    """What the user asked for; the same request again is recognised by equality."""
+
+    specs: tuple[str, ...]
+    channels: tuple[str, ...] | None = None
+    cuda: str = "auto"
+    python: str | None = None
+    platform: str | None = None
+    prefer: str = "version"
+    target: dict[str, Any] = Field(default_factory=dict)
+    pip: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
+class Manifest(_File):
+    """What a generation is and where it comes from."""
+
+    schema_version: Literal[1] = 1
+    envkit_version: str
+    name: str
+    generation: str
+    prefix: str
+    created: str
+    request: RecordedRequest
+    channels: tuple[str, ...]
+    virtual_packages: tuple[tuple[str, str, str], ...] = ()
+    digest: str
+    packages: tuple[LockedPackage, ...]
+    target: dict[str, Any] = Field(default_factory=dict)
+    fingerprint: str = ""
+    choice: dict[str, Any] = Field(default_factory=dict)
+    skipped_link_scripts: tuple[str, ...] = ()
+
+
+class ValidationRecord(_File):
+    """The outcome of one validation of one generation on one kind of host."""
+
+    schema_version: Literal[1] = 1
+    generation: str
+    fingerprint: str
+    verdict: Literal["pass", "fail", "skip"]
+    created: str
+    seconds: float = 0.0
+    host: dict[str, Any] = Field(default_factory=dict)
+    findings: tuple[dict[str, Any], ...] = ()
+
+
+class VolumeFile(_File):
+    """``volume.json``: what a volume is."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    mounted_at: str
+    created: str
+    capabilities: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,41 @@
+"""How long work tells what it is doing: a Reporter, whose methods do nothing by default."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+__all__ = ["Phase", "Reporter", "SilentReporter"]
+
+Phase = Literal["detect", "index", "solve", "download", "link", "bytecode", "validate", "clean"]
+
+
+class Reporter(Protocol):
+    """Listens to long work. A phase starts, advances any number of times, and ends."""
+
+    def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
+        """A phase begins; `total` is how much there is to do in `unit` (``B`` for bytes), if known."""
+
+    def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
+        """`amount` more of the phase is done."""
+
+    def finish(self, phase: Phase, text: str) -> None:
+        """The phase is over; `text` says what came of it."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know, outside any phase."""
+
+
+class SilentReporter:
+    """Hears and says nothing."""
+
+    def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
+        """Ignore the start of a phase."""
+
+    def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
+        """Ignore progress."""
+
+    def finish(self, phase: Phase, text: str) -> None:
+        """Ignore the end of a phase."""
+
+    def note(self, text: str) -> None:
+        """Ignore a note."""
