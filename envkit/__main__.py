@@ -1,0 +1,21 @@
+"""Entry point of the ``envkit`` command and of ``python -m envkit``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    if sys.argv[1:] in (["--version"], ["-V"]):  # scripts ask for it often, so nothing heavy loads before
+        from envkit import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"envkit {__version__}\n")
+        return
+    from envkit.cli.app import run  # noqa: PLC0415
+
+    run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

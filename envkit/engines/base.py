@@ -1,0 +1,66 @@
+"""What every engine offers, whichever solver is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from envkit.models.build import Record
+from envkit.models.channel import Channel
+from envkit.models.network import NetworkPolicy
+from envkit.models.solve import SolveTask
+
+__all__ = ["Capabilities", "Engine", "EngineSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an engine needs besides its task.
+
+    Attributes:
+        channels: Every channel of the task, with its credentials.
+        policy: How the network may be used.
+        index_dir: Where channel indexes are cached.
+    """
+
+    channels: tuple[Channel, ...]
+    policy: NetworkPolicy
+    index_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do beyond the contract."""
+
+    name: str
+    version: str
+    exclude_newer: bool
+    flexible_priority: bool
+
+
+class Engine(Protocol):
+    """A solver with its channel indexes."""
+
+    def query(
+        self, specs: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings, recursive: bool = False
+    ) -> list[Record]:
+        """Every record that matches one of the MatchSpecs, of every channel, in the order of the channels.
+
+        Raises:
+            SpecError: A spec cannot be read.
+            ChannelError: A channel cannot be read.
+        """
+
+    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+        """The records that satisfy the task, sorted by name.
+
+        Raises:
+            SpecError: A spec cannot be read.
+            UnsatisfiableError: There is no solution; the message has the solver's reasons.
+            ChannelError: A channel cannot be read.
+        """
+
+    def capabilities(self) -> Capabilities:
+        """What this engine is and can do."""

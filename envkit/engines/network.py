@@ -1,0 +1,57 @@
+"""The HTTP client of the native engine, made from a NetworkPolicy and the credentials of channels."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import envkit
+from envkit.models.channel import Channel
+from envkit.models.network import NetworkPolicy
+
+if TYPE_CHECKING:
+    from rattler import Client
+
+__all__ = ["make_client"]
+
+
+def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Client:
+    """A client that retries, finds stored credentials, and sends those of `channels` though no URL shows them.
+
+    A channel with a token or a password is asked for by its clean URL, which is what the index cache and the records
+    keep; the client rewrites it on the way out.
+    """
+    from rattler.networking import Client, MirrorMiddleware  # noqa: PLC0415 - loads the native engine
+    from rattler.networking.middleware import (  # noqa: PLC0415
+        AddHeadersMiddleware,
+        AuthenticationMiddleware,
+        GCSMiddleware,
+        OciMiddleware,
+        RetryMiddleware,
+        S3Middleware,
+    )
+
+    mirrors = {channel.url: [channel.secret_url] for channel in channels if channel.token}
+    logins = [(urlsplit(c.url), c.userinfo) for c in channels if c.userinfo]
+
+    def login(host: str, path: str) -> dict[str, str] | None:
+        for parts, userinfo in logins:
+            if host == parts.hostname and path.startswith(parts.path.rstrip("/") + "/"):
+                token = base64.b64encode(unquote(userinfo).encode()).decode()
+                return {"Authorization": f"Basic {token}"}
+        return None
+
+    return Client(
+        [
+            *([MirrorMiddleware(mirrors)] if mirrors else []),
+            *([AddHeadersMiddleware(login)] if logins else []),
+            RetryMiddleware(policy.retries),
+            AuthenticationMiddleware(),
+            OciMiddleware(),
+            GCSMiddleware(),
+            S3Middleware(),
+        ],
+        user_agent=f"envkit/{envkit.__version__}",
+    )

@@ -1,0 +1,203 @@
+"""The embedded engine: py-rattler's gateway and its resolvo solver.
+
+py-rattler 0.x crashes now and then while the interpreter exits after a solve; the command line leaves by `os._exit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import warnings
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from envkit.builds.record import record_from_repodata
+from envkit.engines.base import Capabilities, EngineSettings
+from envkit.engines.network import make_client
+from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
+from envkit.models.build import Record
+from envkit.models.channel import Channel, redact
+from envkit.models.solve import SolveTask
+
+if TYPE_CHECKING:
+    import rattler
+
+__all__ = ["RattlerEngine", "to_rattler"]
+
+T = TypeVar("T")
+_SOLVE_S = 300.0
+
+
+class RattlerEngine:
+    """py-rattler as an `Engine`."""
+
+    def query(
+        self, specs: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings, recursive: bool = False
+    ) -> list[Record]:
+        """See `Engine.query`."""
+        match_specs = [_match_spec(spec) for spec in specs]
+
+        async def run() -> list[Record]:
+            found = await _gateway(settings).query(
+                [channel.url for channel in settings.channels],
+                list(platforms),  # type: ignore[arg-type]
+                match_specs,
+                recursive=recursive,
+            )
+            return [from_rattler(record) for records in found for record in records]
+
+        return _run(run(), settings)
+
+    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+        """See `Engine.solve`."""
+        import rattler  # noqa: PLC0415 - the native engine
+
+        specs = [_match_spec(spec) for spec in task.specs]
+        constraints = [_match_spec(spec) for spec in task.constraints]
+        virtual = [
+            rattler.GenericVirtualPackage(
+                rattler.PackageName(name), rattler.Version(version), rattler.BuildString(build)
+            )
+            for name, version, build in task.virtual_packages
+        ]
+        priority = rattler.ChannelPriority.Strict if task.channel_priority == "strict" else _no_priority()
+
+        async def run() -> tuple[Record, ...]:
+            found = await rattler.solve(
+                [channel.url for channel in settings.channels],
+                specs,
+                gateway=_gateway(settings),
+                platforms=list(task.platforms),  # type: ignore[arg-type]
+                virtual_packages=virtual,
+                constraints=constraints,
+                channel_priority=priority,
+                timeout=datetime.timedelta(seconds=task.timeout_s or _SOLVE_S),
+                exclude_newer=_moment(task.exclude_newer),
+            )
+            return tuple(sorted((from_rattler(record) for record in found), key=lambda r: r.name))
+
+        return _run(run(), settings)
+
+    def capabilities(self) -> Capabilities:
+        """See `Engine.capabilities`."""
+        import rattler  # noqa: PLC0415 - the native engine
+
+        return Capabilities("rattler", str(rattler.__version__), exclude_newer=True, flexible_priority=False)
+
+
+def _no_priority() -> Any:  # noqa: ANN401 - an enum of the native engine
+    import rattler  # noqa: PLC0415 - the native engine
+
+    return rattler.ChannelPriority.Disabled
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(text) if text else None
+
+
+def _gateway(settings: EngineSettings) -> rattler.Gateway:
+    import rattler  # noqa: PLC0415 - the native engine
+
+    action = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
+    return rattler.Gateway(
+        cache_dir=settings.index_dir,
+        default_config=rattler.SourceConfig(cache_action=action),  # type: ignore[arg-type]
+        client=make_client(settings.policy, settings.channels),
+    )
+
+
+def _match_spec(text: str) -> rattler.MatchSpec:
+    import rattler  # noqa: PLC0415 - the native engine
+    from rattler.exceptions import InvalidMatchSpecError  # noqa: PLC0415
+
+    try:
+        spec = rattler.MatchSpec(text, strict=False)
+    except (InvalidMatchSpecError, ValueError) as error:
+        raise SpecError(
+            f"cannot read the package specification {text!r}: {' '.join(str(error).split())}",
+            hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
+        ) from error
+    return spec
+
+
+def from_rattler(record: rattler.RepoDataRecord) -> Record:
+    """A record of the native engine as ours."""
+    raw: dict[str, Any] = json.loads(record.to_json())
+    for derived in ("fn", "url", "channel"):
+        raw.pop(derived, None)
+    return record_from_repodata(raw, record.file_name, (record.channel or "").rstrip("/"), record.subdir)
+
+
+def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoDataRecord]:
+    """Our records as the native engine's. It reads them from files, which go into the empty `folder`."""
+    import rattler  # noqa: PLC0415 - the native engine
+
+    result = []
+    for number, record in enumerate(records):
+        path = folder / f"{number}.json"
+        path.write_text(json.dumps(dict(record.raw)), encoding="utf-8")
+        inner = rattler.PackageRecord.from_index_json(path, record.size, record.sha256, record.raw.get("md5"))
+        result.append(rattler.RepoDataRecord(inner, record.fn, record.url, record.channel))
+    return result
+
+
+def _run(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> T:
+    """Run to the end and translate what the native engine raises; its exceptions share no base."""
+    from rattler import exceptions  # noqa: PLC0415 - the native engine
+
+    secrets = [secret for channel in settings.channels for secret in channel.secrets]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", exceptions.GatewayWarning)  # channel relations are not followed here
+            return asyncio.run(coroutine)
+    except EnvkitError:
+        raise
+    except exceptions.SolverError as error:
+        text = redact(str(error).strip(), secrets)
+        if "timeout" in text.lower():
+            raise UnsatisfiableError(
+                f"the solver found no answer in time: {text}", hint="Pin more versions: fewer choices, faster answer."
+            ) from None
+        raise UnsatisfiableError(
+            f"no set of packages satisfies the request:\n{text}",
+            hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
+        ) from None
+    except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.InvalidChannelError) as error:
+        raise _channel_error(redact(str(error), secrets), settings.channels, offline=settings.policy.offline) from None
+    except (exceptions.InvalidMatchSpecError, exceptions.InvalidVersionError) as error:
+        raise SpecError(redact(str(error), secrets)) from None
+    except (exceptions.IoError, exceptions.CacheDirError, OSError) as error:
+        text = redact(str(error), secrets)
+        if "no space left" in text.lower():
+            raise NoSpaceError(f"no space left in {settings.index_dir}", hint="Free some space there.") from None
+        raise ChannelError(f"the channel index cannot be read: {text}", hint="Try again.") from None
+
+
+def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
+    flat = " ".join(text.split())
+    if "no space left" in flat.lower():
+        return NoSpaceError(f"no space left for the channel index: {flat}", hint="Free some space there.")
+    at_fault = next((c for c in channels if c.url in flat), None)
+    if at_fault is None:
+        at_fault = next((c for c in channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat), None)
+    where = at_fault.name if at_fault else ", ".join(c.name for c in channels)
+    if offline:
+        return ChannelError(
+            f"the index of {where} is not in the cache and --offline forbids to fetch it",
+            hint="Run once without --offline.",
+        )
+    if "could not find subdir" in flat or "404" in flat:
+        return ChannelError(
+            f"there is no channel {where}: {flat}",
+            hint="Check the name or URL of the channel; a channel has at least a noarch/repodata.json.",
+        )
+    if "401" in flat or "403" in flat:
+        return ChannelError(f"channel {where} refuses: {flat}", hint="It needs a token or password, or another one.")
+    return ChannelError(
+        f"channel {where} cannot be read: {flat}",
+        hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
+        "--override-channels.",
+    )

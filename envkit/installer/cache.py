@@ -1,0 +1,70 @@
+"""The package cache of a volume: extracted packages by the sha256 of their archive.
+
+Each package lies alone in ``pkgs/<sha256>/<name>-<version>-<build>/``. It gets there by one rename after its archive was
+verified and its paths were checked, so what is there is whole; nothing is ever replaced, so two processes, or two
+channels with a file of the same name, cannot disturb each other. py-rattler takes each directory as a cache of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from envkit.errors import IntegrityError
+from envkit.layout.volume import Volume
+from envkit.models.build import Record
+
+__all__ = ["cached", "incoming", "key", "package_dir"]
+
+
+def key(record: Record) -> str:
+    """The cache key of a record: its sha256, or its md5 for indexes that are that old.
+
+    Raises:
+        IntegrityError: The index gives neither.
+    """
+    if record.sha256:
+        return record.sha256.lower()
+    md5 = record.raw.get("md5")
+    if isinstance(md5, str) and md5:
+        return f"md5-{md5.lower()}"
+    raise IntegrityError(
+        f"the index of {record.channel} gives no sha256 and no md5 for {record.fn}",
+        hint="envkit installs nothing that it cannot verify. Index the channel again, or use another.",
+    )
+
+
+def package_dir(volume: Volume, record: Record) -> Path:
+    """Where the extracted package is or will be."""
+    return volume.packages / key(record) / f"{record.name}-{record.version}-{record.build}"
+
+
+def cached(volume: Volume, record: Record) -> bool:
+    """Whether the package is in the cache."""
+    return (package_dir(volume, record) / "info" / "index.json").is_file()
+
+
+def incoming(volume: Volume) -> Path:
+    """A new directory for one run's downloads; swept when its maker has died."""
+    parent = volume.packages / ".incoming"
+    parent.mkdir(exist_ok=True)
+    path = parent / f"fetch-{secrets.token_hex(4)}"
+    path.mkdir()
+    return path
+
+
+def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Each file and link below `root`, by its path with ``/``; ``info/`` left out."""
+    stack = [(root, "")]
+    while stack:
+        folder, prefix = stack.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if name != "info":
+                        stack.append((Path(entry.path), name + "/"))
+                else:
+                    yield name, entry

@@ -1,0 +1,323 @@
+"""Fetch: download, verify, extract, check, and move into the cache by one rename."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from envkit.checks.package import check_entry_points, check_link_target, check_paths
+from envkit.errors import ChannelError, IntegrityError, NoSpaceError
+from envkit.installer import cache
+from envkit.layout import lease
+from envkit.layout.volume import Volume, no_space
+from envkit.models.build import Record
+from envkit.models.channel import Channel, redact
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+
+if TYPE_CHECKING:
+    from rattler import Client
+
+__all__ = ["fetch"]
+
+_PARALLEL = 6
+_CHUNK = 1 << 20
+
+
+def fetch(
+    volume: Volume,
+    records: Sequence[Record],
+    *,
+    channels: Sequence[Channel],
+    policy: NetworkPolicy,
+    reporter: Reporter,
+) -> None:
+    """Bring every package into the volume's cache; what is there already costs nothing.
+
+    Args:
+        volume: Whose cache.
+        records: The packages.
+        channels: Channels with their credentials.
+        policy: How the network may be used.
+        reporter: Hears the bytes as they come.
+
+    Raises:
+        IntegrityError: An archive is not what the index says, or would write outside its prefix.
+        ChannelError: A download failed.
+        NoSpaceError: The volume is full. Packages that are complete stay in the cache.
+    """
+    missing = [record for record in records if not cache.cached(volume, record)]
+    if not missing:
+        return
+    total = sum(record.size or 0 for record in missing)
+    reporter.start("download", f"{len(missing)} packages", total=total, unit="B")
+    folder = cache.incoming(volume)
+    with lease.hold(volume, folder.name):
+        try:
+            asyncio.run(_fetch_all(volume, missing, folder, channels, policy, reporter))
+        except OSError as error:
+            if no_space(error):
+                raise NoSpaceError(
+                    f"no space left on {volume.root} while packages were fetched",
+                    hint=f"{total / 1e6:,.0f} MB were to be downloaded and about four times that extracted. Free "
+                    "space, or choose another volume; complete packages are kept in the cache.",
+                ) from error
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lease.forget(volume, folder.name)
+    reporter.finish("download", f"{len(missing)} packages, {total / 1e6:,.1f} MB")
+
+
+async def _fetch_all(
+    volume: Volume,
+    records: Sequence[Record],
+    folder: Path,
+    channels: Sequence[Channel],
+    policy: NetworkPolicy,
+    reporter: Reporter,
+) -> None:
+    from envkit.engines.network import make_client  # noqa: PLC0415 - loads the native engine
+
+    client = make_client(policy, channels)
+    gate = asyncio.Semaphore(_PARALLEL)
+
+    async def one(record: Record) -> None:
+        async with gate:
+            await _fetch_one(volume, record, folder, client, policy, reporter)
+
+    tasks = [asyncio.ensure_future(one(record)) for record in sorted(records, key=lambda r: -(r.size or 0))]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def _fetch_one(
+    volume: Volume,
+    record: Record,
+    folder: Path,
+    client: Client,
+    policy: NetworkPolicy,
+    reporter: Reporter,
+) -> None:
+    from rattler.exceptions import ExtractError  # noqa: PLC0415
+    from rattler.package_streaming import extract  # noqa: PLC0415
+
+    home = folder / cache.key(record)
+    target = home / f"{record.name}-{record.version}-{record.build}"
+    home.mkdir()
+    archive = home / ("package" + _suffix(record))
+    await _download(record, archive, client, policy, reporter)
+    try:
+        await asyncio.to_thread(extract, archive, target)
+    except (ExtractError, OSError) as error:
+        # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
+        if _full(volume, error):
+            raise NoSpaceError(
+                f"no space left on {volume.root} while {record.fn} was extracted",
+                hint="Free space, or choose another volume; complete packages are kept in the cache.",
+            ) from error
+        raise IntegrityError(
+            f"{record.fn} from {record.channel} cannot be extracted: {redact(str(error))}",
+            hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
+        ) from error
+    archive.unlink()
+    await asyncio.to_thread(_check_and_seal, record, target)
+    final = cache.package_dir(volume, record).parent
+    try:
+        home.rename(final)
+    except OSError:
+        if not cache.cached(volume, record):  # another process was faster, or what is there is not whole
+            shutil.rmtree(final, ignore_errors=True)
+            home.rename(final)
+
+
+def _suffix(record: Record) -> str:
+    return ".tar.bz2" if record.fn.endswith(".tar.bz2") else ".conda"
+
+
+def _full(volume: Volume, error: BaseException) -> bool:
+    text = str(error).lower()
+    if no_space(error) or "no space left" in text or "quota exceeded" in text:
+        return True
+    space = volume.space()
+    return space.free_bytes == 0 or space.free_inodes == 0
+
+
+class _Sink:
+    """Takes the bytes of a download: writes, hashes and counts them, and refuses more than the index says."""
+
+    def __init__(self, file: IO[bytes], record: Record, reporter: Reporter) -> None:
+        self.file = file
+        self.record = record
+        self.reporter = reporter
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.size += len(data)
+        if self.record.size is not None and self.size > self.record.size:
+            raise ValueError("more bytes than the index says")
+        self.sha256.update(data)
+        if not self.record.sha256:
+            self.md5.update(data)
+        try:
+            self.file.write(data)
+        except OSError as error:
+            self.error = error  # it comes back from the engine without its number
+            raise
+        self.reporter.advance("download", len(data), text=self.record.name)
+        return len(data)
+
+    def check(self) -> None:
+        record = self.record
+        if record.sha256:
+            kind, expected, found = "sha256", record.sha256.lower(), self.sha256.hexdigest()
+        else:
+            kind, expected, found = "md5", str(record.raw["md5"]).lower(), self.md5.hexdigest()
+        if expected != found:
+            raise IntegrityError(
+                f"{record.fn} from {record.channel} is not what the index says: {kind} {found[:16]}..., "
+                f"expected {expected[:16]}... ({self.size} bytes"
+                + (f" of {record.size})" if record.size is not None else ")"),
+                hint="A broken download, a stale mirror or a changed package. Try again; if it stays, use another "
+                "channel or mirror. Nothing was installed.",
+            )
+
+
+async def _download(
+    record: Record,
+    archive: Path,
+    client: Client,
+    policy: NetworkPolicy,
+    reporter: Reporter,
+) -> None:
+    """Bring the archive to `archive`, verified. `file://` goes the same way: nobody else checks it there."""
+    parts = urlsplit(record.url)
+    if parts.scheme == "file":
+        with archive.open("wb") as file:
+            sink = _Sink(file, record, reporter)
+            await asyncio.to_thread(_copy, Path(unquote(parts.path)), sink, record)
+            sink.check()
+        return
+    if policy.offline:
+        raise ChannelError(
+            f"{record.fn} is not in the cache and --offline forbids to download it",
+            hint="Run once without --offline; packages stay in the volume's cache.",
+        )
+    for attempt in range(policy.retries + 1):
+        with archive.open("wb") as file:
+            sink = _Sink(file, record, reporter)
+            fault = await _transfer(client, record.url, sink, policy)
+        if fault is None:
+            sink.check()
+            return
+        if sink.error is not None:
+            raise sink.error
+        reporter.advance("download", -sink.size)
+        if attempt == policy.retries or "status client error" in fault:
+            raise ChannelError(
+                f"{record.fn} cannot be downloaded from {record.channel}: {redact(fault)}",
+                hint="Check the network and the channel; run the same command again to go on where it stopped.",
+            )
+        await asyncio.sleep(min(2.0**attempt * policy.backoff_s, 30))
+
+
+async def _transfer(client: Client, url: str, sink: _Sink, policy: NetworkPolicy) -> str | None:
+    """One attempt; None when it went well, else what happened. Gives up when no byte comes for a while."""
+    from rattler.package_streaming import download_to_writer  # noqa: PLC0415
+
+    task = asyncio.ensure_future(download_to_writer(client, url, sink))
+    seen = -1
+    while True:
+        done, _ = await asyncio.wait({task}, timeout=policy.stall_s)
+        if done:
+            error = task.exception()
+            return None if error is None else " ".join(str(error).split()) or type(error).__name__
+        if sink.size == seen:
+            task.cancel()
+            return f"no data for {policy.stall_s:.0f} seconds"
+        seen = sink.size
+
+
+def _copy(source: Path, sink: _Sink, record: Record) -> None:
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise ChannelError(
+            f"{record.fn} is in the index of {record.channel}, but its file cannot be read: {error.strerror}",
+            hint="Index the channel again.",
+        ) from error
+    with file:
+        while data := file.read(_CHUNK):
+            try:
+                sink.write(data)
+            except ValueError:
+                break  # too long: the digest will say so
+
+
+def _check_and_seal(record: Record, target: Path) -> None:
+    """Check what the package would write, then take the right to write from its files.
+
+    A file that cannot be written in place cannot carry an edit from one environment through its hard link into the
+    cache and all others.
+    """
+    present: dict[str, bool] = {}
+    wrong: list[str] = []
+    for name, entry in cache.walk(target):
+        present[name] = entry.is_symlink()
+        if present[name]:
+            fault = check_link_target(name, os.readlink(entry.path))
+            if fault:
+                wrong.append(fault)
+        else:
+            state = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(state.st_mode):
+                wrong.append(f"{name!r} is neither a file nor a link")
+                continue
+            mode = 0o555 if state.st_mode & 0o111 else 0o444
+            if stat.S_IMODE(state.st_mode) != mode:
+                os.chmod(entry.path, mode)  # noqa: PTH101 - a DirEntry has no chmod
+    paths = _read_json(target / "info" / "paths.json")
+    if paths is None:  # packages of before 2017 have only info/files
+        names = (target / "info" / "files").read_text(encoding="utf-8", errors="replace").splitlines()
+        paths = {"paths": [{"_path": n, "path_type": "softlink" if present.get(n) else "hardlink"} for n in names]}
+    wrong += check_paths(paths.get("paths") if isinstance(paths, dict) else None, present)
+    wrong += check_entry_points(_read_json(target / "info" / "link.json"))
+    index = _read_json(target / "info" / "index.json")
+    if not isinstance(index, dict) or (index.get("name"), index.get("version"), index.get("build")) != (
+        record.name,
+        record.version,
+        record.build,
+    ):
+        wrong.append("its info/index.json names another package")
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004
+        raise IntegrityError(
+            f"{record.fn} from {record.channel} is refused: {'; '.join(wrong[:3])}{more}",
+            hint="The package would write where it must not, or is not what it says. Nothing of it was installed; "
+            "tell the channel's maintainers, or choose another build.",
+        )
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - untrusted JSON
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,200 @@
+"""Link: records from the cache at a new path, and the records of the environment that say so (CEP 32)."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from envkit.engines.rattler import to_rattler
+from envkit.errors import IntegrityError, NoSpaceError, VolumeError
+from envkit.installer import cache
+from envkit.layout.volume import Volume, no_space
+from envkit.models.build import Record
+from envkit.models.progress import Reporter
+
+__all__ = ["link", "link_scripts"]
+
+
+def link(
+    volume: Volume,
+    records: Sequence[Record],
+    prefix: Path,
+    *,
+    requested: Sequence[str],
+    reporter: Reporter,
+) -> None:
+    """Link packages from the volume's cache into an empty prefix.
+
+    Args:
+        volume: Whose cache.
+        records: The packages; each is in the cache.
+        prefix: The empty directory that the generation has claimed. Its path is baked into the files.
+        requested: The MatchSpecs that the user asked for.
+        reporter: Hears each package.
+
+    Raises:
+        NoSpaceError: The volume is full.
+        VolumeError: The volume refuses a file.
+    """
+    reporter.start("link", f"{len(records)} packages", total=len(records))
+    try:
+        with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
+            asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter))
+    except OSError as error:
+        raise _translate(volume, str(error), error) from error
+    _finish_records(prefix, records, requested)
+    reporter.finish("link", f"{len(records)} packages")
+
+
+class _LinkReporter:
+    """What the native installer calls; only the links are of interest, since nothing is downloaded any more."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+
+    def on_transaction_start(self, total_operations: int) -> None:
+        pass
+
+    def on_transaction_operation_start(self, operation: int) -> None:
+        pass
+
+    def on_populate_cache_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002
+        return 0
+
+    def on_validate_start(self, cache_entry: int) -> int:  # noqa: ARG002
+        return 0
+
+    def on_validate_complete(self, validate_idx: int) -> None:
+        pass
+
+    def on_download_start(self, cache_entry: int) -> int:  # noqa: ARG002
+        return 0
+
+    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
+        pass
+
+    def on_download_completed(self, download_idx: int) -> None:
+        pass
+
+    def on_populate_cache_complete(self, cache_entry: int) -> None:
+        pass
+
+    def on_unlink_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002
+        return 0
+
+    def on_unlink_complete(self, index: int) -> None:
+        pass
+
+    def on_link_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002
+        return 0
+
+    def on_link_complete(self, index: int) -> None:  # noqa: ARG002
+        self.reporter.advance("link", 1)
+
+    def on_transaction_operation_complete(self, operation: int) -> None:
+        pass
+
+    def on_transaction_complete(self) -> None:
+        pass
+
+    def on_post_link_start(self, package_name: str, script_path: str) -> int:  # noqa: ARG002
+        return 0
+
+    def on_post_link_complete(self, index: int, success: bool) -> None:  # noqa: FBT001
+        pass
+
+    def on_pre_unlink_start(self, package_name: str, script_path: str) -> int:  # noqa: ARG002
+        return 0
+
+    def on_pre_unlink_complete(self, index: int, success: bool) -> None:  # noqa: FBT001
+        pass
+
+
+async def _link(
+    volume: Volume,
+    records: Sequence[Record],
+    prefix: Path,
+    requested: Sequence[str],
+    folder: Path,
+    reporter: Reporter,
+) -> None:
+    import rattler  # noqa: PLC0415 - the native engine
+    from rattler import exceptions  # noqa: PLC0415
+
+    # One layer for each package, filtered to its name: the cache is addressed by content (see `cache`).
+    layers = [
+        rattler.PackageCacheLayer(cache.package_dir(volume, record).parent)
+        .with_validation_mode(rattler.ValidationMode.skip())
+        .with_filter(rattler.MatchSpec(record.name, strict=False))
+        for record in records
+    ]
+    try:
+        await rattler.install(
+            to_rattler(records, folder),
+            prefix,
+            package_cache=rattler.PackageCache.from_layers(layers),
+            installed_packages=[],
+            execute_link_scripts=False,
+            show_progress=False,
+            requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # type: ignore[misc]  # noqa: SLF001
+            reporter=_LinkReporter(reporter),
+        )
+    except (
+        exceptions.InstallerError,
+        exceptions.LinkError,
+        exceptions.TransactionError,
+        exceptions.IoError,
+        exceptions.ExtractError,
+    ) as error:
+        raise _translate(volume, str(error), error) from error
+
+
+def _translate(volume: Volume, text: str, error: BaseException) -> VolumeError | IntegrityError:
+    space = volume.space()
+    low = text.lower()
+    if no_space(error) or "no space left" in low or "quota" in low or space.free_bytes == 0 or space.free_inodes == 0:
+        return NoSpaceError(
+            f"no space left on {volume.root} while packages were linked",
+            hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
+        )
+    return VolumeError(
+        f"packages cannot be linked on {volume.root}: {' '.join(text.split())}",
+        hint="Check the volume (permissions, read-only mount, locks on network file systems) and run it again.",
+    )
+
+
+def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
+    """Scripts that the packages would run when they are linked. envkit does not run them; the manifest lists them."""
+    found = []
+    for record in records:
+        folder = cache.package_dir(volume, record) / "bin"
+        found += [f"{record.name}: bin/{p.name}" for p in folder.glob(f".{record.name}-*link.sh")]
+    return tuple(sorted(found))
+
+
+def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
+    """What CEP 32 and CEP 22 want of an environment and the native installer leaves out."""
+    meta = prefix / "conda-meta"
+    meta.mkdir(exist_ok=True)  # an environment without packages
+    for path in meta.glob("*.json"):
+        path.chmod(0o644)  # written 0600: the group of a shared volume could not read it
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    lines = [f"==> {now} <==", "# cmd: envkit create"]
+    lines += [f"+{record.channel}/{record.subdir}::{record.name}-{record.version}-{record.build}" for record in records]
+    lines.append(f"# update specs: {json.dumps(list(requested))}")
+    (meta / "history").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    message = (
+        "This environment is a generation of envkit and is never changed in place. Make the next one with "
+        "`envkit create --replace`."
+    )
+    (meta / "frozen").write_text(json.dumps({"message": message}) + "\n", encoding="utf-8")
+    for path in prefix.glob("lib/python3*/"):
+        if (path / "os.py").exists():
+            (path / "EXTERNALLY-MANAGED").write_text(f"[externally-managed]\nError={message}\n", encoding="utf-8")
+    for path in (meta / "history", meta / "frozen"):
+        os.chmod(path, 0o644)  # noqa: PTH101 - whatever the umask was

@@ -1,0 +1,200 @@
+"""Settings: flag over variable over envkit's own file over condarc over default, each with where it came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from envkit.errors import SettingsError
+from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, parse_channel, redact
+
+__all__ = ["Settings", "load_settings", "resolve_channels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is configured on this machine.
+
+    Attributes:
+        volume: Root of the volume that is used.
+        channels: Channels of condarc or ``CONDA_CHANNELS``, in order; empty when nothing names any.
+        channel_alias: Where plain channel names live.
+        default_channels: What the name ``defaults`` stands for.
+        override_cuda: condarc's ``override_virtual_packages: {cuda: ...}``, or None.
+        origins: Name of a setting to where it came from.
+        notes: What was ignored or decided between contradictions.
+    """
+
+    volume: Path
+    channels: tuple[str, ...] = ()
+    channel_alias: str = DEFAULT_ALIAS
+    default_channels: tuple[str, ...] = DEFAULTS
+    override_cuda: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def load_settings(*, persist: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """Read every source of settings.
+
+    Args:
+        persist: ``--persist DIR``.
+        env: Environment variables; those of the process by default.
+
+    Raises:
+        SettingsError: A file cannot be read, or two settings contradict each other.
+    """
+    env = os.environ if env is None else env
+    origins: dict[str, str] = {}
+    notes: list[str] = []
+    condarc: dict[str, Any] = {}
+    channels: list[str] = []
+    for path in _condarc_files(env):
+        content = _read_yaml(path)
+        for key, value in content.items():
+            origins[key] = str(path)
+            if key in {"channels", "envs_dirs"}:
+                # Lists merge: what a later file names comes first (conda documentation, "merging configuration").
+                condarc[key] = list(dict.fromkeys([*_strings(value, key, path), *condarc.get(key, [])]))
+            else:
+                condarc[key] = value
+    channels = list(condarc.get("channels", []))
+    if env.get("CONDA_CHANNELS"):
+        channels = [c for c in env["CONDA_CHANNELS"].split(",") if c.strip()]
+        origins["channels"] = "CONDA_CHANNELS"
+    alias = str(env.get("CONDA_CHANNEL_ALIAS") or condarc.get("channel_alias") or DEFAULT_ALIAS)
+    if env.get("CONDA_CHANNEL_ALIAS"):
+        origins["channel_alias"] = "CONDA_CHANNEL_ALIAS"
+    overrides = condarc.get("override_virtual_packages")
+    override = overrides.get("cuda") if isinstance(overrides, dict) else None
+    volume = _volume(persist, env, condarc, origins, notes)
+    return Settings(
+        volume=volume,
+        channels=tuple(map(str, channels)),
+        channel_alias=alias,
+        default_channels=tuple(map(str, condarc.get("default_channels") or DEFAULTS)),
+        override_cuda=None if override is None else str(override),
+        origins=origins,
+        notes=tuple(notes),
+    )
+
+
+def _volume(
+    persist: Path | None,
+    env: Mapping[str, str],
+    condarc: Mapping[str, Any],
+    origins: dict[str, str],
+    notes: list[str],
+) -> Path:
+    """Where environments live: the flag, the variable, envkit's file, condarc, else the user's data directory."""
+    by_variable = {n: env[n] for n in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH") if env.get(n)}
+    if len(set(by_variable.values())) > 1 and persist is None:
+        raise SettingsError(
+            "CONDA_ENVS_DIRS and CONDA_ENVS_PATH are both set and differ: "
+            + " and ".join(f"{k}={v}" for k, v in by_variable.items()),
+            hint="They are two names of one setting; unset one of them, or give --persist DIR.",
+        )
+    if persist is not None:
+        origins["volume"] = "--persist"
+        return _absolute(str(persist), env)
+    for name, value in by_variable.items():
+        origins["volume"] = name
+        return _first_usable(value.split(os.pathsep), env, notes, name)
+    own = _own_file(env)
+    content = _read_yaml(own) if own.is_file() else {}
+    if content.get("persist"):
+        origins["volume"] = str(own)
+        return _absolute(str(content["persist"]), env)
+    if condarc.get("envs_dirs"):
+        origins["volume"] = origins["envs_dirs"]
+        return _first_usable(condarc["envs_dirs"], env, notes, "envs_dirs")
+    from platformdirs import user_data_path  # noqa: PLC0415 - only when nothing is configured
+
+    origins["volume"] = "default"
+    return user_data_path("envkit") / "envs"
+
+
+def _first_usable(values: Sequence[str], env: Mapping[str, str], notes: list[str], name: str) -> Path:
+    paths = [_absolute(value, env) for value in values if value.strip()]
+    if not paths:
+        raise SettingsError(f"{name} is set and names no directory", hint=f"Unset {name} or give it a directory.")
+    for path in paths:
+        if os.access(path if path.exists() else path.parent, os.W_OK):
+            if path != paths[0]:
+                notes.append(f"{paths[0]} of {name} cannot be written, so {path} is used")
+            return path
+    return paths[0]
+
+
+def _absolute(text: str, env: Mapping[str, str]) -> Path:
+    for name, value in env.items():
+        text = text.replace(f"${{{name}}}", value)
+    path = os.path.expandvars(os.path.expanduser(text.strip()))  # noqa: PTH111 - as conda expands
+    return Path(os.path.abspath(path))  # noqa: PTH100 - a link to the volume stays as it was written
+
+
+def _own_file(env: Mapping[str, str]) -> Path:
+    if env.get("ENVKIT_CONFIG"):
+        return Path(env["ENVKIT_CONFIG"])
+    base = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", "/"), ".config")  # noqa: PTH118
+    return Path(base) / "envkit" / "config.yml"
+
+
+def _condarc_files(env: Mapping[str, str]) -> list[Path]:
+    """condarc files, earliest first (conda documentation, "searching for .condarc")."""
+    home = env.get("HOME", "/")
+    config = env.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    names = ["/etc/conda/.condarc", "/etc/conda/condarc", "/var/lib/conda/.condarc", "/var/lib/conda/condarc"]
+    for root in (env.get("CONDA_ROOT"), env.get("MAMBA_ROOT_PREFIX")):
+        names += [f"{root}/.condarc", f"{root}/condarc"] if root else []
+    names += [f"{config}/conda/.condarc", f"{config}/conda/condarc", f"{home}/.conda/.condarc", f"{home}/.condarc"]
+    if env.get("CONDARC"):
+        names.append(env["CONDARC"])
+    return [path for path in map(Path, names) if path.is_file()]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only when there is a file
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {' '.join(str(error).split())}", hint="Mend the file or move it away."
+        ) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} is not a mapping of settings", hint="Mend the file or move it away.")
+    return content
+
+
+def _strings(value: object, key: str, path: Path) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list) or not all(isinstance(item, (str, int, float)) for item in value):
+        raise SettingsError(f"{key} in {path} is not a list of strings", hint="Mend the file.")
+    return [str(item) for item in value]
+
+
+def resolve_channels(names: Sequence[str], settings: Settings) -> tuple[Channel, ...]:
+    """Channels by name, URL or path, with ``defaults`` spread out, each once, in order.
+
+    Raises:
+        SettingsError: A text names no channel.
+    """
+    found: dict[str, Channel] = {}
+    for text in names:
+        for part in settings.default_channels if text == "defaults" else (text,):
+            try:
+                channel = parse_channel(part, alias=settings.channel_alias, cwd=str(Path.cwd()))
+            except ValueError as error:
+                raise SettingsError(
+                    redact(str(error)), hint="Give a channel by name (conda-forge), URL or path."
+                ) from error
+            found.setdefault(channel.url, channel)
+    return tuple(found.values())
