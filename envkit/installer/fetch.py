@@ -167,10 +167,12 @@ class _Sink:
         self.sha256 = hashlib.sha256()
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.error: OSError | None = None
+        self.too_long = False
 
     def write(self, data: bytes) -> int:
         self.size += len(data)
         if self.record.size is not None and self.size > self.record.size:
+            self.too_long = True
             raise ValueError("more bytes than the index says")
         self.sha256.update(data)
         if not self.record.sha256:
@@ -189,7 +191,7 @@ class _Sink:
             kind, expected, found = "sha256", record.sha256.lower(), self.sha256.hexdigest()
         else:
             kind, expected, found = "md5", str(record.raw["md5"]).lower(), self.md5.hexdigest()
-        if expected != found:
+        if expected != found or self.too_long:
             raise IntegrityError(
                 f"{record.fn} from {record.channel} is not what the index says: {kind} {found[:16]}..., "
                 f"expected {expected[:16]}... ({self.size} bytes"
@@ -223,7 +225,7 @@ async def _download(
         with archive.open("wb") as file:
             sink = _Sink(file, record, reporter)
             fault = await _transfer(client, record.url, sink, policy)
-        if fault is None:
+        if fault is None or sink.too_long:
             sink.check()
             return
         if sink.error is not None:

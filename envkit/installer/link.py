@@ -179,6 +179,7 @@ def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
 
 def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
     """What CEP 32 and CEP 22 want of an environment and the native installer leaves out."""
+    (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # it tells backup programs that this can be thrown away
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)  # an environment without packages
     for path in meta.glob("*.json"):

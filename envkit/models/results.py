@@ -1,0 +1,119 @@
+"""What the verbs return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from envkit.models.build import Reason, Record, Verdict
+from envkit.models.host import Host, Target
+from envkit.models.manifest import Manifest, ValidationRecord
+from envkit.models.report import Report
+from envkit.models.request import Request
+
+__all__ = ["CreateResult", "EnvironmentInfo", "FindResult", "ValidateResult", "VolumeListing"]
+
+
+@dataclass(frozen=True, slots=True)
+class FindResult:
+    """What the channels have for a request, and how each of it runs on the target.
+
+    Attributes:
+        request: What was asked.
+        target: For which machine.
+        channels: Names of the channels that were asked.
+        builds: What matches the request, best first.
+        nearest: What almost does, best first.
+        pick: The build that `create` would take; None when none runs.
+        advice: Sentences for people: what limits the choice, what would run otherwise.
+        error: Why there is no answer, when there is none: code, message, hint and exit code.
+    """
+
+    request: Request
+    target: Target
+    channels: tuple[str, ...]
+    builds: tuple[Verdict, ...]
+    nearest: tuple[Verdict, ...] = ()
+    pick: Verdict | None = None
+    advice: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    """What `create` made, or would make.
+
+    Attributes:
+        environment: Name.
+        volume: Root of the volume.
+        path: The environment's link, ``DIR/NAME``.
+        prefix: The generation's directory; None for a dry run.
+        reused: Whether the environment was there already.
+        records: The packages, sorted by name.
+        cached: How many of them are in the cache already.
+        download_bytes: Size of the others' archives.
+        pick: The framework build that decided the solution, if any.
+        advice: Sentences for people.
+        report: The validation, if there was one.
+        dry_run: Whether nothing was made.
+        skipped_link_scripts: Scripts of packages that were not run.
+    """
+
+    environment: str
+    volume: str
+    path: str
+    prefix: str | None
+    reused: bool
+    records: tuple[Record, ...]
+    cached: int = 0
+    download_bytes: int = 0
+    pick: Verdict | None = None
+    reasons: tuple[Reason, ...] = ()
+    advice: tuple[str, ...] = ()
+    report: Report | None = None
+    host: Host | None = None
+    dry_run: bool = False
+    skipped_link_scripts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateResult:
+    """The report on one environment, and the host that it was made on."""
+
+    report: Report
+    host: Host
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentInfo:
+    """One environment of a volume.
+
+    Attributes:
+        name: Its name.
+        path: Its link.
+        prefix: The generation that the link names.
+        manifest: What the generation is; None when it is damaged or gone.
+        size_bytes: Bytes on disk, hard links counted once.
+        validated: The last validation on a host like this one, else the last one anywhere.
+        problem: What is wrong with it, in words.
+    """
+
+    name: str
+    path: str
+    prefix: str
+    manifest: Manifest | None
+    size_bytes: int
+    validated: ValidationRecord | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeListing:
+    """The environments of a volume."""
+
+    root: str
+    environments: tuple[EnvironmentInfo, ...]
+    origin: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
