@@ -12,7 +12,7 @@ from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
 
-__all__ = ["Capabilities", "Engine", "EngineSettings"]
+__all__ = ["Capabilities", "Engine", "EngineSettings", "Found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,20 @@ class Capabilities:
     flexible_priority: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records of one name: those that match the MatchSpec, and the others."""
+
+    name: str
+    matching: tuple[Record, ...]
+    others: tuple[Record, ...]
+
+
 class Engine(Protocol):
     """A solver with its channel indexes."""
 
-    def query(
-        self, specs: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings, recursive: bool = False
-    ) -> list[Record]:
-        """Every record that matches one of the MatchSpecs, of every channel, in the order of the channels.
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+        """Every record of the name in a MatchSpec, of every channel, in the order of the channels.
 
         Raises:
             SpecError: A spec cannot be read.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
-from envkit.engines.base import Capabilities, EngineSettings
+from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.network import make_client
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
@@ -34,20 +34,29 @@ _SOLVE_S = 300.0
 class RattlerEngine:
     """py-rattler as an `Engine`."""
 
-    def query(
-        self, specs: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings, recursive: bool = False
-    ) -> list[Record]:
-        """See `Engine.query`."""
-        match_specs = [_match_spec(spec) for spec in specs]
+    def __init__(self) -> None:
+        self._gateways: dict[EngineSettings, rattler.Gateway] = {}
 
-        async def run() -> list[Record]:
-            found = await _gateway(settings).query(
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+        """See `Engine.query`."""
+        match_spec = _match_spec(spec)
+        name = match_spec.name.normalized if match_spec.name is not None else None
+        if name is None or "*" in name:
+            raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
+
+        async def run() -> Found:
+            found = await self._gateway(settings).query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
-                match_specs,
-                recursive=recursive,
+                [match_spec],
+                recursive=False,
             )
-            return [from_rattler(record) for records in found for record in records]
+            matching: list[Record] = []
+            others: list[Record] = []
+            for records in found:
+                for record in records:
+                    (matching if match_spec.matches(record) else others).append(from_rattler(record))
+            return Found(name, tuple(matching), tuple(others))
 
         return _run(run(), settings)
 
@@ -69,7 +78,7 @@ class RattlerEngine:
             found = await rattler.solve(
                 [channel.url for channel in settings.channels],
                 specs,
-                gateway=_gateway(settings),
+                gateway=self._gateway(settings),
                 platforms=list(task.platforms),  # type: ignore[arg-type]
                 virtual_packages=virtual,
                 constraints=constraints,
@@ -80,6 +89,19 @@ class RattlerEngine:
             return tuple(sorted((from_rattler(record) for record in found), key=lambda r: r.name))
 
         return _run(run(), settings)
+
+    def _gateway(self, settings: EngineSettings) -> rattler.Gateway:
+        """One gateway for each setting: it keeps the indexes that it has read."""
+        import rattler  # noqa: PLC0415 - the native engine
+
+        if settings not in self._gateways:
+            action = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
+            self._gateways[settings] = rattler.Gateway(
+                cache_dir=settings.index_dir,
+                default_config=rattler.SourceConfig(cache_action=action),  # type: ignore[arg-type]
+                client=make_client(settings.policy, settings.channels),
+            )
+        return self._gateways[settings]
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
@@ -96,17 +118,6 @@ def _no_priority() -> Any:  # noqa: ANN401 - an enum of the native engine
 
 def _moment(text: str | None) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text) if text else None
-
-
-def _gateway(settings: EngineSettings) -> rattler.Gateway:
-    import rattler  # noqa: PLC0415 - the native engine
-
-    action = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
-    return rattler.Gateway(
-        cache_dir=settings.index_dir,
-        default_config=rattler.SourceConfig(cache_action=action),  # type: ignore[arg-type]
-        client=make_client(settings.policy, settings.channels),
-    )
 
 
 def _match_spec(text: str) -> rattler.MatchSpec:

@@ -1,0 +1,420 @@
+"""create: solve, claim, fetch, link, validate, publish. Whole or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import envkit
+from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec
+from envkit.api.validate import record_validation, run_environment, validate_prefix
+from envkit.checks.solution import check_solution
+from envkit.engines.base import Engine
+from envkit.engines.rattler import RattlerEngine
+from envkit.errors import (
+    EnvironmentExistsError,
+    HostCannotRunError,
+    UnsatisfiableError,
+    UsageError,
+    ValidationFailedError,
+)
+from envkit.host.detect import detect
+from envkit.installer.bytecode import link_bytecode
+from envkit.installer.cache import cached
+from envkit.installer.fetch import fetch
+from envkit.installer.link import link, link_scripts
+from envkit.layout import gc, lease
+from envkit.layout.generation import active, claim, publish, read_manifest, refuse_foreign, write_manifest
+from envkit.layout.space import check_space
+from envkit.layout.validations import read_validation
+from envkit.layout.volume import Volume, check_name, open_volume
+from envkit.models.build import Reason, Record, Verdict
+from envkit.models.channel import Channel
+from envkit.models.host import Host, Target
+from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+from envkit.models.report import Finding, Report
+from envkit.models.request import Request
+from envkit.models.results import CreateResult
+from envkit.models.solution import digest
+from envkit.models.wire import target_json
+from envkit.plan.solve_task import framework_of, plan_solve
+from envkit.settings import Settings
+
+__all__ = ["CreateOptions", "create"]
+
+_WAIT_S = 3600.0
+_ATTEMPTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOptions:
+    """How ``create`` works, apart from what it makes.
+
+    Attributes:
+        override_channels: Use only the channels that were named.
+        dry_run: Plan only.
+        replace: Make a new generation for a name that was made from another request.
+        validate: Whether to validate before publishing.
+        require_gpu: Refuse to publish what was not validated on a GPU.
+        variables: Variables that the environment sets (environment.yml).
+    """
+
+    override_channels: bool = False
+    dry_run: bool = False
+    replace: bool = False
+    validate: bool = True
+    require_gpu: bool = False
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What will be installed, and why."""
+
+    records: tuple[Record, ...]
+    channels: tuple[Channel, ...]
+    virtual_packages: tuple[tuple[str, str, str], ...]
+    pick: Verdict | None
+    reasons: tuple[Reason, ...]
+    advice: tuple[str, ...] = field(default=())
+
+
+def create(
+    name: str,
+    request: Request,
+    *,
+    target: Target | None,
+    settings: Settings,
+    policy: NetworkPolicy,
+    options: CreateOptions,
+    reporter: Reporter,
+    engine: Engine | None = None,
+) -> CreateResult:
+    """Make an environment on the configured volume, or return the one that was made from the same request.
+
+    Args:
+        name: The environment's name.
+        request: What it should hold.
+        target: For which machine; this host when None.
+        settings: Volume and channels.
+        policy: How the network may be used.
+        options: See `CreateOptions`.
+        reporter: Hears what goes on.
+        engine: The solver; the embedded one when None.
+
+    Raises:
+        EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
+    """
+    check_name(name)
+    host = detect()
+    target = target or Target.from_host(host)
+    recorded = _recorded(request, target, options)
+    volume = Volume(settings.volume) if options.dry_run else open_volume(settings.volume, create=True)
+    if options.dry_run:
+        existing = _existing(volume, name, recorded, options)
+        if existing is not None:
+            return _reused(volume, name, existing, None, host, dry_run=True)
+        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
+    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=_WAIT_S):
+        swept = gc.sweep(volume)
+        if swept:
+            reporter.note(f"removed {swept} leftovers of runs that died")
+        existing = _existing(volume, name, recorded, options)
+        if existing is not None:
+            report = _revalidate(volume, existing, host, options, reporter)
+            return _reused(volume, name, existing, report, host)
+        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        return _make(volume, name, plan, recorded, target, host, policy, options, reporter)
+
+
+def _recorded(request: Request, target: Target, options: CreateOptions) -> RecordedRequest:
+    return RecordedRequest(
+        specs=request.specs,
+        channels=request.channels or None,
+        cuda=str(request.cuda),
+        python=request.python,
+        platform=target.subdir,
+        prefer=request.prefer,
+        target=target_json(target) if target.described else {},
+        variables=dict(options.variables),
+    )
+
+
+def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
+    """The manifest of the environment of that name, when it was made from the same request.
+
+    Raises:
+        EnvironmentExistsError: It was made from another one, or not by envkit.
+    """
+    if not volume.root.is_dir():
+        return None
+    refuse_foreign(volume, name)
+    prefix = active(volume, name)
+    manifest = read_manifest(prefix) if prefix is not None and not options.replace else None
+    if manifest is None or manifest.request == recorded:
+        return manifest
+    raise EnvironmentExistsError(
+        f"{name} is there and was made from another request: {_words(manifest.request)}; now asked: {_words(recorded)}",
+        hint=f"Choose another name with -n, or make a new generation of {name} with --replace.",
+    )
+
+
+def _words(request: RecordedRequest) -> str:
+    words = [" ".join(request.specs)]
+    words += [f"--cuda {request.cuda}"] if request.cuda != "auto" else []
+    words += [f"--python {request.python}"] if request.python else []
+    words += [f"-c {channel}" for channel in request.channels or ()]
+    return " ".join(words)
+
+
+def _revalidate(
+    volume: Volume, manifest: Manifest, host: Host, options: CreateOptions, reporter: Reporter
+) -> Report | None:
+    """What was validated on this kind of host is not validated again; another kind is."""
+    known = read_validation(volume, manifest.generation, host.fingerprint)
+    if known is not None and known.verdict != "fail":
+        return Report(
+            prefix=manifest.prefix,
+            fingerprint=known.fingerprint,
+            needs_gpu=manifest.choice.get("variant") == "cuda",
+            findings=tuple(Finding(**finding) for finding in known.findings),
+            created=known.created,
+            seconds=known.seconds,
+        )
+    if not options.validate:
+        return None
+    report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=reporter)
+    record_validation(volume, manifest.generation, report, host)
+    return report
+
+
+def _plan(
+    request: Request,
+    target: Target,
+    settings: Settings,
+    policy: NetworkPolicy,
+    options: CreateOptions,
+    reporter: Reporter,
+    engine: Engine,
+    volume: Volume,
+) -> _Plan:
+    """Choose the framework's build, solve around it, and check the solution record by record."""
+    index_dir = volume.index if volume.index.is_dir() else _cache_dir() / "index"
+    framework = framework_of(request.specs)
+    names = [framework] if framework else []
+    channels = channels_for(
+        names, explicit=request.channels, override=options.override_channels, settings=settings
+    )
+    es = engine_settings(channels, policy, index_dir)
+    candidates: Candidates | None = None
+    if framework is not None:
+        candidates = judge_spec(framework, request, target, engine=engine, settings=es, reporter=reporter)
+        if not candidates.ranked:
+            raise _nothing_runs(candidates, request, target)
+    reporter.start("solve", " ".join(request.specs))
+    picks: Sequence[Verdict | None] = candidates.ranked[:_ATTEMPTS] if candidates else [None]
+    failure: UnsatisfiableError | None = None
+    for pick in picks:
+        task = plan_solve(request, target, pick, channels=tuple(c.url for c in channels))
+        used = tuple(c for c in channels if c.url in task.channels)
+        try:
+            records = engine.solve(task, settings=engine_settings(used, policy, index_dir))
+        except UnsatisfiableError as error:
+            failure = failure or error
+            continue
+        reasons = check_solution(records, target, request)
+        if reasons:
+            failure = failure or UnsatisfiableError("; ".join(reason.text for reason in reasons))
+            continue
+        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
+        return _Plan(records, used, task.virtual_packages, pick, tuple(reasons))
+    raise failure or UnsatisfiableError("nothing satisfies the request")
+
+
+def _build_words(pick: Verdict) -> str:
+    record = pick.build.record
+    return f"{record.name} {record.version} {record.build} ({pick.tier.value})"
+
+
+def _nothing_runs(candidates: Candidates, request: Request, target: Target) -> Exception:
+    del request, target
+    reasons = [reason for verdict in candidates.rejected for reason in verdict.reasons]
+    text = reasons[0].text if reasons else "no build matches"
+    return HostCannotRunError(f"no build of {candidates.name} runs on this target: {text}", hint="See envkit find.")
+
+
+def _make(
+    volume: Volume,
+    name: str,
+    plan: _Plan,
+    recorded: RecordedRequest,
+    target: Target,
+    host: Host,
+    policy: NetworkPolicy,
+    options: CreateOptions,
+    reporter: Reporter,
+) -> CreateResult:
+    """From a plan to a published environment."""
+    missing = [record for record in plan.records if not cached(volume, record)]
+    check_space(volume, missing)
+    with claim(volume, name) as prefix:
+        fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
+        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter)
+        runs_here = target.subdir == host.subdir
+        if runs_here:
+            env = run_environment(prefix, os.environ, name=name)
+            link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
+        manifest = _manifest(name, prefix, plan, recorded, target, host, volume)
+        write_manifest(manifest)
+        report: Report | None = None
+        if options.validate and runs_here:
+            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+            blamed = report.blaming("environment")
+            if blamed:
+                raise ValidationFailedError(
+                    f"{name} was made and does not work, so it was not published: "
+                    + "; ".join(finding.text for finding in blamed),
+                    hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
+                )
+            record_validation(volume, prefix.name, report, host)
+        publish(volume, name, prefix)
+    return _result(volume, name, plan, host, prefix=prefix, report=report, missing=missing)
+
+
+def _manifest(
+    name: str,
+    prefix: Path,
+    plan: _Plan,
+    recorded: RecordedRequest,
+    target: Target,
+    host: Host,
+    volume: Volume,
+) -> Manifest:
+    choice: dict[str, Any] = {}
+    if plan.pick is not None:
+        build = plan.pick.build
+        choice = {
+            "name": build.record.name,
+            "fn": build.record.fn,
+            "variant": build.variant,
+            "build_cuda": str(build.build_cuda) if build.build_cuda else None,
+            "tier": plan.pick.tier.value,
+            "reasons": [{"code": reason.code, "text": reason.text} for reason in plan.pick.reasons],
+        }
+    return Manifest(
+        envkit_version=envkit.__version__,
+        name=name,
+        generation=prefix.name,
+        prefix=str(prefix),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        request=recorded,
+        channels=tuple(channel.url for channel in plan.channels),
+        virtual_packages=plan.virtual_packages,
+        digest=digest(plan.records),
+        packages=tuple(
+            LockedPackage(
+                name=r.name,
+                version=r.version,
+                build=r.build,
+                subdir=r.subdir,
+                fn=r.fn,
+                url=r.url,
+                channel=r.channel,
+                sha256=r.sha256,
+                size=r.size,
+                record=dict(r.raw),
+            )
+            for r in plan.records
+        ),
+        target=target_json(target),
+        fingerprint=host.fingerprint,
+        choice=choice,
+        skipped_link_scripts=link_scripts(volume, plan.records),
+    )
+
+
+def _result(
+    volume: Volume,
+    name: str,
+    plan: _Plan,
+    host: Host,
+    *,
+    prefix: Path | None,
+    report: Report | None,
+    missing: Sequence[Record] | None = None,
+    dry_run: bool = False,
+) -> CreateResult:
+    missing = missing if missing is not None else [r for r in plan.records if not cached(volume, r)]
+    return CreateResult(
+        environment=name,
+        volume=str(volume.root),
+        path=str(volume.root / name),
+        prefix=str(prefix) if prefix else None,
+        reused=False,
+        records=plan.records,
+        cached=len(plan.records) - len(missing),
+        download_bytes=sum(record.size or 0 for record in missing),
+        pick=plan.pick,
+        reasons=plan.reasons,
+        advice=plan.advice,
+        report=report,
+        host=host,
+        dry_run=dry_run,
+        skipped_link_scripts=link_scripts(volume, plan.records) if prefix else (),
+    )
+
+
+def _reused(
+    volume: Volume, name: str, manifest: Manifest, report: Report | None, host: Host, *, dry_run: bool = False
+) -> CreateResult:
+    records = tuple(
+        Record(
+            name=p.name,
+            version=p.version,
+            build=p.build,
+            subdir=p.subdir,
+            fn=p.fn,
+            url=p.url,
+            channel=p.channel,
+            size=p.size,
+            sha256=p.sha256,
+            raw=p.record,
+        )
+        for p in manifest.packages
+    )
+    return CreateResult(
+        environment=name,
+        volume=str(volume.root),
+        path=str(volume.root / name),
+        prefix=None if dry_run else manifest.prefix,
+        reused=True,
+        records=records,
+        cached=len(records),
+        report=report,
+        host=host,
+        dry_run=dry_run,
+        skipped_link_scripts=manifest.skipped_link_scripts,
+    )
+
+
+def _cache_dir() -> Path:
+    from platformdirs import user_cache_path  # noqa: PLC0415 - for dry runs on volumes that do not exist yet
+
+    return user_cache_path("envkit")
+
+
+def check_request(request: Request) -> None:
+    """Refuse an empty request.
+
+    Raises:
+        UsageError: Nothing is asked for.
+    """
+    if not request.specs:
+        raise UsageError("nothing to install", hint="Name packages, or a file with -f.")

@@ -1,0 +1,220 @@
+"""The JSON contract: values as the documents that scripts read. Stable; fields are added, never changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envkit.errors import EnvkitError
+from envkit.models.build import Verdict
+from envkit.models.host import Target
+from envkit.models.report import Finding, Report
+from envkit.models.request import Request
+from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "build_json",
+    "create_json",
+    "error_json",
+    "find_json",
+    "finding_json",
+    "list_json",
+    "report_json",
+    "show_json",
+    "target_json",
+    "validate_json",
+]
+
+SCHEMA_VERSION = 1
+LIST_LIMIT = 20
+
+
+def error_json(error: EnvkitError) -> dict[str, Any]:
+    """``{"schema_version", "error": {"code", "message", "hint"}}``."""
+    return {"schema_version": SCHEMA_VERSION, "error": _error(error)}
+
+
+def _error(error: EnvkitError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def build_json(verdict: Verdict) -> dict[str, Any]:
+    """The channel's record verbatim (CEP 36), with ``fn``, ``url``, ``channel`` and what envkit says of it."""
+    build = verdict.build
+    record = build.record
+    return {
+        **record.raw,
+        "fn": record.fn,
+        "url": record.url,
+        "channel": record.channel,
+        "envkit": {
+            "framework": build.framework,
+            "variant": build.variant,
+            "build_cuda": None if build.build_cuda is None else str(build.build_cuda),
+            "cuda_major_only": build.cuda_major_only,
+            "python": build.python,
+            "tier": verdict.tier.value,
+            "runs": verdict.tier.runs,
+            "reasons": [{"code": reason.code, "text": reason.text} for reason in verdict.reasons],
+            "sass": sorted(str(cc) for cc in build.arch.sass) if build.arch else None,
+            "ptx": sorted(str(cc) for cc in build.arch.ptx) if build.arch else None,
+            "conflicts": list(build.conflicts),
+        },
+    }
+
+
+def request_json(request: Request) -> dict[str, Any]:
+    """What was asked."""
+    return {
+        "specs": list(request.specs),
+        "cuda": str(request.cuda),
+        "python": request.python,
+        "prefer": request.prefer,
+        "channels": list(request.channels),
+    }
+
+
+def target_json(target: Target) -> dict[str, Any]:
+    """For which machine."""
+    return {
+        "subdir": target.subdir,
+        "glibc": target.glibc,
+        "microarch": target.microarch,
+        "osx": target.osx,
+        "driver_version": None if target.driver_version is None else str(target.driver_version),
+        "driver_cuda": None if target.driver_cuda is None else str(target.driver_cuda),
+        "gpus": [
+            {
+                "name": gpu.name,
+                "compute_capability": None if gpu.compute_capability is None else str(gpu.compute_capability),
+            }
+            for gpu in target.gpus
+        ],
+        "mps": target.mps,
+        "described": sorted(target.described),
+    }
+
+
+def find_json(result: FindResult, *, everything: bool = False) -> dict[str, Any]:
+    """What ``find --json`` prints."""
+    limit = None if everything else LIST_LIMIT
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "query": {**request_json(result.request), "channels": list(result.channels)},
+        "target": target_json(result.target),
+        "pick": result.pick.build.record.fn if result.pick else None,
+        "total": len(result.builds),
+        "builds": [build_json(verdict) for verdict in result.builds[:limit]],
+        "nearest": [build_json(verdict) for verdict in result.nearest[:limit]],
+        "advice": list(result.advice),
+    }
+    if isinstance(result.error, EnvkitError):
+        document["error"] = _error(result.error)
+    return document
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding."""
+    return {
+        "check": finding.check,
+        "status": finding.status,
+        "blames": finding.blames,
+        "code": finding.code,
+        "text": finding.text,
+        "hint": finding.hint,
+        "data": dict(finding.data),
+    }
+
+
+def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
+    """What ``validate --json`` prints, and ``create --json`` under ``validation``."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": report.verdict,
+        "prefix": report.prefix,
+        "fingerprint": report.fingerprint,
+        "created": report.created,
+        "seconds": report.seconds,
+        "host": host,
+        "findings": [finding_json(finding) for finding in report.findings],
+    }
+
+
+def validate_json(result: ValidateResult, host: dict[str, Any]) -> dict[str, Any]:
+    """What ``validate --json`` prints."""
+    return {**report_json(result.report, host), "environment": result.environment}
+
+
+def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
+    """What ``create --json`` prints."""
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": result.environment,
+        "generation": result.prefix.rsplit("/", 1)[-1] if result.prefix else None,
+        "prefix": result.prefix,
+        "path": result.path,
+        "reused": result.reused,
+        "packages": [
+            {"name": r.name, "version": r.version, "build": r.build, "url": r.url, "sha256": r.sha256, "size": r.size}
+            for r in result.records
+        ],
+        "download_bytes": result.download_bytes,
+        "cached": result.cached,
+        "pick": build_json(result.pick) if result.pick else None,
+        "advice": list(result.advice),
+        "skipped_link_scripts": list(result.skipped_link_scripts),
+        "validation": report_json(result.report, host) if result.report else None,
+    }
+    if result.dry_run:
+        document["dry_run"] = True
+    return document
+
+
+def _environment(info: EnvironmentInfo) -> dict[str, Any]:
+    validated = info.validated
+    return {
+        "name": info.name,
+        "path": info.path,
+        "prefix": info.prefix,
+        "generation": info.prefix.rsplit("/", 1)[-1],
+        "packages": len(info.manifest.packages) if info.manifest else 0,
+        "size_bytes": info.size_bytes,
+        "created": info.manifest.created if info.manifest else None,
+        "problem": info.problem,
+        "validated": {
+            "verdict": validated.verdict,
+            "created": validated.created,
+            "fingerprint": validated.fingerprint,
+            "driver_version": validated.host.get("driver_version"),
+        }
+        if validated
+        else None,
+    }
+
+
+def list_json(listing: VolumeListing) -> dict[str, Any]:
+    """What ``list --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "volume": listing.root,
+        "environments": [_environment(info) for info in listing.environments],
+    }
+
+
+def show_json(info: EnvironmentInfo) -> dict[str, Any]:
+    """What ``show --json`` prints."""
+    manifest = info.manifest
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **_environment(info),
+        "packages": [
+            {"name": p.name, "version": p.version, "build": p.build, "channel": p.channel, "url": p.url, "size": p.size}
+            for p in (manifest.packages if manifest else ())
+        ],
+        "request": manifest.request.model_dump(mode="json") if manifest else None,
+        "channels": list(manifest.channels) if manifest else [],
+        "choice": manifest.choice if manifest else {},
+        "digest": manifest.digest if manifest else None,
+        "skipped_link_scripts": list(manifest.skipped_link_scripts) if manifest else [],
+        "findings": list(info.validated.findings) if info.validated else [],
+    }
