@@ -1,1 +1,1 @@
-"""Pure checks: a solution, a package or a report against what it should be."""
+"""Judgements: a build against a target, a solution against a request. Pure: facts in, verdicts and findings out."""

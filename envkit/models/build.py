@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["ArchList", "Build", "Reason", "Record", "Tier", "Variant", "Verdict"]
+__all__ = ["ArchList", "Build", "Needs", "Reason", "Record", "Tier", "Variant", "Verdict"]
 
 Variant = Literal["cpu", "cuda", "mps", "generic"]
 
@@ -67,6 +67,29 @@ class ArchList:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a record asks of the machine besides CUDA, read from its dependencies and constraints.
+
+    Attributes:
+        glibc: Least glibc, such as ``"2.28"``.
+        osx: Least macOS.
+        microarch_level: x86-64 level, 1 to 4.
+        arm_variant: ``sbsa`` or ``tegra``: which kind of aarch64 CUDA it is for.
+        platform: ``linux``, ``osx`` or ``win``, where a noarch package names one.
+        python: Version specs on Python, all of which hold.
+        cuda_arch: Version spec on ``__cuda_arch`` (CEP 46).
+    """
+
+    glibc: str | None = None
+    osx: str | None = None
+    microarch_level: int | None = None
+    arm_variant: str | None = None
+    platform: str | None = None
+    python: tuple[str, ...] = ()
+    cuda_arch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A record and what it means.
 
@@ -81,6 +104,8 @@ class Build:
         arch: GPU code inside, or None when no table knows it.
         evidence: What the facts above were read from, in the order of trust.
         conflicts: Where dependencies and build string disagree, in words.
+        needs: What else the record asks of the machine.
+        library_cuda: The newest toolkit whose libraries the record's dependencies let in, where they come as packages.
     """
 
     record: Record
@@ -93,6 +118,8 @@ class Build:
     arch: ArchList | None = None
     evidence: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    needs: Needs = Needs()
+    library_cuda: CudaVersion | None = None
 
 
 class Tier(str, Enum):

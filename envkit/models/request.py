@@ -1,4 +1,4 @@
-"""What the user asks for."""
+"""What the user asked for."""
 
 from __future__ import annotations
 
@@ -8,31 +8,63 @@ from typing import Literal
 
 from envkit.models.version import CudaVersion
 
-__all__ = ["CudaChoice", "Preference", "Request"]
+__all__ = ["CudaChoice", "Prefer", "Request"]
 
-Preference = Literal["version", "native"]
-_CUDA = re.compile(r"(\d{1,2})(?:\.(\d{1,2}))?\Z")
+Prefer = Literal["version", "native"]
+_CHOICE = re.compile(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
+_LONGEST_MAJOR = 2  # "121" and "cu118" leave out the dot
 
 
 @dataclass(frozen=True, slots=True)
 class CudaChoice:
-    """What ``--cuda`` says: ``auto``, ``none``, a major (``12``) or one toolkit (``12.1``)."""
+    """The value of ``--cuda``.
+
+    Attributes:
+        kind: ``auto`` (the best for the target), ``none`` (CPU), ``major`` (any toolkit of it) or ``exact``.
+        version: The toolkit; its minor means nothing when `kind` is ``major``.
+    """
 
     kind: Literal["auto", "none", "major", "exact"] = "auto"
     version: CudaVersion | None = None
 
     @classmethod
     def parse(cls, text: str) -> CudaChoice:
-        """Read the value of ``--cuda``; anything else is a ValueError that says what may stand there."""
-        word = text.strip().lower()
-        if word in {"auto", "none"}:
-            return cls("auto" if word == "auto" else "none")
-        match = _CUDA.match(word)
+        """Read ``auto``, ``none`` (or ``cpu``), ``12``, ``12.1``; also ``cu121`` and ``12.1.105``, as people paste them.
+
+        Raises:
+            ValueError: The text is none of these.
+        """
+        lowered = text.strip().lower()
+        if lowered in {"auto", ""}:
+            return cls()
+        if lowered in {"none", "cpu", "no", "off"}:
+            return cls("none")
+        match = _CHOICE.match(lowered)
         if match is None:
-            raise ValueError(f"--cuda {text!r}: write a toolkit (12.1), a major (12), auto or none")
-        if match[2] is None:
-            return cls("major", CudaVersion(int(match[1]), 0))
-        return cls("exact", CudaVersion(int(match[1]), int(match[2])))
+            raise ValueError(
+                f"not a CUDA choice: {text!r} (write auto, none, a major such as 12, or a toolkit as 12.1)"
+            )
+        major, minor = match.groups()
+        if minor is None and len(major) > _LONGEST_MAJOR:
+            major, minor = major[:-1], major[-1]
+        if minor is None:
+            return cls("major", CudaVersion(int(major), 0))
+        return cls("exact", CudaVersion(int(major), int(minor)))
+
+    @property
+    def asks_cuda(self) -> bool:
+        """Whether the user named a CUDA toolkit."""
+        return self.kind in {"major", "exact"}
+
+    def matches(self, build_cuda: CudaVersion | None, *, major_only: bool = False) -> bool:
+        """Whether a CUDA build's toolkit is the one asked for; where only its major is known, the major has to do."""
+        if self.version is None:
+            return self.kind == "auto"
+        if build_cuda is None:
+            return False
+        if self.kind == "major" or major_only:
+            return build_cuda.major == self.version.major
+        return build_cuda == self.version
 
     def __str__(self) -> str:
         if self.version is None:
@@ -42,18 +74,18 @@ class CudaChoice:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asks for.
+    """What the user asked for.
 
     Attributes:
-        specs: MatchSpecs, as written.
-        cuda: Which CUDA.
-        python: ``"3.11"`` or None for any.
-        prefer: Whether the newest version comes first among builds that run, or the best tier.
-        channels: Channels that the user or a recipe named; empty to let the pick decide.
+        specs: MatchSpecs, in the user's order.
+        cuda: ``--cuda``.
+        python: ``"3.11"``, or None for any.
+        prefer: Whether the newest version or the surest tier comes first.
+        channels: Channels in the order of preference; names or URLs without credentials.
     """
 
-    specs: tuple[str, ...]
+    specs: tuple[str, ...] = ()
     cuda: CudaChoice = CudaChoice()
     python: str | None = None
-    prefer: Preference = "version"
+    prefer: Prefer = "version"
     channels: tuple[str, ...] = ()

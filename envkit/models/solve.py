@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["ChannelPriority", "SolveTask"]
+__all__ = ["ChannelPriority", "Pin", "SolveTask", "VirtualPackage"]
 
 ChannelPriority = Literal["strict", "flexible"]
 
 
+class VirtualPackage(NamedTuple):
+    """A property of the target as the solver sees it (CEP 30)."""
+
+    name: str
+    version: str
+    build: str = "0"
+
+
+class Pin(NamedTuple):
+    """A record that the solution has to hold, or a pattern that leaves the Python open; `reason` is for people."""
+
+    spec: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class SolveTask:
-    """A request with everything that decides its answer, for any engine.
+    """Everything that a solve depends on, as values.
 
     Attributes:
-        specs: MatchSpecs (CEP 29) that must be in the solution.
-        channels: Base URLs or names, highest priority first.
-        platforms: Subdirs, such as ``("linux-64", "noarch")``.
-        constraints: MatchSpecs that hold for packages that come in, without bringing them in.
-        virtual_packages: Name, version and build of each (CEP 30, CEP 46).
-        channel_priority: ``strict`` takes a package only from the first channel that has its name.
-        exclude_newer: ISO 8601 moment; records that are newer do not exist for the solver.
-        timeout_s: Limit in seconds.
+        specs: MatchSpecs to satisfy; the pins are among them.
+        constraints: MatchSpecs that hold for a package only where the solution has it.
+        channels: In the order of priority.
+        platforms: Subdirs, ``noarch`` among them.
+        virtual_packages: The target.
+        channel_priority: ``strict`` or ``flexible``.
+        exclude_newer: Records newer than this are not seen; milliseconds since 1970.
+        timeout_s: Time limit in seconds.
+        pins: What the plan itself added to the specs, and why.
+        reasons: Why each constraint is there: the constraint to a sentence.
     """
 
     specs: tuple[str, ...]
-    channels: tuple[str, ...]
-    platforms: tuple[str, ...]
     constraints: tuple[str, ...] = ()
-    virtual_packages: tuple[tuple[str, str, str], ...] = ()
+    channels: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    virtual_packages: tuple[VirtualPackage, ...] = ()
     channel_priority: ChannelPriority = "strict"
-    exclude_newer: str | None = None
+    exclude_newer: int | None = None
     timeout_s: float | None = None
+    pins: tuple[Pin, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()

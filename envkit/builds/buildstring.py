@@ -1,0 +1,90 @@
+"""What a build string says: variant, CUDA, Python. Read second, after the dependencies.
+
+The grammars (conda recipes of pytorch/builder, the conda-forge feedstocks and AnacondaRecipes):
+
+- channel ``pytorch``: ``py3.9_cuda12.1_cudnn9.1.0_0``, ``py3.9_cpu_0``, ``py3.11_0`` (macOS), ``py36_cuda9.0.176_...``,
+  ``py27_cuda0.0_cudnn0.0_1`` (a CPU build), ``py39_cu121``, ``py310_cpu``, ``py36``, ``py3.8_hc0239a3_0_cuda11.4``;
+- conda-forge: ``cuda126_mkl_py312_h30b5a27_300``, ``cuda120_py312h..._300``, ``cuda112py39h..._200``, ``cpu_generic_...``,
+  ``cuda_py312_h..._1``, ``py311h..._200_cuda129``, ``py311cuda126h..._0_cuda``, ``cpu_pyh..._1``;
+- ``pkgs/main``: ``gpu_cuda118py311h...``, ``gpu_py38h..._0``, ``gpu_mps_py312h...``, ``cuda101py38h...``, ``eigen_...``, ``mkl_...``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from envkit.models.build import Variant
+from envkit.models.version import CudaVersion
+
+__all__ = ["BuildString", "parse_build_string"]
+
+_DOTTED = re.compile(r"cuda(\d{1,2})\.(\d{1,2})(?:\.\d+)?")
+_PLAIN = re.compile(r"(?:cuda|(?<![a-z])cu)(\d{2,3})(?![\d.])")
+_BARE = re.compile(r"(?:^|_)cuda(?=_|$|py\d|\*)")
+_GPU = re.compile(r"(?:^|_)gpu(?=_|$|py\d|\*)")
+_MPS = re.compile(r"(?:^|_)mps(?=_|$|py\d|\*)")
+_CPU = re.compile(r"(?:^|_)cpu(?=_|$|py|h[0-9a-f]{6}|\*)")
+_PYTHON = re.compile(r"(?:^|_|cuda\d{2,3}|cpu|gpu)py(\d)\.?(\d{1,2})(?=_|$|h[0-9a-f]{6}|cuda|\*)")
+_MATH = re.compile(r"^(eigen|mkl|openblas)(?=_|$)")
+_ROCM = re.compile(r"(?:^|_)rocm")
+_FIRST_THREE_DIGIT_MAJOR = 8  # "cuda92" is 9.2, "cuda12" is some 12.x: no CUDA before 8 is built by conda
+
+
+class BuildString(NamedTuple):
+    """What a build string says; None where it says nothing.
+
+    Attributes:
+        variant: ``cpu``, ``cuda``, ``mps`` or None.
+        cuda: The toolkit.
+        cuda_major_only: Whether only the toolkit's major was written.
+        python: ``"3.11"``.
+        math: ``eigen``, ``mkl`` or ``openblas`` at the start: the CPU variants of TensorFlow and MXNet on defaults.
+        rocm: Whether it is a build for AMD's GPUs.
+    """
+
+    variant: Variant | None = None
+    cuda: CudaVersion | None = None
+    cuda_major_only: bool = False
+    python: str | None = None
+    math: str | None = None
+    rocm: bool = False
+
+
+def _cuda(text: str) -> tuple[CudaVersion | None, bool]:
+    if match := _DOTTED.search(text):
+        return CudaVersion(int(match[1]), int(match[2])), False
+    if match := _PLAIN.search(text):
+        digits = match[1]
+        major, minor = int(digits[:-1]), int(digits[-1])
+        if major >= _FIRST_THREE_DIGIT_MAJOR:
+            return CudaVersion(major, minor), False
+        if int(digits) >= _FIRST_THREE_DIGIT_MAJOR:
+            return CudaVersion(int(digits), 0), True
+    return None, False
+
+
+@lru_cache(maxsize=65536)
+def parse_build_string(text: str) -> BuildString:
+    """Read a build string, or a pattern of one as dependencies carry (``cuda*_mkl*300``)."""
+    lowered = text.lower()
+    python = _PYTHON.search(lowered)
+    python_text = f"{python[1]}.{python[2]}" if python else None
+    math = _MATH.match(lowered)
+    math_text = math[1] if math else None
+    if _ROCM.search(lowered):
+        return BuildString(None, None, False, python_text, math_text, True)
+    cuda, major_only = _cuda(lowered)
+    if cuda == CudaVersion(0, 0):  # "cuda0.0" of the pytorch channel before 1.0 is a CPU build
+        return BuildString("cpu", None, False, python_text, math_text)
+    variant: Variant | None = None
+    if cuda is not None or _BARE.search(lowered):
+        variant = "cuda"
+    elif _MPS.search(lowered):
+        variant = "mps"
+    elif _GPU.search(lowered):
+        variant = "cuda"
+    elif _CPU.search(lowered):
+        variant = "cpu"
+    return BuildString(variant, cuda, major_only, python_text, math_text)

@@ -1,0 +1,65 @@
+"""What a record asks of the machine besides CUDA: glibc, macOS, microarchitecture, Python."""
+
+from __future__ import annotations
+
+import re
+
+from envkit.builds.signals import Kind, Signal
+from envkit.builds.version import version_key
+from envkit.models.build import Needs, Record
+
+__all__ = ["read_needs", "read_python"]
+
+_LOWER = re.compile(r"(?:>=|=|==)?\s*(\d+(?:\.\d+)*)")
+_PLATFORMS = {"__osx": "osx", "__win": "win", "__linux": "linux"}
+
+
+def _lower(spec: str) -> str | None:
+    for clause in spec.split(","):
+        match = _LOWER.match(clause.strip())
+        if match is not None:
+            return match[1]
+    return None
+
+
+def _greatest(left: str | None, right: str | None) -> str | None:
+    if left is None or right is None:
+        return left or right
+    return max(left, right, key=version_key)
+
+
+def read_needs(dependencies: list[Signal], constraints: list[Signal]) -> Needs:
+    """Gather the demands of all dependencies and constraints; the greatest of each counts."""
+    glibc = osx = platform = arm = cuda_arch = None
+    level: int | None = None
+    python: list[str] = []
+    for signal in (*dependencies, *constraints):
+        if signal.kind is Kind.GLIBC:
+            glibc = _greatest(glibc, _lower(signal.spec))
+        elif signal.kind is Kind.OSX:
+            osx = _greatest(osx, _lower(signal.spec))
+        elif signal.kind is Kind.MICROARCH and signal.level is not None:
+            level = max(level or 0, signal.level)
+        elif signal.kind is Kind.PYTHON and signal.name == "python" and signal.spec != "*":
+            python.append(signal.spec)
+        elif signal.kind is Kind.ARM:
+            arm = signal.spec
+        elif signal.kind is Kind.ARCH and signal.spec != "*":
+            cuda_arch = signal.spec if cuda_arch is None else f"{cuda_arch},{signal.spec}"
+        elif signal.kind is Kind.PLATFORM:
+            platform = _PLATFORMS.get(signal.name, platform)
+    return Needs(glibc, osx, level, arm, platform, tuple(dict.fromkeys(python)), cuda_arch)
+
+
+def read_python(dependencies: list[Signal], said: str | None, record: Record, conflicts: list[str]) -> str | None:
+    """The one Python that a build is for, ``"3.11"``; None for builds of any Python.
+
+    Conflicts between the dependency and the build string are appended to `conflicts`; the dependency wins.
+    """
+    for signal in dependencies:
+        if signal.kind is Kind.PYTHON and signal.bounds.one_minor and signal.bounds.low is not None:
+            found = str(signal.bounds.low)
+            if said is not None and said != found:
+                conflicts.append(f"{signal.text} says Python {found}, build string {record.build} says {said}")
+            return found
+    return said if record.subdir != "noarch" else None

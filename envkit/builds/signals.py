@@ -1,0 +1,151 @@
+"""What one dependency or constraint says about the package that carries it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+from envkit.builds.buildstring import parse_build_string
+from envkit.builds.dependency import VersionBounds, parse_match_spec, version_bounds
+from envkit.builds.families import CUDA_LIBRARIES, TOOLKIT_PACKAGES
+from envkit.models.build import Variant
+from envkit.models.version import CudaVersion
+
+__all__ = ["Kind", "Signal", "read_constraint", "read_dependency"]
+
+_RUNTIME = ("cuda-cudart", "cuda-nvrtc", "cuda-cupti", "cuda-nvtx", "cuda-runtime", "cuda-libraries")
+_SELECTORS: dict[str, dict[str, Variant]] = {
+    "_tflow_select": {"2.1.0": "cuda", "2.2.0": "cpu", "2.3.0": "cpu", "1.1.0": "cuda", "1.2.0": "cpu", "1.3.0": "cpu"},
+    "_pytorch_select": {"0.2": "cuda", "0.2.*": "cuda", "0.1": "cpu", "0.1.*": "cpu", "1.1.0": "cpu", "1.2.0": "cuda"},
+}
+
+
+class Kind(Enum):
+    """What a signal is about."""
+
+    TOOLKIT = "toolkit"  # pytorch-cuda, cuda-version, cudatoolkit: bounds on the toolkit
+    RUNTIME = "runtime"  # a library whose version follows the toolkit's
+    VARIANT = "variant"  # a mutex, a selector, the build string of a dependency
+    DRIVER = "driver"  # __cuda
+    ARCH = "arch"  # __cuda_arch
+    PYTHON = "python"
+    GLIBC = "glibc"
+    OSX = "osx"
+    MICROARCH = "microarch"
+    ARM = "arm"
+    PLATFORM = "platform"
+
+
+class Signal(NamedTuple):
+    """One fact from one dependency.
+
+    Attributes:
+        kind: What it is about.
+        text: The dependency, as evidence.
+        name: The package that it names.
+        spec: Its version spec, ``"*"`` where it has none.
+        variant: What it says about the variant.
+        cuda: The toolkit that a dependency's build string names.
+        bounds: The range of `spec`, for toolkits and Python.
+        level: Microarchitecture level.
+    """
+
+    kind: Kind
+    text: str
+    name: str
+    spec: str = "*"
+    variant: Variant | None = None
+    cuda: CudaVersion | None = None
+    bounds: VersionBounds = VersionBounds(None, None)
+    level: int | None = None
+
+
+def _level(spec: str | None, build: str | None) -> int | None:
+    """x86-64 level of ``_x86_64-microarch-level >=3`` or of ``__archspec 1.* x86_64_v3``."""
+    if build is not None:
+        text = build.rstrip("*")
+        return int(text[-1]) if text.startswith("x86_64_v") and text[-1].isdigit() else None
+    bounds = version_bounds(spec or "*")
+    return bounds.low.major if bounds.low else None
+
+
+def _platform_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
+    """The virtual packages and the packages that stand for them."""
+    version = spec or "*"
+    if name == "__cuda":
+        return Signal(Kind.DRIVER, text, name, version, "cuda", bounds=version_bounds(version))
+    if name == "__cuda_arch":
+        return Signal(Kind.ARCH, text, name, version, "cuda")
+    if name in {"python", "python_abi"}:
+        return Signal(Kind.PYTHON, text, name, version, bounds=version_bounds(version))
+    if name == "__glibc":
+        return Signal(Kind.GLIBC, text, name, version)
+    if name in {"__osx", "__win", "__linux"}:
+        kind = Kind.OSX if name == "__osx" and spec is not None else Kind.PLATFORM
+        return Signal(kind, text, name, version)
+    if name in {"__archspec", "_x86_64-microarch-level"}:
+        return Signal(Kind.MICROARCH, text, name, version, level=_level(spec, build))
+    if name == "arm-variant" and build is not None:
+        return Signal(Kind.ARM, text, name, build)
+    return None
+
+
+def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
+    version = spec or "*"
+    if name in TOOLKIT_PACKAGES:
+        return Signal(Kind.TOOLKIT, text, name, version, "cuda", bounds=version_bounds(version))
+    if name in _SELECTORS:
+        chosen = _SELECTORS[name].get(version.removeprefix("=="))
+        return Signal(Kind.VARIANT, text, name, version, chosen) if chosen else None
+    if name == "pytorch-mutex":
+        variants: dict[str, Variant] = {"cpu": "cpu", "cuda": "cuda"}
+        return Signal(Kind.VARIANT, text, name, version, variants.get(build or ""))
+    if name == "cpuonly":
+        return Signal(Kind.VARIANT, text, name, version, "cpu")
+    if name in CUDA_LIBRARIES:
+        kind = Kind.RUNTIME if name in _RUNTIME else Kind.VARIANT
+        return Signal(kind, text, name, version, "cuda", bounds=version_bounds(version))
+    if build is not None:
+        said = parse_build_string(build)
+        if said.variant is not None:
+            return Signal(
+                Kind.VARIANT, text, name, version, said.variant, said.cuda if not said.cuda_major_only else None
+            )
+    if name.endswith("-gpu"):
+        return Signal(Kind.VARIANT, text, name, version, "cuda")
+    if name.endswith("-cpu"):
+        return Signal(Kind.VARIANT, text, name, version, "cpu")
+    return None
+
+
+@lru_cache(maxsize=65536)
+def read_dependency(text: str) -> Signal | None:
+    """What a dependency says about the package that carries it; None when nothing."""
+    spec = parse_match_spec(text)
+    return _platform_signal(text, spec.name, spec.version, spec.build) or _cuda_signal(
+        text, spec.name, spec.version, spec.build
+    )
+
+
+@lru_cache(maxsize=65536)
+def read_constraint(text: str) -> Signal | None:
+    """What a constraint says.
+
+    Weaker than a dependency: a package that only limits ``cuda-version`` (numba, ucx) need not be a CUDA build, one
+    that limits ``__cuda`` is; ``cpuonly <0`` marks CUDA builds, and a pattern on another package's build its variant.
+    """
+    spec = parse_match_spec(text)
+    platform = _platform_signal(text, spec.name, spec.version, spec.build)
+    if platform is not None:
+        return platform if platform.kind is not Kind.PYTHON else None
+    if spec.name == "cpuonly":
+        return Signal(Kind.VARIANT, text, spec.name, "<0", "cuda") if spec.version == "<0" else None
+    if spec.name in TOOLKIT_PACKAGES:
+        return Signal(Kind.TOOLKIT, text, spec.name, spec.version or "*", bounds=version_bounds(spec.version or "*"))
+    if spec.build is not None:
+        said = parse_build_string(spec.build)
+        if said.variant is not None:
+            cuda = None if said.cuda_major_only else said.cuda
+            return Signal(Kind.VARIANT, text, spec.name, spec.version or "*", said.variant, cuda)
+    return None

@@ -1,0 +1,193 @@
+"""A solution, record by record, before the disk is touched: the traps that no solver sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from envkit.builds.classify import classify
+from envkit.builds.dependency import parse_match_spec
+from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
+from envkit.builds.signals import Kind, read_dependency
+from envkit.builds.version import version_key
+from envkit.checks.driver import wants_cuda
+from envkit.checks.verdict import judge
+from envkit.cuda.libraries import LIBRARY_NAMES, dropped_by_library, libraries_need_toolkit, library_min_version
+from envkit.models.build import Build, Reason, Record, Tier
+from envkit.models.host import Target
+from envkit.models.request import Request
+from envkit.models.version import CudaVersion
+
+__all__ = ["Refusal", "asks_cuda", "check_solution"]
+
+_MKL_LAST_GOOD = version_key("2024.1")
+_PYTORCH_FIXED_MKL = version_key("2.6")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason not to install a solution, and the record that it is about."""
+
+    record: Record
+    reason: Reason
+
+
+def asks_cuda(request: Request, target: Target) -> bool:
+    """Whether the request is one for CUDA: named, or ``auto`` on a target with a usable GPU (or a named driver)."""
+    return request.cuda.asks_cuda or (request.cuda.kind == "auto" and wants_cuda(target))
+
+
+def _library_version(record: Record) -> tuple[int, int]:
+    try:
+        return CudaVersion.parse(record.version)
+    except ValueError:
+        return (0, 0)
+
+
+def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iterable[Refusal]:
+    if request.cuda.kind == "none":
+        for build in builds:
+            if build.variant == "cuda" and build.framework in GPU_FRAMEWORKS and _has_code(build):
+                text = f"{build.record.name} {build.record.version} is a CUDA build, and --cuda none was asked for"
+                yield Refusal(build.record, Reason("cuda-build", text))
+        return
+    if not asks_cuda(request, target):
+        return
+    for build in builds:
+        if build.variant == "cpu" and build.framework in GPU_FRAMEWORKS:
+            text = f"{build.record.name} {build.record.version} {build.record.build} is a CPU build, and CUDA was asked for"
+            yield Refusal(build.record, Reason("cpu-build", text))
+        elif (
+            build.variant == "cuda"
+            and build.framework in GPU_FRAMEWORKS
+            and build.build_cuda is not None
+            and request.cuda.asks_cuda
+            and not request.cuda.matches(build.build_cuda, major_only=build.cuda_major_only)
+            and _has_code(build)
+        ):
+            text = f"{build.record.name} was compiled with CUDA {build.build_cuda}, asked for {request.cuda}"
+            yield Refusal(build.record, Reason("wrong-cuda", text))
+
+
+def _has_code(build: Build) -> bool:
+    return build.record.name not in {"pytorch-mutex", "_tflow_select", "_pytorch_select", "cpuonly"}
+
+
+def _needs_driver(build: Build) -> bool:
+    """Whether a record cannot do without a driver: a framework's CUDA build, or one that depends on ``__cuda``."""
+    if build.variant != "cuda":
+        return True
+    if build.framework in GPU_FRAMEWORKS:
+        return _has_code(build)
+    signals = (read_dependency(text) for text in build.record.depends)
+    return any(signal is not None and signal.kind is Kind.DRIVER for signal in signals)
+
+
+def _verdicts(builds: Sequence[Build], target: Target, request: Request) -> Iterable[Refusal]:
+    for build in builds:
+        verdict = judge(build, target, request=request)
+        if verdict.tier is not Tier.NO or not verdict.reasons:
+            continue
+        reason = verdict.reasons[0]
+        if reason.code == "no-gpu" and (request.cuda.asks_cuda is False and not _needs_driver(build)):
+            continue
+        if reason.code == "no-gpu" and not _needs_driver(build):
+            continue
+        yield Refusal(build.record, reason)
+
+
+def _majors(builds: Sequence[Build]) -> Iterable[Refusal]:
+    first: Build | None = None
+    for build in builds:
+        if build.variant != "cuda" or build.build_cuda is None:
+            continue
+        if first is None or first.build_cuda is None:
+            first = build
+        elif build.build_cuda.major != first.build_cuda.major:
+            text = (
+                f"{build.record.name} {build.record.version} is for CUDA {build.build_cuda}, "
+                f"{first.record.name} {first.record.version} for CUDA {first.build_cuda}: majors do not mix"
+            )
+            yield Refusal(build.record, Reason("mixed-cuda", text))
+
+
+def _users_toolkit(builds: Sequence[Build]) -> CudaVersion | None:
+    """The toolkit that the libraries of this solution are of: that of cuda-version, else of the frameworks."""
+    for build in builds:
+        if build.record.name == "cuda-version":
+            return build.build_cuda
+    known = [b.build_cuda for b in builds if b.build_cuda is not None and b.framework in GPU_FRAMEWORKS]
+    return max(known) if known else None
+
+
+def _libraries(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
+    toolkit = _users_toolkit(builds)
+    capabilities = {gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None}
+    for build in builds:
+        if build.record.name not in LIBRARY_NAMES or build.variant != "cuda":
+            continue
+        version = _library_version(build.record)
+        major = build.build_cuda.major if build.build_cuda else toolkit.major if toolkit else 0
+        own = toolkit if build.cuda_major_only or build.build_cuda is None else build.build_cuda
+        for capability in sorted(capabilities):
+            dropped = dropped_by_library(build.record.name, version, major, capability)
+            if dropped is not None:
+                yield Refusal(build.record, Reason("library-dropped-gpu", dropped))
+            needed = libraries_need_toolkit(capability)
+            least = library_min_version(build.record.name, capability)
+            if least is not None and version < least:
+                text = f"{build.record.name} {build.record.version} has no code for {capability}: {least} is the first"
+                yield Refusal(build.record, Reason("library-lacks-gpu", text))
+            elif needed is not None and own is not None and own < needed[0]:
+                text = (
+                    f"{build.record.name} {build.record.version} is of CUDA {own} and has no code for compute "
+                    f"capability {capability}: {needed[0]} is the first that has"
+                )
+                yield Refusal(build.record, Reason("library-lacks-gpu", text))
+
+
+def _mkl(records: Sequence[Record]) -> Iterable[Refusal]:
+    torch = next((r for r in records if r.name == "pytorch" and channel_name(r.channel) == "pytorch"), None)
+    if torch is None or version_key(torch.version) >= _PYTORCH_FIXED_MKL:
+        return
+    for record in records:
+        if record.name == "mkl" and version_key(record.version) >= _MKL_LAST_GOOD:
+            text = (
+                f"mkl {record.version} with pytorch {torch.version} of channel pytorch ends in an ImportError "
+                "(undefined symbol: iJIT_NotifyEvent): mkl <2024.1 works"
+            )
+            yield Refusal(record, Reason("mkl-too-new", text))
+
+
+def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
+    """A CUDA request whose framework is not in the solution at all cannot be a CUDA environment."""
+    names = {record.name for record in records}
+    for text in request.specs:
+        spec = parse_match_spec(text)
+        if framework_of_package(spec.name) in GPU_FRAMEWORKS and spec.name not in names:
+            record = Record(name=spec.name, version="", build="")
+            yield Refusal(record, Reason("not-in-solution", f"{spec.name} was asked for and is not in the solution"))
+
+
+def check_solution(records: Sequence[Record], target: Target, request: Request) -> list[Refusal]:
+    """What speaks against installing a solution; empty when nothing does.
+
+    Args:
+        records: The exact records that a solver chose.
+        target: The machine.
+        request: What the user asked.
+
+    Returns:
+        Every reason, each with its record, in the order: variants, verdicts, CUDA majors, libraries, mkl. A record
+        that is refused twice for the same reason is listed once.
+    """
+    builds = [classify(record) for record in records]
+    found = [
+        *_missing(records, request),
+        *_variants(builds, target, request),
+        *_verdicts(builds, target, request),
+        *_majors(builds),
+        *_libraries(builds, target),
+        *_mkl(records),
+    ]
+    return list({(refusal.record.fn, refusal.record.name, refusal.reason.code): refusal for refusal in found}.values())

@@ -1,0 +1,120 @@
+"""Build x Target = Verdict: how well a build runs there, and why."""
+
+from __future__ import annotations
+
+from envkit.builds.version import version_matches
+from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
+from envkit.checks.gpu import judge_gpu
+from envkit.checks.machine import judge_machine, judge_python
+from envkit.models.build import Build, Reason, Tier, Verdict
+from envkit.models.host import Target
+from envkit.models.request import Request
+
+__all__ = ["RUNTIME_COMPILERS", "judge", "judge_all"]
+
+RUNTIME_COMPILERS = {
+    "pytorch": "torch.compile uses Triton, which brings its own ptxas",
+    "tensorflow": "XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
+    "jax": "XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
+    "cupy": "CuPy compiles with its own NVRTC",
+}
+"""Frameworks that compile at run time with a compiler of their own, so that minor-version compatibility is enough."""
+
+
+def _worst(*tiers: Tier) -> Tier:
+    return max(tiers, key=lambda tier: tier.rank)
+
+
+def _cpu(build: Build, target: Target) -> Verdict:
+    if not wants_cuda(target):
+        return Verdict(build, Tier.CPU, (Reason("cpu-build", "runs on the CPU"),))
+    return Verdict(build, Tier.CPU, (Reason("cpu-build", "a CPU build: it leaves the target's GPU unused"),))
+
+
+def _metal(build: Build, target: Target) -> Verdict:
+    if target.mps or (target.subdir == "osx-arm64" and target.described):
+        return Verdict(build, Tier.NATIVE, (Reason("mps", "runs on Apple's Metal (MPS)"),))
+    return Verdict(build, Tier.CPU, (Reason("no-mps", "Metal (MPS) is not usable here: runs on the CPU"),))
+
+
+def _arch_demand(build: Build, target: Target) -> Reason | None:
+    """CEP 46: ``__cuda_arch`` is the lowest compute capability of all devices."""
+    spec = build.needs.cuda_arch
+    known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
+    if spec is None or not known:
+        return None
+    lowest = str(min(known))
+    if version_matches(spec, lowest):
+        return None
+    return Reason("no-kernel-image", f"the record demands __cuda_arch {spec}, the target's lowest is {lowest}")
+
+
+def _cuda(build: Build, target: Target) -> Verdict:
+    ceiling = ceiling_of(target)
+    if ceiling is None and not target.gpus:
+        reasons = [Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU")]
+        if target.nvidia_traces:
+            traces = ", ".join(target.nvidia_traces)
+            reasons.append(Reason("nvidia-traces", f"signs of NVIDIA without a usable GPU: {traces}"))
+        return Verdict(build, Tier.NO, tuple(reasons))
+    if build.min_cuda is not None and ceiling is not None and ceiling < build.min_cuda:
+        text = f"the record demands a driver for CUDA {build.min_cuda}, the target's driver supports {ceiling}"
+        return Verdict(build, Tier.NO, (Reason("driver-too-old", text),))
+    demand = _arch_demand(build, target)
+    if demand is not None:
+        return Verdict(build, Tier.NO, (demand,))
+    if build.build_cuda is None:
+        text = "neither the record nor its build string says which CUDA it was compiled with"
+        return Verdict(build, Tier.UNKNOWN, (Reason("cuda-unknown", text),))
+    driver = judge_driver(build.build_cuda, build.cuda_major_only, target)
+    if driver.tier is Tier.NO:
+        return Verdict(build, Tier.NO, driver.reasons)
+    tier, reasons = driver.tier, list(driver.reasons)
+    for gpu in dict.fromkeys(target.gpus):
+        found = judge_gpu(gpu, build.build_cuda, build.arch, build.library_cuda, target)
+        if found.tier.rank > tier.rank:
+            reasons = [*found.reasons, *reasons]
+        else:
+            reasons.extend(reason for reason in found.reasons if reason not in reasons)
+        tier = _worst(tier, found.tier)
+    if not target.gpus:
+        inside = f"; machine code for {' '.join(str(a) for a in sorted(build.arch.sass))}" if build.arch else ""
+        reasons.append(Reason("gpu-open", f"no GPU is named: judged by the driver alone{inside}"))
+    if tier is Tier.MINOR and build.framework in RUNTIME_COMPILERS:
+        reasons.append(Reason("runtime-compiler", RUNTIME_COMPILERS[build.framework]))
+    return Verdict(build, tier, tuple(reasons))
+
+
+def judge(build: Build, target: Target, *, request: Request | None = None) -> Verdict:
+    """How well a build runs on a target.
+
+    Args:
+        build: What `envkit.builds.classify` made of a record.
+        target: The machine.
+        request: What the user asked; only its Python counts here.
+
+    Returns:
+        The tier and its reasons, the decisive one first; conflicts of the record come last.
+    """
+    blocked = judge_machine(build, target) or judge_python(build, request.python if request else None)
+    if blocked is not None:
+        return Verdict(build, Tier.NO, (blocked,))
+    if "rocm" in build.record.build:
+        return Verdict(build, Tier.NO, (Reason("wrong-gpu-vendor", "a build for AMD GPUs (ROCm)"),))
+    if build.variant == "cuda":
+        verdict = _cuda(build, target)
+    elif build.variant == "mps":
+        verdict = _metal(build, target)
+    elif build.variant == "cpu":
+        verdict = _cpu(build, target)
+    else:
+        verdict = Verdict(build, Tier.NATIVE, (Reason("any-host", "the same build for every GPU"),))
+    if not build.conflicts:
+        return verdict
+    conflicts = tuple(Reason("record-conflict", text) for text in build.conflicts)
+    return Verdict(build, verdict.tier, verdict.reasons + conflicts)
+
+
+def judge_all(builds: list[Build], target: Target, *, request: Request | None = None) -> list[Verdict]:
+    """Judge many builds, in their order."""
+    return [judge(build, target, request=request) for build in builds]

@@ -1,0 +1,63 @@
+"""CUDA's libraries (cuBLAS, cuDNN): which GPUs they have code for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from envkit.cuda.tables import covers, load_table
+from envkit.models.version import ComputeCapability, CudaVersion
+
+__all__ = ["LIBRARY_NAMES", "dropped_by_library", "libraries_need_toolkit", "library_min_version"]
+
+LIBRARY_NAMES = frozenset({"cudnn", "libcudnn", "libcublas"})
+"""The packages that these rules are about."""
+
+
+@lru_cache(maxsize=1024)
+def libraries_need_toolkit(capability: ComputeCapability) -> tuple[CudaVersion, bool] | None:
+    """The first toolkit whose cuBLAS and cuDNN have code for an architecture, where that is a known trap.
+
+    Returns:
+        The toolkit, and whether a build of an older one can still use the newer libraries when they come as packages;
+        None where no row is about the architecture.
+    """
+    for row in load_table("libraries")["lacks"]:
+        if covers(row, capability, "gpu_from", "gpu_to"):
+            return CudaVersion.parse(row["below_toolkit"]), bool(row["separate_may_be_newer"])
+    return None
+
+
+@lru_cache(maxsize=1024)
+def dropped_by_library(
+    name: str, version: tuple[int, int], cuda_major: int, capability: ComputeCapability
+) -> str | None:
+    """Whether a library's builds for one CUDA major have lost an architecture: the sentence, or None.
+
+    Args:
+        name: Package name, such as ``cudnn``.
+        version: The library's major and minor.
+        cuda_major: The CUDA that this build of the library is for.
+        capability: The GPU's.
+    """
+    for row in load_table("libraries")["dropped"]:
+        first = CudaVersion.parse(row["from"])
+        if (
+            name in row["names"]
+            and version >= first
+            and cuda_major == row["cuda_major"]
+            and capability < ComputeCapability.parse(row["below"])
+        ):
+            return (
+                f"cuDNN {version[0]}.{version[1]} for CUDA {cuda_major} has no code for compute capability {capability}: "
+                f"{first} and newer begin at {row['below']}"
+            )
+    return None
+
+
+@lru_cache(maxsize=1024)
+def library_min_version(name: str, capability: ComputeCapability) -> CudaVersion | None:
+    """The first ``major.minor`` of a library with code for an architecture, where a row says so."""
+    for row in load_table("libraries")["cudnn_for_gpu"]:
+        if name in row["names"] and covers(row, capability, "gpu_from", "gpu_to"):
+            return CudaVersion.parse(row["below"])
+    return None

@@ -1,0 +1,37 @@
+"""The data files, read once and turned into values."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from envkit.models.version import ComputeCapability, CudaVersion
+
+__all__ = ["TABLES", "covers", "load_table"]
+
+TABLES = ("archs", "drivers", "forward_compat", "gpus", "libraries", "ptx", "toolkits")
+
+
+@cache
+def load_table(name: str) -> dict[str, Any]:
+    """Read one file of ``envkit/cuda/data``.
+
+    Args:
+        name: File name without ``.json``; one of `TABLES`.
+    """
+    text = files("envkit.cuda").joinpath("data", f"{name}.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def covers(row: dict[str, Any], value: ComputeCapability, low: str = "from", high: str = "to") -> bool:
+    """Whether a row's range of compute capabilities, both ends included, holds `value`."""
+    return ComputeCapability.parse(row[low]) <= value <= ComputeCapability.parse(row[high])
+
+
+@cache
+def last_known_toolkit() -> CudaVersion:
+    """The newest toolkit whose architectures the tables hold."""
+    return CudaVersion.parse(load_table("archs")["last_known_toolkit"])

@@ -1,0 +1,196 @@
+"""The order of choice (total and deterministic), the pick, and what almost matched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
+from envkit.builds.families import channel_name
+from envkit.builds.version import VersionKey, version_key
+from envkit.checks.driver import ceiling_of, wants_cuda
+from envkit.models.build import Build, Tier, Verdict
+from envkit.models.host import Target
+from envkit.models.request import Request
+from envkit.models.version import CudaVersion
+
+__all__ = ["PTX_TO_DRIVER", "conservative", "matches_request", "nearest", "pick", "rank"]
+
+PTX_TO_DRIVER = frozenset({"numba", "numba-cuda", "pycuda", "cuda-python", "warp-lang", "taichi"})
+"""Packages whose run-time compiler hands PTX to the driver: minor-version compatibility does not cover them."""
+
+_GROUP = {
+    Tier.NATIVE: 0,
+    Tier.MINOR: 0,
+    Tier.JIT: 1,
+    Tier.COMPAT: 1,
+    Tier.UNKNOWN: 2,
+    Tier.CPU: 3,
+    Tier.NO: 4,
+}
+_Key = tuple[object, ...]
+
+
+def _specs_for(request: Request) -> dict[str, list[MatchSpec]]:
+    specs: dict[str, list[MatchSpec]] = {}
+    for text in request.specs:
+        spec = parse_match_spec(text)
+        specs.setdefault(spec.name, []).append(spec)
+    return specs
+
+
+def _matches_specs(build: Build, specs: dict[str, list[MatchSpec]]) -> bool:
+    record = build.record
+    for spec in specs.get(record.name, ()):
+        if not spec_matches(spec, record.name, record.version, record.build):
+            return False
+        if spec.channel is not None and channel_name(spec.channel) != channel_name(record.channel):
+            return False
+    return True
+
+
+def _matches_cuda(build: Build, request: Request, target: Target) -> bool:
+    choice = request.cuda
+    if choice.kind == "none":
+        return build.variant != "cuda"
+    if build.variant == "cuda":
+        return choice.matches(build.build_cuda, major_only=build.cuda_major_only)
+    if build.variant == "generic":
+        return True
+    if choice.kind == "auto":
+        return not wants_cuda(target)
+    return False
+
+
+def matches_request(verdict: Verdict, request: Request, target: Target) -> bool:
+    """Whether a build is one of those asked for: name and version, CUDA, Python, platform.
+
+    ``auto`` on a target with a usable GPU is a CUDA request, so CPU builds do not match it; builds that do not run
+    still match, with their reasons.
+    """
+    return _matches(verdict, request, target, _specs_for(request))
+
+
+def _matches(verdict: Verdict, request: Request, target: Target, specs: dict[str, list[MatchSpec]]) -> bool:
+    code = verdict.reasons[0].code if verdict.reasons else ""
+    return (
+        code not in {"wrong-platform", "wrong-python"}
+        and _matches_cuda(verdict.build, request, target)
+        and _matches_specs(verdict.build, specs)
+    )
+
+
+def _version_order(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Each version's place in conda's order; equal versions (1.0 and 1.0.0) share one."""
+    texts = {verdict.build.record.version for verdict in verdicts}
+    order: dict[str, int] = {}
+    place = -1
+    previous: VersionKey | None = None
+    for text in sorted(texts, key=lambda text: (version_key(text), text)):
+        key = version_key(text)
+        if previous is None or key != previous:
+            place += 1
+        previous = key
+        order[text] = place
+    return order
+
+
+def _cuda_key(build_cuda: CudaVersion | None, ceiling: CudaVersion | None) -> tuple[int, int, int]:
+    """Nearest below the driver's ceiling first, which is the highest that it covers; then the highest of the others."""
+    if build_cuda is None:
+        return (2, 0, 0)
+    covered = ceiling is None or build_cuda <= ceiling
+    return (0 if covered else 1, -build_cuda.major, -build_cuda.minor)
+
+
+def _python_key(python: str | None) -> tuple[int, int]:
+    if python is None:
+        return (0, 0)
+    major, _, minor = python.partition(".")
+    return (-int(major), -int(minor or 0)) if major.isdigit() and (minor or "0").isdigit() else (0, 0)
+
+
+def _sort(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:
+    order = _version_order(verdicts)
+    ceiling = ceiling_of(target)
+    channels = {channel_name(name): index for index, name in reversed(list(enumerate(request.channels)))}
+    last = len(channels)
+
+    def key(verdict: Verdict) -> _Key:
+        build, tier = verdict.build, verdict.tier
+        record = build.record
+        tier_first = request.prefer == "native" or record.name in PTX_TO_DRIVER
+        return (
+            _GROUP[tier],
+            tier.rank if tier_first else 0,
+            -order[record.version],
+            tier.rank,
+            _cuda_key(build.build_cuda, ceiling),
+            -record.build_number,
+            channels.get(channel_name(record.channel), last),
+            _python_key(build.python),
+            -(record.timestamp or 0),
+            record.version,
+            record.build,
+            record.fn,
+            record.channel,
+            record.subdir,
+            record.url,
+            record.sha256 or "",
+            record.size or 0,
+            record.depends,
+            record.constrains,
+        )
+
+    return sorted(verdicts, key=key)
+
+
+def rank(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:
+    """The builds that match a request, best first.
+
+    Builds that run as they are (``native``, ``minor``) come before those that run by JIT or compat, then those whose
+    tier is unknown, then CPU, then what does not run. Within these: the newest version; ``native`` before ``minor``;
+    CUDA nearest below the driver's ceiling, then the highest; build number; channel order; newest Python; newest.
+    ``--prefer native``, and packages that hand PTX to the driver, put the tier before the version.
+
+    Returns:
+        A new list; what does not match is left out (`nearest` has it). The order is total: it does not depend on the
+        order of `verdicts`.
+    """
+    specs = _specs_for(request)
+    return _sort([v for v in verdicts if _matches(v, request, target, specs)], request, target)
+
+
+def pick(ranked: Sequence[Verdict]) -> Verdict | None:
+    """The first that runs; None when none does. `rank` has taken out CPU builds where CUDA is wanted."""
+    return next((verdict for verdict in ranked if verdict.tier.runs), None)
+
+
+def conservative(ranked: Sequence[Verdict], chosen: Verdict | None) -> Verdict | None:
+    """For a pick that is not ``native``, the best build that is: what to take where minor compatibility is not wanted."""
+    if chosen is None or chosen.tier is Tier.NATIVE:
+        return None
+    return next((v for v in ranked if v.tier is Tier.NATIVE and v.build.record.name == chosen.build.record.name), None)
+
+
+def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
+    """How much would have to change: the kind of mismatch, and how far the CUDA is from the one asked for."""
+    build = verdict.build
+    code = verdict.reasons[0].code if verdict.reasons else ""
+    wanted = request.cuda.version
+    cuda = (0, 0)
+    if wanted is not None and build.build_cuda is not None:
+        cuda = (abs(build.build_cuda.major - wanted.major), abs(build.build_cuda.minor - wanted.minor))
+    cpu = int(build.variant == "cpu" and request.cuda.kind != "none")
+    return (int(code == "wrong-platform"), cpu, int(code == "wrong-python"), *cuda)
+
+
+def nearest(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:
+    """What almost matches a request, nearest first: another toolkit, another Python, a CPU build, another platform.
+
+    With ``--cuda 12.1`` the builds of other toolkits; with ``auto`` on a GPU the CPU builds. Only builds of the
+    platform asked for unless there are no others.
+    """
+    specs = _specs_for(request)
+    rest = [v for v in verdicts if not _matches(v, request, target, specs)]
+    ordered = _sort(rest, request, target)
+    return sorted(ordered, key=lambda v: (not v.tier.runs, _distance(v, request)))

@@ -1,0 +1,282 @@
+"""From a request, a target and a pick to what the solver is asked, so that no worse build can slip in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from envkit.builds.dependency import MatchSpec, parse_match_spec
+from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
+from envkit.builds.version import version_key
+from envkit.checks.driver import ceiling_of
+from envkit.checks.solution import asks_cuda
+from envkit.models.build import Build, Record, Verdict
+from envkit.models.host import Target
+from envkit.models.request import Request
+from envkit.models.solve import Pin, SolveTask, VirtualPackage
+from envkit.plan.rank import PTX_TO_DRIVER
+
+__all__ = ["framework_of", "plan_solve", "virtual_packages"]
+
+_ROOTS = {
+    "pytorch": ("pytorch", "pytorch-gpu", "torchvision", "torchaudio", "libtorch"),
+    "tensorflow": ("tensorflow", "tensorflow-gpu", "tensorflow-base"),
+    "jax": ("jaxlib", "jax"),
+    "cupy": ("cupy",),
+    "onnxruntime": ("onnxruntime",),
+    "faiss": ("faiss", "faiss-gpu"),
+    "xgboost": ("xgboost", "py-xgboost", "libxgboost"),
+    "mxnet": ("mxnet",),
+}
+_PICK_NAME = {
+    "pytorch": "pytorch",
+    "tensorflow": "tensorflow",
+    "jax": "jaxlib",
+    "xgboost": "libxgboost",
+}
+_PYTHON_IN_BUILD = re.compile(r"py\d\.?\d{1,2}(?=_|h[0-9a-f]|$)")
+_HASH = re.compile(r"h[0-9a-f]{6,9}(?=_|$)")
+_PYTORCH_FIXED_MKL = version_key("2.6")
+_ARCHSPEC_OF_SUBDIR = {"linux-64": "x86_64", "osx-64": "x86_64", "win-64": "x86_64", "linux-aarch64": "aarch64"}
+
+
+def framework_of(specs: Sequence[str]) -> str | None:
+    """The name of the package that the choice of CUDA is about, among the requested specs.
+
+    The first framework in the user's order; of its packages the one whose records hold the CUDA build: for ``jax``
+    that is ``jaxlib``, for ``pytorch-gpu`` or ``torchvision`` alone ``pytorch``. None when no framework is named.
+    """
+    for text in specs:
+        name = parse_match_spec(text).name
+        framework = framework_of_package(name)
+        if framework in GPU_FRAMEWORKS and framework is not None and name not in {"cpuonly", "pytorch-mutex"}:
+            return _PICK_NAME.get(framework, name if framework == "faiss" else framework)
+    return None
+
+
+def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
+    """The target as a solver sees it: CEP 30 (``__cuda``, ``__glibc``, ...) and CEP 46 (``__cuda_arch``).
+
+    ``__cuda`` is the driver's ceiling; ``__cuda_arch`` the lowest compute capability of all GPUs, and absent where
+    ``__cuda`` or the GPUs are.
+    """
+    system = target.subdir.partition("-")[0]
+    packages: list[VirtualPackage] = []
+    if system == "linux":
+        packages += [VirtualPackage("__unix", "0"), VirtualPackage("__linux", "0")]
+        if target.glibc:
+            packages.append(VirtualPackage("__glibc", target.glibc))
+    elif system == "osx":
+        packages.append(VirtualPackage("__unix", "0"))
+        if target.osx:
+            packages.append(VirtualPackage("__osx", target.osx))
+    elif system == "win":
+        packages.append(VirtualPackage("__win", "0"))
+    microarch = target.microarch or _ARCHSPEC_OF_SUBDIR.get(target.subdir)
+    if microarch:
+        packages.append(VirtualPackage("__archspec", "1", microarch))
+    ceiling = ceiling_of(target)
+    if ceiling is not None:
+        packages.append(VirtualPackage("__cuda", str(ceiling)))
+        known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
+        if known:
+            packages.append(VirtualPackage("__cuda_arch", str(min(known))))
+    return tuple(packages)
+
+
+class _Constraints:
+    """Constraints with the reason of each; the first reason of a constraint stays."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+
+    def add(self, spec: str, reason: str) -> None:
+        self._reasons.setdefault(spec, reason)
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self._reasons.items())
+
+
+def _pattern(build_string: str) -> str:
+    """A build string with Python and hash left open, so that the solver may choose the Python."""
+    opened = _PYTHON_IN_BUILD.sub("py*", build_string)
+    return re.sub(r"\*+", "*", _HASH.sub("*", opened))
+
+
+def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
+    """The pick as a spec: exact, or with the Python open where the user named none and all of the pattern are alike."""
+    build, record = pick.build, pick.build.record
+    exact = f"{record.name} =={record.version} {record.build}"
+    reason = f"the build chosen for this target: tier {pick.tier.value}"
+    if request.python is not None or build.python is None:
+        return Pin(exact, reason)
+    pattern = _pattern(record.build)
+    alike = [
+        other
+        for other in records
+        if other.name == record.name and other.version == record.version and fnmatchcase(other.build, pattern)
+    ]
+    if any(other.build_number != record.build_number or other.channel != record.channel for other in alike):
+        return Pin(exact, reason)
+    return Pin(f"{record.name} =={record.version} {pattern}", f"{reason}; any Python")
+
+
+def _companions_pytorch_channel(build: Build, constraints: _Constraints) -> None:
+    cuda = build.build_cuda
+    if version_key(build.record.version) < _PYTORCH_FIXED_MKL:
+        constraints.add("mkl <2024.1", "mkl 2024.1 and newer: ImportError, undefined symbol iJIT_NotifyEvent")
+    if cuda is None:
+        return
+    why = f"follows pytorch's CUDA {cuda}"
+    short = f"cu{cuda.major}{cuda.minor}"
+    for name in ("torchvision", "torchaudio"):
+        constraints.add(f"{name} * *{short}", why)
+    constraints.add(f"pytorch-cuda {cuda}.*", why)
+    constraints.add("pytorch-mutex * cuda", why)
+    constraints.add("cpuonly <0", why)
+
+
+def _companions_conda_forge(build: Build, constraints: _Constraints) -> None:
+    cuda = build.build_cuda
+    if cuda is None:
+        return
+    why = f"follows {build.record.name}'s CUDA {cuda}"
+    if build.framework == "pytorch":
+        for name in ("pytorch", "libtorch", "pytorch-gpu", "torchvision", "torchaudio", "torchcodec"):
+            constraints.add(f"{name} * cuda*", why)
+        constraints.add("pytorch-cpu <0", why)
+    elif build.framework == "tensorflow":
+        for name in ("tensorflow", "tensorflow-base", "tensorflow-gpu"):
+            constraints.add(f"{name} =={build.record.version} cuda{cuda.major}{cuda.minor}*", why)
+        constraints.add("tensorflow-cpu <0", why)
+    elif build.framework == "jax":
+        constraints.add("jaxlib * cuda*", why)
+    major_end = cuda.major + 1
+    if not build.cuda_major_only:
+        constraints.add(f"cuda-version >={cuda},<{major_end}", why)
+    else:
+        constraints.add(f"cuda-version >={cuda.major},<{major_end}", why)
+
+
+def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
+    """CuDNN 9.11 and newer for CUDA 12 have nothing before Turing; Blackwell wants libraries of 12.8."""
+    cuda = build.build_cuda
+    known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
+    if cuda is None or not known:
+        return
+    if cuda.major == 12 and min(known) < (7, 5):  # noqa: PLR2004 - the row of libraries.json, CUDA 12 and Turing
+        for name in ("cudnn", "libcudnn"):
+            constraints.add(f"{name} <9.11", f"cuDNN 9.11 and newer for CUDA 12 have no code for {min(known)}")
+    if cuda.major == 12 and max(known) >= (10, 0):  # noqa: PLR2004 - as above, Blackwell
+        constraints.add("cuda-version >=12.8,<13", f"cuBLAS and cuDNN before CUDA 12.8 have no code for {max(known)}")
+    if cuda.major == 11 and max(known) >= (9, 0):  # noqa: PLR2004 - as above, Hopper
+        constraints.add("cudatoolkit >=11.8,<12", f"the libraries before CUDA 11.8 have no code for {max(known)}")
+
+
+def _ptx_to_driver(specs: Iterable[MatchSpec], target: Target, constraints: _Constraints) -> None:
+    ceiling = ceiling_of(target)
+    for spec in specs:
+        if spec.name in PTX_TO_DRIVER and ceiling is not None:
+            why = f"{spec.name} hands PTX to the driver, which compiles up to CUDA {ceiling}"
+            constraints.add(f"cuda-version <={ceiling}", why)
+            constraints.add(f"cudatoolkit <={ceiling}.99", why)
+
+
+def _exclude_cpu(frameworks: set[str], constraints: _Constraints) -> None:
+    why = "CUDA was asked for: no CPU build may take its place"
+    for name in sorted(frameworks):
+        if name == "pytorch":
+            constraints.add("cpuonly <0", why)
+            constraints.add("pytorch-cpu <0", why)
+            constraints.add("pytorch * *cuda*", why)
+        elif name == "tensorflow":
+            constraints.add("tensorflow-cpu <0", why)
+            constraints.add("tensorflow-base * *cu*", why)
+        elif name == "jax":
+            constraints.add("jaxlib * *cuda*", why)
+
+
+def _exclude_cuda(frameworks: set[str], constraints: _Constraints) -> None:
+    why = "--cuda none was asked for"
+    if "pytorch" in frameworks:
+        constraints.add("pytorch-cuda <0", why)
+        constraints.add("pytorch-gpu <0", why)
+    if "tensorflow" in frameworks:
+        constraints.add("tensorflow-gpu <0", why)
+
+
+def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:
+    """The pick fixes the channels: those of channel pytorch need nvidia's and conda-forge's parts, others stand alone."""
+    if pick is None:
+        return request.channels
+    home = channel_name(pick.build.record.channel)
+    by_name = {channel_name(name): name for name in reversed(request.channels)}
+    own = by_name.get(home, pick.build.record.channel)
+    if home == "pytorch":
+        root = own.rstrip("/").rsplit("/", 1)[0] if "/" in own.rstrip("/") else ""
+        beside = [by_name.get(name) or (f"{root}/{name}" if root else name) for name in ("nvidia", "conda-forge")]
+        return (own, *beside)
+    return (own,)
+
+
+def plan_solve(
+    request: Request,
+    target: Target,
+    pick: Verdict | None,
+    records: Sequence[Record] = (),
+    *,
+    exclude_newer: int | None = None,
+    timeout_s: float | None = None,
+) -> SolveTask:
+    """What the solver is asked.
+
+    Virtual packages alone let every solver fall back to CPU in silence, so the chosen build is pinned and its
+    companions are constrained to the same CUDA.
+
+    Args:
+        request: What the user asked.
+        target: The machine.
+        pick: The framework's build that `envkit.plan.rank.pick` chose; None for a request without a framework.
+        records: The candidates, to see whether the pin may leave the Python open.
+        exclude_newer: Records newer than this are not seen; milliseconds since 1970.
+        timeout_s: Time limit in seconds.
+    """
+    constraints = _Constraints()
+    parsed = [parse_match_spec(text) for text in request.specs]
+    frameworks = {f for spec in parsed if (f := framework_of_package(spec.name)) is not None}
+    specs = list(request.specs)
+    pins: list[Pin] = []
+    if pick is not None:
+        pin = _pin(pick, request, records)
+        pins.append(pin)
+        specs.append(pin.spec)
+        if pick.build.variant == "cuda":
+            home = channel_name(pick.build.record.channel)
+            if home == "pytorch":
+                _companions_pytorch_channel(pick.build, constraints)
+            elif home == "conda-forge":
+                _companions_conda_forge(pick.build, constraints)
+            _libraries(pick.build, target, constraints)
+        elif channel_name(pick.build.record.channel) == "pytorch":
+            _companions_pytorch_channel(pick.build, constraints)
+    if asks_cuda(request, target):
+        _exclude_cpu(frameworks, constraints)
+    elif request.cuda.kind == "none":
+        _exclude_cuda(frameworks, constraints)
+    _ptx_to_driver(parsed, target, constraints)
+    if request.python is not None and not any(spec.name == "python" for spec in parsed):
+        specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")  # noqa: PLR2004
+    reasons = constraints.items()
+    return SolveTask(
+        specs=tuple(dict.fromkeys(specs)),
+        constraints=tuple(spec for spec, _ in reasons),
+        channels=_channels(request, pick),
+        platforms=(target.subdir, "noarch"),
+        virtual_packages=virtual_packages(target),
+        channel_priority="strict",
+        exclude_newer=exclude_newer,
+        timeout_s=timeout_s,
+        pins=tuple(pins),
+        reasons=reasons,
+    )
