@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from envkit.host.answers import Answers, parse_answers
 from envkit.host.assemble import assemble_host
-from envkit.host.cache import cache_key, default_cache_dir, read_cache, write_cache
-from envkit.host.overrides import Overrides, parse_overrides
-from envkit.host.readings import Readings, find_nvidia_smi, read_machine
+from envkit.host.cache import default_cache_dir, read_entry, write_entry
+from envkit.host.command import find_nvidia_smi
+from envkit.host.driver import ask_driver
+from envkit.host.fingerprint import Quick, read_quick, remember_fingerprint
+from envkit.host.overrides import parse_overrides
+from envkit.host.readings import read_machine
 from envkit.host.tree import Tree
 from envkit.models.host import Host
 
-__all__ = ["Look", "detect"]
+__all__ = ["detect"]
 
 # NVML 9 and 12, cuInit 100: no driver, no library, no device. What ends these changes the key of the cache; any other
 # error may be over in a minute (a fabric manager that starts, a GPU that is reset).
@@ -46,69 +49,44 @@ def detect(
     Raises:
         SettingsError: A CONDA_OVERRIDE_* variable (CEP 30, CEP 46) holds something that is no version.
     """
-    look = Look.at(env=env, root=root, cache_dir=cache_dir)
-    answers = None if refresh else look.remembered()
-    return look.host(answers or look.ask(timeout_s))
+    variables = os.environ if env is None else env
+    overrides = parse_overrides(variables)
+    tree = Tree(root)
+    quick = read_quick(tree, variables)
+    folder = cache_dir or default_cache_dir(variables)
+    answers, created = (None, 0.0) if refresh else _remembered(folder, quick)
+    if answers is None:
+        answers, created = _ask(tree, variables, timeout_s, folder, quick)
+    host = assemble_host(read_machine(tree, variables), answers, env=variables, overrides=overrides)
+    if folder and created:
+        remember_fingerprint(folder, quick, host.fingerprint, created=created)
+    return host
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the machine, before the driver is asked.
+def _remembered(folder: str | os.PathLike[str] | None, quick: Quick) -> tuple[Answers | None, float]:
+    """What the driver said before, if it would say the same now, and when it said so."""
+    entry = read_entry(folder, quick.driver_key) if folder else None
+    if entry is None:
+        return None, 0.0
+    lines, created = entry.get("lines"), entry["created"]
+    try:
+        if lines and isinstance(lines, list) and isinstance(created, float):
+            return parse_answers(lines), created
+    except ValueError:  # damaged inside: asked anew
+        pass
+    return None, 0.0
 
-    Attributes:
-        env: Variables.
-        tree: The system's files.
-        overrides: CONDA_OVERRIDE_*.
-        readings: What the files say.
-        nvidia_smi: The command, where there is one.
-        folder: Where the driver's answers are kept; None without a home.
-        key: Under which key.
-    """
 
-    env: Mapping[str, str]
-    tree: Tree
-    overrides: Overrides
-    readings: Readings
-    nvidia_smi: str | None
-    folder: Path | None
-    key: str
-
-    @classmethod
-    def at(cls, *, env: Mapping[str, str] | None = None, root: Path = Path("/"), cache_dir: Path | None = None) -> Look:
-        """Read files and variables, as for `detect`.
-
-        Raises:
-            SettingsError: As `detect`.
-        """
-        variables = os.environ if env is None else env
-        tree = Tree(root)
-        overrides = parse_overrides(variables)
-        readings = read_machine(tree, variables)
-        nvidia_smi = find_nvidia_smi(tree, variables)
-        key = cache_key(readings, variables, root=tree.root, nvidia_smi=nvidia_smi)
-        return cls(variables, tree, overrides, readings, nvidia_smi, cache_dir or default_cache_dir(variables), key)
-
-    def remembered(self) -> Answers | None:
-        """What the driver said before, if it would say the same now."""
-        lines = read_cache(self.folder, self.key) if self.folder else None
-        try:
-            return parse_answers(lines) if lines else None
-        except ValueError:  # damaged inside: asked anew
-            return None
-
-    def ask(self, timeout_s: float) -> Answers:
-        """Ask the driver in a child process, and keep the answer if it will last."""
-        from envkit.host.driver import ask_driver  # noqa: PLC0415 - subprocess costs the fast path its time
-
-        lines = ask_driver(env=self.env, root=self.tree.root, timeout_s=timeout_s, nvidia_smi=self.nvidia_smi)
-        answers = parse_answers(lines)
-        if self.folder and _lasts(lines, answers):
-            write_cache(self.folder, self.key, lines)
-        return answers
-
-    def host(self, answers: Answers) -> Host:
-        """The host, from what was read and what the driver said."""
-        return assemble_host(self.readings, answers, env=self.env, overrides=self.overrides)
+def _ask(
+    tree: Tree, env: Mapping[str, str], timeout_s: float, folder: str | os.PathLike[str] | None, quick: Quick
+) -> tuple[Answers, float]:
+    """Ask the driver in a child process; the time is 0 for an answer that will not last, which is not kept."""
+    lines = ask_driver(env=env, root=tree.root, timeout_s=timeout_s, nvidia_smi=find_nvidia_smi(tree, env))
+    answers = parse_answers(lines)
+    created = time.time()
+    if folder and _lasts(lines, answers) and write_entry(folder, quick.driver_key, {"lines": lines}, created=created):
+        return answers, created
+    return answers, 0.0
 
 
 def _lasts(lines: Sequence[Mapping[str, Any]], answers: Answers) -> bool:

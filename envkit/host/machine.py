@@ -98,9 +98,9 @@ def read_glibc() -> tuple[str | None, str]:
 
 def read_osx(tree: Tree) -> tuple[str | None, str]:
     """The version of macOS, or None, and what said so."""
-    if not sys.platform.startswith("darwin"):
-        return None, "not macOS"
-    return parse_osx_version(tree.text(_SYSTEM_VERSION) or ""), _SYSTEM_VERSION
+    if sys.platform == "darwin":
+        return parse_osx_version(tree.text(_SYSTEM_VERSION) or ""), _SYSTEM_VERSION
+    return None, "not macOS"
 
 
 def read_wsl(tree: Tree) -> tuple[bool, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 __all__ = ["Tree", "read_bounded"]
 
@@ -71,6 +70,5 @@ class Tree:
 
     def resolve(self, name: str) -> str:
         """The absolute name, below the root, of what a link leads to."""
-        real = Path(self.path(name)).resolve()
-        root = Path(self.root).resolve()
-        return f"/{real.relative_to(root)}" if real.is_relative_to(root) else str(real)
+        real, root = os.path.realpath(self.path(name)), os.path.realpath(self.root)
+        return f"/{os.path.relpath(real, root)}" if real.startswith(root.rstrip("/") + "/") else real
