@@ -43,6 +43,7 @@ class Host:
         jetson: L4T release, or None.
         mps: Whether Apple's Metal can be used.
         nvidia_traces: Signs of NVIDIA without a usable GPU: a loaded module, NVIDIA_* or Slurm variables.
+        overridden: Attributes that CONDA_OVERRIDE_* replaced (CEP 30, CEP 46).
         sources: Name of a fact to where it came from.
         notes: What disagrees, and what was ignored, in words.
     """
@@ -61,6 +62,7 @@ class Host:
     jetson: str | None = None
     mps: bool = False
     nvidia_traces: tuple[str, ...] = ()
+    overridden: frozenset[str] = frozenset()
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -121,10 +123,12 @@ class Target:
             microarch=host.microarch,
             osx=host.osx,
             driver_version=host.driver_version,
-            driver_cuda=host.driver_cuda if host.gpus else None,
+            # An override speaks for a machine whose GPUs are not here to be seen (CEP 30).
+            driver_cuda=host.driver_cuda if host.gpus or "driver_cuda" in host.overridden else None,
             gpus=host.gpus,
             compat=host.compat,
             mps=host.mps,
+            described=host.overridden,
             nvidia_traces=host.nvidia_traces,
         )
 

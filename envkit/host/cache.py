@@ -1,0 +1,94 @@
+"""Small JSON files below the user's cache folder, for the next process.
+
+Replaced whole, believed for a day, and ignored whenever anything about one is odd: a cache may cost time, never truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+
+from envkit.host.tree import read_bounded
+
+__all__ = ["LIFETIME_S", "default_cache_dir", "read_entry", "write_entry"]
+
+LIFETIME_S = 24 * 3600
+"""Seconds for which an entry is believed."""
+
+_SCHEMA = 1
+_LIMIT_BYTES = 1 << 20
+
+
+def default_cache_dir(env: Mapping[str, str]) -> str | None:
+    """``platformdirs.user_cache_dir("envkit")`` for these variables, without its import; None without a home."""
+    join = os.path.join
+    if sys.platform == "win32":
+        local = env.get("LOCALAPPDATA")
+        return join(local, "envkit", "envkit", "Cache") if local else None
+    if base := env.get("XDG_CACHE_HOME", "").strip():
+        return join(base, "envkit")
+    home = env.get("HOME")
+    folder = join("Library", "Caches") if sys.platform == "darwin" else ".cache"
+    return join(home, folder, "envkit") if home else None
+
+
+def read_entry(folder: str | os.PathLike[str], name: str) -> dict[str, object] | None:
+    """An entry, or None: absent, unreadable, damaged, of another user or schema, or a day old."""
+    path = os.path.join(folder, f"{name}.json")  # noqa: PTH118 - the fast path does without pathlib
+    try:
+        # In a folder that others can write, one of them could have planted it.
+        if hasattr(os, "geteuid") and os.lstat(path).st_uid != os.geteuid():
+            return None
+    except (OSError, ValueError):
+        return None
+    try:
+        entry = json.loads(read_bounded(path, limit_bytes=_LIMIT_BYTES) or b"")
+        if entry["schema_version"] != _SCHEMA or entry["name"] != name:
+            return None
+        fresh = 0 <= time.time() - entry["created"] < LIFETIME_S
+        return dict(entry) if fresh else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def write_entry(
+    folder: str | os.PathLike[str], name: str, value: Mapping[str, object], *, created: float | None = None
+) -> bool:
+    """Keep `value`; False where the folder takes none. Entries older than a day go.
+
+    Args:
+        folder: Made if it is not there.
+        name: What to find it by: letters, digits and ``-``.
+        value: JSON values.
+        created: When it was found out (seconds since the epoch); now if None.
+    """
+    entry = {**value, "schema_version": _SCHEMA, "name": name, "created": time.time() if created is None else created}
+    temporary = os.path.join(folder, f".{name}-{os.getpid()}-{os.urandom(4).hex()}.tmp")  # noqa: PTH118
+    try:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        # A name of its own for each writer, then a rename: of two at once, either's file is whole.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - of a descriptor
+            json.dump(entry, stream)
+        os.replace(temporary, os.path.join(folder, f"{name}.json"))  # noqa: PTH105, PTH118
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        return False
+    _prune(folder)
+    return True
+
+
+def _prune(folder: str | os.PathLike[str]) -> None:
+    oldest = time.time() - LIFETIME_S
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(("driver-", "now-", ".driver-", ".now-")):
+                continue
+            with contextlib.suppress(OSError):  # another process prunes too
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    os.unlink(entry.path)  # noqa: PTH108

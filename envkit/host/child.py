@@ -1,0 +1,279 @@
+"""The process that asks drivers: it may hang or crash, and nobody minds.
+
+Run as ``python -I child.py ARGS`` by `envkit.host.driver`. It loads what no process of the user should have inside it
+(NVML, libcuda, py-rattler) and writes one JSON object a line: ``{"begin": stage}``, then ``{"stage": stage, ...}``. So
+whatever ends it, what it had found out is known, and so is where it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_FOLDERS = ("usr/lib/wsl/lib", "usr/lib64/nvidia", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu/tegra")
+_OUTPUT_CHARS = 32_000
+
+
+def main() -> None:
+    """Do the stages of the argument, a JSON object: ``stages``, ``path`` (sys.path), ``root``, ``timeout_s``, ..."""
+    args = json.loads(sys.argv[1])
+    sys.path[:] = args["path"]
+    # The parent kills this group at its limit; the alarm is for a parent that was itself killed.
+    if hasattr(signal, "alarm"):
+        signal.alarm(int(args["timeout_s"]) + 2)
+    with contextlib.suppress(ImportError, ValueError, OSError):  # a crash in a driver leaves no core file
+        import resource  # noqa: PLC0415 - POSIX only
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Drivers print on stdout: keep it for the answer alone.
+    answer = os.dup(1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    stages: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        "machine": ask_machine,
+        "nvml": ask_nvml,
+        "libcuda": ask_libcuda,
+        "nvidia-smi": ask_nvidia_smi,
+    }
+    for stage in args["stages"]:
+        _write(answer, {"begin": stage})
+        _write(answer, {"stage": stage, **stages[stage](args)})
+
+
+def _write(descriptor: int, value: dict[str, Any]) -> None:
+    line = (json.dumps(value) + "\n").encode()
+    while line:
+        line = line[os.write(descriptor, line) :]
+
+
+def _loaded(name: str) -> str | None:
+    """The file behind a library of this process, links resolved."""
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123
+        for line in maps:
+            path = line.rstrip("\n").partition("/")[2]
+            if os.path.basename(path).startswith(name):  # noqa: PTH119
+                return f"/{path}"
+    return None
+
+
+def _load(names: tuple[str, ...], root: str) -> ctypes.CDLL | None:
+    """A library as programs find it, else from where distributions put it."""
+    folders = [os.path.join(root, folder) for folder in _FOLDERS]  # noqa: PTH118
+    for name in (*names, *(os.path.join(folder, names[0]) for folder in folders)):  # noqa: PTH118
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(name)
+    return None
+
+
+def ask_machine(_args: dict[str, Any]) -> dict[str, Any]:
+    """Microarchitecture, C library and macOS, by py-rattler."""
+    facts: dict[str, Any] = {"glibc": None, "microarch": None, "osx": None, "troubles": []}
+    # Empty: py-rattler is not to ask the NVIDIA driver, the next stages do, each with its own record.
+    os.environ["CONDA_OVERRIDE_CUDA"] = os.environ["CONDA_OVERRIDE_CUDA_ARCH"] = ""
+    try:
+        from rattler import VirtualPackage, VirtualPackageOverrides  # noqa: PLC0415 - in this process alone
+
+        for package in VirtualPackage.detect(VirtualPackageOverrides.from_env()):
+            generic = package.into_generic()
+            name = generic.name.normalized
+            if name == "__archspec":
+                # No build string of a microarchitecture that archspec does not know.
+                build = str(generic.build_string)
+                facts["microarch"] = build if build not in {"", "0"} else None
+            elif name in {"__glibc", "__osx"}:
+                facts[name[2:]] = str(generic.version)
+    except Exception as error:  # noqa: BLE001 - its exceptions share no base
+        facts["troubles"].append(f"py-rattler: {type(error).__name__}: {error}"[:300])
+    return facts
+
+
+class _Calls:
+    """Collects what driver calls answer and which of them failed."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, int | None, str]] = []
+
+    @contextlib.contextmanager
+    def guard(self, call: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - an NVMLError, or ctypes without the symbol
+            number = getattr(error, "value", None)
+            self.errors.append((call, number if isinstance(number, int) else None, str(error)[:300]))
+
+
+def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
+    """Driver, ceiling and GPUs by NVML."""
+    calls = _Calls()
+    facts: dict[str, Any] = {"library": None, "driver_version": None, "driver_cuda": None, "devices": []}
+    # A library that is loaded is found again by its soname, so this also serves folders the loader does not know.
+    _load(("libnvidia-ml.so.1",), args["root"])
+    facts["library"] = _loaded("libnvidia-ml.so")
+    with calls.guard("import pynvml"):
+        import pynvml  # type: ignore[import-untyped] # noqa: PLC0415 - in this process alone
+
+        before = len(calls.errors)
+        with calls.guard("nvmlInit"):
+            pynvml.nvmlInit()
+        facts["library"] = _loaded("libnvidia-ml.so")
+        if len(calls.errors) == before:
+            with calls.guard("nvmlSystemGetDriverVersion"):
+                facts["driver_version"] = _string(pynvml.nvmlSystemGetDriverVersion())
+            # Version 2 asks libcuda and fails where there is none; version 1 would make a number up.
+            with calls.guard("nvmlSystemGetCudaDriverVersion"):
+                facts["driver_cuda"] = pynvml.nvmlSystemGetCudaDriverVersion_v2()
+            count = 0
+            with calls.guard("nvmlDeviceGetCount"):
+                count = pynvml.nvmlDeviceGetCount()
+            for index in range(count):
+                with calls.guard(f"NVML, GPU {index}"):
+                    facts["devices"].append(_nvml_device(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index)))
+    return {**facts, "errors": calls.errors}
+
+
+def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ANN401
+    ask = _Calls()  # a question that this GPU does not support leaves its fact open
+    device: dict[str, Any] = {"name": None, "compute_capability": None, "memory_bytes": None, "uuid": None}
+    with ask.guard("name"):
+        device["name"] = _string(nvml.nvmlDeviceGetName(handle))
+    with ask.guard("memory"):
+        device["memory_bytes"] = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
+    with ask.guard("uuid"):
+        device["uuid"] = _string(nvml.nvmlDeviceGetUUID(handle))
+    if parent:
+        device["compute_capability"] = parent["compute_capability"]
+        return device
+    # The one that decides: where it fails, the device is reported as failed.
+    device["compute_capability"] = list(nvml.nvmlDeviceGetCudaComputeCapability(handle))
+    device["mig_mode"], device["instances"] = False, []
+    with ask.guard("mig"):
+        device["mig_mode"] = nvml.nvmlDeviceGetMigMode(handle)[0] == 1
+    if device["mig_mode"]:
+        with ask.guard("mig devices"):
+            for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+                with ask.guard("mig device"):  # the numbers have gaps
+                    instance = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+                    device["instances"].append(_nvml_device(nvml, instance, device))
+    return device
+
+
+def _string(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def ask_libcuda(args: dict[str, Any]) -> dict[str, Any]:
+    """Ceiling and GPUs by the CUDA driver itself, in CUDA's order; whether it can start at all."""
+    calls = _Calls()
+    facts: dict[str, Any] = {"library": None, "driver_version": None, "driver_cuda": None, "devices": []}
+    names = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
+    cuda = _load(names, args["root"])
+    if cuda is None:
+        calls.errors.append((f"load {names[0]}", None, "not found"))
+        return {**facts, "errors": calls.errors}
+    facts["library"] = _loaded("libcuda.so")
+
+    def call(name: str, *arguments: Any) -> None:  # noqa: ANN401
+        result = getattr(cuda, name)(*arguments)
+        if result:
+            raise _CudaError(result, _cuda_text(cuda, result))
+
+    number = ctypes.c_int()
+    with calls.guard("cuDriverGetVersion"):
+        call("cuDriverGetVersion", ctypes.byref(number))
+        facts["driver_cuda"] = number.value
+    before = len(calls.errors)
+    with calls.guard("cuInit"):
+        call("cuInit", 0)
+    if len(calls.errors) == before:
+        count = ctypes.c_int()
+        with calls.guard("cuDeviceGetCount"):
+            call("cuDeviceGetCount", ctypes.byref(count))
+        for index in range(count.value):
+            with calls.guard(f"libcuda, GPU {index}"):
+                facts["devices"].append(_cuda_device(cuda, call, index))
+    return {**facts, "errors": calls.errors}
+
+
+class _CudaError(Exception):
+    def __init__(self, value: int, text: str) -> None:
+        super().__init__(text)
+        self.value = value
+
+
+def _cuda_text(cuda: ctypes.CDLL, number: int) -> str:
+    text = ctypes.c_char_p()
+    with contextlib.suppress(AttributeError):
+        cuda.cuGetErrorString(number, ctypes.byref(text))
+    return text.value.decode("utf-8", "replace") if text.value else "unknown error"
+
+
+def _cuda_device(cuda: ctypes.CDLL, call: Callable[..., None], index: int) -> dict[str, Any]:
+    ask = _Calls()
+    handle = ctypes.c_int()
+    call("cuDeviceGet", ctypes.byref(handle), index)
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    call("cuDeviceGetAttribute", ctypes.byref(major), 75, handle)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+    call("cuDeviceGetAttribute", ctypes.byref(minor), 76, handle)
+    name, size, uuid = ctypes.create_string_buffer(256), ctypes.c_size_t(), (ctypes.c_ubyte * 16)()
+    with ask.guard("name"):
+        call("cuDeviceGetName", name, 256, handle)
+    with ask.guard("memory"):
+        call("cuDeviceTotalMem_v2", ctypes.byref(size), handle)
+    with ask.guard("uuid"):
+        call("cuDeviceGetUuid_v2" if hasattr(cuda, "cuDeviceGetUuid_v2") else "cuDeviceGetUuid", uuid, handle)
+    digits = bytes(uuid).hex()
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return {
+        "name": name.value.decode("utf-8", "replace") or None,
+        "compute_capability": [major.value, minor.value],
+        "memory_bytes": size.value or None,
+        "uuid": f"GPU-{'-'.join(parts)}" if any(uuid) else None,
+    }
+
+
+def ask_nvidia_smi(args: dict[str, Any]) -> dict[str, Any]:
+    """What the command prints, as it is."""
+    program = args["nvidia_smi"]
+    facts: dict[str, Any] = {"library": program, "query": None, "header": None, "list": None, "errors": []}
+
+    def run(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=args["timeout_s"],
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            facts["errors"].append(str(error)[:300])
+            return None
+        text = done.stdout.decode("utf-8", "replace")[:_OUTPUT_CHARS]
+        if done.returncode == 0:
+            return text
+        facts["errors"].append(f"exit {done.returncode}: {text.strip()[:200]}")
+        return None
+
+    for query in args["queries"]:
+        facts["query"] = run(f"--query-gpu={query}", "--format=csv,noheader,nounits")
+        if facts["query"] is not None:
+            facts["errors"].clear()
+            break
+    if facts["query"] is not None:
+        facts["header"] = run()
+        facts["list"] = run("-L")
+    return facts
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # py-rattler may crash in the interpreter's exit, and NVML's threads need no farewell

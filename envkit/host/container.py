@@ -1,0 +1,77 @@
+"""Which kind of container this is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from envkit.host.tree import Tree
+
+__all__ = ["parse_cgroup", "parse_mountinfo", "read_container"]
+
+_NONE = "no sign of a container"
+_MARKS = (
+    ("/.singularity.d", "apptainer"),
+    ("/run/.containerenv", "podman"),
+    ("/.dockerenv", "docker"),
+    ("/dev/lxd", "lxc"),
+    ("/dev/incus", "lxc"),
+)
+_SECRETS = "/var/run/secrets/kubernetes.io"
+
+
+def parse_cgroup(text: str) -> str | None:
+    """The kind of container that ``/proc/1/cgroup`` (version 1) names."""
+    for word, kind in (
+        ("kubepods", "kubernetes"),
+        ("libpod", "podman"),
+        ("docker", "docker"),
+        ("/lxc", "lxc"),
+        ("containerd", "containerd"),
+    ):
+        if word in text:
+            return kind
+    return None
+
+
+def parse_mountinfo(text: str) -> str | None:
+    """The kind of container whose layers are mounted at ``/`` (``/proc/self/mountinfo``, proc(5)).
+
+    This is what remains under BuildKit, which leaves no ``/.dockerenv``.
+    """
+    for line in text.splitlines():
+        mount, separator, rest = line.partition(" - ")
+        fields = mount.split(" ")
+        if not separator or len(fields) < 5 or fields[4] != "/" or not rest.startswith("overlay "):  # noqa: PLR2004
+            continue
+        for word, kind in (
+            ("buildkit", "docker"),
+            ("/docker/", "docker"),
+            ("containers/storage", "podman"),
+            ("containerd", "containerd"),
+        ):
+            if word in rest:
+                return kind
+    return None
+
+
+def read_container(tree: Tree, env: Mapping[str, str]) -> tuple[str | None, str]:
+    """The kind of container, or None, and what said so; the most particular sign first."""
+    declared = (tree.text("/run/systemd/container") or "").strip()
+    # systemd's convention (https://systemd.io/CONTAINER_INTERFACE/); WSL is not a container.
+    signs = (
+        ("kubernetes" if env.get("KUBERNETES_SERVICE_HOST") else None, "KUBERNETES_SERVICE_HOST"),
+        ("kubernetes" if tree.exists(_SECRETS) else None, _SECRETS),
+        ("apptainer" if env.get("APPTAINER_CONTAINER") else None, "APPTAINER_CONTAINER"),
+        ("apptainer" if env.get("SINGULARITY_CONTAINER") else None, "SINGULARITY_CONTAINER"),
+        *((kind if tree.exists(name) else None, name) for name, kind in _MARKS),
+        (_kind(env.get("container", "")), "the variable `container`"),
+        (_kind(declared), "/run/systemd/container"),
+        (parse_cgroup(tree.text("/proc/1/cgroup") or ""), "/proc/1/cgroup"),
+        (parse_mountinfo(tree.text("/proc/self/mountinfo") or ""), "/proc/self/mountinfo"),
+    )
+    return next(((kind, source) for kind, source in signs if kind), (None, _NONE))
+
+
+def _kind(declared: str) -> str | None:
+    return declared if declared != "wsl" and re.fullmatch(r"[a-z][a-z0-9-]{0,31}", declared) else None

@@ -1,0 +1,97 @@
+"""Detection of the host: read, ask the driver or the cache, put together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from envkit.host.answers import Answers, parse_answers
+from envkit.host.assemble import assemble_host
+from envkit.host.cache import default_cache_dir, read_entry, write_entry
+from envkit.host.command import find_nvidia_smi
+from envkit.host.driver import ask_driver
+from envkit.host.fingerprint import Quick, read_quick, remember_fingerprint
+from envkit.host.overrides import parse_overrides
+from envkit.host.readings import read_machine
+from envkit.host.tree import Tree
+from envkit.models.host import Host
+
+__all__ = ["detect"]
+
+# NVML 9 and 12, cuInit 100: no driver, no library, no device. What ends these changes the key of the cache; any other
+# error may be over in a minute (a fabric manager that starts, a GPU that is reset).
+_LASTING = frozenset({9, 12, 100})
+
+
+def detect(
+    *,
+    env: Mapping[str, str] | None = None,
+    root: Path = Path("/"),
+    timeout_s: float = 10.0,
+    refresh: bool = False,
+    cache_dir: Path | None = None,
+) -> Host:
+    """Find out what this machine can run. "No GPU" is a fact, never an error.
+
+    The driver is asked in a child process, which may hang or crash without harm; what it said is kept for a day, by
+    boot, driver, devices, libraries and variables. Files and variables are read each time.
+
+    Args:
+        env: Variables, instead of ``os.environ``.
+        root: Where the system's files are.
+        timeout_s: Limit for the child, in seconds; at the limit, what it had found out counts, and nothing is kept.
+        refresh: Ask the driver even when the cache has an answer.
+        cache_dir: Where answers are kept; ``platformdirs.user_cache_dir("envkit")`` if None.
+
+    Raises:
+        SettingsError: A CONDA_OVERRIDE_* variable (CEP 30, CEP 46) holds something that is no version.
+    """
+    variables = os.environ if env is None else env
+    overrides = parse_overrides(variables)
+    tree = Tree(root)
+    quick = read_quick(tree, variables)
+    folder = cache_dir or default_cache_dir(variables)
+    answers, created = (None, 0.0) if refresh else _remembered(folder, quick)
+    if answers is None:
+        answers, created = _ask(tree, variables, timeout_s, folder, quick)
+    host = assemble_host(read_machine(tree, variables), answers, env=variables, overrides=overrides)
+    if folder and created:
+        remember_fingerprint(folder, quick, host.fingerprint, created=created)
+    return host
+
+
+def _remembered(folder: str | os.PathLike[str] | None, quick: Quick) -> tuple[Answers | None, float]:
+    """What the driver said before, if it would say the same now, and when it said so."""
+    entry = read_entry(folder, quick.driver_key) if folder else None
+    if entry is None:
+        return None, 0.0
+    lines, created = entry.get("lines"), entry["created"]
+    try:
+        if lines and isinstance(lines, list) and isinstance(created, float):
+            return parse_answers(lines), created
+    except ValueError:  # damaged inside: asked anew
+        pass
+    return None, 0.0
+
+
+def _ask(
+    tree: Tree, env: Mapping[str, str], timeout_s: float, folder: str | os.PathLike[str] | None, quick: Quick
+) -> tuple[Answers, float]:
+    """Ask the driver in a child process; the time is 0 for an answer that will not last, which is not kept."""
+    lines = ask_driver(env=env, root=tree.root, timeout_s=timeout_s, nvidia_smi=find_nvidia_smi(tree, env))
+    answers = parse_answers(lines)
+    created = time.time()
+    if folder and _lasts(lines, answers) and write_entry(folder, quick.driver_key, {"lines": lines}, created=created):
+        return answers, created
+    return answers, 0.0
+
+
+def _lasts(lines: Sequence[Mapping[str, Any]], answers: Answers) -> bool:
+    """Whether an answer holds until something in the key changes."""
+    if not lines or answers.failures or answers.troubles:
+        return False
+    numbers = frozenset[int]().union(*(driver.numbers for driver in answers.drivers))
+    return numbers <= _LASTING

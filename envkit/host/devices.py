@@ -1,0 +1,42 @@
+"""Device nodes: what this machine, or this container, was handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from envkit.host.nodes import is_gpu_node, is_tegra_node, list_nodes
+from envkit.host.tree import Tree
+
+__all__ = ["Devices", "read_devices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What lies in /dev.
+
+    Attributes:
+        gpus: ``/dev/nvidia0`` and its like.
+        control: Whether ``/dev/nvidiactl`` is there.
+        uvm: Whether ``/dev/nvidia-uvm`` is there; without it cuInit answers 999.
+        dxg: Whether ``/dev/dxg`` is there (WSL 2).
+        tegra: Nodes of a Tegra GPU.
+    """
+
+    gpus: tuple[str, ...] = ()
+    control: bool = False
+    uvm: bool = False
+    dxg: bool = False
+    tegra: tuple[str, ...] = ()
+
+
+def read_devices(tree: Tree) -> Devices:
+    """The NVIDIA nodes of this machine or container."""
+    names = list_nodes(tree)
+    gpus = sorted((name for name in names if is_gpu_node(name)), key=lambda name: (len(name), name))
+    return Devices(
+        gpus=tuple(f"/dev/{name}" for name in gpus),
+        control="nvidiactl" in names,
+        uvm="nvidia-uvm" in names,
+        dxg="dxg" in names,
+        tegra=tuple(f"/dev/{name}" for name in names if is_tegra_node(name)),
+    )

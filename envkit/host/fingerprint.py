@@ -1,0 +1,150 @@
+"""A quick look whether this is still the host it was: no process, no driver library, about a millisecond.
+
+Imports little and parses nothing: what is hashed are the texts themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from envkit.host.cache import default_cache_dir, read_entry, write_entry
+from envkit.host.command import find_nvidia_smi
+from envkit.host.nodes import is_gpu_node, list_capabilities, list_models, list_nodes
+from envkit.host.tree import Tree, read_bounded
+
+__all__ = ["Quick", "fingerprint_now", "read_quick", "remember_fingerprint"]
+
+# What a program sees of the driver, and which one it loads.
+_DRIVER_VARIABLES = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_MPS_PIPE_DIRECTORY",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "NVIDIA_VISIBLE_DEVICES",
+)
+# What is laid over the driver's answer afterwards.
+_LATER_VARIABLES = (
+    "CONDA_OVERRIDE_ARCHSPEC",
+    "CONDA_OVERRIDE_CUDA",
+    "CONDA_OVERRIDE_CUDA_ARCH",
+    "CONDA_OVERRIDE_GLIBC",
+    "CONDA_OVERRIDE_OSX",
+    "CUDA_VISIBLE_DEVICES",
+)
+_TEXTS = (
+    "/proc/driver/nvidia/version",
+    "/sys/module/nvidia/version",
+    "/etc/nv_tegra_release",
+    "/sys/devices/soc0/family",
+    "/System/Library/CoreServices/SystemVersion.plist",
+)
+_PROCESSOR = ("model name", "flags", "CPU implementer", "CPU part", "Features")
+_CPUINFO_BYTES = 4096
+
+
+class Quick:
+    """What a quick look gives.
+
+    Attributes:
+        token: Sixteen hex digits. Equal tokens: nothing that decides what runs has changed since, reboots included.
+            It holds the driver's version, models and nodes of the GPUs, MIG, processor, C library, and the variables
+            that hide, redirect or override. Where the kernel does not name the GPUs (WSL, Jetson, sandboxes) it holds
+            the boot id too, since two machines could look alike there.
+        driver_key: Under which the cache has what the driver says: the token's facts without the variables laid over
+            the answer, and with boot, libraries and interpreter.
+        fingerprint_key: Under which the cache has the fingerprint.
+    """
+
+    __slots__ = ("driver_key", "fingerprint_key", "token")
+
+    def __init__(self, tree: Tree, env: Mapping[str, str]) -> None:
+        facts = _facts(tree, env)
+        later = {name: env[name] for name in _LATER_VARIABLES if name in env}
+        boot_id = tree.text("/proc/sys/kernel/random/boot_id")
+        nodes = list_nodes(tree)
+        models = list_models(tree)
+        gpus = sum(map(is_gpu_node, nodes))
+        named = gpus == len(models) and "?" not in models
+        ambiguous = bool(nodes or facts["texts"]) and not (named and gpus)
+        facts.update(nodes=nodes, models=models)
+        self.token = _digest(facts, later, boot_id if ambiguous else None)
+        libraries = _stamp(tree.path("/etc/ld.so.cache"))
+        once = (boot_id, libraries, find_nvidia_smi(tree, env), tree.root, sys.prefix)
+        self.driver_key = f"driver-{_digest(facts, once)}"
+        self.fingerprint_key = f"now-{_digest(facts, later, once)}"
+
+
+def read_quick(tree: Tree, env: Mapping[str, str]) -> Quick:
+    """Look at the files and variables that decide."""
+    return Quick(tree, env)
+
+
+def fingerprint_now(
+    root: str | os.PathLike[str] = "/",
+    *,
+    env: Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> tuple[str, str | None]:
+    """The token of `Quick`, and `Host.fingerprint` where it is known without asking the driver (else None: `detect`).
+
+    Args:
+        root: Where the system's files are.
+        env: Variables, instead of ``os.environ``.
+        cache_dir: As for `envkit.host.detect.detect`.
+    """
+    variables = os.environ if env is None else env
+    quick = read_quick(Tree(root), variables)
+    folder = cache_dir or default_cache_dir(variables)
+    entry = read_entry(folder, quick.fingerprint_key) if folder else None
+    fingerprint = entry.get("fingerprint") if entry else None
+    return quick.token, fingerprint if isinstance(fingerprint, str) else None
+
+
+def remember_fingerprint(folder: str | os.PathLike[str], quick: Quick, fingerprint: str, *, created: float) -> None:
+    """Keep a fingerprint for `fingerprint_now`; it is believed no longer than the driver's answer it came from."""
+    entry = read_entry(folder, quick.fingerprint_key)
+    if entry is None or entry.get("fingerprint") != fingerprint:
+        write_entry(folder, quick.fingerprint_key, {"fingerprint": fingerprint}, created=created)
+
+
+def _facts(tree: Tree, env: Mapping[str, str]) -> dict[str, object]:
+    osrelease = (tree.text("/proc/sys/kernel/osrelease") or "").lower()
+    return {
+        "texts": {name: text for name in _TEXTS if (text := tree.text(name)) is not None},
+        "loaded": tree.exists("/sys/module/nvidia"),
+        "wsl": ["microsoft" in osrelease, tree.exists("/usr/lib/wsl/lib/libcuda.so.1")],
+        "capabilities": list_capabilities(tree),
+        "platform": [sys.platform, os.uname().machine if hasattr(os, "uname") else "", sys.maxsize],
+        "libc": _libc(),
+        "processor": _processor(tree),
+        "variables": {name: env[name] for name in _DRIVER_VARIABLES if name in env},
+    }
+
+
+def _libc() -> str | None:
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _processor(tree: Tree) -> list[str]:
+    # The first lines describe the first processor; the whole file takes milliseconds on a large machine.
+    text = (read_bounded(tree.path("/proc/cpuinfo"), limit_bytes=_CPUINFO_BYTES) or b"").decode("utf-8", "replace")
+    return [line for line in text.split("\n\n", 1)[0].splitlines() if line.startswith(_PROCESSOR)]
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - the fast path does without pathlib
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

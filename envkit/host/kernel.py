@@ -1,0 +1,82 @@
+"""The NVIDIA module of the running kernel.
+
+/proc and /sys of the host are seen in containers and in ``docker build`` too: a loaded module is not a usable GPU.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from envkit.host.tree import Tree
+from envkit.models.version import DriverVersion
+
+__all__ = ["KernelModule", "parse_proc_version", "parse_sys_version", "read_kernel_module"]
+
+PROC = "/proc/driver/nvidia/version"
+SYS = "/sys/module/nvidia"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelModule:
+    """The loaded module.
+
+    Attributes:
+        version: Its version, or None where it is loaded and does not say.
+        is_open: Whether it is the open one (Turing and newer only; Blackwell demands it); None when not said.
+        source: The file that said so.
+        note: What disagrees, in words.
+    """
+
+    version: DriverVersion | None
+    is_open: bool | None
+    source: str
+    note: str | None = None
+
+
+def parse_proc_version(text: str) -> tuple[DriverVersion, bool] | None:
+    """Read ``/proc/driver/nvidia/version``: the version, and whether the module is the open one.
+
+    The version is the second field where fields stand two spaces apart, in all three shapes: ``NVIDIA UNIX x86_64
+    Kernel Module  535.216.03  Thu ...``, ``NVIDIA UNIX Open Kernel Module for x86_64  570.195.03  Release Build ...``
+    and, on L4T, ``NVIDIA UNIX Kernel Module for aarch64  34.1.1  Release Build ...``. None for anything else.
+    """
+    for line in text[:4096].splitlines():
+        if not line.startswith("NVRM version:"):
+            continue
+        fields = re.split(r" {2,}|\t+", line.removeprefix("NVRM version:").strip())
+        if len(fields) > 1 and (version := parse_sys_version(fields[1])):
+            return version, "Open Kernel Module" in fields[0]
+    return None
+
+
+def parse_sys_version(text: str) -> DriverVersion | None:
+    """Read ``/sys/module/nvidia/version`` (``550.144.03``); None for anything else."""
+    text = text[:64].strip()
+    if "." not in text or not text.isascii():
+        return None
+    try:
+        return DriverVersion.parse(text)
+    except ValueError:
+        return None
+
+
+def read_kernel_module(tree: Tree) -> KernelModule | None:
+    """The NVIDIA module that this kernel has loaded, or None."""
+    proc_text = tree.text(PROC)
+    sys_text = tree.text(f"{SYS}/version")
+    proc = parse_proc_version(proc_text) if proc_text is not None else None
+    from_sys = parse_sys_version(sys_text) if sys_text is not None else None
+    if proc:
+        note = None
+        if from_sys and from_sys != proc[0]:
+            note = f"{PROC} says {proc[0]}, {SYS}/version says {from_sys}"
+        return KernelModule(proc[0], proc[1], PROC, note)
+    unread = f"{PROC} is there and cannot be understood" if proc_text is not None else None
+    if from_sys:
+        return KernelModule(from_sys, None, f"{SYS}/version", unread)
+    if proc_text is not None:
+        return KernelModule(None, None, PROC, unread)
+    if tree.exists(SYS):
+        return KernelModule(None, None, SYS, f"{SYS} is there and gives no version")
+    return None

@@ -1,0 +1,106 @@
+"""``NVIDIA_REQUIRE_*``: what a container image demands of the host (libnvidia-container).
+
+A space is OR, a comma is AND; several variables must all hold. NVIDIA_DISABLE_REQUIRE switches them off, and an image
+that sets CUDA_VERSION without NVIDIA_REQUIRE_CUDA demands that CUDA (NVIDIA Container Toolkit, "legacy images").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from envkit.models.host import Gpu
+from envkit.models.version import CudaVersion, DriverVersion
+
+__all__ = ["Condition", "parse_requirement", "read_requirements", "unmet_requirements"]
+
+_CONDITION = re.compile(r"([a-z]+)(>=|<=|!=|>|<|=)([^\s,]+)\Z")
+_TRUE = {"1", "t", "true", "yes", "on"}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison, such as ``driver>=535``."""
+
+    subject: str
+    operator: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}{self.operator}{self.value}"
+
+
+def parse_requirement(text: str) -> tuple[tuple[Condition, ...], ...]:
+    """Read ``cuda>=12.9 brand=tesla,driver>=535,driver<536``: alternatives, each of conditions that hold together.
+
+    An alternative with a part that is not a comparison is left out: nothing can be said about it.
+    """
+    alternatives = []
+    for alternative in text.split():
+        parts = [_CONDITION.match(part) for part in alternative.split(",") if part]
+        if parts and all(parts):
+            alternatives.append(tuple(Condition(*part.groups()) for part in parts if part))
+    return tuple(alternatives)
+
+
+def read_requirements(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are in force and what they demand; Jetson's are for another runtime."""
+    if env.get("NVIDIA_DISABLE_REQUIRE", "").lower() in _TRUE:
+        return {}
+    found = {
+        name: value
+        for name, value in sorted(env.items())
+        if name.startswith("NVIDIA_REQUIRE_") and not name.endswith("_JETPACK") and value.strip()
+    }
+    legacy = env.get("CUDA_VERSION", "").strip()
+    if "NVIDIA_REQUIRE_CUDA" not in env and re.match(r"\d+\.\d+", legacy):
+        found["CUDA_VERSION"] = f"cuda>={'.'.join(legacy.split('.')[:2])}"
+    return found
+
+
+def unmet_requirements(
+    env: Mapping[str, str],
+    *,
+    driver_version: DriverVersion | None,
+    driver_cuda: CudaVersion | None,
+    gpus: Sequence[Gpu],
+) -> tuple[str, ...]:
+    """The requirements that this host does not meet, in words; what cannot be judged (brand) counts as met."""
+    capabilities = [gpu.compute_capability for gpu in gpus if gpu.compute_capability]
+    known = {
+        "cuda": tuple(driver_cuda) if driver_cuda else None,
+        "driver": driver_version.numbers if driver_version else None,
+        "arch": tuple(min(capabilities)) if capabilities else None,
+    }
+    unmet = []
+    for name, text in read_requirements(env).items():
+        alternatives = parse_requirement(text)
+        if not alternatives or any(all(_holds(c, known) for c in conditions) for conditions in alternatives):
+            continue
+        unmet.append(
+            f"{name} is not met: the image wants {' or '.join(','.join(map(str, a)) for a in alternatives)};"
+            f" this host has driver {driver_version}, CUDA {driver_cuda}"
+        )
+    return tuple(unmet)
+
+
+_COMPARE: dict[str, Callable[[int], bool]] = {
+    ">=": lambda sign: sign >= 0,
+    "<=": lambda sign: sign <= 0,
+    ">": lambda sign: sign > 0,
+    "<": lambda sign: sign < 0,
+    "=": lambda sign: sign == 0,
+    "!=": lambda sign: sign != 0,
+}
+
+
+def _holds(condition: Condition, known: Mapping[str, tuple[int, ...] | None]) -> bool:
+    have = known.get(condition.subject)
+    if have is None or re.fullmatch(r"\d{1,6}(\.\d{1,6})*", condition.value, re.ASCII) is None:
+        return True
+    want = tuple(int(part) for part in condition.value.split("."))
+    # libnvidia-container compares number by number and takes missing ones for zero.
+    width = max(len(have), len(want))
+    left, right = (numbers + (0,) * (width - len(numbers)) for numbers in (have, want))
+    return _COMPARE[condition.operator]((left > right) - (left < right))
