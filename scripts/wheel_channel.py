@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -108,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         hint = "free some space, or name another OUT or --cache" if full else "check the path and its permissions"
-        return _fail(console, f"{error.filename or options.out}: {error.strerror or error}", hint, NO_SPACE if full else USAGE)
+        return _fail(
+            console, f"{error.filename or options.out}: {error.strerror or error}", hint, NO_SPACE if full else USAGE
+        )
     except KeyboardInterrupt:
         return _fail(console, "interrupted", "run it again: what was done is kept", 130)
     size_mb = sum(package.stat().st_size for package in packages) / 1e6
@@ -126,4 +129,8 @@ def _fail(console: Console, message: str, hint: str | None, exit_code: int) -> i
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    # py-rattler now and then crashes when the interpreter takes it down (0.28).
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)

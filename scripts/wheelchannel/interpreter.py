@@ -131,22 +131,24 @@ def parse_interpreter(facts: dict[str, object]) -> Interpreter:
 
 def _refusal(facts: dict[str, object], base_prefix: Path) -> str | None:
     """Why no package can be made; None where one can."""
-    version = str(facts["version"])
+    version, platform = str(facts["version"]), f"{facts['platform']} {facts['machine']}"
     schemes = facts["schemes"]
-    if facts["implementation"] != "cpython":
-        return f"it is {facts['implementation']}, not CPython"
-    if tuple(int(part) for part in version.split(".")[:2]) < (3, 10):
-        return f"it is {version}, older than 3.10"
-    if facts["release_level"] != "final":
-        return f"{version} is not a final release"
-    if facts["platform"] != "linux" or facts["machine"] not in _MACHINES or facts["libc"] != "glibc":
-        return f"{facts['platform']} {facts['machine']} with {facts['libc'] or 'an unknown libc'} is not covered"
-    if isinstance(schemes, list) and "deb_system" in schemes:
-        return "it is Debian's own, whose site.py looks in dist-packages and never in site-packages"
-    if base_prefix == Path("/usr"):
-        return "it is the distribution's own, spread over the system's folders"
-    if facts["free_threaded"]:
-        return "it is a free-threaded build"
-    if Path(str(facts["stdlib"])) != base_prefix / "lib" / f"python{'.'.join(version.split('.')[:2])}":
-        return f"its standard library lies in {facts['stdlib']}"
-    return None
+    minor = version.split(".")[:2]
+    refusals = [
+        (facts["implementation"] != "cpython", f"it is {facts['implementation']}, not CPython"),
+        (tuple(map(int, minor)) < (3, 10), f"it is {version}, older than 3.10"),
+        (facts["release_level"] != "final", f"{version} is not a final release"),
+        (facts["platform"] != "linux" or facts["machine"] not in _MACHINES, f"{platform} is not covered"),
+        (facts["libc"] != "glibc", f"it is built for {facts['libc'] or 'another libc'}, not glibc"),
+        (
+            isinstance(schemes, list) and "deb_system" in schemes,
+            "it is Debian's own, whose site.py looks in dist-packages and never in site-packages",
+        ),
+        (base_prefix == Path("/usr"), "it is the distribution's own, spread over the system's folders"),
+        (facts["free_threaded"], "it is a free-threaded build"),
+        (
+            Path(str(facts["stdlib"])) != base_prefix / "lib" / f"python{'.'.join(minor)}",
+            f"its standard library lies in {facts['stdlib']}",
+        ),
+    ]
+    return next((reason for refused, reason in refusals if refused), None)

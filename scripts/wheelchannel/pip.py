@@ -96,9 +96,7 @@ def resolve(requirements: Sequence[Requirement], interpreter: Interpreter, optio
     return Resolution(tuple(sorted(wheels, key=lambda wheel: wheel.name)), answer["environment"])
 
 
-def download(
-    wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequence[str], cache: Path
-) -> dict[str, Path]:
+def download(wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequence[str], cache: Path) -> dict[str, Path]:
     """Bring wheels into the cache; those already there are not asked for.
 
     Returns:

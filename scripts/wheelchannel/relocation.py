@@ -71,17 +71,15 @@ def _collect(interpreter: Interpreter) -> _Staged:
         if (script := prefix / "bin" / template.format(minor)).is_file():
             staged.sources[f"bin/{script.name}"] = script
     staged.links |= {
-        link: target.format(minor)
-        for link, target in _LINKS.items()
-        if f"bin/{target.format(minor)}" in staged.sources
+        link: target.format(minor) for link, target in _LINKS.items() if f"bin/{target.format(minor)}" in staged.sources
     }
     libraries = [*(prefix / "lib").glob(f"libpython{minor}.so*"), *(prefix / "lib").glob("libpython3.so")]
     pkgconfig = [*(prefix / "lib/pkgconfig").glob(f"python-{minor}*.pc")]
     tree = [*_walk(prefix / f"lib/python{minor}"), *_walk(prefix / f"include/python{minor}")]
     for source in [*libraries, *pkgconfig, *tree]:
         path = source.relative_to(prefix).as_posix()
-        if source.is_symlink() and (source.parent / os.readlink(source)).parent == source.parent:
-            staged.links[path] = os.readlink(source)
+        if source.is_symlink() and len(source.readlink().parts) == 1:
+            staged.links[path] = str(source.readlink())
         else:
             staged.sources[path] = source
     return staged

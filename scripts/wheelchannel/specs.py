@@ -9,11 +9,9 @@ Where the two differ, the conda side is never wider for final releases:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -46,7 +44,7 @@ CONDA_NAMES: Final[Mapping[str, str]] = {
 """PyPI names (normalised) whose package has another name on conda-forge."""
 
 _OPERATORS: Final = ("===", "==", "~=", ">=", ">", "<=", "<", "!=")
-_PYTHON_MARKER: Final = re.compile(r"\b(python_version|python_full_version|implementation_version)\b")
+_PYTHON_MINORS: Final = range(8, 20)
 
 
 def conda_name(name: str) -> str:
@@ -110,9 +108,18 @@ def active_requirements(
     ]
 
 
-def depends_on_python(marker: Marker | None) -> bool:
-    """Whether another Python version could evaluate this marker differently."""
-    return marker is not None and _PYTHON_MARKER.search(str(marker)) is not None
+def depends_on_python(
+    requires_dist: Iterable[str], environment: Mapping[str, str], extras: Iterable[str], requires_python: str
+) -> bool:
+    """Whether another Python that the project accepts would have other requirements.
+
+    A package for any Python has one list of requirements: where this is true there cannot be one.
+    """
+    lines, wanted, accepted = list(requires_dist), list(extras), SpecifierSet(requires_python)
+    versions = [f"3.{minor}" for minor in _PYTHON_MINORS if accepted.contains(f"3.{minor}.99")]
+    variants = [{"python_version": version, "python_full_version": f"{version}.99"} for version in versions]
+    here = active_requirements(lines, environment, wanted)
+    return any(active_requirements(lines, {**environment, **variant}, wanted) != here for variant in variants)
 
 
 def wanted_extras(

@@ -129,7 +129,9 @@ def build_package(package: Package, wheel: Path, interpreter: Interpreter, targe
 
 def _dist_info(members: list[zipfile.ZipInfo]) -> str:
     """The name of the wheel's one `.dist-info` folder."""
-    found = {member.filename.partition("/")[0] for member in members if member.filename.endswith(".dist-info/METADATA")}
+    # Only at the top: some wheels carry others' in a folder of vendored code.
+    tops = [member.filename.partition("/") for member in members]
+    found = {folder for folder, _, rest in tops if folder.endswith(".dist-info") and rest == "METADATA"}
     if len(found) != 1:
         raise zipfile.BadZipFile("it holds no .dist-info folder, or several")
     return found.pop()
@@ -176,7 +178,9 @@ def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, layout: Layout, di
     if member.filename.startswith(f"{data_folder}/scripts/"):
         content = archive.read(member)
         shebang = f"#!{PLACEHOLDER}/bin/python".encode()
-        return Entry.holding(path, _SHEBANG.sub(shebang, content, count=1) if content.startswith(b"#!") else content, executable=True)
+        return Entry.holding(
+            path, _SHEBANG.sub(shebang, content, count=1) if content.startswith(b"#!") else content, executable=True
+        )
     return Entry(path, partial(archive.read, member), executable)
 
 

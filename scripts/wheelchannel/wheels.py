@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -143,8 +142,8 @@ def plan_package(
     extras = sorted(extras)
     kind = classify_wheel(wheel.tags, interpreter.machine)
     needed = specs.active_requirements(wheel.requires_dist, environment, extras)
-    markers = [Requirement(line).marker for line in wheel.requires_dist]
-    pinned = not kind.any_python or any(specs.depends_on_python(marker) for marker in markers)
+    requires_python = str(wheel.metadata.get("requires_python", ""))
+    pinned = not kind.any_python or specs.depends_on_python(wheel.requires_dist, environment, extras, requires_python)
     depends = sorted({specs.match_spec(requirement) for requirement in needed})
     depends.append(interpreter.pin if pinned else _python_spec(wheel, kind))
     if kind.glibc:
@@ -170,11 +169,10 @@ def plan_package(
 def _build_string(name: str, kind: Kind, interpreter: Interpreter, digest: str) -> str:
     if kind.noarch:
         return f"pyh{digest}_0"
+    python = "py3" if kind.any_python else interpreter.tag
     if kind.python:
         python = f"py{kind.python.replace('.', '')}"
-    else:
-        python = "py3" if kind.any_python else interpreter.tag
-    return f"{_CPU_BUILD.get(name, '')}{python}_h{digest}_0" if name in _CPU_BUILD else f"{python}h{digest}_0"
+    return f"{_CPU_BUILD[name]}{python}_h{digest}_0" if name in _CPU_BUILD else f"{python}h{digest}_0"
 
 
 def _python_spec(wheel: Wheel, kind: Kind) -> str:

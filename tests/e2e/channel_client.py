@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rattler import Gateway, SourceConfig, VirtualPackage, install, solve
+from rattler import Gateway, MatchSpec, SourceConfig, VirtualPackage, install, solve
 from rattler.channel import Channel
 from rattler.platform import Subdir
 
@@ -23,7 +23,7 @@ async def answer(request: dict[str, Any]) -> list[dict[str, Any]]:
     )
     records = await solve(
         sources=[Channel(request["channel"])],
-        specs=request["specs"],
+        specs=[MatchSpec(spec, strict=False) for spec in request["specs"]],
         gateway=gateway,
         platforms=[Subdir.current(), Subdir("noarch")],
         virtual_packages=VirtualPackage.detect(),
@@ -47,6 +47,6 @@ async def answer(request: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-print(json.dumps(asyncio.run(answer(json.loads(sys.argv[1])))))
+sys.stdout.write(json.dumps(asyncio.run(answer(json.loads(sys.argv[1])))))
 sys.stdout.flush()
 os._exit(0)
