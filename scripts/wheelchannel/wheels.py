@@ -1,0 +1,203 @@
+"""A resolved wheel to the record of a conda package. All pure: the wheel file is not opened here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from packaging.specifiers import SpecifierSet
+from packaging.tags import Tag
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from wheelchannel import specs
+from wheelchannel.artifact import Package
+from wheelchannel.errors import ChannelError
+from wheelchannel.interpreter import Interpreter
+
+_LEGACY_GLIBC: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_GPU_ONLY: Final = re.compile(r"(nvidia-|cuda-|(pytorch-)?triton\b)")
+_CPU_BUILD: Final = {"pytorch": "cpu_generic_", "torchvision": "cpu_", "torchaudio": "cpu_"}
+"""conda-forge's build strings say which framework builds are for the CPU, in these words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A wheel that the resolver picked, as its report tells.
+
+    Attributes:
+        file_name: The name of the wheel file, which holds the version and the tags.
+        sha256: Its digest, in hexadecimal.
+        metadata: Its core metadata as JSON (PEP 566).
+    """
+
+    file_name: str
+    sha256: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The project's normalised name (PEP 503)."""
+        return canonicalize_name(str(self.metadata["name"]))
+
+    @property
+    def version(self) -> str:
+        """The version, with its local part."""
+        return str(self.metadata["version"])
+
+    @property
+    def requires_dist(self) -> list[str]:
+        """Its requirements, each a line of PEP 508."""
+        return list(self.metadata.get("requires_dist", ()))
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """The platforms and interpreters that it is for."""
+        return parse_wheel_filename(self.file_name)[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a wheel becomes a package.
+
+    Attributes:
+        noarch: It is for any platform.
+        any_python: It is for any Python, or any from `python` on.
+        python: The least version that an abi3 wheel names, such as `3.9`.
+        glibc: The least glibc that its platform tag names.
+    """
+
+    noarch: bool
+    any_python: bool
+    python: str | None = None
+    glibc: str | None = None
+
+    @property
+    def laid_by_installer(self) -> bool:
+        """Whether the installer finds site-packages: `noarch: python`, with a platform as CEP 20 says."""
+        return self.noarch or self.any_python
+
+
+def classify_wheel(tags: Iterable[Tag], machine: str) -> Kind:
+    """Tell from a wheel's tags what kind of package it makes.
+
+    Args:
+        tags: The tags in its file name.
+        machine: This machine's name in platform tags, such as `x86_64`.
+    """
+    tags = list(tags)
+    noarch = any(tag.platform == "any" for tag in tags)
+    here = [tag for tag in tags if tag.platform.endswith(f"_{machine}")]
+    glibcs = sorted(glibc for tag in here for glibc in _glibc(tag.platform))
+    glibc = ".".join(map(str, glibcs[0])) if glibcs else None
+    if any(tag.interpreter.startswith("py") for tag in tags):
+        return Kind(noarch, any_python=True, glibc=glibc)
+    abi3 = [tag.interpreter for tag in tags if tag.abi == "abi3" and tag.interpreter.startswith("cp3")]
+    if abi3:
+        least = min(int(interpreter[3:] or 0) for interpreter in abi3)
+        return Kind(noarch, any_python=True, python=f"3.{least}", glibc=glibc)
+    return Kind(noarch, any_python=False, glibc=glibc)
+
+
+def _glibc(platform: str) -> Iterator[tuple[int, int]]:
+    """The glibc of a platform tag, if it names one (PEP 600 and those before it)."""
+    if match := re.match(r"manylinux_(\d+)_(\d+)_", platform):
+        yield int(match[1]), int(match[2])
+    elif (legacy := platform.partition("_")[0]) in _LEGACY_GLIBC:
+        yield _LEGACY_GLIBC[legacy]
+
+
+def check_cpu_only(wheels: Iterable[Wheel], environment: Mapping[str, str], extras: Mapping[str, set[str]]) -> None:
+    """Refuse wheels that need NVIDIA's: conda's GPU packages are made otherwise, and these weigh gigabytes.
+
+    Raises:
+        ChannelError: It names what needs what.
+    """
+    for wheel in wheels:
+        needed = specs.active_requirements(wheel.requires_dist, environment, sorted(extras.get(wheel.name, ())))
+        names = [wheel.name, *(canonicalize_name(requirement.name) for requirement in needed)]
+        gpu = next((name for name in names if _GPU_ONLY.match(name)), None)
+        if gpu:
+            raise ChannelError(
+                f"{wheel.name} {wheel.version} is a CUDA build: it needs {gpu}",
+                hint="only CPU builds can be packaged; for PyTorch, name an index of CPU wheels with --torch-index",
+            )
+
+
+def plan_package(
+    wheel: Wheel, interpreter: Interpreter, environment: Mapping[str, str], extras: Iterable[str]
+) -> Package:
+    """The package that a wheel becomes, without its time stamp, licences and entry points, which lie inside it.
+
+    Args:
+        wheel: What the resolver picked.
+        interpreter: What it picked it for.
+        environment: The markers' environment.
+        extras: The extras that anything asks of it.
+    """
+    extras = sorted(extras)
+    kind = classify_wheel(wheel.tags, interpreter.machine)
+    needed = specs.active_requirements(wheel.requires_dist, environment, extras)
+    requires_python = str(wheel.metadata.get("requires_python", ""))
+    pinned = not kind.any_python or specs.depends_on_python(wheel.requires_dist, environment, extras, requires_python)
+    depends = sorted({specs.match_spec(requirement) for requirement in needed})
+    depends.append(interpreter.pin if pinned else _python_spec(wheel, kind))
+    if kind.glibc:
+        depends.append(f"__glibc >={kind.glibc},<3.0.a0")
+    name = specs.conda_name(wheel.name)
+    origin = {"wheel": wheel.file_name, "sha256": wheel.sha256, "extras": extras, "depends": depends}
+    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:7]
+    index: dict[str, Any] = {
+        "name": name,
+        "version": specs.conda_version(wheel.version),
+        "build": _build_string(name, kind, interpreter, digest),
+        "build_number": 0,
+        "subdir": "noarch" if kind.noarch else interpreter.subdir,
+        "depends": depends,
+        "license": _license(wheel.metadata),
+        "timestamp": 0,
+    }
+    if kind.laid_by_installer:
+        index["noarch"] = "python"
+    return Package(index=index, about=_about(wheel), origin=origin)
+
+
+def _build_string(name: str, kind: Kind, interpreter: Interpreter, digest: str) -> str:
+    if kind.noarch:
+        return f"pyh{digest}_0"
+    python = "py3" if kind.any_python else interpreter.tag
+    if kind.python:
+        python = f"py{kind.python.replace('.', '')}"
+    return f"{_CPU_BUILD[name]}{python}_h{digest}_0" if name in _CPU_BUILD else f"{python}h{digest}_0"
+
+
+def _python_spec(wheel: Wheel, kind: Kind) -> str:
+    specifiers = SpecifierSet(str(wheel.metadata.get("requires_python", "")))
+    least = [Version(specifier.version) for specifier in specifiers if specifier.operator == ">="]
+    if kind.python and not any(version >= Version(kind.python) for version in least):
+        specifiers &= SpecifierSet(f">={kind.python}")
+    return f"python {specs.version_spec(specifiers)}".rstrip()
+
+
+def _license(metadata: Mapping[str, Any]) -> str:
+    """The licence's name; the free text that older metadata hold is cut to its first line."""
+    expression = str(metadata.get("license_expression") or metadata.get("license") or "").strip()
+    return expression.splitlines()[0][:120] if expression else "LicenseRef-Unknown"
+
+
+def _about(wheel: Wheel) -> dict[str, Any]:
+    urls = dict(line.split(",", 1) for line in wheel.metadata.get("project_url", ()) if "," in line)
+    urls = {label.strip().lower(): url.strip() for label, url in urls.items()}
+    home = wheel.metadata.get("home_page") or urls.get("homepage") or next(iter(urls.values()), "")
+    source = next((urls[label] for label in ("repository", "source", "source code", "github") if label in urls), "")
+    return {
+        "home": home,
+        "dev_url": source,
+        "doc_url": urls.get("documentation", ""),
+        "license": _license(wheel.metadata),
+        "summary": str(wheel.metadata.get("summary", "")),
+    }
