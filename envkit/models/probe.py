@@ -1,0 +1,68 @@
+"""What a probe, a script run by another Python, came back with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["ProbeOutcome", "ProbeState", "TraceStep"]
+
+ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-started"]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """What a probe was about to do.
+
+    Attributes:
+        check: The check it belongs to, such as ``init``.
+        call: The call or action, such as ``cuInit``.
+        device: Ordinal of the device, or None.
+    """
+
+    check: str
+    call: str
+    device: int | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.device is None else f" on device {self.device}"
+        return f"{self.call} ({self.check}{where})"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOutcome:
+    """How a probe ended and what it said.
+
+    Attributes:
+        state: ``done``: a document came and the exit status was 0. ``crashed``: a signal that nobody here sent.
+            ``timed-out``: the whole process group was killed at the limit. ``garbled``: exit status 0 without a
+            readable document, or too much output. ``failed``: another exit status. ``not-started``: no such program.
+        command: The arguments it was started with; carries no secret.
+        document: What it wrote, when it got that far; whatever the state, this was read whole.
+        partial: The same facts as far as the trace told them: what is known of a probe that did not finish.
+        exit_code: Its exit status, or None when a signal ended it or it was not started.
+        signal: Name of the signal that ended it, such as ``SIGSEGV``.
+        last_step: What it was about to do when it ended; None when it never began.
+        stderr_tail: The end of what it wrote to standard error.
+        reason: Why it is garbled or could not be started, in words.
+        elapsed_s: Seconds from start to end.
+        reaped: False when the process outlived SIGKILL, as one does that waits inside the driver.
+    """
+
+    state: ProbeState
+    command: tuple[str, ...]
+    document: Mapping[str, object] | None = None
+    partial: Mapping[str, object] = field(default_factory=dict)
+    exit_code: int | None = None
+    signal: str | None = None
+    last_step: TraceStep | None = None
+    stderr_tail: str = ""
+    reason: str | None = None
+    elapsed_s: float = 0.0
+    reaped: bool = True
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """The document, or what the trace knows of it."""
+        return self.partial if self.document is None else self.document
