@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envkit.checks.driver import check_driver
+from envkit.checks.driver_probe import check_driver
 from envkit.checks.framework import python_findings, pytorch_findings
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json

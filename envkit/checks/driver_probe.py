@@ -1,0 +1,751 @@
+"""What the facts of the driver probe mean: the one place where a CUresult becomes a finding.
+
+`envkit/probes/cuda_driver.py` reports which call answered which number, which libcuda was loaded and what the host's
+files show. Here each way to fail gets a stable code, whom it blames, what it means and what to do. Numbers and their
+meaning: ``CUresult`` in https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html.
+
+The host is blamed for what another environment on this host would meet too; the environment for what it brought along:
+a libcuda of its own that hides the driver's, a Python that does not start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from envkit.models.probe import ProbeOutcome
+from envkit.models.report import Blame, Finding, Status
+
+__all__ = ["MEANINGS", "Meaning", "check_driver"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one way to fail means.
+
+    Attributes:
+        code: Stable code of the finding.
+        text: What it means.
+        hint: What to do about it.
+        blames: Whose fault it is, unless the environment's own libcuda caused it.
+        library: Whether another libcuda could be the cause, so that one that hides the driver's is named first.
+    """
+
+    code: str
+    text: str
+    hint: str
+    blames: Blame = "host"
+    library: bool = False
+
+
+_RESET = "Look for Xid messages in `dmesg`, then reset the GPU (`nvidia-smi --gpu-reset`) or reboot the host."
+_MPS = "Look at the MPS control daemon's log, restart it, or unset CUDA_MPS_PIPE_DIRECTORY to go without MPS."
+
+MEANINGS: Mapping[int, Meaning] = {
+    2: Meaning(
+        "out-of-memory",
+        "the GPU has no memory left: another process holds it",
+        "Look with `nvidia-smi` who uses the GPU, and wait or choose another with CUDA_VISIBLE_DEVICES.",
+    ),
+    3: Meaning(
+        "driver-not-initialized",
+        "the driver library could not be initialised",
+        "Run `nvidia-smi`: when it fails too, the driver needs to be reloaded or reinstalled.",
+        library=True,
+    ),
+    34: Meaning(
+        "stub-library",
+        "the loaded libcuda is the stub that programs are linked against, not a driver",
+        "Take the folder with the stub (…/stubs) out of LD_LIBRARY_PATH, or the file out of the loader's path.",
+    ),
+    36: Meaning(
+        "driver-too-old",
+        "a call needs a newer driver",
+        "Update the NVIDIA driver.",
+        library=True,
+    ),
+    46: Meaning(
+        "device-unavailable",
+        "the GPU cannot be used at the moment",
+        "Look with `nvidia-smi` who uses the GPU; on a cluster, ask for it in the job.",
+    ),
+    100: Meaning(
+        "no-device",
+        "the driver finds no GPU that it can use",
+        "Run `nvidia-smi -L`. Nothing there: no GPU was given to this machine or container, MIG is on without an "
+        "instance, or the GPU is older than the driver supports (590 and newer need Turing).",
+        library=True,
+    ),
+    101: Meaning(
+        "invalid-device",
+        "the driver does not accept the device",
+        "Run `nvidia-smi -L` and compare with CUDA_VISIBLE_DEVICES.",
+    ),
+    102: Meaning(
+        "device-not-licensed",
+        "the virtual GPU has no licence, so that it does not compute",
+        "Check the vGPU licence server (`nvidia-smi -q`, section vGPU Software Licensed Product).",
+    ),
+    200: Meaning(
+        "invalid-image",
+        "the driver does not take the kernels",
+        "Update the NVIDIA driver.",
+        library=True,
+    ),
+    209: Meaning(
+        "no-kernel-for-device",
+        "the driver has no code for this GPU: validation needs compute capability 5.0 (Maxwell) or newer",
+        "Use another GPU; for older ones no current framework has kernels either.",
+    ),
+    214: Meaning(
+        "ecc-error",
+        "the GPU met a memory error that cannot be corrected",
+        "Reset the GPU or reboot; when it comes again, `nvidia-smi -q -d ECC,ROW_REMAPPER` is what support asks for.",
+    ),
+    218: Meaning(
+        "ptx-invalid",
+        "the driver's compiler refuses the kernels",
+        "The compiler's log is in the data of this finding. Another version of libnvidia-ptxjitcompiler than the "
+        "driver's may be in the way.",
+        library=True,
+    ),
+    220: Meaning("nvlink-error", "NVLink met an error that cannot be corrected", _RESET),
+    221: Meaning(
+        "jit-compiler-missing",
+        "libnvidia-ptxjitcompiler.so.1 was not found: PTX cannot be compiled here",
+        "Install the driver's PTX compiler of the driver's version; in a container, set "
+        "NVIDIA_DRIVER_CAPABILITIES=compute,utility.",
+    ),
+    222: Meaning(
+        "ptx-too-new",
+        "the driver is older than the PTX: it must be of CUDA 9.0 (384) or newer",
+        "Update the NVIDIA driver.",
+        library=True,
+    ),
+    223: Meaning(
+        "jit-disabled",
+        "compiling PTX is switched off",
+        "Unset CUDA_DISABLE_PTX_JIT.",
+    ),
+    226: Meaning("contained-error", "the GPU met an error that it contained to this process", _RESET),
+    303: Meaning(
+        "driver-library-incomplete",
+        "the driver library could not load a library that it needs",
+        "Reinstall the NVIDIA driver; in a container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility.",
+        library=True,
+    ),
+    304: Meaning(
+        "operating-system-error",
+        "the operating system refused something to the driver",
+        "Check the permissions of /dev/nvidia* and the limits of the container (cgroup devices, memory lock).",
+    ),
+    700: Meaning("illegal-address", "a kernel that is right elsewhere met an illegal address here", _RESET),
+    701: Meaning("launch-out-of-resources", "the GPU lacks the resources to start a block of 256 threads", _RESET),
+    702: Meaning(
+        "launch-timeout",
+        "a kernel took longer than the display's time limit lets it",
+        "Use a GPU that drives no display, or end what loads this one.",
+    ),
+    716: Meaning("misaligned-address", "a kernel that is right elsewhere met a misaligned address here", _RESET),
+    719: Meaning("launch-failed", "a kernel that is right elsewhere failed here", _RESET),
+    800: Meaning(
+        "not-permitted",
+        "the driver does not permit the call",
+        "Check the compute mode (`nvidia-smi -q -d COMPUTE`), MIG and vGPU settings.",
+    ),
+    801: Meaning("not-supported", "the driver does not support the call on this system", "Update the NVIDIA driver."),
+    802: Meaning(
+        "fabric-manager",
+        "the system is not ready: on hosts with NVSwitch the fabric manager does not run",
+        "Start it: `systemctl start nvidia-fabricmanager`, in the driver's own version; then wait until "
+        "`nvidia-smi -q -d FABRIC` says Completed.",
+    ),
+    803: Meaning(
+        "driver-mismatch",
+        "the driver library and the kernel module are of different versions",
+        "Reboot, or reload the nvidia modules, after a driver update; in a container, remove the libcuda that the "
+        "image brings along.",
+        library=True,
+    ),
+    804: Meaning(
+        "compat-not-supported",
+        "forward compatibility (cuda-compat) was tried on a GPU or driver that does not support it",
+        "Remove cuda-compat from the loader's path: it is for data-centre GPUs and certain driver branches. Take a "
+        "build for the driver's own CUDA, or update the driver.",
+        library=True,
+    ),
+    805: Meaning("mps-connection-failed", "no connection to the MPS server", _MPS),
+    806: Meaning("mps-rpc-failure", "the MPS server did not answer a call", _MPS),
+    807: Meaning("mps-server-not-ready", "the MPS server takes no clients at the moment", _MPS),
+    808: Meaning("mps-max-clients", "the MPS server has as many clients as it takes", _MPS),
+    809: Meaning("mps-max-connections", "the MPS server has as many connections as the GPU takes", _MPS),
+    810: Meaning("mps-client-terminated", "the MPS server ended this client", _MPS),
+    999: Meaning(
+        "driver-unknown-error",
+        "the driver met an error that it has no name for",
+        "Look for Xid messages in `dmesg`; reload the nvidia modules or reboot the host.",
+        library=True,
+    ),
+}
+
+_OTHER = Meaning(
+    "call-failed", "a call of the driver failed", "Run `nvidia-smi`, and look for Xid messages in `dmesg`."
+)
+_SYMBOL = Meaning(
+    "driver-too-old", "the driver library lacks a function of CUDA 9.0", "Update the NVIDIA driver.", library=True
+)
+_UVM = Meaning(
+    "uvm-missing",
+    "the driver works and its memory module does not: there is no usable /dev/nvidia-uvm",
+    "Load it: `nvidia-modprobe -u -c=0` (or `modprobe nvidia_uvm`); in a container, give it /dev/nvidia-uvm.",
+)
+_PERMISSION = Meaning(
+    "device-permission",
+    "this user or container may not open the driver's device nodes",
+    "Check the owner and mode of /dev/nvidia* and the container's device permissions (cgroup).",
+)
+_EXCLUSIVE = Meaning(
+    "device-exclusive",
+    "the GPU is in exclusive compute mode and another process has it",
+    "Wait for that process, or set the default mode: `nvidia-smi --compute-mode=0`.",
+)
+_PROHIBITED = Meaning(
+    "device-prohibited",
+    "the GPU is in prohibited compute mode: nobody may compute on it",
+    "Set the default mode: `nvidia-smi --compute-mode=0`.",
+)
+_SHADOWED_HINT = {
+    "environment": "Remove the file, or the package that it came with, from the environment: libcuda belongs to the "
+    "driver of the host.",
+    "host": "Unset the variable, or take that folder out of it.",
+}
+
+_CHECKS = {
+    "version": "driver version",
+    "init": "initialisation",
+    "devices": "count of devices",
+    "device": "description",
+    "context": "context",
+    "ptx": "compile and load PTX",
+    "vadd": "vector add",
+    "matmul": "tiled matrix product",
+    "reduce": "reduction with atomics",
+    "bandwidth": "copies both ways",
+    "release": "release",
+}
+_WRONG = {
+    "unwritten": "results were not written",
+    "zeros": "results are zero",
+    "wrong": "results are wrong",
+    "overrun": "memory beside the results was overwritten",
+}
+_PYTHON = "Run the environment's own Python by hand: it does not start, or something that it starts with hinders it."
+_ENDINGS = {
+    "timed-out": Meaning("hang", "no end within {elapsed_s:.0f} s: it hangs in {step}", _RESET, library=True),
+    "crashed": Meaning(
+        "crash",
+        "it crashed with {signal} in {step}",
+        "Run `nvidia-smi`; reinstall the driver when it fails too.",
+        library=True,
+    ),
+    "killed": Meaning(
+        "killed",
+        "something killed it in {step}: most likely the host or the container is out of memory",
+        "Look into `dmesg` for the OOM killer, or raise the container's memory limit.",
+    ),
+    "failed": Meaning("probe-failed", "the probe failed in {step}: {why}", "Please report this.", library=True),
+    "garbled": Meaning("probe-garbled", "its answer cannot be read: {why}", "Please report this.", library=True),
+}
+_NO_DEVICE = 100
+_INVALID_DEVICE = 101
+_UNAVAILABLE = 46
+_BLURRED = (3, 100, 304, 999)  # what the driver answers when it may not open a node, or does not find it
+_EXCLUSIVE_PROCESS_MODE = 3
+_PROHIBITED_MODE = 2
+
+
+def check_driver(outcomes: Sequence[ProbeOutcome]) -> list[Finding]:
+    """Turn what the driver probe's children came back with into findings.
+
+    Args:
+        outcomes: One for each child, as `envkit.probe.run_driver_probe` returns them.
+
+    Returns:
+        The findings in the order of the checks. ``no-gpu`` with the status ``skip`` means that nothing here is of
+        NVIDIA at all. The same failure of several checks on one device is one finding.
+    """
+    runs = [_Run.of(outcome) for outcome in outcomes]
+    findings = [finding for run in runs for finding in _merge(_run_findings(run))]
+    return [*findings, *_unchecked_instances(runs)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The facts of one child; every part may be missing, since a child may end at any time."""
+
+    outcome: ProbeOutcome
+    libcuda: Mapping[str, object]
+    host: Mapping[str, object]
+    variables: Mapping[str, object]
+    driver: Mapping[str, object]
+    devices: Mapping[object, Mapping[str, object]]
+    checks: tuple[Mapping[str, object], ...]
+    figures: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, outcome: ProbeOutcome) -> _Run:
+        facts = outcome.facts
+        devices = [_mapping(device) for device in _list(facts.get("devices"))]
+        return cls(
+            outcome=outcome,
+            libcuda=_mapping(facts.get("libcuda")),
+            host=_mapping(facts.get("host")),
+            variables=_mapping(facts.get("variables")),
+            driver=_mapping(facts.get("driver")),
+            devices={device.get("ordinal"): device for device in devices},
+            checks=tuple(_mapping(check) for check in _list(facts.get("checks"))),
+            figures=_mapping(facts.get("figures")),
+        )
+
+    @property
+    def nodes(self) -> Mapping[str, object]:
+        """Device nodes to None when they can be opened, else the name of the errno."""
+        return _mapping(self.host.get("nodes"))
+
+    @property
+    def traces(self) -> list[str]:
+        """Signs that this machine has to do with NVIDIA."""
+        found = []
+        if self.host.get("modules"):
+            found.append("the nvidia kernel module is loaded")
+        if nodes := [node for node, error in self.nodes.items() if error != "ENOENT"]:
+            found.append(f"there is {nodes[0]}")
+        if gpus := _list(self.host.get("pci_gpus")):
+            found.append(f"PCI lists {len(gpus)} NVIDIA GPU{'s' if len(gpus) > 1 else ''}")
+        if self.host.get("tegra"):
+            found.append("this is a Jetson")
+        if self.libcuda.get("kind") == "wsl":
+            found.append("Windows brings an NVIDIA driver")
+        return found
+
+    @property
+    def library_path(self) -> str:
+        return str(self.libcuda.get("path") or "libcuda")
+
+    def shadow(self) -> Blame | None:
+        """Whom to blame when the loaded libcuda hides the driver's; None when it is the driver's.
+
+        A copy in the environment is always foreign there. One that a variable of the loader led to hides something only
+        when the system has another: container hosts also publish the real one through LD_LIBRARY_PATH.
+        """
+        if not self.libcuda.get("path"):
+            return None
+        if self.libcuda.get("owner") == "environment":
+            return "environment"
+        others = [path for path in _list(self.libcuda.get("system_copies")) if path != self.libcuda.get("path")]
+        return "host" if self.libcuda.get("through") and others else None
+
+    def label(self, ordinal: object) -> str:
+        """What to call a device in a text."""
+        device = self.devices.get(ordinal, {})
+        name = device.get("name")
+        return f"device {ordinal}" + (f" ({name})" if name else "")
+
+    def device_data(self, ordinal: object) -> dict[str, object]:
+        device = self.devices.get(ordinal, {})
+        return {"device": ordinal, "uuid": device.get("uuid"), "name": device.get("name")}
+
+
+def _run_findings(run: _Run) -> Iterator[Finding]:
+    """The findings of one child, in order."""
+    later = [*_check_findings(run), *_device_findings(run), *_ending_findings(run)]
+    explained = any(finding.data.get("owner") for finding in later)  # a failure already says which libcuda it was
+    yield from _library_findings(run, explained=explained)
+    yield from later
+
+
+def _check_findings(run: _Run) -> Iterator[Finding]:
+    """The findings of the checks that ended."""
+    failed: set[object] = set()
+    for record in run.checks:
+        finding = _record_finding(run, record)
+        device = record.get("device")
+        if record.get("check") == "release" and finding.status == "fail":
+            if device not in failed:  # after a failure that loses the context, releasing fails too
+                yield replace(finding, status="warn", code="release-failed")
+            continue
+        if finding.status == "fail":
+            failed.add(device)
+        yield finding
+
+
+def _merge(findings: Iterator[Finding]) -> list[Finding]:
+    """One finding for the same failure of several checks on one device; ``data["also"]`` names the others."""
+    merged: dict[object, Finding] = {}
+    for index, finding in enumerate(findings):
+        key: object = (finding.code, finding.data.get("device")) if finding.status == "fail" else index
+        if key in merged:
+            first = merged[key]
+            also = [*_list(first.data.get("also")), finding.check]
+            merged[key] = replace(first, data={**first.data, "also": also})
+        else:
+            merged[key] = finding
+    return list(merged.values())
+
+
+# --- which libcuda --------------------------------------------------------------------------------------------------
+
+
+def _library_findings(run: _Run, *, explained: bool) -> Iterator[Finding]:
+    if not run.libcuda:  # it ended before it came to that
+        return
+    if not run.libcuda.get("path"):
+        yield _missing_library(run)
+        return
+    data = _library_data(run)
+    version = run.libcuda.get("library_version")
+    cuda = run.driver.get("driver_cuda")
+    described = run.library_path + (f", {version}" if version else "") + (f", up to CUDA {cuda}" if cuda else "")
+    shadow = run.shadow()
+    if run.libcuda.get("kind") == "compat":
+        yield _finding("library", "pass", None, f"forward compatibility: {described}", data=data)
+    elif shadow is not None and not explained:
+        text = f"{_shadow_text(run)}; it was made for another driver than this host may have"
+        yield _finding("library", "warn", "libcuda-shadowed", text, shadow, _SHADOWED_HINT[shadow], data)
+    else:
+        yield _finding("library", "pass", None, described, data=data)
+    if run.libcuda.get("loaded_by") == "path":
+        yield _finding(
+            "library",
+            "warn",
+            "libcuda-off-path",
+            f"{run.library_path} is not where the loader looks: programs of the environment will not find it",
+            "host",
+            "Add its folder to /etc/ld.so.conf.d and run `ldconfig`, or to LD_LIBRARY_PATH.",
+            data,
+        )
+    yield from _dormant_shadow(run)
+
+
+def _dormant_shadow(run: _Run) -> Iterator[Finding]:
+    """A libcuda in the environment's ``lib`` that Python does not load, and a library with an RPATH may."""
+    if run.shadow() == "environment":
+        return
+    for copy in _list(run.libcuda.get("environment_copies")):
+        path = str(copy)
+        if "/stubs/" not in path and "compat" not in path and path.endswith("/libcuda.so.1"):
+            text = f"the environment brings a libcuda of its own, which some of its programs may load: {path}"
+            hint = _SHADOWED_HINT["environment"]
+            yield _finding("library", "warn", "libcuda-shadowed", text, "environment", hint, {"path": path})
+            return
+
+
+def _missing_library(run: _Run) -> Finding:
+    """No libcuda was loaded: nothing to do with NVIDIA, a driver that is missing, or a file that does not load."""
+    attempts = [_mapping(attempt) for attempt in _list(run.libcuda.get("attempts"))]
+    present = _list(run.libcuda.get("system_copies"))
+    errors = [str(attempt.get("error")) for attempt in attempts]
+    data = {"attempts": attempts, "traces": run.traces}
+    # The loader says "cannot open shared object file" when there is none, and something else about one that is broken.
+    broken = [error for error in errors if "cannot open shared object file: No such file" not in error]
+    if broken or present:
+        error = (broken or errors or ["it was not tried"])[-1]
+        environment = any(error.startswith(str(copy)) for copy in _list(run.libcuda.get("environment_copies")))
+        return _finding(
+            "library",
+            "fail",
+            "libcuda-unloadable",
+            f"libcuda is there and does not load: {error}",
+            "environment" if environment else "host",
+            _SHADOWED_HINT["environment"] if environment else "Reinstall the NVIDIA driver for this architecture.",
+            data,
+        )
+    if run.traces:
+        return _finding(
+            "library",
+            "fail",
+            "no-libcuda",
+            f"there is no libcuda, yet {' and '.join(run.traces)}",
+            "host",
+            "Install the NVIDIA driver's libraries in the kernel module's version; in a container, start it with the "
+            "NVIDIA runtime (`--gpus all`) and NVIDIA_DRIVER_CAPABILITIES=compute,utility.",
+            data,
+        )
+    return _finding("library", "skip", "no-gpu", "no NVIDIA driver and no trace of an NVIDIA GPU", data=data)
+
+
+def _library_data(run: _Run) -> dict[str, object]:
+    keys = ("path", "file", "kind", "owner", "library_version", "loaded_by", "through", "system_copies")
+    data = {key: run.libcuda.get(key) for key in keys}
+    return {**data, **run.driver, "kernel_driver_version": run.host.get("kernel_driver_version")}
+
+
+def _shadow_text(run: _Run) -> str:
+    kind = {"stub": "a stub", "compat": "a cuda-compat"}.get(str(run.libcuda.get("kind")), "a libcuda")
+    if run.libcuda.get("owner") == "environment":
+        return f"{kind} in the environment hides the driver's: {run.library_path}"
+    return f"{run.libcuda.get('through')} leads to {kind} that hides the driver's: {run.library_path}"
+
+
+# --- what the calls answered ----------------------------------------------------------------------------------------
+
+
+def _record_finding(run: _Run, record: Mapping[str, object]) -> Finding:
+    """The finding of one ended check."""
+    check, device, detail = str(record.get("check")), record.get("device"), _mapping(record.get("detail"))
+    title = _CHECKS.get(check, check)
+    where = title if device is None else f"{run.label(device)}: {title}"
+    data = {**(run.device_data(device) if device is not None else {}), **detail}
+    outcome = record.get("outcome")
+    if outcome == "ok" and check == "devices" and run.outcome.facts.get("devices_count") == 0:
+        outcome, record = "error", {**record, "call": "cuDeviceGetCount", "result": _NO_DEVICE}
+    match outcome:
+        case "ok":
+            finding = _finding(check, "pass", None, f"{where}: {_achieved(run, record)}", data=data)
+        case "error":
+            finding = _result_finding(run, record, where, data)
+        case "wrong":
+            finding = _wrong_finding(check, where, detail, data)
+        case "skipped":
+            because = _CHECKS.get(str(record.get("because")), "an earlier check")
+            text = f"{where}: not run, since this failed: {because}"
+            finding = _finding(check, "skip", "not-reached", text, data=data)
+        case "late":
+            hint = "Give it more time (`--timeout`), or a GPU that is less busy."
+            finding = _finding(check, "fail", "out-of-time", f"{where}: the time was used up", "host", hint, data)
+        case _:
+            text = f"{where}: the probe itself failed: {record.get('exception')}"
+            finding = _finding(check, "fail", "probe-failed", text, hint="Please report this.", data=data)
+    return finding
+
+
+def _achieved(run: _Run, record: Mapping[str, object]) -> str:
+    """What a check that did well did, with numbers."""
+    detail, device = _mapping(record.get("detail")), run.devices.get(record.get("device"), {})
+    figures = _mapping(run.figures.get(str(record.get("device"))))
+    match record.get("check"):
+        case "version":
+            text = f"CUDA {run.driver.get('driver_cuda')}"
+        case "devices":
+            text = f"{run.outcome.facts.get('devices_count', 'some')} visible"
+        case "device":
+            memory = device.get("memory_total_bytes")
+            size = f", {memory / 2**30:.1f} GiB" if isinstance(memory, int) else ""
+            mig = ", MIG" if device.get("mig") else ""
+            text = f"compute capability {device.get('compute_capability')}{size}{mig}"
+        case "vadd" | "reduce":
+            text = f"{detail.get('elements_count')} elements, exact"
+        case "matmul":
+            speed = figures.get("matmul_flop_per_s")
+            rate = f", {speed / 1e9:.0f} GFLOP/s" if isinstance(speed, float) else ""
+            text = f"{detail.get('size')} x {detail.get('size')}, exact{rate}"
+        case "bandwidth":
+            ways = (("to", "host_to_device"), ("from", "device_to_host"), ("on", "device_copy"))
+            speeds = [(word, figures.get(f"{key}_bytes_per_s")) for word, key in ways]
+            rates = [f"{speed / 1e9:.1f} GB/s {word} the device" for word, speed in speeds if isinstance(speed, float)]
+            text = ", ".join(["exact", *rates])
+        case _:
+            text = "done"
+    return text
+
+
+def _wrong_finding(check: str, where: str, detail: Mapping[str, object], data: Mapping[str, object]) -> Finding:
+    kind = str(detail.get("kind"))
+    text = f"{where}: {_WRONG.get(kind, 'results are wrong')}"
+    if "first_wrong" in detail:
+        text += (
+            f": {detail.get('wrong_count')} of {detail.get('elements_count')}, the first at "
+            f"{detail.get('first_wrong')}: {detail.get('found')} instead of {detail.get('expected')}"
+        )
+    hint = f"Do not trust this GPU. {_RESET}"
+    return _finding(check, "fail", "wrong-result", text, "host", hint, data)
+
+
+def _result_finding(run: _Run, record: Mapping[str, object], where: str, data: Mapping[str, object]) -> Finding:
+    """The finding of a call that answered a CUresult other than success."""
+    check, result = str(record.get("check")), record.get("result")
+    meaning = _SYMBOL if result is None else _with_settings(run, record) or _meaning(result)
+    if meaning.code == "no-device" and (_hidden(run) or not run.traces):
+        return _no_device(run, check, data)
+    number = "" if result is None else f" {result}"
+    text = f"{where}: {meaning.text} ({record.get('call')}: {record.get('result_name') or 'no such function'}{number})"
+    code, blames, hint = meaning.code, meaning.blames, meaning.hint
+    more = {key: record.get(key) for key in ("call", "result", "result_name", "result_text")}
+    shadow = run.shadow()
+    if shadow is not None and (meaning.library or code == "stub-library"):
+        blames, hint = shadow, _SHADOWED_HINT[shadow]
+        more |= _library_data(run)
+        if meaning.library:
+            code, text = "libcuda-shadowed", f"{_shadow_text(run)}; {text}"
+    elif code == "driver-mismatch":
+        text += _versions(run)
+        more |= _library_data(run)
+    elif code == "out-of-memory":
+        text += _memory(run, record.get("device"))
+    return _finding(check, "fail", code, text, blames, hint, {**data, **more})
+
+
+def _meaning(result: object) -> Meaning:
+    return MEANINGS.get(result, _OTHER) if isinstance(result, int) else _OTHER
+
+
+def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
+    """What a result means together with a mode of the device, a device node or a variable; None for nothing special."""
+    result, check = record.get("result"), record.get("check")
+    meaning: Meaning | None = None
+    if check == "context" and result in (_UNAVAILABLE, _INVALID_DEVICE):
+        mode = run.devices.get(record.get("device"), {}).get("compute_mode")
+        meaning = {_PROHIBITED_MODE: _PROHIBITED, _EXCLUSIVE_PROCESS_MODE: _EXCLUSIVE}.get(mode)  # type: ignore[call-overload]
+    elif check in ("init", "context") and result in _BLURRED:
+        if any(error in ("EACCES", "EPERM") for error in run.nodes.values()):
+            meaning = _PERMISSION
+        elif run.nodes.get("/dev/nvidiactl", "ENOENT") is None and run.nodes.get("/dev/nvidia-uvm") is not None:
+            meaning = _UVM
+    if check in ("init", "devices") and result == _INVALID_DEVICE and _hidden(run):
+        meaning = MEANINGS[_NO_DEVICE]  # how older drivers answer a UUID that they do not know
+    return meaning
+
+
+def _versions(run: _Run) -> str:
+    versions = (run.libcuda.get("library_version"), run.host.get("kernel_driver_version"))
+    return f": library {versions[0]}, kernel module {versions[1]}" if all(versions) else ""
+
+
+def _memory(run: _Run, ordinal: object) -> str:
+    device = run.devices.get(ordinal, {})
+    free, total = device.get("memory_free_bytes"), device.get("memory_total_bytes")
+    if isinstance(free, int) and isinstance(total, int):
+        return f": {free / 2**20:.0f} MiB were free of {total / 2**20:.0f}"
+    return ""
+
+
+def _hidden(run: _Run) -> str | None:
+    """Which setting hides the GPUs, in words."""
+    visible = run.variables.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        listed = str(visible).strip()
+        if not listed or listed.startswith("-1") or listed == "NoDevFiles":
+            return f"CUDA_VISIBLE_DEVICES={visible} hides all GPUs"
+        return f"CUDA_VISIBLE_DEVICES={visible} names no GPU that is here"
+    container = run.variables.get("NVIDIA_VISIBLE_DEVICES")
+    if container in ("", "none", "void"):
+        return f"NVIDIA_VISIBLE_DEVICES={container}: the container was started without GPUs"
+    return None
+
+
+def _no_device(run: _Run, check: str, data: Mapping[str, object]) -> Finding:
+    """No device because a setting hides them, or because nothing here is of NVIDIA."""
+    more = {**data, "traces": run.traces, "variables": dict(run.variables)}
+    if hidden := _hidden(run):
+        hint = "Unset it, or name a GPU that `nvidia-smi -L` lists."
+        if hidden.startswith("NVIDIA"):
+            hint = "Start the container with GPUs (`--gpus all`)."
+        return _finding(check, "fail", "devices-hidden", hidden, "host", hint, more)
+    return _finding(check, "skip", "no-gpu", f"{run.library_path} is there, and no trace of an NVIDIA GPU", data=more)
+
+
+def _device_findings(run: _Run) -> Iterator[Finding]:
+    """Devices that were asked for, or listed, and are not there."""
+    missing = [str(name) for name in _list(run.outcome.facts.get("devices_missing"))]
+    if missing:
+        seen = [f"{ordinal}: {device.get('uuid')}" for ordinal, device in run.devices.items()]
+        text = f"no such device: {', '.join(missing)}; visible: {', '.join(seen) or 'none'}"
+        hint = "Name one that `nvidia-smi -L` lists; numbers count after CUDA_VISIBLE_DEVICES."
+        yield _finding("devices", "fail", "device-not-found", text, "host", hint, {"missing": missing})
+    visible = str(run.variables.get("CUDA_VISIBLE_DEVICES", ""))
+    listed = [word.strip() for word in visible.split(",") if word.strip()]
+    count = run.outcome.facts.get("devices_count")
+    if isinstance(count, int) and 0 < count < len(listed):
+        text = f"CUDA_VISIBLE_DEVICES={visible} lists {len(listed)} devices and CUDA sees {count}"
+        hint = "CUDA stops at the first one that it does not know: compare with `nvidia-smi -L`."
+        yield _finding("devices", "warn", "devices-partly-hidden", text, "host", hint, {"devices_count": count})
+
+
+def _unchecked_instances(runs: Sequence[_Run]) -> Iterator[Finding]:
+    """MIG instances that no child saw."""
+    seen = {d.get("uuid") for run in runs for d in run.devices.values() if d.get("mig")}
+    counts = [count for run in runs if isinstance(count := run.host.get("mig_instances"), int)]
+    if seen and counts and len(seen) < max(counts):
+        text = f"{len(seen)} of {max(counts)} MIG instances were checked: a process sees one"
+        hint = "Name the others by their UUID (`nvidia-smi -L`), each with `--device MIG-...`."
+        data: dict[str, object] = {"mig_instances_count": max(counts), "checked_count": len(seen)}
+        yield _finding("devices", "warn", "mig-unchecked", text, "host", hint, data)
+
+
+# --- how the child ended --------------------------------------------------------------------------------------------
+
+
+def _ending_findings(run: _Run) -> Iterator[Finding]:
+    """The finding of a child that did not end as it should."""
+    outcome, step = run.outcome, run.outcome.last_step
+    if outcome.state == "done":
+        return
+    data: dict[str, object] = {
+        "state": outcome.state,
+        "signal": outcome.signal,
+        "exit_code": outcome.exit_code,
+        "stderr": outcome.stderr_tail[-2000:],
+        "elapsed_s": round(outcome.elapsed_s, 3),
+        "command": list(outcome.command),
+    }
+    if step is None:
+        yield _finding("probe", "fail", "python-unusable", _unusable_text(outcome), "environment", _PYTHON, data)
+        return
+    data |= {"step": str(step), "device": step.device, **(_library_data(run) if run.libcuda else {})}
+    shadow = run.shadow()
+    because = f"; {_shadow_text(run)}" if shadow else ""
+    ending = _ENDINGS["killed" if outcome.signal == "SIGKILL" else outcome.state]
+    text = ending.text.format(step=step, elapsed_s=outcome.elapsed_s, signal=outcome.signal, why=_why(outcome))
+    if not outcome.reaped:
+        text += "; it waits inside the kernel and cannot be killed"
+    blames: Blame | None = ending.blames
+    hint = ending.hint
+    if ending.library and shadow is not None:
+        text, blames, hint = text + because, shadow, _SHADOWED_HINT[shadow]
+    elif ending.code.startswith("probe-"):
+        blames = None  # a bug here is nobody's fault there
+    yield _finding(step.check, "fail", ending.code, text, blames, hint, data)
+
+
+def _unusable_text(outcome: ProbeOutcome) -> str:
+    """Why a child that never came to its first step did not."""
+    match outcome.state:
+        case "not-started":
+            return f"the environment's Python cannot be started: {outcome.reason}"
+        case "timed-out":
+            return f"the environment's Python did not begin with a plain script in {outcome.elapsed_s:.0f} s"
+        case "crashed":
+            return f"the environment's Python crashed with {outcome.signal} before it began with a plain script"
+        case _:
+            return f"the environment's Python does not run a plain script: {_why(outcome)}"
+
+
+def _why(outcome: ProbeOutcome) -> str:
+    if outcome.reason:
+        return outcome.reason
+    lines = outcome.stderr_tail.strip().splitlines()
+    return lines[-1] if lines else f"exit status {outcome.exit_code}, without a word"
+
+
+# --- small things ---------------------------------------------------------------------------------------------------
+
+
+def _finding(  # noqa: PLR0917 - the order of Finding
+    check: str,
+    status: Status,
+    code: str | None,
+    text: str,
+    blames: Blame | None = None,
+    hint: str | None = None,
+    data: Mapping[str, object] | None = None,
+) -> Finding:
+    kept = {key: value for key, value in (data or {}).items() if value not in (None, "", [], {})}
+    return Finding(f"driver.{check}", status, code, text, blames, hint, kept)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
