@@ -21,7 +21,9 @@ from typing import IO
 
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
 
-__all__ = ["PROBES_DIR", "ProbeOutcome", "run_driver_probe", "run_probe"]
+__all__ = ["PROBES_DIR", "ProbeOutcome", "kill_children", "run_driver_probe", "run_probe"]
+
+_running: set[int] = set()
 
 PROBES_DIR = Path(__file__).parent / "probes"
 """Where the scripts are; they are files on disk, since another Python runs them."""
@@ -124,6 +126,13 @@ def run_probe(
     return _outcome(child, ending, command, time.monotonic() - started)
 
 
+def kill_children() -> None:
+    """Kill every probe that is running; for a process that is about to leave at once."""
+    for group in tuple(_running):
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+
+
 class _Child:
     """A running probe and what it has said so far."""
 
@@ -131,6 +140,7 @@ class _Child:
         if process.stdout is None or process.stderr is None:
             raise AssertionError("started with pipes")
         self.process = process
+        _running.add(process.pid)
         self.stdout = bytearray()
         self.stderr = bytearray()
         self.trace = bytearray()
@@ -192,6 +202,7 @@ class _Child:
         """Kill what is left of the group, reap the child, close the pipes."""
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says EPERM of zombies
             os.killpg(self.process.pid, signal.SIGKILL)
+        _running.discard(self.process.pid)
         try:
             self.process.wait(KILL_GRACE_S)
             self.reaped = True

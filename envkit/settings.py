@@ -144,7 +144,7 @@ def _own_file(env: Mapping[str, str]) -> Path:
 
 
 def _condarc_files(env: Mapping[str, str]) -> list[Path]:
-    """condarc files, earliest first (conda documentation, "searching for .condarc")."""
+    """Condarc files, earliest first (conda documentation, "searching for .condarc")."""
     home = env.get("HOME", "/")
     config = env.get("XDG_CONFIG_HOME") or f"{home}/.config"
     names = ["/etc/conda/.condarc", "/etc/conda/condarc", "/var/lib/conda/.condarc", "/var/lib/conda/condarc"]

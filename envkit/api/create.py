@@ -5,21 +5,23 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import envkit
-from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec
+from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs
 from envkit.api.validate import record_validation, run_environment, validate_prefix
+from envkit.builds.dependency import parse_match_spec
+from envkit.builds.families import channel_name
 from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import (
     EnvironmentExistsError,
+    EnvkitError,
     HostCannotRunError,
     UnsatisfiableError,
-    UsageError,
     ValidationFailedError,
 )
 from envkit.host.detect import detect
@@ -32,7 +34,7 @@ from envkit.layout.generation import active, claim, publish, read_manifest, refu
 from envkit.layout.space import check_space
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import Volume, check_name, open_volume
-from envkit.models.build import Reason, Record, Verdict
+from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -43,6 +45,7 @@ from envkit.models.request import Request
 from envkit.models.results import CreateResult
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
+from envkit.plan.limits import limits
 from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
 
@@ -57,7 +60,8 @@ class CreateOptions:
     """How ``create`` works, apart from what it makes.
 
     Attributes:
-        override_channels: Use only the channels that were named.
+        channels: Channels that the user or a recipe named, with their credentials.
+        override_channels: Use only these.
         dry_run: Plan only.
         replace: Make a new generation for a name that was made from another request.
         validate: Whether to validate before publishing.
@@ -65,6 +69,7 @@ class CreateOptions:
         variables: Variables that the environment sets (environment.yml).
     """
 
+    channels: tuple[Channel, ...] = ()
     override_channels: bool = False
     dry_run: bool = False
     replace: bool = False
@@ -81,8 +86,7 @@ class _Plan:
     channels: tuple[Channel, ...]
     virtual_packages: tuple[tuple[str, str, str], ...]
     pick: Verdict | None
-    reasons: tuple[Reason, ...]
-    advice: tuple[str, ...] = field(default=())
+    advice: tuple[str, ...] = ()
 
 
 def create(
@@ -209,45 +213,60 @@ def _plan(
     index_dir = volume.index if volume.index.is_dir() else _cache_dir() / "index"
     framework = framework_of(request.specs)
     names = [framework] if framework else []
-    channels = channels_for(
-        names, explicit=request.channels, override=options.override_channels, settings=settings
+    channels, chosen = channels_for(
+        names, explicit=options.channels, override=options.override_channels, settings=settings
     )
     es = engine_settings(channels, policy, index_dir)
     candidates: Candidates | None = None
+    picks: Sequence[Verdict | None] = [None]
     if framework is not None:
-        candidates = judge_spec(framework, request, target, engine=engine, settings=es, reporter=reporter)
-        if not candidates.ranked:
-            raise _nothing_runs(candidates, request, target)
+        spec = _framework_spec(framework, request)
+        candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
+        picks = [verdict for verdict in candidates.ranked if verdict.tier.runs][:_ATTEMPTS]
+        if not picks:
+            raise nothing_runs(candidates, request, target)
     reporter.start("solve", " ".join(request.specs))
-    picks: Sequence[Verdict | None] = candidates.ranked[:_ATTEMPTS] if candidates else [None]
-    failure: UnsatisfiableError | None = None
+    failure: EnvkitError | None = None
+    tried: set[tuple[str, ...]] = set()
     for pick in picks:
-        task = plan_solve(request, target, pick, channels=tuple(c.url for c in channels))
-        used = tuple(c for c in channels if c.url in task.channels)
+        candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
+        task = plan_solve(request, target, pick, candidate_records)
+        if task.specs in tried:
+            continue
+        tried.add(task.specs)
+        used = es if chosen else engine_settings(tuple(_of(channels, task.channels)) or channels, policy, index_dir)
         try:
-            records = engine.solve(task, settings=engine_settings(used, policy, index_dir))
+            records = engine.solve(task, settings=used)
         except UnsatisfiableError as error:
             failure = failure or error
             continue
-        reasons = check_solution(records, target, request)
-        if reasons:
-            failure = failure or UnsatisfiableError("; ".join(reason.text for reason in reasons))
+        refusals = check_solution(records, target, request)
+        if refusals:
+            failure = failure or HostCannotRunError(
+                "the solution would not run: " + "; ".join(refusal.reason.text for refusal in refusals),
+                hint="See what runs with `envkit find`, or pin another version.",
+            )
             continue
         reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
-        return _Plan(records, used, task.virtual_packages, pick, tuple(reasons))
-    raise failure or UnsatisfiableError("nothing satisfies the request")
+        advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
+        return _Plan(records, used.channels, task.virtual_packages, pick, tuple(advice))
+    raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _framework_spec(framework: str, request: Request) -> str:
+    """The user's own spec of the framework, else its bare name."""
+    return next((spec for spec in request.specs if parse_match_spec(spec).name == framework), framework)
+
+
+def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
+    """The channels of a plan, in its order."""
+    names = {channel_name(channel.url): channel for channel in reversed(channels)}
+    return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
 
 
 def _build_words(pick: Verdict) -> str:
     record = pick.build.record
     return f"{record.name} {record.version} {record.build} ({pick.tier.value})"
-
-
-def _nothing_runs(candidates: Candidates, request: Request, target: Target) -> Exception:
-    del request, target
-    reasons = [reason for verdict in candidates.rejected for reason in verdict.reasons]
-    text = reasons[0].text if reasons else "no build matches"
-    return HostCannotRunError(f"no build of {candidates.name} runs on this target: {text}", hint="See envkit find.")
 
 
 def _make(
@@ -362,7 +381,6 @@ def _result(
         cached=len(plan.records) - len(missing),
         download_bytes=sum(record.size or 0 for record in missing),
         pick=plan.pick,
-        reasons=plan.reasons,
         advice=plan.advice,
         report=report,
         host=host,
@@ -408,13 +426,3 @@ def _cache_dir() -> Path:
     from platformdirs import user_cache_path  # noqa: PLC0415 - for dry runs on volumes that do not exist yet
 
     return user_cache_path("envkit")
-
-
-def check_request(request: Request) -> None:
-    """Refuse an empty request.
-
-    Raises:
-        UsageError: Nothing is asked for.
-    """
-    if not request.specs:
-        raise UsageError("nothing to install", hint="Name packages, or a file with -f.")

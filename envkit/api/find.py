@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec
+from envkit.api.choose import channels_for, engine_settings, judge_spec, nothing_runs
+from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError
+from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.models.results import FindResult
-from envkit.plan.rank import advise, nearest, pick
-from envkit.plan.solve_task import name_of
+from envkit.plan.limits import limits
+from envkit.plan.rank import nearest, pick
 from envkit.settings import Settings
 
 __all__ = ["find"]
@@ -26,6 +27,7 @@ def find(
     target: Target,
     settings: Settings,
     policy: NetworkPolicy,
+    explicit: tuple[Channel, ...],
     override_channels: bool,
     index_dir: Path,
     reporter: Reporter,
@@ -41,8 +43,8 @@ def find(
         ChannelError: A channel cannot be read.
     """
     spec = request.specs[0]
-    channels = channels_for(
-        [name_of(spec)], explicit=request.channels, override=override_channels, settings=settings
+    channels, _ = channels_for(
+        [parse_match_spec(spec).name], explicit=explicit, override=override_channels, settings=settings
     )
     candidates = judge_spec(
         spec,
@@ -60,12 +62,6 @@ def find(
         builds=candidates.ranked,
         nearest=tuple(nearest((*candidates.rejected, *candidates.others), request, target)),
         pick=chosen,
-        advice=tuple(advise(candidates.ranked, (*candidates.rejected, *candidates.others), request, target)),
-        error=None if chosen else _error(candidates, request),
+        advice=tuple(limits((*candidates.ranked, *candidates.rejected), request, target)),
+        error=None if chosen else nothing_runs(candidates, request, target),
     )
-
-
-def _error(candidates: Candidates, request: Request) -> EnvkitError:
-    if not candidates.ranked and not candidates.rejected:
-        return NoAnswerError(f"no build of {candidates.name} matches {request.specs[0]!r}", hint="See the nearest.")
-    return HostCannotRunError(f"no build of {candidates.name} runs on this target", hint="See the reasons.")

@@ -37,14 +37,81 @@ _MEMBERS = {
 _FRAMEWORK = {name: framework for framework, names in _MEMBERS.items() for name in names.split()}
 
 _CORE = frozenset(
-    ["pytorch", "libtorch", "tensorflow", "tensorflow-base", "libtensorflow", "libtensorflow_cc", "jaxlib", "mxnet", "libmxnet", "py-mxnet", "onnxruntime", "onnxruntime-cpp", "faiss", "libfaiss", "libxgboost", "py-xgboost", "lightgbm", "liblightgbm"]
+    [
+        "pytorch",
+        "libtorch",
+        "tensorflow",
+        "tensorflow-base",
+        "libtensorflow",
+        "libtensorflow_cc",
+        "jaxlib",
+        "mxnet",
+        "libmxnet",
+        "py-mxnet",
+        "onnxruntime",
+        "onnxruntime-cpp",
+        "faiss",
+        "libfaiss",
+        "libxgboost",
+        "py-xgboost",
+        "lightgbm",
+        "liblightgbm",
+    ]
 )
 
 TOOLKIT_PACKAGES = ("pytorch-cuda", "cuda-version", "cudatoolkit")
 """Packages whose version is that of a toolkit, the most telling first."""
 
 CUDA_LIBRARIES = frozenset(
-    ["cudnn", "libcudnn", "nccl", "cutensor", "libcutensor", "libcusparse", "libcusolver", "libcufft", "libcurand", "libcublas", "libnpp", "libnvjpeg", "libnvjitlink", "libcufile", "libcusparse_lt", "libmagma", "magma", "cudss", "libcudss", "libnvrtc", "nvtx-c", "cuda-nvcc", "cuda-nvcc-tools", "cuda-nvrtc", "cuda-cudart", "cuda-cupti", "cuda-nvtx", "cuda-libraries", "cuda-runtime", "cuda-driver-dev", "cuda-cudart-dev", "cuda-cupti-dev", "libcublas-dev", "cuda-toolkit", "cuda", "cuda-compat", "cuda-compat-impl", "tensorrt", "libnvinfer", "nvshmem", "libnvshmem3", "libnvshmem-dev", "cuda-nvvm-tools", "cuda-nvvm-impl", "cuda-crt-tools", "cusparselt", "cusparse"]
+    [
+        "cudnn",
+        "libcudnn",
+        "nccl",
+        "cutensor",
+        "libcutensor",
+        "libcusparse",
+        "libcusolver",
+        "libcufft",
+        "libcurand",
+        "libcublas",
+        "libnpp",
+        "libnvjpeg",
+        "libnvjitlink",
+        "libcufile",
+        "libcusparse_lt",
+        "libmagma",
+        "magma",
+        "cudss",
+        "libcudss",
+        "libnvrtc",
+        "nvtx-c",
+        "cuda-nvcc",
+        "cuda-nvcc-tools",
+        "cuda-nvrtc",
+        "cuda-cudart",
+        "cuda-cupti",
+        "cuda-nvtx",
+        "cuda-libraries",
+        "cuda-runtime",
+        "cuda-driver-dev",
+        "cuda-cudart-dev",
+        "cuda-cupti-dev",
+        "libcublas-dev",
+        "cuda-toolkit",
+        "cuda",
+        "cuda-compat",
+        "cuda-compat-impl",
+        "tensorrt",
+        "libnvinfer",
+        "nvshmem",
+        "libnvshmem3",
+        "libnvshmem-dev",
+        "cuda-nvvm-tools",
+        "cuda-nvvm-impl",
+        "cuda-crt-tools",
+        "cusparselt",
+        "cusparse",
+    ]
 )
 """Packages that are CUDA themselves, so that whoever depends on one is a CUDA build."""
 

@@ -21,7 +21,43 @@ _MEMORY = re.compile(r"(?<![a-z0-9])(\d{1,4})\s*(?:gb|gib|g)(?![a-z.])", re.IGNO
 _MIG = re.compile(r"\bmig\b.*", re.IGNORECASE)
 # What a product name carries beside the model: form factor, memory, brand, edition.
 _NOISE = frozenset(
-    ["nvidia", "geforce", "tesla", "sxm", "pcie", "pci", "nvl", "hbm", "e", "generation", "gpu", "laptop", "mobile", "max", "q", "design", "with", "edition", "workstation", "server", "blackwell", "hopper", "ampere", "volta", "turing", "tensor", "core", "ti", "super", "d", "nvgpu", "developer", "kit", "superchip", "grace"]
+    [
+        "nvidia",
+        "geforce",
+        "tesla",
+        "sxm",
+        "pcie",
+        "pci",
+        "nvl",
+        "hbm",
+        "e",
+        "generation",
+        "gpu",
+        "laptop",
+        "mobile",
+        "max",
+        "q",
+        "design",
+        "with",
+        "edition",
+        "workstation",
+        "server",
+        "blackwell",
+        "hopper",
+        "ampere",
+        "volta",
+        "turing",
+        "tensor",
+        "core",
+        "ti",
+        "super",
+        "d",
+        "nvgpu",
+        "developer",
+        "kit",
+        "superchip",
+        "grace",
+    ]
 )
 _BRANDS = frozenset({"quadro", "jetson"})
 

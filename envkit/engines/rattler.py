@@ -40,8 +40,8 @@ class RattlerEngine:
     def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
-        name = match_spec.name.normalized if match_spec.name is not None else None
-        if name is None or "*" in name:
+        name = str(match_spec.name.normalized)
+        if "*" in name or name.startswith("^"):
             raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
 
         async def run() -> Found:
@@ -116,8 +116,10 @@ def _no_priority() -> Any:  # noqa: ANN401 - an enum of the native engine
     return rattler.ChannelPriority.Disabled
 
 
-def _moment(text: str | None) -> datetime.datetime | None:
-    return datetime.datetime.fromisoformat(text) if text else None
+def _moment(milliseconds: int | None) -> datetime.datetime | None:
+    if milliseconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.timezone.utc)
 
 
 def _match_spec(text: str) -> rattler.MatchSpec:

@@ -64,7 +64,7 @@ class Tree:
     def names(self, folder: str) -> list[str]:
         """The names in a folder, sorted; none when it cannot be listed."""
         try:
-            return sorted(os.listdir(self.path(folder)))  # noqa: PTH208 - as in `path`
+            return sorted(os.listdir(self.path(folder)))
         except OSError:
             return []
 

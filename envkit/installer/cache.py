@@ -1,7 +1,7 @@
 """The package cache of a volume: extracted packages by the sha256 of their archive.
 
-Each package lies alone in ``pkgs/<sha256>/<name>-<version>-<build>/``. It gets there by one rename after its archive was
-verified and its paths were checked, so what is there is whole; nothing is ever replaced, so two processes, or two
+Each package lies alone in ``pkgs/<sha256>/<name>-<version>-<build>/``. It gets there by one rename, after its archive
+was verified and its paths were checked, so what is there is whole; nothing is ever replaced, so two processes, or two
 channels with a file of the same name, cannot disturb each other. py-rattler takes each directory as a cache of its own.
 """
 

@@ -141,7 +141,7 @@ async def _link(
             installed_packages=[],
             execute_link_scripts=False,
             show_progress=False,
-            requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # type: ignore[misc]  # noqa: SLF001
+            requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # noqa: SLF001 - it wants the inner ones
             reporter=_LinkReporter(reporter),
         )
     except (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from envkit.models.build import Reason, Record, Verdict
+from envkit.models.build import Record, Verdict
 from envkit.models.host import Host, Target
 from envkit.models.manifest import Manifest, ValidationRecord
 from envkit.models.report import Report
@@ -69,7 +69,6 @@ class CreateResult:
     cached: int = 0
     download_bytes: int = 0
     pick: Verdict | None = None
-    reasons: tuple[Reason, ...] = ()
     advice: tuple[str, ...] = ()
     report: Report | None = None
     host: Host | None = None

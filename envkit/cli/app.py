@@ -1,0 +1,137 @@
+"""The ``envkit`` command: its subcommands, and the one place where errors become output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from envkit.cli import create, detect, environments, find, validate
+from envkit.errors import EnvkitError, UsageError
+from envkit.models.wire import error_json
+
+__all__ = ["app", "run"]
+
+BUG = 70
+EPILOG = (
+    "Exit codes: 0 done, 1 no answer, 2 usage, 3 validation failed, 4 this host cannot run it, 5 channel or network, "
+    "6 integrity, 7 volume or space, 8 held by another, 70 a bug."
+)
+
+app = typer.Typer(
+    name="envkit",
+    help="Conda environments for GPUs: the build that runs on this driver and GPU, on a volume that stays, proven by "
+    "a kernel.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
+    if value:
+        from envkit import __version__  # noqa: PLC0415
+
+        typer.echo(f"envkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Conda environments for GPUs."""
+    del version
+
+
+for module in (find, create, validate, environments, detect):
+    module.register(app)
+
+
+def run(argv: Sequence[str]) -> NoReturn:
+    """Run the command line and leave the process with its exit code.
+
+    The process leaves by `os._exit` after its output is flushed: the native engine crashes now and then while the
+    interpreter tears itself down (3 of 120 runs), after the right output and before the exit code is given.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    code = _run(argv)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        pass  # the reader has gone
+    os._exit(code)
+
+
+def _interrupted(number: int, _: FrameType | None) -> NoReturn:
+    """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
+    from envkit.probe import kill_children  # noqa: PLC0415 - loaded already if there are any
+
+    kill_children()
+    os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
+    os._exit(128 + number)
+
+
+def _run(argv: Sequence[str]) -> int:
+    before_command = argv[: list(argv).index("--")] if "--" in argv else argv
+    wants_json = "--json" in before_command
+    try:
+        result = app(args=list(argv), standalone_mode=False)
+    except EnvkitError as error:
+        return _report(error, wants_json=wants_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return UsageError.exit_code
+    except click.ClickException as error:
+        usage = UsageError(error.format_message(), hint=_usage_hint(error))
+        return _report(usage, wants_json=wants_json)
+    except click.exceptions.Abort:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    except Exception:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
+        traceback.print_exc()
+        sys.stderr.write("envkit: this is a bug in envkit; please report it with the lines above\n")
+        return BUG
+    return result if isinstance(result, int) else 0
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"See `{context.command_path} --help`." if context is not None else "See `envkit --help`."
+
+
+def _report(error: EnvkitError, *, wants_json: bool) -> int:
+    if wants_json:
+        if not getattr(error, "reported", False):
+            sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
+    else:
+        from rich.console import Console  # noqa: PLC0415 - only for people
+
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] ", end="")
+        console.print(error.message, markup=False)
+        if error.hint:
+            console.print("[bold] hint[/bold] ", end="")
+            console.print(error.hint, markup=False)
+    return error.exit_code
+
+
+def _silence_stdout() -> None:
+    """Give stdout a place to go, so that the final flush cannot fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

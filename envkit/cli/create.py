@@ -1,0 +1,190 @@
+"""envkit create."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from envkit.cli import options
+from envkit.cli.target import TargetFlags, describe
+from envkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from envkit.models.results import CreateResult
+    from envkit.recipes import Recipe
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("create")(create)
+
+
+def create(
+    *,
+    specs: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[SPEC]...", help="Packages, such as pytorch 'numpy>=2'."),
+    ] = None,
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("-n", "--name", help="Name; else that of the file, the recipe or the first package."),
+    ] = None,
+    file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("-f", "--file", metavar="FILE", help="An environment.yml (CEP 24)."),
+    ] = None,
+    recipe: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--recipe", metavar="NAME", help="A recipe that envkit brings; see `envkit recipes`."),
+    ] = None,
+    persist: options.Persist = None,
+    channel: options.Channels = None,
+    override_channels: options.Override = False,
+    cuda: options.Cuda = "auto",
+    python: options.Python = None,
+    platform: options.Platform = None,
+    prefer: Annotated[
+        str, typer.Option(help="version: the newest that runs; native: the best tier first.")
+    ] = "version",
+    driver: TargetFlags.driver = None,
+    gpu: TargetFlags.gpu = None,
+    cuda_arch: TargetFlags.cuda_arch = None,
+    glibc: TargetFlags.glibc = None,
+    no_gpu: TargetFlags.no_gpu = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Make a new generation, whatever the name held.")] = False,
+    dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would be installed.")] = False,
+    no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Make an environment on the volume: whole and validated, or not at all.
+
+    The same request again returns at once. With neither SPEC nor -f: ./environment.yml if there is one, else the
+    recipe `pytorch`.
+    """
+    del yes
+    from envkit.api.create import CreateOptions  # noqa: PLC0415 - after --help
+    from envkit.api.create import create as create_environment  # noqa: PLC0415
+    from envkit.cli.output import print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.models.request import Request  # noqa: PLC0415
+    from envkit.models.wire import create_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(persist=persist)
+    source = _source(specs, file, recipe)
+    texts = list(channel or [])
+    if source is not None and not override_channels:
+        texts += [c for c in source.channels if c not in texts and c != "nodefaults"]
+    explicit = options.parse_channels(texts, settings, override=override_channels)
+    packages = tuple(specs or ()) + (source.dependencies if source else ())
+    if source is not None and source.pip:
+        raise UsageError(
+            f"{source.path} asks pip for {', '.join(source.pip)}; envkit installs conda packages only",
+            hint="List conda packages instead, or take `- pip:` out and install these into a venv on top.",
+        )
+    request = Request(
+        specs=packages,
+        cuda=options.parse_cuda(cuda),
+        python=options.parse_python(python),
+        prefer=options.parse_prefer(prefer),
+        channels=tuple(c.name for c in explicit),
+    )
+    target = describe(
+        platform=platform, driver=driver, gpus=gpu, cuda_arch=cuda_arch, glibc=glibc, no_gpu=no_gpu, settings=settings
+    )
+    result = create_environment(
+        name or (source.name if source and not specs else None) or _first_name(packages),
+        request,
+        target=target,
+        settings=settings,
+        policy=options.policy_of(offline=offline),
+        options=CreateOptions(
+            channels=explicit,
+            override_channels=override_channels or bool(source and source.channels),
+            dry_run=dry_run,
+            replace=replace,
+            validate=not no_validate,
+            require_gpu=require_gpu,
+            variables=source.variables if source else (),
+        ),
+        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+    )
+    if as_json:
+        print_json(create_json(result, host_to_json(result.host) if result.host else {}))
+    else:
+        _render(result)
+    return _exit_code(result)
+
+
+def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | None:
+    from envkit.recipes import load_builtin, load_recipe  # noqa: PLC0415
+
+    if file is not None and recipe is not None:
+        raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
+    if file is not None:
+        return load_recipe(file)
+    if recipe is not None:
+        return load_builtin(recipe)
+    if specs:
+        return None
+    local = Path("environment.yml")
+    return load_recipe(local) if local.is_file() else load_builtin("pytorch")
+
+
+def _first_name(packages: tuple[str, ...]) -> str:
+    from envkit.builds.dependency import parse_match_spec  # noqa: PLC0415
+
+    return parse_match_spec(packages[0]).name or packages[0]
+
+
+def _exit_code(result: CreateResult) -> int:
+    if result.report is None:
+        return 0
+    if result.report.blaming("environment"):
+        return 3
+    return 4 if result.report.verdict == "fail" else 0
+
+
+def _render(result: CreateResult) -> None:
+    from envkit.cli.output import console, human_bytes, table  # noqa: PLC0415
+    from envkit.cli.validate import render_findings  # noqa: PLC0415
+
+    out = console()
+    if result.pick is not None:
+        record = result.pick.build.record
+        why = result.pick.reasons[0].text if result.pick.reasons else ""
+        out.print(f"[bold]{record.name} {record.version}[/bold] {record.build}: {result.pick.tier.value}, {why}")
+    for line in result.advice:
+        out.print(f"[yellow]note[/yellow]  {line}")
+    if result.dry_run:
+        view = table("package", "version", "build", "channel", "size", right=("size",))
+        for record in result.records:
+            view.add_row(record.name, record.version, record.build, record.channel, human_bytes(record.size))
+        out.print(view)
+        out.print(
+            f"{len(result.records)} packages, {human_bytes(result.download_bytes)} to download "
+            f"({result.cached} cached); nothing was made (--dry-run)"
+        )
+        return
+    if result.report is not None:
+        failing = [finding for finding in result.report.findings if finding.status != "pass"]
+        if failing:
+            out.print(render_findings(failing))
+    for script in result.skipped_link_scripts:
+        out.print(f"[yellow]note[/yellow]  not run: {script}")
+    state = "was there already" if result.reused else "is ready"
+    verdict = f", validated: {result.report.verdict}" if result.report else ", not validated"
+    out.print(f"[green]{result.environment}[/green] {state} in {result.path} ({len(result.records)} packages{verdict})")
+    volume = f" --persist {result.volume}"
+    out.print(f"  run   envkit run{volume} {result.environment} -- python")
+    out.print(f"  show  envkit show{volume} {result.environment}")
+    out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")

@@ -1,0 +1,63 @@
+"""envkit detect."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from envkit.cli import options
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("detect")(detect)
+
+
+def detect(
+    *,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the driver again; it is cached for a day.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show what this host can run, and where each fact comes from."""
+    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415 - after --help
+    from envkit.host.detect import detect as detect_host  # noqa: PLC0415
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
+
+    host = detect_host(refresh=refresh)
+    if as_json:
+        print_json({"schema_version": SCHEMA_VERSION, "facts": host_to_json(host)})
+        return
+    view = table("fact", "value", "from")
+    facts = {
+        "subdir": host.subdir,
+        "glibc": host.glibc,
+        "microarch": host.microarch,
+        "osx": host.osx,
+        "driver_version": host.driver_version,
+        "driver_cuda": host.driver_cuda,
+        "container": host.container,
+        "wsl": "yes" if host.wsl else None,
+        "jetson": host.jetson,
+        "mps": "yes" if host.mps else None,
+    }
+    for name, value in facts.items():
+        if value is not None or name in {"driver_version", "driver_cuda"}:
+            view.add_row(name, "none" if value is None else str(value), host.sources.get(name, ""))
+    for number, gpu in enumerate(host.gpus):
+        kind = "MIG instance" if gpu.mig else "GPU"
+        text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}, {human_bytes(gpu.memory_bytes)}"
+        view.add_row(f"{kind} {number}", text, host.sources.get("gpus", ""))
+    if not host.gpus:
+        view.add_row("GPUs", "none", host.sources.get("gpus", ""))
+    for path, version in host.toolkits.items():
+        view.add_row("toolkit", f"CUDA {version}", path)
+    for trace in host.nvidia_traces:
+        view.add_row("trace", trace, "a sign of NVIDIA without a usable GPU")
+    out = console()
+    out.print(view)
+    for note in host.notes:
+        out.print(f"[yellow]note[/yellow]  {note}")

@@ -1,0 +1,150 @@
+"""envkit list, show, run, recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envkit.cli import options
+from envkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from envkit.models.manifest import ValidationRecord
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("list")(list_command)
+    app.command("show")(show)
+    app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(run)
+    app.command("recipes")(recipes)
+
+
+def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
+    """List the environments of the volume."""
+    from rich.markup import escape  # noqa: PLC0415 - after --help
+
+    from envkit.api.environments import list_environments  # noqa: PLC0415
+    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415
+    from envkit.host.detect import detect  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.wire import list_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(persist=persist)
+    volume = open_volume(settings.volume, create=False)
+    listing = list_environments(volume, fingerprint=detect().fingerprint)
+    if as_json:
+        print_json(list_json(listing))
+        return
+    out = console()
+    out.print(f"[bold]{listing.root}[/bold] (from {settings.origins.get('volume', 'default')})")
+    if not listing.environments:
+        out.print("no environments yet; make one with `envkit create`")
+        return
+    view = table("name", "packages", "size", "created", "validated", "generation", right=("packages", "size"))
+    for info in listing.environments:
+        view.add_row(
+            info.name,
+            str(len(info.manifest.packages)) if info.manifest else "",
+            human_bytes(info.size_bytes),
+            info.manifest.created[:10] if info.manifest else "",
+            f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated),
+            info.prefix.rsplit("/", 1)[-1],
+        )
+    out.print(view)
+
+
+def _validated(record: ValidationRecord | None) -> str:
+    if record is None:
+        return "[yellow]never[/yellow]"
+    driver = record.host.get("driver_version")
+    where = f"driver {driver}" if driver else "no GPU"
+    return f"{record.verdict} {record.created[:10]} ({where})"
+
+
+def show(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show one environment: what was asked, what it holds, when it was last validated."""
+    from envkit.api.environments import show_environment  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415
+    from envkit.host.detect import detect  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.wire import show_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    volume = open_volume(load_settings(persist=persist).volume, create=False)
+    info = show_environment(volume, name, fingerprint=detect().fingerprint)
+    if as_json:
+        print_json(show_json(info))
+        return
+    out = console()
+    out.print(f"[bold]{info.name}[/bold]  {info.path}")
+    if info.problem or info.manifest is None:
+        out.print(f"[red]{info.problem}[/red]")
+        return
+    manifest = info.manifest
+    request = manifest.request
+    facts = table("", "")
+    facts.show_header = False
+    facts.add_row("prefix", info.prefix)
+    facts.add_row("asked", " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda != "auto" else ""))
+    facts.add_row("created", f"{manifest.created} by envkit {manifest.envkit_version}")
+    facts.add_row("channels", ", ".join(manifest.channels))
+    facts.add_row("size", f"{human_bytes(info.size_bytes)} on disk, {len(manifest.packages)} packages")
+    if manifest.choice:
+        reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
+        facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")
+    facts.add_row("validated", _validated(info.validated))
+    for script in manifest.skipped_link_scripts:
+        facts.add_row("not run", script)
+    out.print(facts)
+    view = table("package", "version", "build", "size", right=("size",))
+    for package in manifest.packages:
+        view.add_row(package.name, package.version, package.build, human_bytes(package.size))
+    out.print(view)
+
+
+def run(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX")],
+    command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
+    persist: options.Persist = None,
+) -> None:
+    """Run a command in an environment; its exit code is passed on."""
+    from envkit.api.environments import run_command  # noqa: PLC0415 - after --help
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    if command and command[0] == "--":
+        command = command[1:]
+    if not command:
+        raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
+    volume = None if "/" in name else open_volume(load_settings(persist=persist).volume, create=False)
+    run_command(volume, name, command)
+
+
+def recipes(*, as_json: options.Json = False) -> None:
+    """List the recipes that envkit brings."""
+    from envkit.cli.output import console, print_json, table  # noqa: PLC0415 - after --help
+    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
+    from envkit.recipes import builtin_names, load_builtin  # noqa: PLC0415
+
+    found = [load_builtin(name) for name in builtin_names()]
+    if as_json:
+        entries = [{"name": r.name, "channels": list(r.channels), "dependencies": list(r.dependencies)} for r in found]
+        print_json({"schema_version": SCHEMA_VERSION, "recipes": entries})
+        return
+    view = table("recipe", "packages", "channels")
+    for recipe in found:
+        view.add_row(recipe.name, " ".join(recipe.dependencies), ", ".join(recipe.channels))
+    out = console()
+    out.print(view)
+    out.print("Make one with `envkit create --recipe NAME`.")

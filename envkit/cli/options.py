@@ -1,0 +1,138 @@
+"""Options that several commands share, and what becomes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+
+from envkit.errors import SettingsError, UsageError
+from envkit.models.channel import Channel
+from envkit.models.network import NetworkPolicy
+from envkit.models.request import CudaChoice
+from envkit.settings import Settings, resolve_channels
+
+__all__ = [
+    "Channels",
+    "Cuda",
+    "Json",
+    "Offline",
+    "Override",
+    "Persist",
+    "Platform",
+    "ProgressOption",
+    "Python",
+    "Yes",
+    "parse_channels",
+    "parse_cuda",
+    "parse_platform",
+    "parse_prefer",
+    "parse_python",
+    "policy_of",
+]
+
+# typer reads annotations at run time, so these stay `Optional` as Python 3.10 knows it everywhere.
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+ProgressOption = Annotated[
+    str,
+    typer.Option("--progress", metavar="STYLE", help="auto, bars, lines, jsonl or none; always on stderr."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use only what is cached.")]
+Persist = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--persist",
+        metavar="DIR",
+        help="The volume: a directory that stays. Else CONDA_ENVS_PATH, envkit's config, condarc, the data directory.",
+    ),
+]
+Channels = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("-c", "--channel", metavar="CHANNEL", help="Channel by name, URL or path; may be repeated."),
+]
+Override = Annotated[bool, typer.Option("--override-channels", help="Use only the channels given with -c.")]
+Cuda = Annotated[
+    str,
+    typer.Option(
+        "--cuda", metavar="X.Y", help="Toolkit of the build: 12.1, any of a major: 12, auto, or none for CPU."
+    ),
+]
+Python = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--python", metavar="X.Y", help="Only builds for this Python."),
+]
+Platform = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--platform", "--subdir", metavar="SUBDIR", help="For another platform, such as linux-aarch64."),
+]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
+
+PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
+STYLES = ("auto", "bars", "lines", "jsonl", "none")
+
+
+def parse_cuda(text: str) -> CudaChoice:
+    """The value of ``--cuda``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return CudaChoice.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="For example: --cuda 12.1, --cuda 12, --cuda auto, --cuda none.") from error
+
+
+def parse_python(text: str | None) -> str | None:
+    """The value of ``--python``.
+
+    Raises:
+        UsageError: It is no Python version.
+    """
+    if text is None:
+        return None
+    parts = text.split(".")
+    if len(parts) not in {2, 3} or not all(part.isdigit() for part in parts):
+        raise UsageError(f"--python {text!r} is not a Python version", hint="Write it as --python 3.11.")
+    return text
+
+
+def parse_prefer(text: str) -> Literal["version", "native"]:
+    """The value of ``--prefer``.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if text == "native":
+        return "native"
+    if text == "version":
+        return "version"
+    raise UsageError(f"--prefer {text!r} is not known", hint="version or native.")
+
+
+def parse_platform(text: str | None) -> str | None:
+    """The value of ``--platform``.
+
+    Raises:
+        UsageError: It is no platform.
+    """
+    if text is not None and text not in PLATFORMS:
+        raise UsageError(f"--platform {text!r} is not a platform", hint=f"One of {', '.join(PLATFORMS)}.")
+    return text
+
+
+def parse_channels(texts: list[str] | None, settings: Settings, *, override: bool) -> tuple[Channel, ...]:
+    """The channels of ``-c``.
+
+    Raises:
+        SettingsError: One of them is no channel, or none is given with ``--override-channels``.
+    """
+    if override and not texts:
+        raise SettingsError("--override-channels without -c leaves no channel", hint="Name one: -c conda-forge.")
+    return resolve_channels(texts or [], settings)
+
+
+def policy_of(*, offline: bool) -> NetworkPolicy:
+    """How the network may be used."""
+    return NetworkPolicy(offline=offline)

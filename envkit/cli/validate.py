@@ -1,0 +1,77 @@
+"""envkit validate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envkit.cli import options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from envkit.models.report import Finding
+
+__all__ = ["register", "render_findings"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("validate")(validate)
+
+
+def validate(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", help="An environment, or a path: conda, pixi, venv.")],
+    persist: options.Persist = None,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Limit for each check.")] = 300.0,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Prove that an environment computes on this host, or say what does not and why."""
+    from envkit.api.validate import validate as validate_environment  # noqa: PLC0415 - after --help
+    from envkit.cli.output import STATUS_STYLE, console, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.wire import validate_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    volume = None
+    if "/" not in name or persist is not None:
+        volume = open_volume(load_settings(persist=persist).volume, create=False)
+    result = validate_environment(
+        name,
+        volume=volume,
+        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+        timeout_s=timeout,
+    )
+    report = result.report
+    if as_json:
+        print_json(validate_json(result, host_to_json(result.host)))
+    else:
+        out = console()
+        out.print(render_findings(report.findings))
+        style = STATUS_STYLE[report.verdict]
+        out.print(f"[{style}]{report.verdict}[/{style}]  {report.prefix} ({report.seconds:.1f} s)")
+    if report.blaming("environment"):
+        return 3
+    return 4 if report.verdict == "fail" else 0
+
+
+def render_findings(findings: Sequence[Finding]) -> Table:
+    """Findings as a table, each failure with its cure below."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    from envkit.cli.output import STATUS_STYLE, table  # noqa: PLC0415
+
+    view = table("", "check", "what was seen")
+    for finding in findings:
+        style = STATUS_STYLE[finding.status]
+        blames = f" [dim](the {finding.blames} is at fault)[/dim]" if finding.blames else ""
+        view.add_row(f"[{style}]{finding.status}[/{style}]", finding.check, escape(finding.text) + blames)
+        if finding.hint and finding.status != "pass":
+            view.add_row("", "", f"[italic]{escape(finding.hint)}[/italic]")
+    return view
