@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
-import datetime
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import envkit
-from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs
-from envkit.api.validate import record_validation, run_environment, validate_prefix
-from envkit.builds.dependency import parse_match_spec
-from envkit.builds.families import channel_name
-from envkit.checks.solution import check_solution
+from envkit.api.make import Made, make_generation, records_of
+from envkit.api.solve import Plan, index_dir, solve_request
+from envkit.api.validate import record_validation, validate_prefix
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import (
-    EnvironmentExistsError,
-    EnvkitError,
-    HostCannotRunError,
-    UnsatisfiableError,
-    ValidationFailedError,
-)
+from envkit.errors import EnvironmentExistsError
 from envkit.host.detect import detect
-from envkit.installer.bytecode import link_bytecode
 from envkit.installer.cache import cached
-from envkit.installer.fetch import fetch
-from envkit.installer.link import link, link_scripts
 from envkit.layout import gc, lease
-from envkit.layout.generation import active, claim, publish, read_manifest, refuse_foreign, write_manifest
-from envkit.layout.space import check_space
+from envkit.layout.generation import active, read_manifest, refuse_foreign
+from envkit.layout.lineage import next_origin
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import Volume, check_name, open_volume
-from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
-from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.models.request import Request
 from envkit.models.results import CreateResult
-from envkit.models.solution import digest
 from envkit.models.wire import target_json
-from envkit.plan.limits import limits
-from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
 
-__all__ = ["CreateOptions", "create"]
+__all__ = ["NAME_WAIT_S", "CreateOptions", "create", "made_result", "planned_result", "reused_result", "sweep_aloud"]
 
-_WAIT_S = 3600.0
-_ATTEMPTS = 40
+NAME_WAIT_S = 3600.0
+"""How long a verb waits for another process that changes the same environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +56,6 @@ class CreateOptions:
     validate: bool = True
     require_gpu: bool = False
     variables: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What will be installed, and why."""
-
-    records: tuple[Record, ...]
-    channels: tuple[Channel, ...]
-    virtual_packages: tuple[tuple[str, str, str], ...]
-    pick: Verdict | None
-    advice: tuple[str, ...] = ()
 
 
 def create(
@@ -123,19 +92,59 @@ def create(
     if options.dry_run:
         existing = _existing(volume, name, recorded, options)
         if existing is not None:
-            return _reused(volume, name, existing, None, host, dry_run=True)
+            return reused_result(volume, name, existing, None, host, dry_run=True)
         plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
-        return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
-    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=_WAIT_S):
-        swept = gc.sweep(volume)
-        if swept:
-            reporter.note(f"removed {swept} leftovers of runs that died")
+        return planned_result(volume, name, plan, host)
+    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
+        sweep_aloud(volume, reporter)
         existing = _existing(volume, name, recorded, options)
         if existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
-            return _reused(volume, name, existing, report, host)
+            return reused_result(volume, name, existing, report, host)
         plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
-        return _make(volume, name, plan, recorded, target, host, policy, options, reporter)
+        made = make_generation(
+            volume,
+            name,
+            plan,
+            recorded,
+            target=target,
+            origin=next_origin(volume, name, "create --replace" if options.replace else "create"),
+            policy=policy,
+            validate=options.validate,
+            reporter=reporter,
+            host=host,
+        )
+    return made_result(volume, name, plan, made, host)
+
+
+def sweep_aloud(volume: Volume, reporter: Reporter) -> None:
+    """Remove what runs that died have left behind, and say so."""
+    swept = gc.sweep(volume)
+    if swept:
+        reporter.note(f"removed {swept} leftovers of runs that died")
+
+
+def _plan(
+    request: Request,
+    target: Target,
+    settings: Settings,
+    policy: NetworkPolicy,
+    options: CreateOptions,
+    reporter: Reporter,
+    engine: Engine,
+    volume: Volume,
+) -> Plan:
+    return solve_request(
+        request,
+        target,
+        settings=settings,
+        channels=options.channels,
+        override_channels=options.override_channels,
+        policy=policy,
+        index=index_dir(volume),
+        engine=engine,
+        reporter=reporter,
+    )
 
 
 def _recorded(request: Request, target: Target, options: CreateOptions) -> RecordedRequest:
@@ -199,214 +208,49 @@ def _revalidate(
     return report
 
 
-def _plan(
-    request: Request,
-    target: Target,
-    settings: Settings,
-    policy: NetworkPolicy,
-    options: CreateOptions,
-    reporter: Reporter,
-    engine: Engine,
-    volume: Volume,
-) -> _Plan:
-    """Choose the framework's build, solve around it, and check the solution record by record."""
-    index_dir = volume.index if volume.index.is_dir() else _cache_dir() / "index"
-    framework = framework_of(request.specs)
-    names = [framework] if framework else []
-    channels, chosen = channels_for(
-        names, explicit=options.channels, override=options.override_channels, settings=settings
-    )
-    es = engine_settings(channels, policy, index_dir)
-    candidates: Candidates | None = None
-    picks: Sequence[Verdict | None] = [None]
-    if framework is not None:
-        spec = _framework_spec(framework, request)
-        candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
-        picks = [verdict for verdict in candidates.ranked if verdict.tier.runs][:_ATTEMPTS]
-        if not picks:
-            raise nothing_runs(candidates, request, target)
-    reporter.start("solve", " ".join(request.specs))
-    failure: EnvkitError | None = None
-    tried: set[tuple[str, ...]] = set()
-    for pick in picks:
-        candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
-        task = plan_solve(request, target, pick, candidate_records)
-        if task.specs in tried:
-            continue
-        tried.add(task.specs)
-        used = es if chosen else engine_settings(tuple(_of(channels, task.channels)) or channels, policy, index_dir)
-        try:
-            records = engine.solve(task, settings=used)
-        except UnsatisfiableError as error:
-            failure = failure or error
-            continue
-        refusals = check_solution(records, target, request)
-        if refusals:
-            failure = failure or HostCannotRunError(
-                "the solution would not run: " + "; ".join(refusal.reason.text for refusal in refusals),
-                hint="See what runs with `envkit find`, or pin another version.",
-            )
-            continue
-        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
-        advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        return _Plan(records, used.channels, task.virtual_packages, pick, tuple(advice))
-    raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
-
-
-def _framework_spec(framework: str, request: Request) -> str:
-    """The user's own spec of the framework, else its bare name."""
-    return next((spec for spec in request.specs if parse_match_spec(spec).name == framework), framework)
-
-
-def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
-    """The channels of a plan, in its order."""
-    names = {channel_name(channel.url): channel for channel in reversed(channels)}
-    return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
-
-
-def _build_words(pick: Verdict) -> str:
-    record = pick.build.record
-    return f"{record.name} {record.version} {record.build} ({pick.tier.value})"
-
-
-def _make(
-    volume: Volume,
-    name: str,
-    plan: _Plan,
-    recorded: RecordedRequest,
-    target: Target,
-    host: Host,
-    policy: NetworkPolicy,
-    options: CreateOptions,
-    reporter: Reporter,
-) -> CreateResult:
-    """From a plan to a published environment."""
+def planned_result(volume: Volume, name: str, plan: Plan, host: Host) -> CreateResult:
+    """What would be made."""
     missing = [record for record in plan.records if not cached(volume, record)]
-    check_space(volume, missing)
-    with claim(volume, name) as prefix:
-        fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
-        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter)
-        runs_here = target.subdir == host.subdir
-        if runs_here:
-            env = run_environment(prefix, os.environ, name=name)
-            link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
-        manifest = _manifest(name, prefix, plan, recorded, target, host, volume)
-        write_manifest(manifest)
-        report: Report | None = None
-        if options.validate and runs_here:
-            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-            blamed = report.blaming("environment")
-            if blamed:
-                raise ValidationFailedError(
-                    f"{name} was made and does not work, so it was not published: "
-                    + "; ".join(finding.text for finding in blamed),
-                    hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
-                )
-            record_validation(volume, prefix.name, report, host)
-        publish(volume, name, prefix)
-    return _result(volume, name, plan, host, prefix=prefix, report=report, missing=missing)
-
-
-def _manifest(
-    name: str,
-    prefix: Path,
-    plan: _Plan,
-    recorded: RecordedRequest,
-    target: Target,
-    host: Host,
-    volume: Volume,
-) -> Manifest:
-    choice: dict[str, Any] = {}
-    if plan.pick is not None:
-        build = plan.pick.build
-        choice = {
-            "name": build.record.name,
-            "fn": build.record.fn,
-            "variant": build.variant,
-            "build_cuda": str(build.build_cuda) if build.build_cuda else None,
-            "tier": plan.pick.tier.value,
-            "reasons": [{"code": reason.code, "text": reason.text} for reason in plan.pick.reasons],
-        }
-    return Manifest(
-        envkit_version=envkit.__version__,
-        name=name,
-        generation=prefix.name,
-        prefix=str(prefix),
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        request=recorded,
-        channels=tuple(channel.url for channel in plan.channels),
-        virtual_packages=plan.virtual_packages,
-        digest=digest(plan.records),
-        packages=tuple(
-            LockedPackage(
-                name=r.name,
-                version=r.version,
-                build=r.build,
-                subdir=r.subdir,
-                fn=r.fn,
-                url=r.url,
-                channel=r.channel,
-                sha256=r.sha256,
-                size=r.size,
-                record=dict(r.raw),
-            )
-            for r in plan.records
-        ),
-        target=target_json(target),
-        fingerprint=host.fingerprint,
-        choice=choice,
-        skipped_link_scripts=link_scripts(volume, plan.records),
-    )
-
-
-def _result(
-    volume: Volume,
-    name: str,
-    plan: _Plan,
-    host: Host,
-    *,
-    prefix: Path | None,
-    report: Report | None,
-    missing: Sequence[Record] | None = None,
-    dry_run: bool = False,
-) -> CreateResult:
-    missing = missing if missing is not None else [r for r in plan.records if not cached(volume, r)]
     return CreateResult(
         environment=name,
         volume=str(volume.root),
         path=str(volume.root / name),
-        prefix=str(prefix) if prefix else None,
+        prefix=None,
         reused=False,
         records=plan.records,
         cached=len(plan.records) - len(missing),
         download_bytes=sum(record.size or 0 for record in missing),
         pick=plan.pick,
         advice=plan.advice,
-        report=report,
         host=host,
-        dry_run=dry_run,
-        skipped_link_scripts=link_scripts(volume, plan.records) if prefix else (),
+        dry_run=True,
     )
 
 
-def _reused(
+def made_result(volume: Volume, name: str, plan: Plan, made: Made, host: Host) -> CreateResult:
+    """What was made."""
+    return CreateResult(
+        environment=name,
+        volume=str(volume.root),
+        path=str(volume.root / name),
+        prefix=str(made.prefix),
+        reused=False,
+        records=plan.records,
+        cached=len(plan.records) - len(made.fetched),
+        download_bytes=sum(record.size or 0 for record in made.fetched),
+        pick=plan.pick,
+        advice=plan.advice,
+        report=made.report,
+        host=host,
+        skipped_link_scripts=made.manifest.skipped_link_scripts,
+    )
+
+
+def reused_result(
     volume: Volume, name: str, manifest: Manifest, report: Report | None, host: Host, *, dry_run: bool = False
 ) -> CreateResult:
-    records = tuple(
-        Record(
-            name=p.name,
-            version=p.version,
-            build=p.build,
-            subdir=p.subdir,
-            fn=p.fn,
-            url=p.url,
-            channel=p.channel,
-            size=p.size,
-            sha256=p.sha256,
-            raw=p.record,
-        )
-        for p in manifest.packages
-    )
+    """What was there already."""
+    records = records_of(manifest)
     return CreateResult(
         environment=name,
         volume=str(volume.root),
@@ -420,9 +264,3 @@ def _reused(
         dry_run=dry_run,
         skipped_link_scripts=manifest.skipped_link_scripts,
     )
-
-
-def _cache_dir() -> Path:
-    from platformdirs import user_cache_path  # noqa: PLC0415 - for dry runs on volumes that do not exist yet
-
-    return user_cache_path("envkit")

@@ -77,7 +77,7 @@ def run_command(volume: Volume | None, name: str, command: Sequence[str]) -> NoR
     """
     prefix = resolve(volume, name)
     manifest = read_manifest(prefix)
-    env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
+    env = run_environment(prefix, os.environ, name=name if "/" not in name else manifest.name if manifest else None)
     env.update(manifest.request.variables if manifest else {})
     if any((prefix / "etc" / "conda" / "activate.d").glob("*.sh")):
         os.execve("/bin/sh", ["sh", "-c", _ACTIVATE, "envkit-run", *command], env)  # noqa: S606 - that is the verb

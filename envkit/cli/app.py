@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
-from envkit.cli import create, detect, environments, find, validate
+from envkit.cli import change, create, detect, environments, export, find, history, remove, validate
 from envkit.errors import EnvkitError, UsageError
 from envkit.models.wire import error_json
 
@@ -56,7 +56,7 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, detect):
+for module in (find, create, validate, environments, change, history, remove, export, detect):
     module.register(app)
 
 

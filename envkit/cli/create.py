@@ -12,10 +12,12 @@ from envkit.cli.target import TargetFlags, describe
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from envkit.models.results import CreateResult
     from envkit.recipes import Recipe
 
-__all__ = ["register"]
+__all__ = ["exit_code", "register", "render_findings_of"]
 
 
 def register(app: typer.Typer) -> None:
@@ -122,7 +124,7 @@ def create(
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:
         _render(result)
-    return _exit_code(result)
+    return exit_code(result)
 
 
 def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | None:
@@ -146,7 +148,8 @@ def _first_name(packages: tuple[str, ...]) -> str:
     return parse_match_spec(packages[0]).name or packages[0]
 
 
-def _exit_code(result: CreateResult) -> int:
+def exit_code(result: CreateResult) -> int:
+    """0; 3 when the environment is at fault, 4 when the host is."""
     if result.report is None:
         return 0
     if result.report.blaming("environment"):
@@ -156,7 +159,6 @@ def _exit_code(result: CreateResult) -> int:
 
 def _render(result: CreateResult) -> None:
     from envkit.cli.output import console, human_bytes, table  # noqa: PLC0415
-    from envkit.cli.validate import render_findings  # noqa: PLC0415
 
     out = console()
     if result.pick is not None:
@@ -175,12 +177,7 @@ def _render(result: CreateResult) -> None:
             f"({result.cached} cached); nothing was made (--dry-run)"
         )
         return
-    if result.report is not None:
-        failing = [finding for finding in result.report.findings if finding.status != "pass"]
-        if failing:
-            out.print(render_findings(failing))
-    for script in result.skipped_link_scripts:
-        out.print(f"[yellow]note[/yellow]  not run: {script}")
+    render_findings_of(out, result)
     state = "was there already" if result.reused else "is ready"
     verdict = f", validated: {result.report.verdict}" if result.report else ", not validated"
     out.print(f"[green]{result.environment}[/green] {state} in {result.path} ({len(result.records)} packages{verdict})")
@@ -188,3 +185,14 @@ def _render(result: CreateResult) -> None:
     out.print(f"  run   envkit run{volume} {result.environment} -- python")
     out.print(f"  show  envkit show{volume} {result.environment}")
     out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")
+
+
+def render_findings_of(out: Console, result: CreateResult) -> None:
+    """What the validation found wrong, and which scripts were not run."""
+    from envkit.cli.validate import render_findings  # noqa: PLC0415
+
+    failing = [finding for finding in result.report.findings if finding.status != "pass"] if result.report else []
+    if failing:
+        out.print(render_findings(failing))
+    for script in result.skipped_link_scripts:
+        out.print(f"[yellow]note[/yellow]  not run: {script}")

@@ -21,6 +21,7 @@ class InstalledPackage:
     version: str
     build: str
     depends: tuple[str, ...]
+    archive_bytes: int | None
     paths: tuple[tuple[str, int | None, bool], ...]  # path in the prefix, size in bytes if fixed, whether a link
 
 
@@ -38,6 +39,7 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Findi
                     version=str(raw["version"]),
                     build=str(raw.get("build", "")),
                     depends=tuple(map(str, raw.get("depends", ()))),
+                    archive_bytes=size if isinstance(size := raw.get("size"), int) else None,
                     paths=tuple((str(e["_path"]), _fixed_size(e), e.get("path_type") == "softlink") for e in entries),
                 )
             )

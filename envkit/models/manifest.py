@@ -43,7 +43,10 @@ class RecordedRequest(_File):
 
 
 class Manifest(_File):
-    """What a generation is and where it comes from."""
+    """What a generation is and where it comes from.
+
+    `lineage`, `number`, `parent` and `verb` are those of `envkit.layout.lineage.Origin`.
+    """
 
     schema_version: Literal[1] = 1
     envkit_version: str
@@ -51,6 +54,10 @@ class Manifest(_File):
     generation: str
     prefix: str
     created: str
+    lineage: str = ""
+    number: int = 1
+    parent: str | None = None
+    verb: str = "create"
     request: RecordedRequest
     channels: tuple[str, ...]
     virtual_packages: tuple[tuple[str, str, str], ...] = ()

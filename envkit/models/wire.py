@@ -6,10 +6,11 @@ from typing import Any
 
 from envkit.errors import EnvkitError
 from envkit.models.build import Verdict
-from envkit.models.host import Target
+from envkit.models.host import Gpu, Target
 from envkit.models.report import Finding, Report
 from envkit.models.request import Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
+from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -21,6 +22,7 @@ __all__ = [
     "list_json",
     "report_json",
     "show_json",
+    "target_from_json",
     "target_json",
     "validate_json",
 ]
@@ -93,6 +95,26 @@ def target_json(target: Target) -> dict[str, Any]:
         "mps": target.mps,
         "described": sorted(target.described),
     }
+
+
+def target_from_json(document: dict[str, Any]) -> Target:
+    """The target that `target_json` wrote, as far as a choice looks at it."""
+    driver, ceiling = document.get("driver_version"), document.get("driver_cuda")
+    gpus = tuple(
+        Gpu(gpu.get("name"), ComputeCapability.parse(cc) if (cc := gpu.get("compute_capability")) else None)
+        for gpu in document.get("gpus", ())
+    )
+    return Target(
+        subdir=document["subdir"],
+        glibc=document.get("glibc"),
+        microarch=document.get("microarch"),
+        osx=document.get("osx"),
+        driver_version=DriverVersion.parse(driver) if driver else None,
+        driver_cuda=CudaVersion.parse(ceiling) if ceiling else None,
+        gpus=gpus,
+        mps=bool(document.get("mps")),
+        described=frozenset(document.get("described", ())),
+    )
 
 
 def find_json(result: FindResult, *, everything: bool = False) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""The one primitive: these records at a new path, whole and published, or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import envkit
+from envkit.api.solve import Plan
+from envkit.api.validate import record_validation, run_environment, validate_prefix
+from envkit.builds.record import record_from_repodata
+from envkit.errors import ValidationFailedError
+from envkit.host.detect import detect
+from envkit.installer.bytecode import link_bytecode
+from envkit.installer.cache import cached
+from envkit.installer.fetch import fetch
+from envkit.installer.link import link, link_scripts
+from envkit.layout.generation import claim, publish, write_manifest
+from envkit.layout.lineage import Origin
+from envkit.layout.space import check_space
+from envkit.layout.volume import Volume
+from envkit.models.build import Record
+from envkit.models.host import Host, Target
+from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+from envkit.models.report import Report
+from envkit.models.solution import digest
+from envkit.models.wire import target_json
+
+__all__ = ["Made", "make_generation", "records_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A generation that is finished and published.
+
+    Attributes:
+        prefix: Its directory.
+        manifest: What it is.
+        report: The validation, if there was one.
+        fetched: The packages that were not in the cache before.
+    """
+
+    prefix: Path
+    manifest: Manifest
+    report: Report | None
+    fetched: tuple[Record, ...]
+
+
+def make_generation(
+    volume: Volume,
+    name: str,
+    plan: Plan,
+    request: RecordedRequest,
+    *,
+    target: Target,
+    origin: Origin,
+    policy: NetworkPolicy,
+    validate: bool,
+    reporter: Reporter,
+    host: Host | None = None,
+) -> Made:
+    """Make a generation of the plan's records at a new path, and point the environment's link at it.
+
+    Args:
+        volume: Where.
+        name: The environment; the caller holds its lease.
+        plan: The records and what they were chosen for.
+        request: What the manifest keeps of the request.
+        target: For which machine.
+        origin: What the generation comes from.
+        policy: How the network may be used.
+        validate: Whether to validate before publishing.
+        reporter: Hears what goes on.
+        host: This host; detected when None.
+
+    Raises:
+        EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
+    """
+    host = host or detect()
+    missing = tuple(record for record in plan.records if not cached(volume, record))
+    check_space(volume, missing)
+    with claim(volume, name) as prefix:
+        fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
+        link(volume, plan.records, prefix, requested=request.specs, reporter=reporter)
+        runs_here = target.subdir == host.subdir
+        if runs_here:
+            env = run_environment(prefix, os.environ, name=name)
+            link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
+        manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
+        write_manifest(manifest)
+        report: Report | None = None
+        if validate and runs_here:
+            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+            blamed = report.blaming("environment")
+            if blamed:
+                raise ValidationFailedError(
+                    f"{name} was made and does not work, so it was not published: "
+                    + "; ".join(finding.text for finding in blamed),
+                    hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
+                )
+            record_validation(volume, prefix.name, report, host)
+        publish(volume, name, prefix)
+    return Made(prefix, manifest, report, missing)
+
+
+def _manifest(
+    volume: Volume,
+    name: str,
+    prefix: Path,
+    plan: Plan,
+    request: RecordedRequest,
+    target: Target,
+    origin: Origin,
+    host: Host,
+) -> Manifest:
+    return Manifest(
+        envkit_version=envkit.__version__,
+        name=name,
+        generation=prefix.name,
+        prefix=str(prefix),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        lineage=origin.lineage,
+        number=origin.number,
+        parent=origin.parent,
+        verb=origin.verb,
+        request=request,
+        channels=tuple(channel.url for channel in plan.channels),
+        virtual_packages=plan.virtual_packages,
+        digest=digest(plan.records),
+        packages=_locked(plan.records),
+        target=target_json(target),
+        fingerprint=host.fingerprint,
+        choice=dict(plan.choice),
+        skipped_link_scripts=link_scripts(volume, plan.records),
+    )
+
+
+def _locked(records: Sequence[Record]) -> tuple[LockedPackage, ...]:
+    return tuple(
+        LockedPackage(
+            name=r.name,
+            version=r.version,
+            build=r.build,
+            subdir=r.subdir,
+            fn=r.fn,
+            url=r.url,
+            channel=r.channel,
+            sha256=r.sha256,
+            size=r.size,
+            record=dict(r.raw),
+        )
+        for r in records
+    )
+
+
+def records_of(manifest: Manifest) -> tuple[Record, ...]:
+    """The records that a manifest locks: enough to fetch and link them again, bit for bit."""
+    return tuple(record_from_repodata(p.record, p.fn, p.channel, p.subdir) for p in manifest.packages)

@@ -1,0 +1,99 @@
+"""The JSON contract of the verbs that keep a volume: as in `envkit.models.wire`, fields are added, never changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envkit.models.changes import (
+    ChangeResult,
+    Difference,
+    GenerationInfo,
+    History,
+    PackageState,
+    RemoveResult,
+    SwitchResult,
+)
+from envkit.models.wire import SCHEMA_VERSION, create_json
+
+__all__ = ["change_json", "difference_json", "history_json", "remove_json", "switch_json"]
+
+
+def _package(state: PackageState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {"version": state.version, "build": state.build, "size_bytes": state.size_bytes}
+
+
+def _difference(result: Difference) -> dict[str, Any]:
+    return {
+        "before": result.before,
+        "after": result.after,
+        "changes": [
+            {"name": c.name, "kind": c.kind, "before": _package(c.before), "after": _package(c.after)}
+            for c in result.changes
+        ],
+        "same": result.same,
+        "before_bytes": result.before_bytes,
+        "after_bytes": result.after_bytes,
+    }
+
+
+def difference_json(result: Difference) -> dict[str, Any]:
+    """What ``diff --json`` prints."""
+    return {"schema_version": SCHEMA_VERSION, **_difference(result)}
+
+
+def change_json(result: ChangeResult, host: dict[str, Any]) -> dict[str, Any]:
+    """What ``install``, ``uninstall`` and ``upgrade --json`` print: what ``create`` does, and ``difference``."""
+    return {**create_json(result.created, host), "difference": _difference(result.difference)}
+
+
+def _generation(info: GenerationInfo) -> dict[str, Any]:
+    return {
+        "number": info.number,
+        "generation": info.generation,
+        "prefix": info.prefix,
+        "created": info.created,
+        "verb": info.verb,
+        "parent": info.parent,
+        "active": info.active,
+        "specs": list(info.specs),
+        "packages": info.packages,
+        "difference": _difference(info.difference) if info.difference else None,
+        "validated": info.validated,
+    }
+
+
+def history_json(history: History) -> dict[str, Any]:
+    """What ``history --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": history.environment,
+        "volume": history.volume,
+        "generations": [_generation(info) for info in history.generations],
+    }
+
+
+def switch_json(result: SwitchResult) -> dict[str, Any]:
+    """What ``rollback`` and ``rename --json`` print."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": result.environment,
+        "path": result.path,
+        "prefix": result.prefix,
+        "number": result.number,
+        "before": result.before,
+        "difference": _difference(result.difference) if result.difference else None,
+        "validated": result.validated,
+    }
+
+
+def remove_json(result: RemoveResult) -> dict[str, Any]:
+    """What ``remove --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": result.environment,
+        "generations": list(result.generations),
+        "kept": list(result.kept),
+        "freed_bytes": result.freed_bytes,
+    }
