@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -37,7 +38,9 @@ def create(
     ] = None,
     file: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-f", "--file", metavar="FILE", help="An environment.yml (CEP 24)."),
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="An environment.yml (CEP 24), or an @EXPLICIT file (CEP 23)."
+        ),
     ] = None,
     recipe: Annotated[
         Optional[str],  # noqa: UP045
@@ -74,14 +77,25 @@ def create(
     del yes
     from envkit.api.create import CreateOptions  # noqa: PLC0415 - after --help
     from envkit.api.create import create as create_environment  # noqa: PLC0415
-    from envkit.cli.output import print_json  # noqa: PLC0415
+    from envkit.api.explicit import create_explicit, is_explicit  # noqa: PLC0415
     from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
     from envkit.models.request import Request  # noqa: PLC0415
-    from envkit.models.wire import create_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(persist=persist)
+    how = CreateOptions(replace=replace, dry_run=dry_run, validate=not no_validate, require_gpu=require_gpu)
+    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
+    policy = options.policy_of(offline=offline)
+    if file is not None and is_explicit(file):
+        if specs or recipe or dry_run or not name:
+            raise UsageError(
+                f"{file} is an @EXPLICIT file: it says everything but the name",
+                hint=f"envkit create -n NAME -f {file}, without SPEC, --recipe and --dry-run.",
+            )
+        return _finish(
+            create_explicit(name, file, settings=settings, policy=policy, options=how, reporter=reporter),
+            as_json=as_json,
+        )
     source = _source(specs, file, recipe)
     texts = list(channel or [])
     if source is not None and not override_channels:
@@ -108,18 +122,23 @@ def create(
         request,
         target=target,
         settings=settings,
-        policy=options.policy_of(offline=offline),
-        options=CreateOptions(
+        policy=policy,
+        options=dataclasses.replace(
+            how,
             channels=explicit,
             override_channels=override_channels or bool(source and source.channels),
-            dry_run=dry_run,
-            replace=replace,
-            validate=not no_validate,
-            require_gpu=require_gpu,
             variables=source.variables if source else (),
         ),
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+        reporter=reporter,
     )
+    return _finish(result, as_json=as_json)
+
+
+def _finish(result: CreateResult, *, as_json: bool) -> int:
+    from envkit.cli.output import print_json  # noqa: PLC0415 - after --help
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.models.wire import create_json  # noqa: PLC0415
+
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:

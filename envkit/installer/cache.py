@@ -7,16 +7,18 @@ channels with a file of the same name, cannot disturb each other. py-rattler tak
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from envkit.builds.record import record_from_repodata
 from envkit.errors import IntegrityError
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 
-__all__ = ["cached", "incoming", "key", "package_dir"]
+__all__ = ["cached", "incoming", "key", "package_dir", "read_index"]
 
 
 def key(record: Record) -> str:
@@ -44,6 +46,12 @@ def package_dir(volume: Volume, record: Record) -> Path:
 def cached(volume: Volume, record: Record) -> bool:
     """Whether the package is in the cache."""
     return (package_dir(volume, record) / "info" / "index.json").is_file()
+
+
+def read_index(volume: Volume, record: Record) -> Record:
+    """A record of a cached package with what the package says of itself (``info/index.json``) filled in."""
+    index = json.loads((package_dir(volume, record) / "info" / "index.json").read_bytes())
+    return record_from_repodata({**index, **record.raw}, record.fn, record.channel, record.subdir)
 
 
 def incoming(volume: Volume) -> Path:

@@ -26,7 +26,7 @@ def packages(shell: Shell, name: str = "demo") -> dict[str, str]:
 
 
 def changes(document: dict[str, object]) -> dict[str, str]:
-    difference = document["difference"] if "difference" in document else document
+    difference = document.get("difference", document)
     assert isinstance(difference, dict)
     return {change["name"]: change["kind"] for change in difference["changes"]}
 
