@@ -85,7 +85,7 @@ def _needs_driver(build: Build) -> bool:
 
 def _verdicts(builds: Sequence[Build], target: Target, request: Request) -> Iterable[Refusal]:
     for build in builds:
-        verdict = judge(build, target, request=request)
+        verdict = judge(build, target)  # the solver has seen to the Python
         if verdict.tier is not Tier.NO or not verdict.reasons:
             continue
         reason = verdict.reasons[0]
