@@ -663,3 +663,89 @@ def test_detection_loads_no_engine_into_the_caller(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- smaller disagreements
+
+
+def test_libcuda_fills_in_for_a_gpu_that_nvml_cannot_ask(machine: Machine) -> None:
+    machine.driver("550.54.14", gpus=2)
+    machine.env |= {"STAND_IN_GPUS": f"{T4};{H100}", "STAND_IN_NVML_LOST": "0"}
+    host = machine.detect()
+    assert [(gpu.name, str(gpu.compute_capability)) for gpu in host.gpus] == [
+        ("Tesla T4", "7.5"),
+        ("NVIDIA H100 80GB HBM3", "9.0"),
+    ]
+
+
+def test_uuids_that_cannot_be_compared(machine: Machine) -> None:
+    machine.env |= {"STAND_IN_GPUS": f"{T4};{H100}", "STAND_IN_CUDA_GPUS": H100.replace("aaaa", "1234")}
+    host = machine.detect()
+    assert host.sources["gpus"] == "libcuda"
+    assert names(host.gpus) == ["NVIDIA H100 80GB HBM3"]
+    machine.env["STAND_IN_CUDA_GPUS"] += f";{T4.replace('bbbb', '5678')}"
+    assert machine.detect(refresh=True).sources["gpus"] == "NVML"
+
+
+def test_cuda_starts_and_sees_nothing(machine: Machine) -> None:
+    machine.env |= {"STAND_IN_GPUS": H100, "STAND_IN_CUDA_GPUS": "", "STAND_IN_CUDA_INIT": "0"}
+    host = machine.detect()
+    assert host.gpus == ()
+    assert "NVIDIA H100 80GB HBM3: CUDA starts and sees no GPU" in host.nvidia_traces
+
+
+def test_a_driver_library_that_fails_is_a_trace(machine: Machine) -> None:
+    machine.env |= {"STAND_IN_NVML_INIT": "999", "STAND_IN_CUDA_INIT": "999"}
+    host = machine.detect()
+    assert host.gpus == ()
+    assert len(host.nvidia_traces) == 2
+    assert "nvidia-uvm" in host.nvidia_traces[1]
+
+
+def test_nodes_without_a_driver(machine: Machine) -> None:
+    machine.only()
+    machine.write("/dev/nvidia0")
+    machine.env["NVIDIA_VISIBLE_DEVICES"] = "void"
+    host = machine.detect()
+    assert host.nvidia_traces == ("device nodes: /dev/nvidia0",)
+    assert "/dev/nvidia-uvm is missing: CUDA cannot start without it" in host.notes
+    assert "NVIDIA_VISIBLE_DEVICES=void: the container was started without a GPU" in host.notes
+    (machine.root / "dev/nvidia0").rename(machine.root / "dev/nvidiactl")
+    assert machine.detect().nvidia_traces == ("device node: /dev/nvidiactl",)
+
+
+def test_a_slurm_job_that_sees_every_gpu(machine: Machine) -> None:
+    machine.env |= {"STAND_IN_GPUS": H100, "SLURM_JOB_ID": "7"}
+    assert any("a Slurm job without CUDA_VISIBLE_DEVICES" in note for note in machine.detect().notes)
+
+
+def test_ceilings_and_drivers_that_disagree(machine: Machine) -> None:
+    machine.driver("550.54.14")
+    machine.env |= {"STAND_IN_GPUS": H100, "STAND_IN_DRIVER": "550.90.07"}
+    assert "the driver is 550.54.14 by /proc/driver/nvidia/version, 550.90.07 by NVML" in machine.detect().notes
+
+
+def test_an_interrupt_takes_the_child_along(machine: Machine, tmp_path: Path) -> None:
+    code = (
+        "import os, sys, signal, threading, pathlib\n"
+        "from envkit.host.detect import detect\n"
+        "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try:\n"
+        f"    detect(root=pathlib.Path({str(tmp_path)!r}), timeout_s=60)\n"
+        "except KeyboardInterrupt:\n"
+        "    children = pathlib.Path('/proc/self/task', str(os.getpid()), 'children')\n"
+        "    print('interrupted', children.read_text() if children.exists() else '')\n"
+    )
+    env = machine.variables() | {"STAND_IN_NVML_MODE": "stubborn", "PYTHONPATH": os.pathsep.join(sys.path)}
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split() == ["interrupted"]
+    assert time.monotonic() - began < 20
+
+
+def test_an_interpreter_that_cannot_be_started(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for executable, said in (("", "embedded"), ("/nowhere/python", "could not be started")):
+        monkeypatch.setattr(sys, "executable", executable)
+        host = machine.detect()
+        assert host.microarch is None
+        assert said in host.sources["microarch"]
