@@ -71,7 +71,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         default=user_cache_path("envkit") / "wheel-channel",
         help="where downloads and built packages are kept (default: %(default)s)",
     )
-    return parser.parse_args(arguments)
+    # Intermixed: options may stand between OUT and the requirements.
+    return parser.parse_intermixed_args(arguments)
 
 
 @contextmanager
