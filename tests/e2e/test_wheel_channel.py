@@ -157,6 +157,15 @@ print(json.dumps([sys.prefix, sys.base_prefix, sys.executable, sysconfig.get_pat
     assert not [library for library in maps if Path(library).is_relative_to(sys.base_prefix)]
 
 
+def test_the_interpreter_tells_the_same_of_itself_as_the_one_it_was_made_of(prefix: Path) -> None:
+    code = (
+        "import platform, sys, sysconfig as s; print(sys.version, platform.python_build(), s.get_config_vars('SOABI'))"
+    )
+    original = Path(sys.base_prefix, "bin", f"python{MINOR}")
+    told = subprocess.run([original, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert inside(prefix, "python", "-I", "-S", "-c", code) == told.stdout
+
+
 def test_numpy_multiplies(prefix: Path) -> None:
     code = "import numpy as np; print(np.__file__, int((np.arange(9).reshape(3, 3) @ np.eye(3)).sum()))"
     place, total = inside(prefix, "python", "-c", code).split()

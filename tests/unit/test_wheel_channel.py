@@ -28,6 +28,7 @@ from wheelchannel.channel import publish
 from wheelchannel.errors import ChannelError
 from wheelchannel.interpreter import Interpreter, parse_interpreter
 from wheelchannel.pip import explain_failure, parse_requirements
+from wheelchannel.relocation import scrub
 from wheelchannel.unpack import Layout, build_package
 from wheelchannel.wheels import Kind, Wheel, check_cpu_only, classify_wheel, plan_package
 
@@ -450,6 +451,20 @@ def test_a_broken_package_in_the_channel_is_named(tmp_path: Path) -> None:
 
 
 # Interpreters, requirements and what pip says.
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\0/home/me/py/3.11.7\0", b"\0/nonexisten/3.11.7\0"),
+        (b"\0/home/me/py/3.11.7/lib/python3.11\0", b"\0/nonexisten/3.11.7/lib/python3.11\0"),
+        (b"\0/home/me/py/3.11.70\0", b"\0/home/me/py/3.11.70\0"),
+        (b"\0/home/me/py/3.11.7-dev\0", b"\0/home/me/py/3.11.7-dev\0"),
+    ],
+)
+def test_a_program_forgets_its_prefix_and_keeps_what_shares_its_end(content: bytes, expected: bytes) -> None:
+    assert scrub(content, b"/home/me/py/3.11.7") == expected
+    assert len(scrub(content, b"/usr/local")) == len(content)
 
 
 def test_an_interpreter_is_known_by_what_it_tells() -> None:
