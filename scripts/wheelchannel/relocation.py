@@ -4,6 +4,9 @@ Left out, to keep the package small and self-contained: what is in site-packages
 their extension modules, static libraries, manual pages, and the modules that would pull in a desktop or a network
 service's libraries (tkinter with idlelib and turtledemo, nis). The libraries of the system that the rest needs come
 along in `lib/`, all but glibc's own, libstdc++ and libgcc_s, which every manylinux wheel takes from the host.
+
+What stays as the building system has it: where OpenSSL looks for certificates (SSL_CERT_FILE says otherwise; pip
+brings its own) and ncurses for terminals.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from wheelchannel.errors import ChannelError
 from wheelchannel.interpreter import Interpreter
 
 _LEGACY_GLIBC: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-_GPU_ONLY: Final = re.compile(r"(nvidia-|cuda-|(pytorch-)?triton\b)")
+# nvidia-ml-py is Python alone, and asks the driver: it runs where there is none.
+_GPU_ONLY: Final = re.compile(r"(nvidia-(?!ml-py$)|cuda-|(pytorch-)?triton\b)")
 _CPU_BUILD: Final = {"pytorch": "cpu_generic_", "torchvision": "cpu_", "torchaudio": "cpu_"}
 """conda-forge's build strings say which framework builds are for the CPU, in these words."""
 
@@ -124,8 +125,9 @@ def check_cpu_only(wheels: Sequence[Wheel], environment: Mapping[str, str], extr
             wheel.requires_dist, environment, sorted(extras.get(wheel.name, ()))
         )
     ]
-    # Who needs it comes before the thing itself: torch is what the person asked for.
-    for wheel, name in [*needs, *((wheel, wheel.name) for wheel in wheels)]:
+    # What a person asked for comes first: torch, and not what torch brings.
+    suspects = [*needs, *((wheel, wheel.name) for wheel in wheels)]
+    for wheel, name in sorted(suspects, key=lambda suspect: bool(_GPU_ONLY.match(suspect[0].name))):
         if _GPU_ONLY.match(name):
             raise ChannelError(
                 f"{wheel.name} {wheel.version} is for NVIDIA GPUs: it needs {name}",

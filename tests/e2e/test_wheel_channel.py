@@ -310,6 +310,20 @@ def test_a_second_run_is_quick_and_changes_nothing(made: Made) -> None:
     assert {path: path.stat().st_mtime_ns for path in made.out.rglob("*")} == before
 
 
+def test_a_damaged_wheel_in_the_cache_is_fetched_again(made: Made, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    outcome = run(command(tmp_path / "one", cache, "stable-abi"), made.env)
+    assert outcome.returncode == 0, outcome.stderr
+    for wheel in cache.glob("wheels/*/stable_abi*.whl"):
+        wheel.write_bytes(wheel.read_bytes()[:-1])
+    for package in cache.glob("packages/*/stable-abi*.conda"):
+        package.unlink()
+    outcome = run(command(tmp_path / "two", cache, "stable-abi"), made.env)
+    assert outcome.returncode == 0, outcome.stderr
+    one, two = ((tmp_path / name).glob("*/stable-abi*.conda") for name in ("one", "two"))
+    assert next(one).read_bytes() == next(two).read_bytes()
+
+
 def test_two_runs_at_once_make_the_same_bytes_as_one(made: Made, tmp_path: Path) -> None:
     arguments = command(tmp_path / "out", tmp_path / "cache", *REQUIREMENTS)
     runs = [

@@ -231,9 +231,14 @@ def test_the_build_string_changes_with_what_the_package_needs() -> None:
 @pytest.mark.parametrize("needed", ["nvidia-cublas-cu12==12.8", "triton>=3", "cuda-bindings", "pytorch-triton"])
 def test_cuda_wheels_are_refused_by_name(needed: str) -> None:
     gpu = Requirement(needed).name
-    wheels = [wheel(f"{gpu.replace('-', '_')}-1-py3-none-any.whl"), wheel("torch-2.12-py3-none-any.whl", [needed])]
+    brought = wheel(f"{gpu.replace('-', '_')}-1-py3-none-any.whl", ["nvidia-other"])
+    wheels = [brought, wheel("torch-2.12-py3-none-any.whl", [needed])]
     with pytest.raises(ChannelError, match=rf"^torch 2\.12 is for NVIDIA GPUs: it needs {gpu}$"):
         check_cpu_only(wheels, ENVIRONMENT, {})
+
+
+def test_nvidias_binding_to_the_driver_is_no_reason_to_refuse() -> None:
+    check_cpu_only([wheel("x-1-py3-none-any.whl", ["nvidia-ml-py>=12"])], ENVIRONMENT, {})
 
 
 def test_a_gpu_extra_that_nobody_asks_for_is_no_reason_to_refuse() -> None:
@@ -333,6 +338,18 @@ def test_a_platform_wheel_brings_its_entry_points(tmp_path: Path) -> None:
     assert "../../../bin/X-go,," in record
     assert any(line.startswith("x/__init__.py,sha256=") for line in record)
     assert not any("REQUESTED" in line for line in record)
+
+
+def test_a_script_that_is_an_entry_point_too_comes_once(tmp_path: Path) -> None:
+    source = write_wheel(
+        tmp_path,
+        "x",
+        tag="cp311-cp311-manylinux_2_28_x86_64",
+        data={"scripts/go": "#!python\n"},
+        entry_points="[console_scripts]\ngo = x:main\n",
+    )
+    paths = [path.relative_path for path in PathsJson.from_package_archive(build(tmp_path, source)).paths]
+    assert sorted(map(str, paths)).count("bin/go") == 1
 
 
 def test_paths_json_tells_every_file_as_it_is(tmp_path: Path) -> None:
