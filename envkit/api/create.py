@@ -243,7 +243,8 @@ def _plan(
         refusals = check_solution(records, target, request)
         if refusals:
             failure = failure or HostCannotRunError(
-                "the solution would not run: " + "; ".join(f"{refusal.record.fn}: {refusal.reason.text}" for refusal in refusals),
+                "the solution would not run: "
+                + "; ".join(f"{refusal.record.fn}: {refusal.reason.text}" for refusal in refusals),
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             continue

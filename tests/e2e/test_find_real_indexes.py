@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Envkit
+from harness import Envkit
 
 
 def test_find_cuda_12_1(envkit: Envkit, index_server: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Envkit, serve
+from harness import Envkit, serve
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,13 @@ def test_main_job(envkit: Envkit, channel: str, tmp_path: Path) -> None:
     validated = envkit("validate", "train", "--persist", volume, "--json")
     assert validated.code == 0, validated.out
     checks = {f["check"]: f["status"] for f in validated.json["findings"]}
-    assert checks == {"files": "pass", "python": "pass", "import numpy": "pass", "import rich": "pass", "import pip": "pass"}
+    assert checks == {
+        "files": "pass",
+        "python": "pass",
+        "import numpy": "pass",
+        "import rich": "pass",
+        "import pip": "pass",
+    }
 
     listed = envkit("list", "--persist", volume, "--json")
     assert [e["name"] for e in listed.json["environments"]] == ["train"]
@@ -80,7 +85,9 @@ def _is_a_conda_environment(prefix: Path, names: set[str]) -> None:
     for path in meta.iterdir():
         assert path.stat().st_mode & stat.S_IRGRP, path
     assert (meta / "frozen").is_file()
-    pip = subprocess.run([prefix / "bin" / "python", "-m", "pip", "install", "six"], capture_output=True, text=True, check=False)
+    pip = subprocess.run(
+        [prefix / "bin" / "python", "-m", "pip", "install", "six"], capture_output=True, text=True, check=False
+    )
     assert pip.returncode != 0
     assert "envkit" in pip.stderr
 
@@ -100,7 +107,14 @@ def test_environment_from_a_file(envkit: Envkit, channel: str, tmp_path: Path) -
     assert made.code == 0, made.err
     assert made.json["environment"] == "fromfile"
     ran = envkit(
-        "run", "--persist", tmp_path / "envs", "fromfile", "--", "python", "-c", "import os; print(os.environ['COLOUR'])"
+        "run",
+        "--persist",
+        tmp_path / "envs",
+        "fromfile",
+        "--",
+        "python",
+        "-c",
+        "import os; print(os.environ['COLOUR'])",
     )
     assert ran.out.strip() == "blue"
 
@@ -113,7 +127,7 @@ def test_second_environment_shares_files(envkit: Envkit, channel: str, tmp_path:
     for relative in ("lib/libpython3*", "lib/python3*/site-packages/numpy/__init__.py"):
         for first in Path(one.json["prefix"]).glob(relative):
             second = Path(two.json["prefix"]) / first.relative_to(one.json["prefix"])
-            assert os.path.samefile(first, second) or first.is_symlink() or _holds_the_prefix(first, one.json["prefix"])
+            assert first.samefile(second) or first.is_symlink() or _holds_the_prefix(first, one.json["prefix"])
 
 
 def _holds_the_prefix(path: Path, prefix: str) -> bool:
@@ -122,9 +136,7 @@ def _holds_the_prefix(path: Path, prefix: str) -> bool:
 
 def test_damaged_environment_fails_validation(envkit: Envkit, channel: str, tmp_path: Path) -> None:
     volume = tmp_path / "envs"
-    made = envkit(
-        "create", "numpy", "-n", "train", "--persist", volume, "-c", channel, "--override-channels", "--json"
-    )
+    made = envkit("create", "numpy", "-n", "train", "--persist", volume, "-c", channel, "--override-channels", "--json")
     prefix = Path(made.json["prefix"])
     victim = next(prefix.glob("lib/python3*/site-packages/numpy/_core/_multiarray_umath*.so"))
     victim.unlink()

@@ -19,7 +19,7 @@ from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from machines import Machine
 
 H100 = "NVIDIA H100 80GB HBM3,9,0,85520809984,GPU-aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa,-1"
 T4 = "Tesla T4,7,5,15835660288,GPU-bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb,-1"

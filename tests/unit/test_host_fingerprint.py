@@ -16,7 +16,7 @@ from envkit.host.cache import default_cache_dir
 from envkit.host.fingerprint import fingerprint_now
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from machines import Machine
 
 H100 = "NVIDIA H100 80GB HBM3,9,0,85520809984,GPU-aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa,-1"
 MODEL = "/proc/driver/nvidia/gpus/0000:01:00.0/information"
