@@ -55,8 +55,8 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
         return
     for build in builds:
         if build.variant == "cpu" and build.framework in GPU_FRAMEWORKS:
-            text = f"{build.record.name} {build.record.version} {build.record.build} is a CPU build, and CUDA was asked for"
-            yield Refusal(build.record, Reason("cpu-build", text))
+            name = f"{build.record.name} {build.record.version} {build.record.build}"
+            yield Refusal(build.record, Reason("cpu-build", f"{name} is a CPU build, and CUDA was asked for"))
         elif (
             build.variant == "cuda"
             and build.framework in GPU_FRAMEWORKS
@@ -89,8 +89,6 @@ def _verdicts(builds: Sequence[Build], target: Target, request: Request) -> Iter
         if verdict.tier is not Tier.NO or not verdict.reasons:
             continue
         reason = verdict.reasons[0]
-        if reason.code == "no-gpu" and (request.cuda.asks_cuda is False and not _needs_driver(build)):
-            continue
         if reason.code == "no-gpu" and not _needs_driver(build):
             continue
         yield Refusal(build.record, reason)

@@ -50,7 +50,7 @@ def framework_of(specs: Sequence[str]) -> str | None:
     for text in specs:
         name = parse_match_spec(text).name
         framework = framework_of_package(name)
-        if framework in GPU_FRAMEWORKS and framework is not None and name not in {"cpuonly", "pytorch-mutex"}:
+        if framework is not None and framework in GPU_FRAMEWORKS and name not in {"cpuonly", "pytorch-mutex"}:
             return _PICK_NAME.get(framework, name if framework == "faiss" else framework)
     return None
 
@@ -207,7 +207,7 @@ def _exclude_cuda(frameworks: set[str], constraints: _Constraints) -> None:
 
 
 def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:
-    """The pick fixes the channels: those of channel pytorch need nvidia's and conda-forge's parts, others stand alone."""
+    """The pick fixes the channels: channel pytorch needs nvidia's and conda-forge's parts, others stand alone."""
     if pick is None:
         return request.channels
     home = channel_name(pick.build.record.channel)
