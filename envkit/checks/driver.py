@@ -78,12 +78,9 @@ def _forward_compat(build_cuda: CudaVersion, driver: DriverVersion | None, gpus:
 
 
 def _too_old(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
-    reasons = [
-        Reason(
-            "driver-too-old",
-            f"CUDA {build_cuda} needs driver {needed_driver(build_cuda, target.subdir)} or newer, {_host_driver(target)}",
-        )
-    ]
+    needed = needed_driver(build_cuda, target.subdir)
+    text = f"CUDA {build_cuda} needs driver {needed} or newer, {_host_driver(target)}"
+    reasons = [Reason("driver-too-old", text)]
     compat = _forward_compat(build_cuda, target.driver_version, target.gpus)
     if compat is not None:
         reasons.append(compat)

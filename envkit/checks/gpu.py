@@ -139,8 +139,8 @@ def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target
     if ceiling is not None and ceiling < build_cuda:
         needed = min_driver(build_cuda, os_of(target.subdir))
         text = (
-            f"only PTX ({_archs(usable)}) for {_label(gpu)}, and PTX of CUDA {build_cuda} needs driver {needed} or newer; "
-            f"this one compiles up to CUDA {ceiling}"
+            f"only PTX ({_archs(usable)}) for {_label(gpu)}, and PTX of CUDA {build_cuda} needs driver {needed} or "
+            f"newer; this one compiles up to CUDA {ceiling}"
         )
         return _no("jit-needs-newer-driver", text)
     text = (
