@@ -86,7 +86,9 @@ def _cuda(build: Build, target: Target) -> Verdict:
     tier: Tier = driver.tier
     reasons = list(driver.reasons)
     for gpu in dict.fromkeys(target.gpus):
-        found = judge_gpu(gpu, build.build_cuda, build.arch, build.library_cuda, target)
+        # Of a package that says only "some CUDA 12" the newest toolkit of that major is what a solver takes.
+        toolkit = (build.library_cuda or build.build_cuda) if build.cuda_major_only else build.build_cuda
+        found = judge_gpu(gpu, toolkit, build.arch, build.library_cuda, target)
         if found.tier.rank > tier.rank:
             reasons = [*found.reasons, *reasons]
         else:

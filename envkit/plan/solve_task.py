@@ -152,11 +152,10 @@ def _companions_conda_forge(build: Build, constraints: _Constraints) -> None:
         constraints.add("tensorflow-cpu <0", why)
     elif build.framework == "jax":
         constraints.add("jaxlib * cuda*", why)
-    major_end = cuda.major + 1
-    if not build.cuda_major_only:
-        constraints.add(f"cuda-version >={cuda},<{major_end}", why)
-    else:
-        constraints.add(f"cuda-version >={cuda.major},<{major_end}", why)
+    # No upper bound inside the major: libraries newer than the driver run by minor-version compatibility, and an
+    # index need not have the older ones.
+    low = cuda.major if build.cuda_major_only else cuda
+    constraints.add(f"cuda-version >={low},<{cuda.major + 1}", why)
 
 
 def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
@@ -261,7 +260,8 @@ def plan_solve(
         elif channel_name(pick.build.record.channel) == "pytorch":
             _companions_pytorch_channel(pick.build, constraints)
     if asks_cuda(request, target):
-        _exclude_cpu(frameworks, constraints)
+        # A library on top of a framework names none: whichever it pulls in has to be a CUDA build.
+        _exclude_cpu(frameworks & set(GPU_FRAMEWORKS) or set(GPU_FRAMEWORKS), constraints)
     elif request.cuda.kind == "none":
         _exclude_cuda(frameworks, constraints)
     _ptx_to_driver(parsed, target, constraints)
