@@ -660,6 +660,7 @@ class Device:
 
     def context(self, stack: contextlib.ExitStack) -> dict[str, object]:
         """Retain the primary context, which is the one that frameworks use, and make it current."""
+        self.driver.check_time()
         started = time.monotonic()
         context = Handle()
         self.driver.call("cuDevicePrimaryCtxRetain", byref(context), self.handle)
@@ -832,7 +833,7 @@ class Run:
         try:
             value = work()
             if isinstance(value, dict):
-                record["detail"] = value
+                record["detail"] = dict(value)
         except CallError as error:
             record.update({"outcome": "error", "call": error.call, "result": error.result})
             record.update({"result_name": error.name, "result_text": error.description})
@@ -916,6 +917,7 @@ class Run:
         lost = None if made else "context"
         if made and detail is not None:
             facts.update(detail)
+            self.trace.facts("devices", self.devices)
             loaded = self.attempt("ptx", ordinal, lambda: device.load(stack))[0]
             lost = self.lost(ordinal)
         else:
