@@ -288,7 +288,7 @@ class _Run:
     host: Mapping[str, object]
     variables: Mapping[str, object]
     driver: Mapping[str, object]
-    devices: Mapping[object, Mapping[str, object]]
+    devices: Mapping[str, Mapping[str, object]]
     checks: tuple[Mapping[str, object], ...]
     figures: Mapping[str, object] = field(default_factory=dict)
 
@@ -302,7 +302,7 @@ class _Run:
             host=_mapping(facts.get("host")),
             variables=_mapping(facts.get("variables")),
             driver=_mapping(facts.get("driver")),
-            devices={device.get("ordinal"): device for device in devices},
+            devices={str(device.get("ordinal")): device for device in devices},
             checks=tuple(_mapping(check) for check in _list(facts.get("checks"))),
             figures=_mapping(facts.get("figures")),
         )
@@ -347,12 +347,12 @@ class _Run:
 
     def label(self, ordinal: object) -> str:
         """What to call a device in a text."""
-        device = self.devices.get(ordinal, {})
+        device = self.devices.get(str(ordinal), {})
         name = device.get("name")
         return f"device {ordinal}" + (f" ({name})" if name else "")
 
     def device_data(self, ordinal: object) -> dict[str, object]:
-        device = self.devices.get(ordinal, {})
+        device = self.devices.get(str(ordinal), {})
         return {"device": ordinal, "uuid": device.get("uuid"), "name": device.get("name")}
 
 
@@ -366,10 +366,10 @@ def _run_findings(run: _Run) -> Iterator[Finding]:
 
 def _check_findings(run: _Run) -> Iterator[Finding]:
     """The findings of the checks that ended."""
-    failed: set[object] = set()
+    failed: set[str] = set()
     for record in run.checks:
         finding = _record_finding(run, record)
-        device = record.get("device")
+        device = str(record.get("device"))
         if record.get("check") == "release" and finding.status == "fail":
             if device not in failed:  # after a failure that loses the context, releasing fails too
                 yield replace(finding, status="warn", code="release-failed")
@@ -383,7 +383,7 @@ def _merge(findings: Iterator[Finding]) -> list[Finding]:
     """One finding for the same failure of several checks on one device; ``data["also"]`` names the others."""
     merged: dict[object, Finding] = {}
     for index, finding in enumerate(findings):
-        key: object = (finding.code, finding.data.get("device")) if finding.status == "fail" else index
+        key: object = (finding.code, str(finding.data.get("device"))) if finding.status == "fail" else index
         if key in merged:
             first = merged[key]
             also = [*_list(first.data.get("also")), finding.check]
@@ -521,7 +521,7 @@ def _record_finding(run: _Run, record: Mapping[str, object]) -> Finding:
 
 def _achieved(run: _Run, record: Mapping[str, object]) -> str:
     """What a check that did well did, with numbers."""
-    detail, device = _mapping(record.get("detail")), run.devices.get(record.get("device"), {})
+    detail, device = _mapping(record.get("detail")), run.devices.get(str(record.get("device")), {})
     figures = _mapping(run.figures.get(str(record.get("device"))))
     match record.get("check"):
         case "version":
@@ -594,7 +594,7 @@ def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
     result, check = record.get("result"), record.get("check")
     meaning: Meaning | None = None
     if check == "context" and result in (_UNAVAILABLE, _INVALID_DEVICE):
-        mode = run.devices.get(record.get("device"), {}).get("compute_mode")
+        mode = run.devices.get(str(record.get("device")), {}).get("compute_mode")
         meaning = {_PROHIBITED_MODE: _PROHIBITED, _EXCLUSIVE_PROCESS_MODE: _EXCLUSIVE}.get(mode)  # type: ignore[call-overload]
     elif check in ("init", "context") and result in _BLURRED:
         if any(error in ("EACCES", "EPERM") for error in run.nodes.values()):
@@ -612,7 +612,7 @@ def _versions(run: _Run) -> str:
 
 
 def _memory(run: _Run, ordinal: object) -> str:
-    device = run.devices.get(ordinal, {})
+    device = run.devices.get(str(ordinal), {})
     free, total = device.get("memory_free_bytes"), device.get("memory_total_bytes")
     if isinstance(free, int) and isinstance(total, int):
         return f": {free / 2**20:.0f} MiB were free of {total / 2**20:.0f}"
@@ -663,7 +663,7 @@ def _device_findings(run: _Run) -> Iterator[Finding]:
 
 def _unchecked_instances(runs: Sequence[_Run]) -> Iterator[Finding]:
     """MIG instances that no child saw."""
-    seen = {d.get("uuid") for run in runs for d in run.devices.values() if d.get("mig")}
+    seen = {str(d.get("uuid")) for run in runs for d in run.devices.values() if d.get("mig")}
     counts = [count for run in runs if isinstance(count := run.host.get("mig_instances"), int)]
     if seen and counts and len(seen) < max(counts):
         text = f"{len(seen)} of {max(counts)} MIG instances were checked: a process sees one"
@@ -688,7 +688,7 @@ def _ending_findings(run: _Run) -> Iterator[Finding]:
         "elapsed_s": round(outcome.elapsed_s, 3),
         "command": list(outcome.command),
     }
-    if step is None:
+    if step is None or outcome.state == "not-started":
         yield _finding("probe", "fail", "python-unusable", _unusable_text(outcome), "environment", _PYTHON, data)
         return
     data |= {"step": str(step), "device": step.device, **(_library_data(run) if run.libcuda else {})}

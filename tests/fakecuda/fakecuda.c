@@ -13,11 +13,12 @@
  *   FAKECUDA_STICKY   1: once a call has failed, all calls of that context answer the same, as after a lost context
  *   FAKECUDA_HANG     call[@nth]: never return from it
  *   FAKECUDA_CRASH    call[@nth]: write to address 0 in it;  FAKECUDA_EXIT: call exit(7) in it
+ *   FAKECUDA_KILL     call[@nth]: end by SIGKILL, as the OOM killer does
  *   FAKECUDA_SHOUT    print to standard output from cuInit
  *   FAKECUDA_WRONG    kernel=how: flip (one bit), unwritten, zeros, overrun; kernel is vadd, matmul, reduce or copy
  */
 #include <fcntl.h>
-#include <math.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,7 @@ static Result asked(const char *call)
     int times = times_called(call);
     if (is_asked("FAKECUDA_HANG", call, times)) for (;;) pause();
     if (is_asked("FAKECUDA_CRASH", call, times)) *(volatile int *)0 = 1;
+    if (is_asked("FAKECUDA_KILL", call, times)) raise(SIGKILL);
     if (is_asked("FAKECUDA_EXIT", call, times)) exit(7);
     if (!strcmp(call, "cuDevicePrimaryCtxRetain")) lost = SUCCESS; /* another device, another context */
     if (lost) return lost;

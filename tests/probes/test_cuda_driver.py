@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def failures(findings: Sequence[Finding]) -> list[tuple[str, str | None, str | N
     return [(f.check, f.code, f.blames) for f in findings if f.status in ("fail", "warn")]
 
 
-def passed(findings: Sequence[Finding]) -> set[str]:
+def passed(findings: Iterable[Finding]) -> set[str]:
     return {finding.check.removeprefix("driver.") for finding in findings if finding.status == "pass"}
 
 
@@ -654,6 +654,13 @@ def test_a_library_that_ends_the_process(bench: Bench) -> None:
     finding = only_failure(bench.run(env={"FAKECUDA_EXIT": "cuInit"}))
     assert (finding.check, finding.code, finding.blames) == ("driver.init", "probe-failed", None)
     assert finding.data["exit_code"] == 7
+
+
+def test_a_child_that_is_killed(bench: Bench) -> None:
+    finding = only_failure(bench.run(env={"FAKECUDA_KILL": "cuMemAllocHost_v2"}))
+    assert (finding.check, finding.code, finding.blames) == ("driver.bandwidth", "killed", "host")
+    assert "OOM" in str(finding.hint)
+    assert {"vadd", "matmul", "reduce"} <= passed(finding for finding in check_driver(bench.outcomes))
 
 
 def test_a_library_that_prints(bench: Bench) -> None:

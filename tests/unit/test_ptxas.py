@@ -38,6 +38,7 @@ VERSIONS = {
     "nvidia-cuda-nvcc==13.4.*": SM_13 | {107},
     "nvidia-cuda-nvcc==13.5.*": SM_13 | {107},
 }
+KEPLER = ("sm_35", "sm_37")
 ALWAYS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-cuda-nvcc==13.0.*")
 UNREACHABLE = re.compile(
     r"connection broken|Failed to establish|resolve|Max retries|timed out|ProxyError", re.IGNORECASE
@@ -91,8 +92,11 @@ def test_the_kernels_assemble(requirement: str, fetch_ptxas: Callable[[str], Pat
     assert {f"sm_{number}" for number in VERSIONS[requirement]} <= set(architectures)
     for architecture in architectures:
         out = tmp_path / architecture
-        command = [ptxas, "-v", "-arch", architecture, str(PTX), "-o", str(out)]
+        command = [str(ptxas), "-v", "-arch", architecture, str(PTX), "-o", str(out)]
         ran = subprocess.run(command, check=False, capture_output=True, text=True)
+        if architecture in KEPLER:  # below the kernels' target: what a driver answers with CUDA_ERROR_NO_BINARY_FOR_GPU
+            assert "SM version specified by .target is higher" in ran.stderr
+            continue
         assert ran.returncode == 0, f"{architecture}: {ran.stderr}"
         assert "warning" not in ran.stderr, f"{architecture}: {ran.stderr}"
         assert re.search(r"[1-9]\d* bytes spill", ran.stderr) is None, f"{architecture}: {ran.stderr}"
