@@ -204,6 +204,11 @@ _PERMISSION = Meaning(
     "this user or container may not open the driver's device nodes",
     "Check the owner and mode of /dev/nvidia* and the container's device permissions (cgroup).",
 )
+_PINNED = Meaning(
+    "pinned-memory",
+    "the host gives no pinned memory",
+    "Raise the limit of locked memory (`ulimit -l`) or of the container's memory; on WSL, that of .wslconfig.",
+)
 _EXCLUSIVE = Meaning(
     "device-exclusive",
     "the GPU is in exclusive compute mode and another process has it",
@@ -256,6 +261,7 @@ _ENDINGS = {
     "failed": Meaning("probe-failed", "the probe failed in {step}: {why}", "Please report this.", library=True),
     "garbled": Meaning("probe-garbled", "its answer cannot be read: {why}", "Please report this.", library=True),
 }
+_OUT_OF_MEMORY = 2
 _NO_DEVICE = 100
 _INVALID_DEVICE = 101
 _UNAVAILABLE = 46
@@ -318,7 +324,8 @@ class _Run:
         found = []
         if self.host.get("modules"):
             found.append("the nvidia kernel module is loaded")
-        if nodes := [node for node, error in self.nodes.items() if error != "ENOENT"]:
+        # libcuda itself, run by root, makes /dev/nvidiactl where no driver is: opening it then says ENXIO.
+        if nodes := [node for node, error in self.nodes.items() if error not in ("ENOENT", "ENXIO", "ENODEV")]:
             found.append(f"there is {nodes[0]}")
         if gpus := _list(self.host.get("pci_gpus")):
             found.append(f"PCI lists {len(gpus)} NVIDIA GPU{'s' if len(gpus) > 1 else ''}")
@@ -344,6 +351,14 @@ class _Run:
             return "environment"
         others = [path for path in _list(self.libcuda.get("system_copies")) if path != self.libcuda.get("path")]
         return "host" if self.libcuda.get("through") and others else None
+
+    def foreign_files(self) -> list[str]:
+        """The driver's other libraries, such as its compiler, that came from the environment instead."""
+        prefix = str(_mapping(self.outcome.facts.get("python")).get("prefix") or "")
+        if prefix in ("", "/", "/usr", "/usr/local"):
+            return []
+        files = [str(file) for file in _list(self.outcome.facts.get("driver_files"))]
+        return [file for file in files if file.startswith(f"{prefix}/") and "/libnvidia-" in file]
 
     def label(self, ordinal: object) -> str:
         """What to call a device in a text."""
@@ -376,6 +391,8 @@ def _check_findings(run: _Run) -> Iterator[Finding]:
             continue
         if finding.status == "fail":
             failed.add(device)
+            if record.get("asked") is False:  # another device than the one that the user wants to know about
+                finding = replace(finding, status="warn")
         yield finding
 
 
@@ -447,7 +464,7 @@ def _missing_library(run: _Run) -> Finding:
     errors = [str(attempt.get("error")) for attempt in attempts]
     data = {"attempts": attempts, "traces": run.traces}
     # The loader says "cannot open shared object file" when there is none, and something else about one that is broken.
-    broken = [error for error in errors if "cannot open shared object file: No such file" not in error]
+    broken = [error for error in errors if "No such file" not in error or "libcuda" not in error]
     if broken or present:
         error = (broken or errors or ["it was not tried"])[-1]
         environment = any(error.startswith(str(copy)) for copy in _list(run.libcuda.get("environment_copies")))
@@ -553,8 +570,9 @@ def _wrong_finding(check: str, where: str, detail: Mapping[str, object], data: M
     kind = str(detail.get("kind"))
     text = f"{where}: {_WRONG.get(kind, 'results are wrong')}"
     if "first_wrong" in detail:
+        count = f"{'' if detail.get('counted_all') else 'at least '}{detail.get('wrong_count')}"
         text += (
-            f": {detail.get('wrong_count')} of {detail.get('elements_count')}, the first at "
+            f": {count} of {detail.get('elements_count')}, the first at "
             f"{detail.get('first_wrong')}: {detail.get('found')} instead of {detail.get('expected')}"
         )
     hint = f"Do not trust this GPU. {_RESET}"
@@ -577,6 +595,9 @@ def _result_finding(run: _Run, record: Mapping[str, object], where: str, data: M
         more |= _library_data(run)
         if meaning.library:
             code, text = "libcuda-shadowed", f"{_shadow_text(run)}; {text}"
+    elif check == "ptx" and (foreign := run.foreign_files()):
+        code, blames, hint = "libcuda-shadowed", "environment", _SHADOWED_HINT["environment"]
+        text = f"the environment's own {', '.join(foreign)} hides the driver's; {text}"
     elif code == "driver-mismatch":
         text += _versions(run)
         more |= _library_data(run)
@@ -596,14 +617,23 @@ def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
     if check == "context" and result in (_UNAVAILABLE, _INVALID_DEVICE):
         mode = run.devices.get(str(record.get("device")), {}).get("compute_mode")
         meaning = {_PROHIBITED_MODE: _PROHIBITED, _EXCLUSIVE_PROCESS_MODE: _EXCLUSIVE}.get(mode)  # type: ignore[call-overload]
+    elif result == _OUT_OF_MEMORY and record.get("call") == "cuMemAllocHost_v2":
+        meaning = _PINNED
     elif check in ("init", "context") and result in _BLURRED:
-        if any(error in ("EACCES", "EPERM") for error in run.nodes.values()):
+        if _is_forbidden(run.nodes):
             meaning = _PERMISSION
         elif run.nodes.get("/dev/nvidiactl", "ENOENT") is None and run.nodes.get("/dev/nvidia-uvm") is not None:
             meaning = _UVM
     if check in ("init", "devices") and result == _INVALID_DEVICE and _hidden(run):
         meaning = MEANINGS[_NO_DEVICE]  # how older drivers answer a UUID that they do not know
     return meaning
+
+
+def _is_forbidden(nodes: Mapping[str, object]) -> bool:
+    """Whether the control nodes, or all GPUs, may not be opened; batch systems forbid single GPUs on purpose."""
+    forbidden = {node for node, error in nodes.items() if error in ("EACCES", "EPERM")}
+    gpus = {node for node in nodes if node[-1:].isdigit()}
+    return bool(forbidden & {"/dev/nvidiactl", "/dev/nvidia-uvm"}) or (bool(gpus) and gpus <= forbidden)
 
 
 def _versions(run: _Run) -> str:

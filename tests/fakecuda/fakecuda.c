@@ -14,9 +14,11 @@
  *   FAKECUDA_HANG     call[@nth]: never return from it
  *   FAKECUDA_CRASH    call[@nth]: write to address 0 in it;  FAKECUDA_EXIT: call exit(7) in it
  *   FAKECUDA_KILL     call[@nth]: end by SIGKILL, as the OOM killer does
+ *   FAKECUDA_COMPILER a library to load when PTX is compiled, as the driver loads libnvidia-ptxjitcompiler.so.1
  *   FAKECUDA_SHOUT    print to standard output from cuInit
  *   FAKECUDA_WRONG    kernel=how: flip (one bit), unwritten, zeros, overrun; kernel is vadd, matmul, reduce or copy
  */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -442,6 +444,8 @@ Result cuModuleLoadDataEx(struct module **module, const char *image, unsigned n,
 {
     Result result = asked("cuModuleLoadDataEx");
     NEED_CONTEXT();
+    const char *compiler = getenv("FAKECUDA_COMPILER");
+    if (compiler && !dlopen(compiler, RTLD_NOW)) return 221;
     if (!result && !strstr(image, ".version 6.0\n")) result = INVALID_IMAGE;
     for (unsigned i = 0; i + 1 < n; i++) { /* a log and, right behind it, its size */
         if (options[i] == 3 && !result) snprintf(values[i], (size_t)values[i + 1], "compiled, says the fake compiler");

@@ -213,6 +213,13 @@ def test_a_device_that_is_not_there(bench: Bench) -> None:
     assert UUID_1 in finding.text
 
 
+def test_a_device_that_was_not_asked_for_only_warns(bench: Bench) -> None:
+    env = {"FAKECUDA_DEVICES": f"{H100};{A100}", "FAKECUDA_FAIL": "cuDeviceGetName=999@2"}
+    findings = bench.run(env=env, devices=["0"])
+    assert [(f.status, f.code) for f in findings if f.status != "pass"] == [("warn", "driver-unknown-error")]
+    assert only_failure(bench.run(env=env)).status == "fail"
+
+
 def test_a_failure_on_one_device_leaves_the_other_checked(bench: Bench) -> None:
     env = {"FAKECUDA_DEVICES": f"{H100};{A100}", "FAKECUDA_FAIL": "cuModuleLoadDataEx=209"}
     findings = bench.run(env=env)
@@ -349,6 +356,25 @@ def test_a_library_that_lacks_a_function(bench: Bench, tmp_path: Path) -> None:
     findings = bench.run(libcuda=library)
     assert {code for _, code, _ in failures(findings)} == {"driver-too-old"}
     assert "no such function" in next(f.text for f in findings if f.status == "fail")
+
+
+def test_memory_that_cannot_be_pinned(bench: Bench) -> None:
+    finding = only_failure(bench.run(env={"FAKECUDA_FAIL": "cuMemAllocHost_v2=2"}))
+    assert (finding.check, finding.code, finding.blames) == ("driver.bandwidth", "pinned-memory", "host")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.216.03  Thu Oct 10 21:47:51 UTC 2024",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.216.03  Release Build  (dvs-builder@U22)",
+        "NVRM version: NVIDIA UNIX Kernel Module for aarch64  535.216.03  Release Build  (buildbrain@mobile)",
+    ],
+)
+def test_the_version_of_the_kernel_module(bench: Bench, line: str) -> None:
+    shutil.rmtree(bench.root / "sys")
+    bench.add_files({"/proc/driver/nvidia/version": f"{line}\nGCC version:  gcc version 12.2.0\n"})
+    assert bench.run()[0].data["kernel_driver_version"] == "535.216.03"
 
 
 @pytest.mark.parametrize("call", ["cuInit", "cuDevicePrimaryCtxRetain"])
@@ -532,6 +558,19 @@ def test_the_environment_hides_the_driver_and_it_works(bench: Bench, environment
         path.unlink()
 
 
+def test_the_environment_hides_the_drivers_compiler(bench: Bench, environment: Path) -> None:
+    compiler = bench.driver.copy_to(environment / "lib", "libnvidia-ptxjitcompiler.so.1")
+    try:
+        env = {"FAKECUDA_COMPILER": str(compiler), "FAKECUDA_FAIL": "cuModuleLoadDataEx=218"}
+        finding = only_failure(bench.run(env=env, python=str(environment / "bin/python")))
+        assert (finding.check, finding.code, finding.blames) == ("driver.ptx", "libcuda-shadowed", "environment")
+        assert str(compiler) in finding.text
+        assert only_failure(bench.run(env=env)).code == "ptx-invalid"  # another environment's: not this one's fault
+    finally:
+        compiler.unlink()
+    assert only_failure(bench.run(env=env)).code == "jit-compiler-missing"
+
+
 def test_forward_compatibility_is_no_fault(bench: Bench, environment: Path) -> None:
     path = bench.driver.copy_to(environment / "cuda-compat")
     try:
@@ -546,23 +585,26 @@ def test_forward_compatibility_is_no_fault(bench: Bench, environment: Path) -> N
 # --- wrong results --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", ["vadd", "matmul", "reduce", "copy"])
+WORDS = {
+    "flip": "results are wrong",
+    "unwritten": "results were not written",
+    "zeros": "results are zero",
+    "overrun": "memory beside the results was overwritten",
+}
+
+
 @pytest.mark.parametrize(
-    ("how", "words"),
+    ("kernel", "how"),
     [
-        ("flip", "results are wrong"),
-        ("unwritten", "results were not written"),
-        ("zeros", "results are zero"),
-        ("overrun", "memory beside the results was overwritten"),
+        *((kernel, how) for kernel in ("vadd", "matmul", "reduce") for how in WORDS),
+        *(("copy", how) for how in WORDS if how != "overrun"),  # the driver itself copies: nothing can run over
     ],
 )
-def test_wrong_results_are_caught(bench: Bench, kernel: str, how: str, words: str) -> None:
-    if (kernel, how) == ("copy", "overrun"):
-        pytest.skip("the driver itself copies: there is no kernel that could run over")
+def test_wrong_results_are_caught(bench: Bench, kernel: str, how: str) -> None:
     finding = only_failure(bench.run(env={"FAKECUDA_WRONG": f"{kernel}={how}"}))
     check = "bandwidth" if kernel == "copy" else kernel
     assert (finding.check, finding.code, finding.blames) == (f"driver.{check}", "wrong-result", "host")
-    assert words in finding.text
+    assert WORDS[how] in finding.text
     assert "Do not trust" in str(finding.hint)
     bench.assert_nothing_leaks()
 
@@ -571,6 +613,14 @@ def test_a_single_flipped_bit_is_located(bench: Bench) -> None:
     finding = only_failure(bench.run(env={"FAKECUDA_WRONG": "matmul=flip"}))
     assert (finding.data["wrong_count"], finding.data["elements_count"]) == (1, 1600)
     assert finding.data["first_wrong"] == 800
+
+
+def test_millions_of_wrong_bytes_do_not_take_the_time(bench: Bench) -> None:
+    started = time.monotonic()
+    finding = only_failure(bench.run(["--copy-bytes", "40000000"], {"FAKECUDA_WRONG": "copy=unwritten"}))
+    assert time.monotonic() - started < 10
+    assert "at least 262144 of 40000000" in finding.text
+    assert "results were not written" in finding.text
 
 
 # --- hang, crash, and nothing left behind ---------------------------------------------------------------------------
@@ -718,7 +768,7 @@ def find_python(version: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("version", ["3.7", "3.8", "3.9", "3.14"])
+@pytest.mark.parametrize("version", ["3.7", "3.8", "3.13", "3.14"])
 def test_other_pythons(bench: Bench, version: str) -> None:
     python = find_python(version)
     if python is None:

@@ -38,12 +38,24 @@ def failure(outcome: ProbeOutcome) -> Finding:
     return finding
 
 
+def test_one_forbidden_gpu_among_others_is_a_batch_systems_way() -> None:
+    nodes = {**NODES, "/dev/nvidia1": "EPERM"}
+    finding = failure(outcome_of("cuInit", "init", 999, host={"nodes": nodes, "modules": ["nvidia"]}))
+    assert finding.code == "driver-unknown-error"
+
+
 @pytest.mark.parametrize("error", ["EPERM", "EACCES"])
 @pytest.mark.parametrize("result", [100, 304, 999])
 def test_device_nodes_that_may_not_be_opened(error: str, result: int) -> None:
     host = {"nodes": {**NODES, "/dev/nvidia0": error}, "modules": ["nvidia"]}
     finding = failure(outcome_of("cuInit", "init", result, host=host))
     assert (finding.code, finding.blames) == ("device-permission", "host")
+
+
+def test_a_node_without_a_driver_behind_it_is_no_trace_of_a_gpu() -> None:
+    host = {"nodes": {"/dev/nvidiactl": "ENXIO", "/dev/nvidia-uvm": "ENOENT"}}
+    finding = check_driver([outcome_of("cuInit", "init", 100, host=host)])[-1]
+    assert (finding.status, finding.code) == ("skip", "no-gpu")
 
 
 def test_uvm_of_another_errno_than_missing() -> None:
