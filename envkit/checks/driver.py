@@ -719,7 +719,7 @@ def _ending_findings(run: _Run) -> Iterator[Finding]:
         "command": list(outcome.command),
     }
     if step is None or outcome.state == "not-started":
-        yield _finding("probe", "fail", "python-unusable", _unusable_text(outcome), "environment", _PYTHON, data)
+        yield _python_finding(outcome, data)
         return
     data |= {"step": str(step), "device": step.device, **(_library_data(run) if run.libcuda else {})}
     shadow = run.shadow()
@@ -735,6 +735,18 @@ def _ending_findings(run: _Run) -> Iterator[Finding]:
     elif ending.code.startswith("probe-"):
         blames = None  # a bug here is nobody's fault there
     yield _finding(step.check, "fail", ending.code, text, blames, hint, data)
+
+
+def _python_finding(outcome: ProbeOutcome, data: Mapping[str, object]) -> Finding:
+    """The finding of a Python that never came to the first step."""
+    # What Python 3.6 says of a __future__ that it does not know, and Python 2 of the option -I.
+    if any(words in outcome.stderr_tail for words in ("future feature annotations", "Unknown option: -I")):
+        text = "the environment's Python is older than 3.7, which the driver probe needs"
+        hint = (
+            "Run the driver level with envkit's own Python: it loads the same libcuda unless the environment has one."
+        )
+        return _finding("probe", "fail", "python-too-old", text, "environment", hint, data)
+    return _finding("probe", "fail", "python-unusable", _unusable_text(outcome), "environment", _PYTHON, data)
 
 
 def _unusable_text(outcome: ProbeOutcome) -> str:

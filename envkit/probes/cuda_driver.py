@@ -14,6 +14,28 @@ lines on a file descriptor, says what is about to happen and what is known so fa
 in which this process crashed or hung. Exit status: 0 when the document was written, whatever it says; 2 for wrong
 usage.
 
+The document::
+
+    schema_version   1
+    probe            "cuda_driver"
+    python           version, executable, prefix
+    variables        those of VARIABLES that are set
+    host             kernel_driver_version, modules, nodes (path to null or errno name), pci_gpus, nvswitch,
+                     mig_instances, mps, wsl, tegra, container
+    libcuda          path and file (absent where none was loaded), kind (driver, stub, compat, wsl), owner (environment,
+                     system), library_version, loaded_by (loader, path, override), through (LD_PRELOAD,
+                     LD_LIBRARY_PATH, null), attempts (name, error), environment_copies, system_copies
+    driver           driver_cuda ("12.8"), driver_cuda_number (12080)
+    driver_files     files of the driver that were mapped after PTX had been compiled
+    devices_count    how many CUDA sees
+    devices          ordinal, name, uuid, compute_capability, memory_total_bytes, memory_free_bytes, mig, pci_bus_id,
+                     compute_mode, ecc_enabled, integrated, sm_count, ...
+    devices_missing  what --device named and is not there
+    figures          ordinal (as text) to name to number: *_bytes_per_s, matmul_flop_per_s, context_s, module_load_s
+    checks           check (version, init, devices, device, context, ptx, vadd, matmul, reduce, bandwidth, release),
+                     device (ordinal or null), outcome (ok, error, wrong, skipped, late, bug), detail, elapsed_s; with
+                     an error call, result, result_name, result_text
+
 Driver API: https://docs.nvidia.com/cuda/cuda-driver-api/ (call names, CUresult and attribute numbers as in cuda.h).
 """
 

@@ -113,7 +113,7 @@ def test_the_time_limit_ends_the_whole_group(run: Run, tmp_path: Path) -> None:
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{other.pid}}')\n" + STEP + "time.sleep(600)",
-        timeout_s=1.5,
+        timeout_s=3,
     )
     assert time.monotonic() - started < 10
     assert (outcome.state, outcome.signal, outcome.reaped) == ("timed-out", None, True)
@@ -179,11 +179,18 @@ def test_no_such_python(tmp_path: Path) -> None:
 
 def test_an_interruption_leaves_nobody_behind(run: Run, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
     with pytest.raises(KeyboardInterrupt):
         run(f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)", timeout_s=60)
-    timer.join()
+    interrupter.join()
     assert wait_until_gone(int(pid_file.read_text()))
 
 
