@@ -7,7 +7,7 @@ Run by a target environment's own Python, 3.7 or newer, with nothing but the sta
 It finds and loads libcuda the way every program of the environment does, says which file that was, then goes through
 every device: context, PTX (``kernels.ptx`` beside this file), vector add, tiled matrix product, reduction with atomics,
 bandwidth. Inputs have exactly known results, outputs are poisoned before and lie between guards, results are compared
-bit for bit. It judges nothing: `envkit.checks.driver` turns the facts into findings.
+bit for bit. It judges nothing: `envkit.checks.driver_probe` turns the facts into findings.
 
 Standard output carries exactly one JSON document (what libraries print there goes to standard error). The trace, JSON
 lines on a file descriptor, says what is about to happen and what is known so far, so that the parent can name the step
