@@ -46,13 +46,14 @@ from envkit.models.results import CreateResult
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
 from envkit.plan.limits import limits
+from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
 
 __all__ = ["CreateOptions", "create"]
 
 _WAIT_S = 3600.0
-_ATTEMPTS = 40
+_ATTEMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ def _plan(
     if framework is not None:
         spec = _framework_spec(framework, request)
         candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
-        picks = [verdict for verdict in candidates.ranked if verdict.tier.runs][:_ATTEMPTS]
+        picks = solve_candidates(candidates.ranked, _ATTEMPTS)
         if not picks:
             raise nothing_runs(candidates, request, target)
     reporter.start("solve", " ".join(request.specs))
@@ -248,6 +249,7 @@ def _plan(
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             continue
+        pick = _installed(pick, candidates, records)
         reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
         advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
         return _Plan(records, used.channels, task.virtual_packages, pick, tuple(advice))
@@ -263,6 +265,14 @@ def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
     """The channels of a plan, in its order."""
     names = {channel_name(channel.url): channel for channel in reversed(channels)}
     return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
+
+
+def _installed(pick: Verdict | None, candidates: Candidates | None, records: Sequence[Record]) -> Verdict | None:
+    """The verdict on the record that the solver took: the pin may have left the Python open."""
+    if pick is None or candidates is None:
+        return None
+    taken = {record.fn for record in records}
+    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in taken), pick)
 
 
 def _build_words(pick: Verdict) -> str:

@@ -70,9 +70,7 @@ def _level(spec: str | None, build: str | None) -> int | None:
     return bounds.low.major if bounds.low else None
 
 
-def _platform_signal(  # noqa: PLR0911 - one return for each kind of virtual package
-    text: str, name: str, spec: str | None, build: str | None
-) -> Signal | None:
+def _platform_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
     """The virtual packages and the packages that stand for them."""
     version = spec or "*"
     if name == "__cuda":
@@ -93,9 +91,7 @@ def _platform_signal(  # noqa: PLR0911 - one return for each kind of virtual pac
     return None
 
 
-def _cuda_signal(  # noqa: PLR0911 - one return for each kind of package
-    text: str, name: str, spec: str | None, build: str | None
-) -> Signal | None:
+def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
     """The packages that carry CUDA, or that choose between CPU and CUDA."""
     version = spec or "*"
     if name in TOOLKIT_PACKAGES:

@@ -772,7 +772,7 @@ def _why(outcome: ProbeOutcome) -> str:
 # --- small things ---------------------------------------------------------------------------------------------------
 
 
-def _finding(  # noqa: PLR0917 - the order of Finding
+def _finding(
     check: str,
     status: Status,
     code: str | None,

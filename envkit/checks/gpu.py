@@ -72,7 +72,7 @@ def _libraries(
 
 
 @lru_cache(maxsize=8192)
-def judge_gpu(  # noqa: PLR0911 - one return for each way to fail, in the order in which they decide
+def judge_gpu(
     gpu: Gpu,
     build_cuda: CudaVersion,
     arch: ArchList | None,

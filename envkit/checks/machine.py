@@ -38,7 +38,7 @@ def judge_python(build: Build, python: str | None) -> Reason | None:
     return None
 
 
-def judge_machine(build: Build, target: Target) -> Reason | None:  # noqa: PLR0911 - one return for each demand
+def judge_machine(build: Build, target: Target) -> Reason | None:
     """The first thing that the target lacks; None when it has all."""
     record, needs = build.record, build.needs
     if record.subdir not in {"", "noarch", target.subdir}:

@@ -95,7 +95,7 @@ def _needs_driver(build: Build) -> bool:
     return any(signal is not None and signal.kind is Kind.DRIVER for signal in signals)
 
 
-def _verdicts(builds: Sequence[Build], target: Target, request: Request) -> Iterable[Refusal]:
+def _verdicts(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
     for build in builds:
         verdict = judge(build, target)  # the solver has seen to the Python
         if verdict.tier is not Tier.NO or not verdict.reasons:
@@ -195,7 +195,7 @@ def check_solution(records: Sequence[Record], target: Target, request: Request) 
     found = [
         *_missing(records, request),
         *_variants(builds, target, request),
-        *_verdicts(builds, target, request),
+        *_verdicts(builds, target),
         *_majors(builds),
         *_libraries(builds, target),
         *_mkl(records),

@@ -1,0 +1,153 @@
+"""The driver's side of a verdict: does this driver take code of this toolkit, and how well."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from envkit.cuda.drivers import (
+    at_least,
+    driver_ceiling,
+    forward_compat_branches,
+    is_beyond_tables,
+    min_driver,
+    minor_compat_min,
+    os_of,
+)
+from envkit.cuda.gpus import gpu_kind
+from envkit.models.build import Reason, Tier
+from envkit.models.host import Gpu, Target
+from envkit.models.version import CudaVersion, DriverVersion
+
+__all__ = ["DriverVerdict", "ceiling_of", "judge_driver", "needed_driver", "wants_cuda"]
+
+
+class DriverVerdict(NamedTuple):
+    """What the driver allows: ``native``, ``minor``, ``compat``, ``unknown`` or ``no``, and why."""
+
+    tier: Tier
+    reasons: tuple[Reason, ...]
+
+
+@lru_cache(maxsize=1024)
+def ceiling_of(target: Target) -> CudaVersion | None:
+    """The newest CUDA of the target's driver; from the driver's version where a flag gave only that."""
+    if target.driver_cuda is not None:
+        return target.driver_cuda
+    if target.driver_version is not None and "driver_version" in target.described:
+        try:
+            return driver_ceiling(target.driver_version)
+        except ValueError:
+            return None
+    return None
+
+
+def wants_cuda(target: Target) -> bool:
+    """Whether a choice for this target is about CUDA unless the user says otherwise."""
+    return target.wants_cuda or bool(target.gpus) or ceiling_of(target) is not None
+
+
+def _host_driver(target: Target) -> str:
+    who = "the target" if target.described else "this host"
+    if target.driver_version is None:
+        return f"{who} supports CUDA {ceiling_of(target)}"
+    kind = "driver branch" if target.driver_version.is_branch else ""
+    return f"{who} has {kind + ' ' if kind else ''}{target.driver_version}"
+
+
+def _is_tegra(target: Target) -> bool:
+    return any(gpu.tegra for gpu in target.gpus)
+
+
+def needed_driver(build_cuda: CudaVersion, subdir: str) -> DriverVersion:
+    """The least driver on which a build of this toolkit runs at all, by minor-version compatibility if need be."""
+    system = os_of(subdir)
+    return minor_compat_min(build_cuda, system) or min_driver(build_cuda, system)
+
+
+def _forward_compat(build_cuda: CudaVersion, driver: DriverVersion | None, gpus: tuple[Gpu, ...]) -> Reason | None:
+    if driver is None or not gpus or driver.branch not in forward_compat_branches(build_cuda):
+        return None
+    if any(gpu_kind(gpu.name) not in {"datacenter", "tegra"} for gpu in gpus):
+        return None
+    package = f"cuda-compat-{build_cuda.major}-{build_cuda.minor}"
+    return Reason(
+        "forward-compat-possible",
+        f"{package} would let driver branch {driver.branch} run CUDA {build_cuda} on this data centre GPU",
+    )
+
+
+def _too_old(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
+    needed = needed_driver(build_cuda, target.subdir)
+    text = f"CUDA {build_cuda} needs driver {needed} or newer, {_host_driver(target)}"
+    reasons = [Reason("driver-too-old", text)]
+    compat = _forward_compat(build_cuda, target.driver_version, target.gpus)
+    if compat is not None:
+        reasons.append(compat)
+    return DriverVerdict(Tier.NO, tuple(reasons))
+
+
+def _beyond(target: Target) -> tuple[Reason, ...]:
+    driver = target.driver_version
+    if driver is None or not is_beyond_tables(driver) or _is_tegra(target):
+        return ()
+    text = (
+        f"driver branch {driver.branch} is newer than the tables: taken to support at least CUDA {ceiling_of(target)}"
+    )
+    return (Reason("driver-newer-than-tables", text),)
+
+
+def _no_ceiling(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
+    if target.gpus and target.driver_version is None:
+        needed = needed_driver(build_cuda, target.subdir)
+        text = f"the driver is not known: CUDA {build_cuda} needs {needed} or newer (give --driver)"
+        return DriverVerdict(Tier.UNKNOWN, (Reason("driver-unknown", text),))
+    return DriverVerdict(Tier.NO, (Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU"),))
+
+
+@lru_cache(maxsize=4096)
+def judge_driver(build_cuda: CudaVersion, major_only: bool, target: Target) -> DriverVerdict:  # noqa: FBT001 - cache key
+    """What the target's driver makes of a toolkit.
+
+    Args:
+        build_cuda: The toolkit of the build.
+        major_only: Whether only its major is known; then it is taken for the newest of that major, and minor
+            compatibility for granted.
+        target: The machine.
+    """
+    ceiling = ceiling_of(target)
+    if ceiling is None:
+        return _no_ceiling(build_cuda, target)
+    if target.compat and target.driver_version is not None and not _is_tegra(target):
+        return _judge_compat(build_cuda, target, ceiling)
+    if ceiling >= build_cuda and not (major_only and ceiling.major == build_cuda.major):
+        text = f"the driver supports CUDA {ceiling}, the build was compiled with {build_cuda}"
+        return DriverVerdict(Tier.NATIVE, (Reason("driver-covers-toolkit", text), *_beyond(target)))
+    minimum = minor_compat_min(build_cuda, os_of(target.subdir))
+    # Tegra has its own drivers: neither the table of minimums nor desktop's minor-version compatibility is for it.
+    if minimum is None or ceiling.major < build_cuda.major or _is_tegra(target):
+        return _too_old(build_cuda, target)
+    if target.driver_version is not None and not at_least(target.driver_version, minimum):
+        return _too_old(build_cuda, target)
+    toolkit = f"some CUDA {build_cuda.major}.x" if major_only else f"CUDA {build_cuda}"
+    text = (
+        f"compiled with {toolkit}, the driver supports {ceiling}: runs by minor-version compatibility "
+        f"(driver {minimum} or newer), with machine code only"
+    )
+    return DriverVerdict(Tier.MINOR, (Reason("minor-compatibility", text), *_beyond(target)))
+
+
+def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion) -> DriverVerdict:
+    """With cuda-compat's libcuda the ceiling is that library's; what the kernel driver covers alone is not `compat`."""
+    if ceiling < build_cuda and ceiling.major != build_cuda.major:
+        return _too_old(build_cuda, target)
+    driver = target.driver_version
+    try:
+        own = driver_ceiling(driver) if driver is not None else None
+    except ValueError:
+        own = None
+    if own is not None and own >= build_cuda:
+        text = f"the kernel driver alone supports CUDA {own}, the build was compiled with {build_cuda}"
+        return DriverVerdict(Tier.NATIVE, (Reason("driver-covers-toolkit", text),))
+    text = f"runs through the cuda-compat libcuda ({ceiling}) that is loaded here, over kernel driver {driver}"
+    return DriverVerdict(Tier.COMPAT, (Reason("cuda-compat", text),))
