@@ -249,10 +249,10 @@ def _plan(
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             continue
-        pick = _installed(pick, candidates, records)
-        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
+        taken = _installed(pick, candidates, records)
+        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
         advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        return _Plan(records, used.channels, task.virtual_packages, pick, tuple(advice))
+        return _Plan(records, used.channels, task.virtual_packages, taken, tuple(advice))
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
@@ -271,8 +271,8 @@ def _installed(pick: Verdict | None, candidates: Candidates | None, records: Seq
     """The verdict on the record that the solver took: the pin may have left the Python open."""
     if pick is None or candidates is None:
         return None
-    taken = {record.fn for record in records}
-    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in taken), pick)
+    names = {record.fn for record in records}
+    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
 
 
 def _build_words(pick: Verdict) -> str:
