@@ -746,9 +746,35 @@ def test_a_python_that_is_broken(bench: Bench, tmp_path: Path, body: str) -> Non
     assert (finding.code, finding.blames) == ("python-unusable", "environment")
 
 
+def find_python(version: str, *options: str) -> str | None:
+    """An interpreter of that version that runs: on PATH, or kept by pyenv."""
+    candidates = [shutil.which(f"python{version}")]
+    if pyenv := shutil.which("pyenv"):
+        names = subprocess.run([pyenv, "versions", "--bare"], check=False, capture_output=True, text=True).stdout
+        for name in names.split():
+            if name.startswith(f"{version}."):
+                found = subprocess.run([pyenv, "prefix", name], check=False, capture_output=True, text=True).stdout
+                candidates.append(f"{found.strip()}/bin/python{version}")
+    code = "import sys, ctypes; print('%d.%d' % sys.version_info[:2])"
+    for candidate in candidates:
+        if candidate and Path(candidate).exists():
+            ran = subprocess.run([candidate, *options, code], check=False, capture_output=True, text=True)
+            if ran.stdout.strip() == version:
+                return candidate
+    return None
+
+
+@pytest.fixture(scope="session")
+def pythons() -> dict[str, str]:
+    """Other Pythons that run here; a session's, so that it looks before a test's own HOME hides what pyenv keeps."""
+    found = {version: find_python(version, "-c") for version in ("2.7", "3.6")}
+    found |= {version: find_python(version, "-I", "-c") for version in ("3.7", "3.8", "3.13", "3.14")}
+    return {version: python for version, python in found.items() if python}
+
+
 @pytest.mark.parametrize("version", ["2.7", "3.6"])
-def test_a_python_that_is_too_old(bench: Bench, version: str) -> None:
-    python = find_python(version, "-c")
+def test_a_python_that_is_too_old(bench: Bench, version: str, pythons: dict[str, str]) -> None:
+    python = pythons.get(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
     finding = only_failure(bench.run(python=python))
@@ -760,28 +786,9 @@ def test_the_syntax_is_of_python_3_7() -> None:
     ast.parse(SCRIPT.read_text(), feature_version=(3, 7))
 
 
-def find_python(version: str, *options: str) -> str | None:
-    """An interpreter of that version that runs: on PATH, or kept by pyenv."""
-    candidates = [shutil.which(f"python{version}")]
-    if pyenv := shutil.which("pyenv"):
-        names = subprocess.run([pyenv, "versions", "--bare"], check=False, capture_output=True, text=True).stdout
-        for name in names.split():
-            if name.startswith(f"{version}."):
-                found = subprocess.run([pyenv, "prefix", name], check=False, capture_output=True, text=True).stdout
-                candidates.append(f"{found.strip()}/bin/python{version}")
-    options = options or ("-I", "-c")
-    code = "import sys, ctypes; print('%d.%d' % sys.version_info[:2])"
-    for candidate in candidates:
-        if candidate and Path(candidate).exists():
-            ran = subprocess.run([candidate, *options, code], check=False, capture_output=True, text=True)
-            if ran.stdout.strip() == version:
-                return candidate
-    return None
-
-
 @pytest.mark.parametrize("version", ["3.7", "3.8", "3.13", "3.14"])
-def test_other_pythons(bench: Bench, version: str) -> None:
-    python = find_python(version)
+def test_other_pythons(bench: Bench, version: str, pythons: dict[str, str]) -> None:
+    python = pythons.get(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
     findings = bench.run(python=python)
