@@ -21,12 +21,13 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.plan.limits import limits
+from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
 
 __all__ = ["Plan", "index_dir", "solve_request"]
 
-_ATTEMPTS = 40
+_ATTEMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,9 @@ def solve_request(
     if framework is not None:
         spec = _framework_spec(framework, request)
         candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
-        running = [verdict for verdict in candidates.ranked if verdict.tier.runs]
         kept = {(record.url, record.sha256) for record in installed}
-        running.sort(key=lambda v: (v.build.record.url, v.build.record.sha256) not in kept)  # stable: else by rank
-        picks = running[:_ATTEMPTS]
+        stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
+        picks = [*stays, *solve_candidates(candidates.ranked, _ATTEMPTS)]
         if not picks:
             raise nothing_runs(candidates, request, target)
     reporter.start("solve", " ".join(request.specs))
@@ -113,13 +113,15 @@ def solve_request(
         refusals = check_solution(records, target, request)
         if refusals:
             failure = failure or HostCannotRunError(
-                "the solution would not run: " + "; ".join(refusal.reason.text for refusal in refusals),
+                "the solution would not run: "
+                + "; ".join(f"{refusal.record.fn}: {refusal.reason.text}" for refusal in refusals),
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             continue
-        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
+        taken = _installed(pick, candidates, records)
+        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
         advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        return Plan(records, used.channels, task.virtual_packages, pick, _choice(pick), tuple(advice))
+        return Plan(records, used.channels, task.virtual_packages, taken, _choice(taken), tuple(advice))
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
@@ -141,6 +143,14 @@ def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
     """The channels of a plan, in its order."""
     names = {channel_name(channel.url): channel for channel in reversed(channels)}
     return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
+
+
+def _installed(pick: Verdict | None, candidates: Candidates | None, records: Sequence[Record]) -> Verdict | None:
+    """The verdict on the record that the solver took: the pin may have left the Python open."""
+    if pick is None or candidates is None:
+        return None
+    names = {record.fn for record in records}
+    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
 
 
 def _build_words(pick: Verdict) -> str:

@@ -75,10 +75,9 @@ def _element(run: str) -> _Element:
 
 
 def _components(text: str) -> tuple[_Component, ...]:
-    if text.endswith("_"):  # openssl's 1.0.2_ sorts after 1.0.2a: the underscore stays with the last part
-        text = text[:-1].replace("_", ".") + "_"
-    else:
-        text = text.replace("_", ".")
+    # openssl's 1.0.2_: a trailing underscore stays with the last part
+    tail = "_" if text.endswith("_") else ""
+    text = text[: len(text) - len(tail)].replace("_", ".") + tail
     components: list[_Component] = []
     for part in text.split("."):
         elements = [_element(run) for run in _RUN.findall(part)]

@@ -19,47 +19,13 @@ GpuKind = Literal["datacenter", "workstation", "geforce", "tegra"]
 _TOKEN = re.compile(r"[a-z]+|\d+")
 _MEMORY = re.compile(r"(?<![a-z0-9])(\d{1,4})\s*(?:gb|gib|g)(?![a-z.])", re.IGNORECASE)
 _MIG = re.compile(r"\bmig\b.*", re.IGNORECASE)
-# What a product name carries beside the model: form factor, memory, brand, edition.
-_NOISE = frozenset(
-    [
-        "nvidia",
-        "geforce",
-        "tesla",
-        "sxm",
-        "pcie",
-        "pci",
-        "nvl",
-        "hbm",
-        "e",
-        "generation",
-        "gpu",
-        "laptop",
-        "mobile",
-        "max",
-        "q",
-        "design",
-        "with",
-        "edition",
-        "workstation",
-        "server",
-        "blackwell",
-        "hopper",
-        "ampere",
-        "volta",
-        "turing",
-        "tensor",
-        "core",
-        "ti",
-        "super",
-        "d",
-        "nvgpu",
-        "developer",
-        "kit",
-        "superchip",
-        "grace",
-    ]
-)
 _BRANDS = frozenset({"quadro", "jetson"})
+
+
+@cache
+def _noise() -> frozenset[str]:
+    """What a product name carries beside the model: form factor, memory, brand, edition."""
+    return frozenset(load_table("gpus")["noise"])
 
 
 class _Model(NamedTuple):
@@ -73,7 +39,7 @@ def _key(text: str, *, brands: bool = True) -> str:
     previous = ""
     for token in _TOKEN.findall(text.lower()):
         form_factor_number = token.isdigit() and previous in {"sxm", "hbm", "pcie"}
-        if token not in _NOISE and not form_factor_number and (brands or token not in _BRANDS):
+        if token not in _noise() and not form_factor_number and (brands or token not in _BRANDS):
             tokens.append(token)
         previous = token
     return "".join(tokens)
@@ -120,7 +86,7 @@ def gpu_kind(name: str | None) -> GpuKind | None:
 
 
 def parse_gpu(text: str) -> Gpu:
-    """Read the name of a GPU, or an architecture: ``v100``, ``a100-80gb``, ``RTX5090``, ``Tesla T4``, ``sm_90``, ``8.6``.
+    """Read a GPU's name or architecture: ``v100``, ``a100-80gb``, ``RTX5090``, ``Tesla T4``, ``sm_90``, ``8.6``.
 
     Returns:
         The GPU with the table's name, its compute capability, and the memory where the name tells it.
