@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from envkit.api.create import NAME_WAIT_S, made_result, planned_result, reused_result, sweep_aloud
-from envkit.api.make import make_generation, records_of
-from envkit.api.solve import index_dir, solve_request
+from envkit.api.make import make_generation
+from envkit.api.solve import index_dir, records_of, solve_request
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine

@@ -5,23 +5,21 @@ from __future__ import annotations
 import contextlib
 
 from envkit.api.create import NAME_WAIT_S, made_result, sweep_aloud
-from envkit.api.make import make_generation, records_of
-from envkit.api.solve import Plan
+from envkit.api.make import make_generation
+from envkit.api.solve import plan_of
 from envkit.errors import EnvironmentExistsError, UnknownEnvironmentError
 from envkit.host.detect import detect
 from envkit.layout import lease
 from envkit.layout.generation import read_manifest
 from envkit.layout.lineage import Origin, generation_of
 from envkit.layout.volume import Volume, check_name
-from envkit.models.channel import Channel
-from envkit.models.manifest import Manifest
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.results import CreateResult
 from envkit.models.wire import target_from_json
-from envkit.settings import Settings, resolve_channels
+from envkit.settings import Settings
 
-__all__ = ["clone", "plan_of"]
+__all__ = ["clone"]
 
 
 def clone(
@@ -78,17 +76,3 @@ def clone(
             host=host,
         )
     return made_result(volume, name, plan, made, host)
-
-
-def plan_of(manifest: Manifest, settings: Settings) -> Plan:
-    """The plan that a manifest locks. Credentials of its channels come from the configuration."""
-    configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
-    channels: tuple[Channel, ...] = tuple(
-        configured.get(channel.url, channel) for channel in resolve_channels(manifest.channels, settings)
-    )
-    return Plan(
-        records=records_of(manifest),
-        channels=channels,
-        virtual_packages=manifest.virtual_packages,
-        choice=manifest.choice,
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from envkit.api.make import Made, make_generation, records_of
-from envkit.api.solve import Plan, index_dir, solve_request
+from envkit.api.make import Made, make_generation
+from envkit.api.solve import Plan, index_dir, plan_of, records_of, solve_request
 from envkit.api.validate import record_validation, validate_prefix
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine
@@ -14,7 +14,7 @@ from envkit.errors import EnvironmentExistsError
 from envkit.host.detect import detect
 from envkit.installer.cache import cached
 from envkit.layout import gc, lease
-from envkit.layout.generation import active, read_manifest, refuse_foreign
+from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
 from envkit.layout.lineage import next_origin
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import Volume, check_name, open_volume
@@ -98,10 +98,14 @@ def create(
     with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
         sweep_aloud(volume, reporter)
         existing = _existing(volume, name, recorded, options)
-        if existing is not None:
+        if existing is not None and is_moved(existing, volume.generations / existing.generation):
+            reporter.note(f"{name} was made at {existing.prefix}: its packages are linked anew here")
+            plan = plan_of(existing, settings)
+        elif existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
             return reused_result(volume, name, existing, report, host)
-        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        else:
+            plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
         made = make_generation(
             volume,
             name,

@@ -7,7 +7,7 @@ from pathlib import Path
 from envkit.api.create import NAME_WAIT_S
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout import lease
-from envkit.layout.generation import active, publish, read_manifest, resolve
+from envkit.layout.generation import active, publish, read_manifest, refuse_moved, resolve
 from envkit.layout.health import installed_packages
 from envkit.layout.lineage import generation_of, generations_of, previous
 from envkit.layout.validations import latest_validation, read_validation
@@ -90,6 +90,7 @@ def rollback(
     Raises:
         UnknownEnvironmentError: There is no such generation.
         IntegrityError: The generation is not whole.
+        VolumeError: It was made where the volume is not any more.
     """
     with lease.hold(volume, f"{check_name(name)}.name", reporter=reporter, wait_s=NAME_WAIT_S):
         current = resolve(volume, name)
@@ -100,6 +101,7 @@ def rollback(
             raise IntegrityError(
                 f"{wanted.generation} is not whole: it has no conda-meta", hint=f"See `envkit doctor {prefix}`."
             )
+        refuse_moved(wanted, prefix)
         if prefix != current:
             publish(volume, name, prefix)
     return SwitchResult(

@@ -11,13 +11,14 @@ from pathlib import Path
 import envkit
 from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
-from envkit.builds.record import record_from_repodata
 from envkit.errors import ValidationFailedError
 from envkit.host.detect import detect
 from envkit.installer.bytecode import link_bytecode
 from envkit.installer.cache import cached
 from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
+from envkit.layout import lease
+from envkit.layout.gc import CACHE
 from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.space import check_space
@@ -31,7 +32,9 @@ from envkit.models.report import Report
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
 
-__all__ = ["Made", "make_generation", "records_of"]
+_CLEAN_WAIT_S = 600.0
+
+__all__ = ["Made", "make_generation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,10 @@ def make_generation(
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
     """
     host = host or detect()
-    missing = tuple(record for record in plan.records if not cached(volume, record))
-    check_space(volume, missing)
-    with claim(volume, name) as prefix:
+    # Shared by all who make something: `clean` takes no package from under them.
+    with lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=_CLEAN_WAIT_S), claim(volume, name) as prefix:
+        missing = tuple(record for record in plan.records if not cached(volume, record))
+        check_space(volume, missing)
         fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
         link(volume, plan.records, prefix, requested=request.specs, reporter=reporter)
         runs_here = target.subdir == host.subdir
@@ -156,8 +160,3 @@ def _locked(records: Sequence[Record]) -> tuple[LockedPackage, ...]:
         )
         for r in records
     )
-
-
-def records_of(manifest: Manifest) -> tuple[Record, ...]:
-    """The records that a manifest locks: enough to fetch and link them again, bit for bit."""
-    return tuple(record_from_repodata(p.record, p.fn, p.channel, p.subdir) for p in manifest.packages)

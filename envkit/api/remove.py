@@ -10,7 +10,7 @@ from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnviron
 from envkit.layout import lease
 from envkit.layout.generation import active, read_manifest, resolve
 from envkit.layout.lineage import generations_of
-from envkit.layout.usage import bytes_freed_by, in_use
+from envkit.layout.usage import freed_by, in_use
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import Volume, check_name, discard, sync_directory
 from envkit.models.changes import RemoveResult, SwitchResult
@@ -38,7 +38,7 @@ def remove(volume: Volume, name: str, *, reporter: Reporter) -> RemoveResult:
             prefixes |= {volume.generations / manifest.generation for manifest in generations_of(volume, name)}
         used = in_use(volume)
         doomed = sorted(path for path in prefixes if path.is_dir() and path.name not in used)
-        freed = bytes_freed_by(doomed)
+        freed = freed_by(doomed).size_bytes
         volume.link(name).unlink()
         sync_directory(volume.root)
         for path in doomed:

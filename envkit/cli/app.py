@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
-from envkit.cli import change, create, detect, environments, export, find, history, remove, validate
+from envkit.cli import change, clean, create, detect, doctor, environments, export, find, history, remove, validate
 from envkit.errors import EnvkitError, UsageError
 from envkit.models.wire import error_json
 
@@ -56,7 +56,7 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, change, history, remove, export, detect):
+for module in (find, create, validate, environments, change, history, remove, export, doctor, clean, detect):
     module.register(app)
 
 

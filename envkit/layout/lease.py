@@ -17,13 +17,15 @@ from envkit.errors import HeldError
 from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
 
-__all__ = ["hold", "is_held"]
+__all__ = ["can_lock", "forget", "hold", "is_held", "share_for_life"]
 
 _POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s: float = 0.0) -> Iterator[None]:
+def hold(
+    volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s: float = 0.0, shared: bool = False
+) -> Iterator[None]:
     """Hold the lease on `what` (an environment's or a generation's name) while the block runs.
 
     Args:
@@ -31,16 +33,20 @@ def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s:
         what: A plain file name.
         reporter: Hears once that somebody else holds it.
         wait_s: How long to wait for that.
+        shared: Let others share it; only one who wants it alone has to wait.
 
     Raises:
         HeldError: Another process still holds it after `wait_s` seconds.
     """
-    path = volume.leases / what
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _open(volume, what)
     try:
         deadline = time.monotonic() + wait_s
         told = False
-        while not _lock(descriptor):
+        while not _lock(descriptor, shared=shared) or not _current(volume, what, descriptor):
+            if not _current(volume, what, descriptor):  # forgotten by its holder: a lock on it keeps nobody out
+                os.close(descriptor)
+                descriptor = _open(volume, what)
+                continue
             if time.monotonic() >= deadline:
                 raise HeldError(
                     f"another process is working on {what} in {volume.root}",
@@ -87,9 +93,32 @@ def can_lock(volume: Volume) -> bool:
     return True
 
 
-def _lock(descriptor: int) -> bool:
+def share_for_life(volume: Volume, what: str) -> None:
+    """Share the lease on `what` until this process, and whatever it becomes by exec, has ended.
+
+    A volume that cannot be written keeps no leases; nobody can clean it either.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = _open(volume, what)
+        _lock(descriptor, shared=True)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
+
+
+def _open(volume: Volume, what: str) -> int:
+    return os.open(volume.leases / what, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _current(volume: Volume, what: str, descriptor: int) -> bool:
+    """Whether the file that was opened is still the one that has the name."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), (volume.leases / what).stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(descriptor: int, *, shared: bool = False) -> bool:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -12,24 +12,22 @@ from envkit.layout import lease
 from envkit.layout.generation import list_generations
 from envkit.layout.volume import Volume
 
-__all__ = ["DiskUse", "bytes_freed_by", "disk_use", "in_use", "measure"]
+__all__ = ["Freed", "Share", "freed_by", "in_use", "measure", "shares"]
 
 _BLOCK = 512  # the unit of st_blocks, whatever the file system's own (POSIX)
 
 
 @dataclass(frozen=True, slots=True)
-class DiskUse:
+class Share:
     """What a directory takes.
 
     Attributes:
-        total_bytes: All its files, each once.
-        own_bytes: The files that nothing outside shares: what deleting it would give back.
-        files: How many names of files.
+        total_bytes: All its files, each inode once.
+        own_bytes: Those that none of the directories it was compared with has too.
     """
 
     total_bytes: int
     own_bytes: int
-    files: int
 
 
 def in_use(volume: Volume) -> set[str]:
@@ -77,7 +75,10 @@ def measure(root: Path) -> Iterator[os.stat_result]:
     while stack:
         path = stack.pop()
         try:
-            yield os.lstat(path)
+            state = os.lstat(path)
+            yield state
+            if not stat.S_ISDIR(state.st_mode):
+                continue
             with os.scandir(path) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
@@ -88,31 +89,48 @@ def measure(root: Path) -> Iterator[os.stat_result]:
             continue
 
 
-def disk_use(root: Path) -> DiskUse:
-    """What a directory takes. A file is its own when all names of its inode are below `root`."""
-    seen: dict[tuple[int, int], list[int]] = {}
-    files = directories = 0
-    for state in measure(root):
-        if stat.S_ISDIR(state.st_mode):
-            directories += state.st_blocks * _BLOCK
-            continue
-        files += 1
-        counts = seen.setdefault((state.st_dev, state.st_ino), [0, state.st_nlink, state.st_blocks * _BLOCK])
-        counts[0] += 1
-    total = sum(size for _, _, size in seen.values())
-    own = sum(size for names, links, size in seen.values() if names >= links)
-    return DiskUse(total + directories, own + directories, files)
+def shares(roots: Sequence[Path]) -> tuple[list[Share], int]:
+    """What each directory takes and what it alone takes, and what all take together."""
+    owners: dict[tuple[int, int], int] = {}  # the only root that has the inode, or -1 for several
+    sizes: dict[tuple[int, int], int] = {}
+    totals = [0] * len(roots)
+    for number, root in enumerate(roots):
+        here: set[tuple[int, int]] = set()
+        for state in measure(root):
+            inode = (state.st_dev, state.st_ino)
+            if inode in here:
+                continue
+            here.add(inode)
+            size = sizes[inode] = state.st_blocks * _BLOCK
+            totals[number] += size
+            owners[inode] = number if inode not in owners else -1
+    own = [0] * len(roots)
+    for inode, number in owners.items():
+        if number >= 0:
+            own[number] += sizes[inode]
+    each = [Share(total, alone) for total, alone in zip(totals, own, strict=True)]
+    return each, sum(sizes.values())
 
 
-def bytes_freed_by(roots: Sequence[Path] | Iterable[Path]) -> int:
-    """What deleting all of `roots` together gives back: files whose every name is below one of them."""
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What deleting something gives back."""
+
+    size_bytes: int
+    inodes: int
+
+
+def freed_by(roots: Iterable[Path]) -> Freed:
+    """What deleting all of `roots` together gives back: inodes whose every name is below one of them."""
     seen: dict[tuple[int, int], list[int]] = {}
-    total = 0
+    size = inodes = 0
     for root in roots:
         for state in measure(root):
             if stat.S_ISDIR(state.st_mode):
-                total += state.st_blocks * _BLOCK
+                size += state.st_blocks * _BLOCK
+                inodes += 1
                 continue
             counts = seen.setdefault((state.st_dev, state.st_ino), [0, state.st_nlink, state.st_blocks * _BLOCK])
             counts[0] += 1
-    return total + sum(size for names, links, size in seen.values() if names >= links)
+    gone = [blocks for names, links, blocks in seen.values() if names >= links]
+    return Freed(size + sum(gone), inodes + len(gone))

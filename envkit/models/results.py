@@ -95,6 +95,7 @@ class EnvironmentInfo:
         prefix: The generation that the link names.
         manifest: What the generation is; None when it is damaged or gone.
         size_bytes: Bytes on disk, hard links counted once.
+        adds_bytes: Those of them that no other environment shares.
         validated: The last validation on a host like this one, else the last one anywhere.
         problem: What is wrong with it, in words.
     """
@@ -104,15 +105,17 @@ class EnvironmentInfo:
     prefix: str
     manifest: Manifest | None
     size_bytes: int
+    adds_bytes: int = 0
     validated: ValidationRecord | None = None
     problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeListing:
-    """The environments of a volume."""
+    """The environments of a volume; `size_bytes` is what they take together, what they share counted once."""
 
     root: str
     environments: tuple[EnvironmentInfo, ...]
     origin: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    size_bytes: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from envkit.models.care import Checkup, CleanResult
 from envkit.models.changes import (
     ChangeResult,
     Difference,
@@ -13,9 +14,9 @@ from envkit.models.changes import (
     RemoveResult,
     SwitchResult,
 )
-from envkit.models.wire import SCHEMA_VERSION, create_json
+from envkit.models.wire import SCHEMA_VERSION, create_json, finding_json
 
-__all__ = ["change_json", "difference_json", "history_json", "remove_json", "switch_json"]
+__all__ = ["change_json", "checkup_json", "clean_json", "difference_json", "history_json", "remove_json", "switch_json"]
 
 
 def _package(state: PackageState | None) -> dict[str, Any] | None:
@@ -96,4 +97,37 @@ def remove_json(result: RemoveResult) -> dict[str, Any]:
         "generations": list(result.generations),
         "kept": list(result.kept),
         "freed_bytes": result.freed_bytes,
+    }
+
+
+def checkup_json(result: Checkup) -> dict[str, Any]:
+    """What ``doctor --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "healthy": result.healthy,
+        "full": result.full,
+        "seconds": result.seconds,
+        "subjects": [
+            {
+                "name": subject.name,
+                "path": subject.path,
+                "healthy": subject.healthy,
+                "findings": [finding_json(finding) for finding in subject.findings],
+            }
+            for subject in result.subjects
+        ],
+        "mended": list(result.mended),
+    }
+
+
+def clean_json(result: CleanResult) -> dict[str, Any]:
+    """What ``clean --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "volume": result.volume,
+        "dry_run": result.dry_run,
+        "items": [{"kind": item.kind, "path": item.path, "why": item.why} for item in result.items],
+        "kept": [{"what": what, "why": why} for what, why in result.kept],
+        "freed_bytes": result.freed_bytes,
+        "freed_inodes": result.freed_inodes,
     }

@@ -201,6 +201,7 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
         "generation": info.prefix.rsplit("/", 1)[-1],
         "packages": len(info.manifest.packages) if info.manifest else 0,
         "size_bytes": info.size_bytes,
+        "adds_bytes": info.adds_bytes,
         "created": info.manifest.created if info.manifest else None,
         "problem": info.problem,
         "validated": {
@@ -219,6 +220,7 @@ def list_json(listing: VolumeListing) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "volume": listing.root,
+        "size_bytes": listing.size_bytes,
         "environments": [_environment(info) for info in listing.environments],
     }
 
