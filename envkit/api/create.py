@@ -33,7 +33,7 @@ from envkit.layout import gc, lease
 from envkit.layout.generation import active, claim, publish, read_manifest, refuse_foreign, write_manifest
 from envkit.layout.space import check_space
 from envkit.layout.validations import read_validation
-from envkit.layout.volume import Volume, check_name, open_volume
+from envkit.layout.volume import Volume, check_name, check_writable, open_volume
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
@@ -120,13 +120,19 @@ def create(
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
-    volume = Volume(settings.volume) if options.dry_run else open_volume(settings.volume, create=True)
-    if options.dry_run:
+    volume = Volume(settings.volume)
+    plan: _Plan | None = None
+    if options.dry_run or not volume.volume_file.exists():
+        if not options.dry_run:
+            check_writable(volume)
         existing = _existing(volume, name, recorded, options)
-        if existing is not None:
+        if existing is not None and options.dry_run:
             return _reused(volume, name, existing, None, host, dry_run=True)
+        # A volume is made only for a request that has an answer.
         plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
-        return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
+        if options.dry_run:
+            return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
+    volume = open_volume(settings.volume, create=True)
     with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=_WAIT_S):
         swept = gc.sweep(volume)
         if swept:
@@ -135,7 +141,8 @@ def create(
         if existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
             return _reused(volume, name, existing, report, host)
-        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        if plan is None:
+            plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
         return _make(volume, name, plan, recorded, target, host, policy, options, reporter)
 
 
