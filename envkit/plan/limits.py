@@ -92,7 +92,7 @@ def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> lis
     if better is not None:
         what, found = better
         held = f"limits you to {chosen.build.record.version}" if chosen is not None else "leaves nothing that runs"
-        who = "this target" if target.gpus else "this driver"
+        who = "this driver" if wants_cuda(target) and not target.gpus else "this target"
         texts.append(f"{what} {held}; {who} runs {_name(found.build)}, {found.tier.value}: drop {what}")
     if chosen is not None:
         safe = conservative(ranked, chosen)
