@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import signal
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import envkit.api.change
+import envkit.api.clean
+import envkit.api.doctor
+import envkit.cli.output
+import envkit.cli.validate  # noqa: F401 - loaded once, for every command that is forked from here
+import rattler  # noqa: F401 - as above
 from channels import Package, write_channel
+from envkit.cli.app import run
 
 _KEPT = ("PATH", "TMPDIR", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+
+
+def _become(args: Sequence[str], env: Mapping[str, str], out: int, err: int) -> NoReturn:
+    """Be the command; never return into the test."""
+    try:
+        os.environ.clear()
+        os.environ.update(env)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        sys.stdin = os.fdopen(0)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
+        signal.alarm(0)
+        run(args)
+    finally:
+        os._exit(99)
 
 
 @dataclass(frozen=True)
@@ -51,17 +77,18 @@ class Shell:
         return {**kept, "HOME": str(self.home), "CONDA_ENVS_PATH": str(self.volume), "NO_COLOR": "1", **more}
 
     def run(self, *args: str, **more: str) -> Outcome:
-        """Run ``envkit ARGS``; `more` are variables."""
-        done = subprocess.run(
-            [sys.executable, "-m", "envkit", *args],
-            env=self.env(**more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        """Run ``envkit ARGS``; `more` are variables.
+
+        The process is a fork of this one, in which what the commands import is loaded: most of a command's time.
+        """
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            pid = os.fork()
+            if pid == 0:
+                _become(args, self.env(**more), out.fileno(), err.fileno())
+            _, status = os.waitpid(pid, 0)
+            out.seek(0)
+            err.seek(0)
+            return Outcome(os.waitstatus_to_exitcode(status), out.read().decode(), err.read().decode())
 
     def ok(self, *args: str, **more: str) -> Outcome:
         """The same, and it must succeed."""

@@ -17,7 +17,7 @@ from envkit.layout import gc, lease
 from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
 from envkit.layout.lineage import next_origin
 from envkit.layout.validations import read_validation
-from envkit.layout.volume import Volume, check_name, open_volume
+from envkit.layout.volume import Volume, check_name, check_writable, open_volume
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
 from envkit.models.manifest import Manifest, RecordedRequest
@@ -88,13 +88,19 @@ def create(
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
-    volume = Volume(settings.volume) if options.dry_run else open_volume(settings.volume, create=True)
-    if options.dry_run:
+    volume = Volume(settings.volume)
+    plan: Plan | None = None
+    if options.dry_run or not volume.volume_file.exists():
+        if not options.dry_run:
+            check_writable(volume)
         existing = _existing(volume, name, recorded, options)
-        if existing is not None:
+        if existing is not None and options.dry_run:
             return reused_result(volume, name, existing, None, host, dry_run=True)
+        # A volume is made only for a request that has an answer.
         plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
-        return planned_result(volume, name, plan, host)
+        if options.dry_run:
+            return planned_result(volume, name, plan, host)
+    volume = open_volume(settings.volume, create=True)
     with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
         sweep_aloud(volume, reporter)
         existing = _existing(volume, name, recorded, options)
@@ -104,7 +110,7 @@ def create(
         elif existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
             return reused_result(volume, name, existing, report, host)
-        else:
+        if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
         made = make_generation(
             volume,

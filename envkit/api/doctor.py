@@ -207,10 +207,7 @@ def _against_manifest(manifest: Manifest, packages: Sequence[InstalledPackage], 
 
 
 def _place(prefix: Path, packages: Sequence[InstalledPackage], manifest: Manifest | None, hint: str) -> Finding:
-    if manifest is not None:
-        moved = is_moved(manifest, prefix)
-    else:
-        moved = moved_from(prefix, packages)
+    moved = moved_from(prefix, packages) if manifest is None else is_moved(manifest, prefix)
     if not moved:
         return Finding("place", "pass", None, "it lies where it was made")
     was = f" at {manifest.prefix}" if manifest else " elsewhere"

@@ -90,7 +90,7 @@ def make_generation(
         missing = tuple(record for record in plan.records if not cached(volume, record))
         check_space(volume, missing)
         fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
-        link(volume, plan.records, prefix, requested=request.specs, reporter=reporter)
+        link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
         runs_here = target.subdir == host.subdir
         if runs_here:
             env = run_environment(prefix, os.environ, name=name)

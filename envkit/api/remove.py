@@ -44,7 +44,6 @@ def remove(volume: Volume, name: str, *, reporter: Reporter) -> RemoveResult:
         for path in doomed:
             discard(volume, path)
             shutil.rmtree(volume.validations / path.name, ignore_errors=True)
-            lease.forget(volume, path.name)
     kept = sorted(path.name for path in prefixes if path.name in used)
     return RemoveResult(name, tuple(path.name for path in doomed), tuple(kept), freed)
 

@@ -124,8 +124,10 @@ def _clause_matches(version: VersionKey, clause: str) -> bool:
     operator, text = match.groups()
     if text == "*":
         return operator != "!="
-    fuzzy = text.endswith("*") or operator == "="
-    key = version_key(text.rstrip("*").rstrip("."))
+    starred = text.endswith("*")
+    # As in conda: only a bare "2.7.*", "=2.7" and "!=2.7.*" match by prefix; after other operators ".*" means nothing.
+    fuzzy = operator == "=" or (starred and operator in {None, "!="})
+    key = version_key(text.rstrip(".*") if starred else text)
     if operator == "~=":
         prefix = VersionKey(key.epoch, key.release[:-1] or key.release, ())
         return version >= key and _starts_with(version, prefix)

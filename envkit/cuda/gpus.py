@@ -70,18 +70,23 @@ def known_gpus() -> tuple[str, ...]:
     return tuple(name for row in load_table("gpus")["gpus"] for name in row["names"])
 
 
-def _find(text: str) -> _Model | None:
-    key = _key(text)
-    models = _models()
+def _bare(text: str) -> str:
+    """A name without its memory and its MIG profile."""
+    return _MEMORY.sub(" ", _MIG.sub(" ", text))
+
+
+def _find(bare: str) -> _Model | None:
+    key = _key(bare)
     if key in _ambiguous():
         return None
-    bare = _key(text, brands=False)
-    return models.get(key) or models.get(bare) or models.get(f"rtx{bare}") or models.get(f"gtx{bare}")
+    models = _models()
+    brandless = _key(bare, brands=False)
+    return models.get(key) or models.get(brandless) or models.get(f"rtx{brandless}") or models.get(f"gtx{brandless}")
 
 
 def gpu_kind(name: str | None) -> GpuKind | None:
     """The market a GPU is made for, which decides on forward compatibility; None for an unknown name."""
-    model = _find(name) if name else None
+    model = _find(_bare(name)) if name else None
     return model.kind if model else None
 
 
@@ -102,7 +107,7 @@ def parse_gpu(text: str) -> Gpu:
     else:
         return Gpu(name=None, compute_capability=capability, tegra=is_tegra(capability))
     memory = _MEMORY.search(stripped)
-    bare = _MEMORY.sub(" ", _MIG.sub(" ", stripped))
+    bare = _bare(stripped)
     several = _ambiguous().get(_key(bare))
     if several is not None:
         options = ", ".join(f"{name} ({_models()[_key(name)].compute_capability})" for name in several)

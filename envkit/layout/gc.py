@@ -42,7 +42,6 @@ def sweep(volume: Volume) -> int:
     for path in _unfinished(volume):
         with contextlib.suppress(OSError):
             discard(volume, path)
-            lease.forget(volume, path.name)
             removed += 1
     for path in _strays(volume):
         path.unlink(missing_ok=True)
@@ -208,7 +207,6 @@ def take_away(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
             except HeldError:
                 stay.append(item)
                 continue
-            lease.forget(volume, path.name)
         elif path.is_symlink():
             path.unlink(missing_ok=True)
         elif item.kind == "trash":

@@ -51,9 +51,8 @@ def claim(volume: Volume, name: str) -> Iterator[Path]:
                 yield path
             except BaseException:
                 discard(volume, path)
-                lease.forget(volume, path.name)
                 raise
-            return  # the lease's file stays: those who run something in the generation share it
+            return
 
 
 def write_manifest(manifest: Manifest) -> None:

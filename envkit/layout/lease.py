@@ -1,7 +1,8 @@
 """Leases: locks that save work and tell the living from the dead. Correctness never rests on one.
 
 The operating system releases a lease when its process dies, however it dies. Where a file system cannot lock
-(ENOLCK on some NFS mounts), everybody gets the lease, and what rests on `mkdir` and `rename` still holds.
+(ENOLCK on some NFS mounts), everybody gets the lease, and what rests on `mkdir` and `rename` still holds; that is why
+this is not the library filelock, which waits for a lock that never comes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from envkit.errors import HeldError
 from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
 
-__all__ = ["can_lock", "forget", "hold", "is_held", "share_for_life"]
+__all__ = ["can_lock", "hold", "is_held", "share_for_life"]
 
 _POLL_S = 0.2
 
@@ -38,27 +39,60 @@ def hold(
     Raises:
         HeldError: Another process still holds it after `wait_s` seconds.
     """
-    descriptor = _open(volume, what)
+    path = volume.leases / what
+    deadline = time.monotonic() + wait_s
+    told = False
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            locked = _lock(descriptor, shared=shared)
+            if locked and _is_still(descriptor, path):
+                break
+            os.close(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if locked:  # its last holder removed the file meanwhile: a lock on that keeps nobody out
+            continue
+        if time.monotonic() >= deadline:
+            raise HeldError(
+                f"another process is working on {what} in {volume.root}",
+                hint="Wait until it has finished; nothing is left behind when it dies.",
+            )
+        if reporter is not None and not told:
+            reporter.note(f"waiting for another process that is working on {what}")
+            told = True
+        time.sleep(_POLL_S)
     try:
-        deadline = time.monotonic() + wait_s
-        told = False
-        while not _lock(descriptor, shared=shared) or not _current(volume, what, descriptor):
-            if not _current(volume, what, descriptor):  # forgotten by its holder: a lock on it keeps nobody out
-                os.close(descriptor)
-                descriptor = _open(volume, what)
-                continue
-            if time.monotonic() >= deadline:
-                raise HeldError(
-                    f"another process is working on {what} in {volume.root}",
-                    hint="Wait until it has finished; nothing is left behind when it dies.",
-                )
-            if reporter is not None and not told:
-                reporter.note(f"waiting for another process that is working on {what}")
-                told = True
-            time.sleep(_POLL_S)
         yield
     finally:
+        if not shared or _lock(descriptor):
+            with contextlib.suppress(OSError):
+                path.unlink()  # while it is locked: one who has opened it meanwhile sees that it is not there any more
         os.close(descriptor)  # which also releases the lock
+
+
+def share_for_life(volume: Volume, what: str) -> None:
+    """Share the lease on `what` until this process, and whatever it becomes by exec, has ended.
+
+    A volume that cannot be written keeps no leases; nobody can clean it either.
+    """
+    path = volume.leases / what
+    with contextlib.suppress(OSError):
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            if not _lock(descriptor, shared=True) or _is_still(descriptor, path):
+                os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
+                return
+            os.close(descriptor)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the file that was opened is still the one at the path: its last holder removes it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(volume: Volume, what: str) -> bool:
@@ -73,12 +107,6 @@ def is_held(volume: Volume, what: str) -> bool:
         os.close(descriptor)
 
 
-def forget(volume: Volume, what: str) -> None:
-    """Remove the file of a lease whose object is gone."""
-    with contextlib.suppress(OSError):
-        Path(volume.leases / what).unlink()
-
-
 def can_lock(volume: Volume) -> bool:
     """Whether the file system can lock at all."""
     descriptor = os.open(volume.leases, os.O_RDONLY)
@@ -91,29 +119,6 @@ def can_lock(volume: Volume) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def share_for_life(volume: Volume, what: str) -> None:
-    """Share the lease on `what` until this process, and whatever it becomes by exec, has ended.
-
-    A volume that cannot be written keeps no leases; nobody can clean it either.
-    """
-    with contextlib.suppress(OSError):
-        descriptor = _open(volume, what)
-        _lock(descriptor, shared=True)
-        os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
-
-
-def _open(volume: Volume, what: str) -> int:
-    return os.open(volume.leases / what, os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _current(volume: Volume, what: str, descriptor: int) -> bool:
-    """Whether the file that was opened is still the one that has the name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), (volume.leases / what).stat())
-    except FileNotFoundError:
-        return False
 
 
 def _lock(descriptor: int, *, shared: bool = False) -> bool:

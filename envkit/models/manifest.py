@@ -89,4 +89,6 @@ class VolumeFile(_File):
     id: str
     mounted_at: str
     created: str
+    probed: str = ""
     capabilities: dict[str, Any] = Field(default_factory=dict)
+    file_system: dict[str, Any] = Field(default_factory=dict)

@@ -20,7 +20,7 @@ __all__ = ["limits"]
 def _name(build: Build) -> str:
     cuda = f" for CUDA {build.build_cuda}" if build.build_cuda else ""
     channel = channel_name(build.record.channel)
-    return f"{build.record.name} {build.record.version}{cuda}" + (f" ({channel})" if channel else "")
+    return f"{build.record.name} {build.record.version}{cuda}" + (f" of {channel}" if channel else "")
 
 
 def _runs_on_gpu(verdict: Verdict | None) -> bool:
@@ -92,8 +92,8 @@ def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> lis
     if better is not None:
         what, found = better
         held = f"limits you to {chosen.build.record.version}" if chosen is not None else "leaves nothing that runs"
-        who = "this target" if target.gpus else "this driver"
-        texts.append(f"{what} {held}; {who} runs {_name(found.build)} ({found.tier.value}): drop {what}")
+        who = "this driver" if wants_cuda(target) and not target.gpus else "this target"
+        texts.append(f"{what} {held}; {who} runs {_name(found.build)}, {found.tier.value}: drop {what}")
     if chosen is not None:
         safe = conservative(ranked, chosen)
         if safe is not None:
