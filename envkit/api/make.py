@@ -66,6 +66,7 @@ def make_generation(
     validate: bool,
     reporter: Reporter,
     host: Host | None = None,
+    publish_link: bool = True,
 ) -> Made:
     """Make a generation of the plan's records at a new path, and point the environment's link at it.
 
@@ -80,6 +81,7 @@ def make_generation(
         validate: Whether to validate before publishing.
         reporter: Hears what goes on.
         host: This host; detected when None.
+        publish_link: Whether the environment's link is to point at it; whoever says no keeps it from `clean`.
 
     Raises:
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
@@ -108,7 +110,8 @@ def make_generation(
                     hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
                 )
             record_validation(volume, prefix.name, report, host)
-        publish(volume, name, prefix)
+        if publish_link:
+            publish(volume, name, prefix)
     return Made(prefix, manifest, report, missing)
 
 

@@ -13,7 +13,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from envkit.cli import change, clean, create, detect, doctor, environments, export, find, history, remove, validate
+from envkit.cli import (
+    change,
+    clean,
+    create,
+    detect,
+    doctor,
+    environments,
+    export,
+    find,
+    history,
+    remove,
+    validate,
+    volume,
+)
 from envkit.errors import EnvkitError, UsageError
 from envkit.models.wire import error_json
 
@@ -59,7 +72,7 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, change, history, remove, export, doctor, clean, detect):
+for module in (find, create, validate, environments, change, history, remove, export, doctor, clean, volume, detect):
     module.register(app)
 
 

@@ -47,7 +47,14 @@ def install(
     from envkit.api.change import install as install_packages  # noqa: PLC0415 - after --help
 
     settings, policy, how, reporter = _prepare(
-        persist, channel, dry_run=dry_run, no_validate=no_validate, offline=offline, as_json=as_json, progress=progress
+        name,
+        persist,
+        channel,
+        dry_run=dry_run,
+        no_validate=no_validate,
+        offline=offline,
+        as_json=as_json,
+        progress=progress,
     )
     result = install_packages(name, specs, settings=settings, policy=policy, options=how, reporter=reporter)
     return _finish(result, as_json=as_json)
@@ -70,7 +77,14 @@ def uninstall(
     from envkit.api.change import uninstall as uninstall_packages  # noqa: PLC0415 - after --help
 
     settings, policy, how, reporter = _prepare(
-        persist, None, dry_run=dry_run, no_validate=no_validate, offline=offline, as_json=as_json, progress=progress
+        name,
+        persist,
+        None,
+        dry_run=dry_run,
+        no_validate=no_validate,
+        offline=offline,
+        as_json=as_json,
+        progress=progress,
     )
     result = uninstall_packages(name, packages, settings=settings, policy=policy, options=how, reporter=reporter)
     return _finish(result, as_json=as_json)
@@ -97,13 +111,21 @@ def upgrade(
     from envkit.api.change import upgrade as upgrade_packages  # noqa: PLC0415 - after --help
 
     settings, policy, how, reporter = _prepare(
-        persist, channel, dry_run=dry_run, no_validate=no_validate, offline=offline, as_json=as_json, progress=progress
+        name,
+        persist,
+        channel,
+        dry_run=dry_run,
+        no_validate=no_validate,
+        offline=offline,
+        as_json=as_json,
+        progress=progress,
     )
     result = upgrade_packages(name, specs or (), settings=settings, policy=policy, options=how, reporter=reporter)
     return _finish(result, as_json=as_json)
 
 
 def _prepare(
+    name: str,
     persist: options.Persist,
     channel: list[str] | None,
     *,
@@ -117,7 +139,7 @@ def _prepare(
     from envkit.cli.progress import make_reporter  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(persist=persist)
+    settings = load_settings(persist=persist, name=name)
     how = ChangeOptions(
         channels=options.parse_channels(channel, settings, override=False), dry_run=dry_run, validate=not no_validate
     )

@@ -40,7 +40,7 @@ def doctor(
     from envkit.models.volume_wire import checkup_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(persist=persist)
+    settings = load_settings(persist=persist, name=name)
     alone = name is not None and "/" in name and persist is None
     result = check(
         None if alone else open_volume(settings.volume, create=False),

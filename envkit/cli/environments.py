@@ -85,7 +85,7 @@ def show(
     from envkit.models.wire import show_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    volume = open_volume(load_settings(persist=persist).volume, create=False)
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     info = show_environment(volume, name, fingerprint=detect().fingerprint)
     if as_json:
         print_json(show_json(info))
@@ -133,7 +133,7 @@ def run(
         command = command[1:]
     if not command:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
-    volume = None if "/" in name else open_volume(load_settings(persist=persist).volume, create=False)
+    volume = None if "/" in name else open_volume(load_settings(persist=persist, name=name).volume, create=False)
     run_command(volume, name, command)
 
 

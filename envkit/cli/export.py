@@ -36,7 +36,9 @@ def export(
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
-    manifest = export_manifest(open_volume(load_settings(persist=persist).volume, create=False), name)
+    manifest = export_manifest(
+        open_volume(load_settings(persist=persist, name=name.partition("@")[0]).volume, create=False), name
+    )
     if as_json:
         content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)
         print_json({"schema_version": SCHEMA_VERSION, **content})

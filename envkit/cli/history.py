@@ -36,7 +36,7 @@ def history(
     from envkit.models.volume_wire import history_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    found = read_history(open_volume(load_settings(persist=persist).volume, create=False), name)
+    found = read_history(open_volume(load_settings(persist=persist, name=name).volume, create=False), name)
     if as_json:
         print_json(history_json(found))
         return
@@ -83,7 +83,7 @@ def diff(
 
     volume = None
     if persist is not None or not all(text and "/" in text for text in (before, after)):
-        volume = open_volume(load_settings(persist=persist).volume, create=False)
+        volume = open_volume(load_settings(persist=persist, name=before.partition("@")[0]).volume, create=False)
     found = compare(volume, before, after)
     if as_json:
         print_json(difference_json(found))
@@ -110,7 +110,7 @@ def rollback(
     from envkit.models.volume_wire import switch_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    volume = open_volume(load_settings(persist=persist).volume, create=False)
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = roll_back(
         volume, name, number, fingerprint=detect().fingerprint, reporter=make_reporter("none" if as_json else "lines")
     )

@@ -37,7 +37,7 @@ def remove(
     from envkit.models.volume_wire import remove_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    volume = open_volume(load_settings(persist=persist).volume, create=False)
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = remove_environment(volume, name, reporter=make_reporter("none" if as_json else "lines"))
     if as_json:
         print_json(remove_json(result))
@@ -63,7 +63,7 @@ def rename(*, name: Name, new_name: NewName, persist: options.Persist = None, as
     from envkit.models.volume_wire import switch_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    volume = open_volume(load_settings(persist=persist).volume, create=False)
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = rename_environment(
         volume, name, new_name, fingerprint=detect().fingerprint, reporter=make_reporter("none" if as_json else "lines")
     )
@@ -93,7 +93,7 @@ def clone(
     from envkit.models.wire import create_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(persist=persist)
+    settings = load_settings(persist=persist, name=source.partition("@")[0])
     open_volume(settings.volume, create=False)
     result = clone_environment(
         open_volume(settings.volume, create=True),

@@ -18,7 +18,7 @@ _MOUNTINFO = Path("/proc/self/mountinfo")
 
 # fs/nfs, fs/smb, and what HPC sites and clouds mount; FUSE names are those of the programs' own mount types.
 _NETWORK = frozenset(
-    [
+    {
         "nfs",
         "nfs4",
         "cifs",
@@ -39,14 +39,12 @@ _NETWORK = frozenset(
         "fuse.glusterfs",
         "fuse.ceph",
         "fuse.juicefs",
-        "fuse.cvmfs2",
         "fuse.moosefs",
-        "fuse.alluxio-fuse",
-    ]
+    }
 )
 # These show keys of an object store as files: no atomic rename, no links, no mode bits, whatever some of them imitate.
 _OBJECT_STORES = frozenset(
-    [
+    {
         "fuse.s3fs",
         "fuse.gcsfuse",
         "gcsfuse",
@@ -60,9 +58,8 @@ _OBJECT_STORES = frozenset(
         "fuse.ossfs",
         "fuse.cosfs",
         "fuse.obsfs",
-        "fuse.s3backer",
         "fuse.hf-mount",
-    ]
+    }
 )
 _MEMORY = frozenset({"tmpfs", "ramfs"})
 _LAYERS = frozenset({"overlay", "overlayfs", "aufs", "fuse.fuse-overlayfs", "fuse-overlayfs"})

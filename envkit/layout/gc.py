@@ -15,6 +15,7 @@ from pathlib import Path
 from envkit.errors import HeldError, IntegrityError
 from envkit.layout import lease
 from envkit.layout.generation import MANIFEST, list_generations, read_manifest
+from envkit.layout.launcher import own_python
 from envkit.layout.usage import in_use
 from envkit.layout.volume import Volume, discard, environments
 from envkit.models.care import CleanItem
@@ -140,6 +141,9 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
 def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, found: Rubbish) -> set[str]:
     """Add the generations that go to `found`; return their names."""
     linked = {path.name: name for name, path in environments(volume)}
+    own = own_python(volume)
+    if own is not None:
+        linked[own.name] = "envkit itself"
     owners = {manifests[g].lineage: name for g, name in linked.items() if g in manifests}
     used = in_use(volume)
     now = time.time()

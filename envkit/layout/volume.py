@@ -167,6 +167,7 @@ def open_volume(root: Path, *, create: bool) -> Volume:
             volume.validations,
             volume.leases,
             volume.trash,
+            volume.own,
         ):
             path.mkdir(exist_ok=True)
         if not volume.volume_file.exists():

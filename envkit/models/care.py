@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from envkit.models.report import Finding
 
-__all__ = ["Checkup", "CleanItem", "CleanResult", "Subject"]
+__all__ = ["BootstrapResult", "Checkup", "CleanItem", "CleanResult", "Subject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +80,22 @@ class CleanResult:
     freed_bytes: int
     freed_inodes: int
     dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapResult:
+    """The copy of envkit on a volume.
+
+    Attributes:
+        volume: Root of the volume.
+        launcher: What to start.
+        python: The generation that holds its Python.
+        version: Of envkit.
+        size_bytes: What the copy takes, its Python not included: that shares its files with the cache.
+    """
+
+    volume: str
+    launcher: str
+    python: str
+    version: str
+    size_bytes: int

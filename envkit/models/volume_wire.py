@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from envkit.models.care import Checkup, CleanResult
+from envkit.models.care import BootstrapResult, Checkup, CleanResult
 from envkit.models.changes import (
     ChangeResult,
     Difference,
@@ -14,9 +15,30 @@ from envkit.models.changes import (
     RemoveResult,
     SwitchResult,
 )
+from envkit.models.volume import VolumeReport
 from envkit.models.wire import SCHEMA_VERSION, create_json, finding_json
 
-__all__ = ["change_json", "checkup_json", "clean_json", "difference_json", "history_json", "remove_json", "switch_json"]
+__all__ = [
+    "bootstrap_json",
+    "change_json",
+    "checkup_json",
+    "clean_json",
+    "difference_json",
+    "history_json",
+    "remove_json",
+    "switch_json",
+    "volume_json",
+]
+    "bootstrap_json",
+    "change_json",
+    "checkup_json",
+    "clean_json",
+    "difference_json",
+    "history_json",
+    "remove_json",
+    "switch_json",
+    "volume_json",
+]
 
 
 def _package(state: PackageState | None) -> dict[str, Any] | None:
@@ -131,3 +153,15 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
         "freed_bytes": result.freed_bytes,
         "freed_inodes": result.freed_inodes,
     }
+
+
+def volume_json(report: VolumeReport) -> dict[str, Any]:
+    """What ``volume --json`` prints."""
+    document = dataclasses.asdict(report)
+    document["settings"] = {key: {"value": value, "origin": origin} for key, (value, origin) in report.settings.items()}
+    return {"schema_version": SCHEMA_VERSION, **document}
+
+
+def bootstrap_json(result: BootstrapResult) -> dict[str, Any]:
+    """What ``volume bootstrap --json`` prints."""
+    return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(result)}
