@@ -7,18 +7,20 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+import rattler  # noqa: F401 - as above
+from channels import Package, write_channel
 
 import envkit.api.change
 import envkit.api.clean
 import envkit.api.doctor
 import envkit.cli.output
 import envkit.cli.validate  # noqa: F401 - loaded once, for every command that is forked from here
-import rattler  # noqa: F401 - as above
-from channels import Package, write_channel
 from envkit.cli.app import run
 
 _KEPT = ("PATH", "TMPDIR", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
@@ -82,7 +84,9 @@ class Shell:
         The process is a fork of this one, in which what the commands import is loaded: most of a command's time.
         """
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # a server's thread of another test may be there
+                pid = os.fork()
             if pid == 0:
                 _become(args, self.env(**more), out.fileno(), err.fileno())
             _, status = os.waitpid(pid, 0)

@@ -7,6 +7,7 @@ solved), and this envkit's distributions are copied beside it. Nothing in it kno
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import secrets
 import shutil
 import subprocess
@@ -173,23 +174,24 @@ def _copy_distributions(site: Path) -> None:
 
 
 def _needed(name: str) -> Iterator[importlib.metadata.Distribution]:
-    """A distribution and those that it requires here (PEP 508 markers), each once."""
-    from packaging.requirements import Requirement  # noqa: PLC0415 - only here
-    from packaging.utils import canonicalize_name  # noqa: PLC0415
-
+    """A distribution and those of its requirements (PEP 508) that are installed here, each once; no extras."""
     seen: set[str] = set()
     queue = [name]
     while queue:
-        key = canonicalize_name(queue.pop())
+        key = re.sub(r"[-_.]+", "-", queue.pop()).lower()
         if key in seen:
             continue
         seen.add(key)
-        distribution = importlib.metadata.distribution(key)
+        try:
+            distribution = importlib.metadata.distribution(key)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # its marker is for other Pythons or systems
         yield distribution
         for text in distribution.requires or ():
-            requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                queue.append(requirement.name)
+            requirement, _, marker = text.partition(";")
+            found = re.match(r"[A-Za-z0-9._-]+", requirement.strip())
+            if found is not None and "extra" not in marker:
+                queue.append(found[0])
 
 
 def _try(volume: Volume, python: Path, home: Path) -> None:

@@ -29,16 +29,6 @@ __all__ = [
     "switch_json",
     "volume_json",
 ]
-    "bootstrap_json",
-    "change_json",
-    "checkup_json",
-    "clean_json",
-    "difference_json",
-    "history_json",
-    "remove_json",
-    "switch_json",
-    "volume_json",
-]
 
 
 def _package(state: PackageState | None) -> dict[str, Any] | None:

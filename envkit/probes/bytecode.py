@@ -51,6 +51,11 @@ def place(source, cached):
         )
     except (py_compile.PyCompileError, SyntaxError, ValueError, UnicodeError, RecursionError):
         return "failed"  # templates and files for other Pythons: nobody imports them
+    return "compiled"
+
+
+def keep(target, cached):
+    """Put bytecode that is on the disk into the cache."""
     temporary = "%s.%d" % (cached, os.getpid())
     try:
         os.makedirs(os.path.dirname(cached), exist_ok=True)
@@ -58,12 +63,27 @@ def place(source, cached):
         os.replace(temporary, cached)
     except OSError:
         pass  # the cache is a saving, not a need
-    return "compiled"
+
+
+def sync(path):
+    """Put what was compiled on the disk (syncfs(2)): a name in the cache outlives a power cut, so its bytes must."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        import ctypes
+
+        if ctypes.CDLL(None).syncfs(descriptor) == 0:
+            return
+    except (ImportError, OSError, AttributeError):
+        pass
+    finally:
+        os.close(descriptor)
+    os.sync()
 
 
 def work(prefix, cache, files):
-    """Place the bytecode of all files; count what was done."""
+    """Place the bytecode of all files; count what was done, and list what is new to the cache."""
     counts = {}
+    compiled = []
     for key, path in files:
         name = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24] + ".pyc"
         cached = os.path.join(cache, key, sys.implementation.cache_tag, name)
@@ -74,11 +94,24 @@ def work(prefix, cache, files):
                 raise
             done = "failed"
         counts[done] = counts.get(done, 0) + 1
-    return counts
+        if done == "compiled":
+            compiled.append((importlib.util.cache_from_source(os.path.join(prefix, path)), cached))
+    return counts, compiled
+
+
+def die_with_parent():
+    """Ask the kernel to kill this process when the one that started it dies (Linux): nobody would wait for it."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    except (ImportError, OSError, AttributeError):
+        pass
 
 
 def main():
     """Split the work over the processors."""
+    die_with_parent()
     prefix, cache, listing = sys.argv[1:4]
     with open(listing, encoding="utf-8") as file:
         files = json.load(file)
@@ -88,12 +121,17 @@ def main():
     else:
         import multiprocessing
 
-        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        with multiprocessing.get_context("fork").Pool(jobs, die_with_parent) as pool:
             totals = pool.starmap(work, [(prefix, cache, files[n::jobs]) for n in range(jobs)])
     total = {}
-    for counts in totals:
+    for counts, _ in totals:
         for key, count in counts.items():
             total[key] = total.get(key, 0) + count
+    new = [pair for _, compiled in totals for pair in compiled]
+    if new:
+        sync(prefix)
+        for target, cached in new:
+            keep(target, cached)
     print(json.dumps({"schema_version": 1, "counts": total}))
 
 
