@@ -249,7 +249,7 @@ def made_result(volume: Volume, name: str, plan: Plan, made: Made, host: Host) -
         cached=len(plan.records) - len(made.fetched),
         download_bytes=sum(record.size or 0 for record in made.fetched),
         pick=plan.pick,
-        advice=plan.advice,
+        advice=(*plan.advice, *made.notes),
         report=made.report,
         host=host,
         skipped_link_scripts=made.manifest.skipped_link_scripts,

@@ -11,18 +11,21 @@ from pathlib import Path
 import envkit
 from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
-from envkit.errors import ValidationFailedError
+from envkit.errors import NoSpaceError, ValidationFailedError
 from envkit.host.detect import detect
 from envkit.installer.bytecode import link_bytecode
 from envkit.installer.cache import cached
+from envkit.installer.demand import check_room
 from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
 from envkit.layout import lease
-from envkit.layout.gc import CACHE
+from envkit.layout.filesystem import concerns, read_mount
+from envkit.layout.gc import CACHE, Keep, find_rubbish
 from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
-from envkit.layout.space import check_space
-from envkit.layout.volume import Volume
+from envkit.layout.space import EXTRACTED_RATIO, check_space
+from envkit.layout.usage import freed_by
+from envkit.layout.volume import Volume, no_space, read_volume_file
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -46,12 +49,14 @@ class Made:
         manifest: What it is.
         report: The validation, if there was one.
         fetched: The packages that were not in the cache before.
+        notes: What a user should know of the volume.
     """
 
     prefix: Path
     manifest: Manifest
     report: Report | None
     fetched: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
 
 
 def make_generation(
@@ -87,32 +92,72 @@ def make_generation(
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
     """
     host = host or detect()
-    # Shared by all who make something: `clean` takes no package from under them.
-    with lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=_CLEAN_WAIT_S), claim(volume, name) as prefix:
-        missing = tuple(record for record in plan.records if not cached(volume, record))
-        check_space(volume, missing)
-        fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
-        link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
-        runs_here = target.subdir == host.subdir
-        if runs_here:
-            env = run_environment(prefix, os.environ, name=name)
-            link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
-        manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
-        write_manifest(manifest)
-        report: Report | None = None
-        if validate and runs_here:
-            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-            blamed = report.blaming("environment")
-            if blamed:
-                raise ValidationFailedError(
-                    f"{name} was made and does not work, so it was not published: "
-                    + "; ".join(finding.text for finding in blamed),
-                    hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
-                )
-            record_validation(volume, prefix.name, report, host)
-        if publish_link:
-            publish(volume, name, prefix)
-    return Made(prefix, manifest, report, missing)
+    able, notes = _notes(volume, plan)
+    for text in notes:
+        reporter.note(text)
+    try:
+        # Shared by all who make something: `clean` takes no package from under them.
+        with (
+            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=_CLEAN_WAIT_S),
+            claim(volume, name) as prefix,
+        ):
+            missing = tuple(record for record in plan.records if not cached(volume, record))
+            check_space(volume, missing)
+            fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
+            check_room(volume, plan.records, hard_links=able.get("hard_link", True))
+            link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
+            runs_here = target.subdir == host.subdir
+            if runs_here:
+                env = run_environment(prefix, os.environ, name=name)
+                link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
+            manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
+            write_manifest(manifest)
+            report = _validated(volume, name, prefix, manifest, host, reporter) if validate and runs_here else None
+            if publish_link:
+                publish(volume, name, prefix)
+    except NoSpaceError as error:
+        raise NoSpaceError(error.message, hint=f"{_what_frees(volume)} {error.hint or ''}".strip()) from error
+    except OSError as error:
+        if not no_space(error):
+            raise
+        raise NoSpaceError(f"no space left on {volume.root}", hint=_what_frees(volume)) from error
+    return Made(prefix, manifest, report, missing, notes)
+
+
+def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """What the file system can do, and what a user should know of it."""
+    described = read_volume_file(volume)
+    able = dict(described.capabilities) if described else {}
+    size = int(sum(record.size or 0 for record in plan.records) * EXTRACTED_RATIO)
+    return able, tuple(concerns(read_mount(volume.root), able, copied_bytes=size))
+
+
+def _what_frees(volume: Volume) -> str:
+    """What `clean` would give back, by default and at most."""
+    sentences = []
+    before = 0
+    for keep, command in ((Keep(), "envkit clean"), (Keep(0, 0.0), "envkit clean --keep 0 --older-than 0")):
+        try:
+            freed = freed_by(Path(item.path) for item in find_rubbish(volume, keep).items).size_bytes
+        except OSError:
+            return ""
+        if freed > before:
+            sentences.append(f"`{command}` frees {freed / 1e6:,.1f} MB.")
+        before = freed
+    return " ".join(sentences)
+
+
+def _validated(volume: Volume, name: str, prefix: Path, manifest: Manifest, host: Host, reporter: Reporter) -> Report:
+    report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+    blamed = report.blaming("environment")
+    if blamed:
+        raise ValidationFailedError(
+            f"{name} was made and does not work, so it was not published: "
+            + "; ".join(finding.text for finding in blamed),
+            hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
+        )
+    record_validation(volume, prefix.name, report, host)
+    return report
 
 
 def _manifest(

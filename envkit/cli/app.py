@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ from envkit.cli import (
     validate,
     volume,
 )
-from envkit.errors import EnvkitError, UsageError
+from envkit.errors import EnvkitError, NoSpaceError, UsageError
 from envkit.models.wire import error_json
 
 __all__ = ["app", "run"]
@@ -120,11 +121,21 @@ def _run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 0
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            where = f" at {error.filename}" if error.filename else ""
+            hint = "See what `envkit clean --dry-run` would free, or choose another volume."
+            return _report(NoSpaceError(f"no space left{where}", hint=hint), wants_json=wants_json)
+        return _bug()
     except Exception:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
-        traceback.print_exc()
-        sys.stderr.write("envkit: this is a bug in envkit; please report it with the lines above\n")
-        return BUG
+        return _bug()
     return result if isinstance(result, int) else 0
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    sys.stderr.write("envkit: this is a bug in envkit; please report it with the lines above\n")
+    return BUG
 
 
 def _usage_hint(error: Exception) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Mount", "missing_abilities", "parse_mountinfo", "probe_abilities", "read_mount"]
+__all__ = ["Mount", "concerns", "missing_abilities", "parse_mountinfo", "probe_abilities", "read_mount"]
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
