@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
 from envkit.errors import NoSpaceError, ValidationFailedError
 from envkit.host.detect import detect
-from envkit.installer.bytecode import link_bytecode
+from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
 from envkit.installer.demand import check_room
 from envkit.installer.fetch import fetch
@@ -105,11 +106,14 @@ def make_generation(
             check_space(volume, missing)
             fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
-            link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
             runs_here = target.subdir == host.subdir
+            with ThreadPoolExecutor(1) as pool:  # beside the packages: both wait for the disk most of the time
+                pending = pool.submit(link_kept, volume, plan.records if runs_here else (), prefix)
+                link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
+                kept = pending.result()
             if runs_here:
                 env = run_environment(prefix, os.environ, name=name)
-                link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
+                make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
             manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
             write_manifest(manifest)
             report = _validated(volume, name, prefix, manifest, host, reporter) if validate and runs_here else None

@@ -2,15 +2,14 @@
 
 Run by the environment's own Python (3.7 and newer):
 
-    python bytecode.py PREFIX CACHE FILES
+    python bytecode.py PREFIX CACHE TAG FILES
 
 FILES is a JSON file with a list of [key, path]: the key of the package (its archive's digest) and the path of a ``.py``
-file in the prefix. The cache holds ``<key>/<tag>/<digest of path>.pyc``; a file there fits when its header has the
-source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object is set right by
-the import system on loading. One JSON line on stdout says what was done.
+file in the prefix. The cache holds the prefix's ``__pycache__`` folders below ``<key>/<TAG>/``; a file there fits when
+its header has the source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object
+is set right by the import system on loading. One JSON line on stdout says what was done.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -80,13 +79,12 @@ def sync(path):
     os.sync()
 
 
-def work(prefix, cache, files):
+def work(prefix, cache, tag, files):
     """Place the bytecode of all files; count what was done, and list what is new to the cache."""
     counts = {}
     compiled = []
     for key, path in files:
-        name = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24] + ".pyc"
-        cached = os.path.join(cache, key, sys.implementation.cache_tag, name)
+        cached = os.path.join(cache, key, tag, importlib.util.cache_from_source(path))
         try:
             done = place(os.path.join(prefix, path), cached)
         except OSError as error:
@@ -112,17 +110,17 @@ def die_with_parent():
 def main():
     """Split the work over the processors."""
     die_with_parent()
-    prefix, cache, listing = sys.argv[1:4]
+    prefix, cache, tag, listing = sys.argv[1:5]
     with open(listing, encoding="utf-8") as file:
         files = json.load(file)
     jobs = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8, len(files) // 200))
     if jobs == 1:
-        totals = [work(prefix, cache, files)]
+        totals = [work(prefix, cache, tag, files)]
     else:
         import multiprocessing
 
         with multiprocessing.get_context("fork").Pool(jobs, die_with_parent) as pool:
-            totals = pool.starmap(work, [(prefix, cache, files[n::jobs]) for n in range(jobs)])
+            totals = pool.starmap(work, [(prefix, cache, tag, files[n::jobs]) for n in range(jobs)])
     total = {}
     for counts, _ in totals:
         for key, count in counts.items():
