@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
@@ -12,32 +12,15 @@ from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu
 from envkit.models.build import Record, Tier
 from envkit.models.host import Target
-from envkit.models.request import Request
+from envkit.models.request import Correction, CudaChoice, Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["Correction", "find_corrections"]
+__all__ = ["Correction", "apply_corrections", "find_corrections"]
+
+_MOST = 8  # corrections of one request: each takes something out, so that they end
 
 _PYTORCH_CUDA = tuple(CudaVersion.parse(text) for text in ("12.4", "12.1", "11.8", "11.7"))
 _LAST_CUDATOOLKIT = CudaVersion(11, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """A request that cannot work as it stands, and the one that does.
-
-    Attributes:
-        code: Stable code.
-        text: What is wrong and what the correction does, with numbers.
-        specs: The corrected MatchSpecs, all of them.
-        channels: The corrected channels, all of them.
-        cuda: The corrected ``--cuda``, or None to leave it.
-    """
-
-    code: str
-    text: str
-    specs: tuple[str, ...]
-    channels: tuple[str, ...]
-    cuda: str | None = None
 
 
 def _without(request: Request, *names: str) -> tuple[str, ...]:
@@ -160,3 +143,20 @@ def find_corrections(request: Request, target: Target) -> list[Correction]:
         if correction is not None:
             found.append(correction)
     return found
+
+
+def apply_corrections(request: Request, target: Target) -> tuple[Request, tuple[Correction, ...]]:
+    """The request with one correction after the other applied, until none is left; and those that were.
+
+    A correction that names a ``--cuda`` replaces the user's: what it was about does not work.
+    """
+    applied: list[Correction] = []
+    while len(applied) < _MOST:
+        found = find_corrections(request, target)
+        if not found:
+            break
+        first = found[0]
+        cuda = CudaChoice.parse(first.cuda) if first.cuda is not None else request.cuda
+        request = replace(request, specs=first.specs, channels=first.channels, cuda=cuda)
+        applied.append(first)
+    return request, tuple(applied)
