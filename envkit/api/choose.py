@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.builds.classify import classify
-from envkit.builds.families import framework_of_package
+from envkit.builds.dependency import parse_match_spec, spec_matches
+from envkit.builds.families import channel_name, framework_of_package
+from envkit.builds.published import published_builds, published_channels, table_date
 from envkit.checks.driver import wants_cuda
-from envkit.checks.verdict import judge_all
-from envkit.engines.base import Engine, EngineSettings
+from envkit.checks.hosts import judge_builds
+from envkit.engines.base import Engine, EngineSettings, Found
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
-from envkit.models.build import Verdict
+from envkit.models.build import Tier, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
+from envkit.plan.explain import build_words
 from envkit.plan.limits import limits
-from envkit.plan.rank import nearest, rank
+from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, resolve_channels
 
-__all__ = ["Candidates", "channels_for", "engine_settings", "judge_spec", "nothing_runs"]
+__all__ = [
+    "Candidates",
+    "channels_for",
+    "elsewhere",
+    "engine_settings",
+    "judge_spec",
+    "judge_table",
+    "nothing_runs",
+    "refuse_unclear",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The builds of one name: what matches the spec, best first, and what does not."""
+    """The builds of one name, judged.
+
+    Attributes:
+        name: The package.
+        ranked: What matches the request, best first.
+        rejected: What matches the spec and not the request: another CUDA, Python or platform.
+        others: What does not match the spec.
+        hosts: The machines by name, where there are several.
+        table_date: The day of the built-in table, where that answered and not the channels.
+    """
 
     name: str
     ranked: tuple[Verdict, ...]
     rejected: tuple[Verdict, ...]
     others: tuple[Verdict, ...]
+    hosts: Mapping[str, Target] = field(default_factory=dict)
+    table_date: str | None = None
 
 
 def channels_for(
@@ -53,7 +76,12 @@ def channels_for(
         return tuple(explicit), True
     configured = resolve_channels(settings.channels, settings)
     if explicit or configured:
-        return tuple({channel.url: channel for channel in (*explicit, *configured)}.values()), True
+        named = {channel.url: channel for channel in (*explicit, *configured)}
+        short = {channel_name(url) for url in named}
+        if short & {"pytorch", "nvidia"} and not short & {"conda-forge", "pkgs/main"}:
+            # Their builds need mkl, blas and the like, which conda takes from `defaults`.
+            named.update((channel.url, channel) for channel in resolve_channels(["conda-forge"], settings))
+        return tuple(named.values()), True
     texts = ["conda-forge"]
     if any(framework_of_package(name) == "pytorch" for name in names):
         texts += ["pytorch", "nvidia"]
@@ -67,7 +95,14 @@ def engine_settings(channels: tuple[Channel, ...], policy: NetworkPolicy, index_
 
 
 def judge_spec(
-    spec: str, request: Request, target: Target, *, engine: Engine, settings: EngineSettings, reporter: Reporter
+    spec: str,
+    request: Request,
+    target: Target,
+    *,
+    engine: Engine,
+    settings: EngineSettings,
+    reporter: Reporter,
+    hosts: Mapping[str, Target] | None = None,
 ) -> Candidates:
     """Every build of the spec's name, classified, judged and ranked.
 
@@ -85,38 +120,110 @@ def judge_spec(
             f"no package {found.name!r} for {target.subdir} in {where}",
             hint="Check the spelling, or name the channel that has it with -c.",
         )
-    verdicts = judge_all([classify(record) for record in found.matching], target, request=request)
+    return _judged(found, request, target, hosts or {})
+
+
+def _judged(
+    found: Found, request: Request, target: Target, hosts: Mapping[str, Target], table_date: str | None = None
+) -> Candidates:
+    verdicts = judge_builds([classify(record) for record in found.matching], target, hosts, request=request)
     ranked = rank(verdicts, request, target)
     chosen = {id(verdict) for verdict in ranked}
+    others = judge_builds([classify(record) for record in found.others], target, hosts, request=request)
     return Candidates(
         name=found.name,
         ranked=tuple(ranked),
         rejected=tuple(verdict for verdict in verdicts if id(verdict) not in chosen),
-        others=tuple(judge_all([classify(record) for record in found.others], target, request=request)),
+        others=tuple(others),
+        hosts=hosts,
+        table_date=table_date,
+    )
+
+
+def judge_table(
+    spec: str,
+    request: Request,
+    target: Target,
+    *,
+    channels: Sequence[Channel],
+    hosts: Mapping[str, Target] | None = None,
+) -> Candidates | None:
+    """What the built-in table of published builds says, for the channels that could not be read; None for nothing."""
+    wanted = parse_match_spec(spec)
+    asked = {channel_name(channel.url) for channel in channels}
+    records = [r for r in published_builds(wanted.name, target.subdir) if channel_name(r.channel) in asked]
+    if not records:
+        return None
+    matching = [spec_matches(wanted, record.name, record.version, record.build) for record in records]
+    found = Found(
+        wanted.name,
+        tuple(record for record, fits in zip(records, matching, strict=True) if fits),
+        tuple(record for record, fits in zip(records, matching, strict=True) if not fits),
+    )
+    return _judged(found, request, target, hosts or {}, table_date())
+
+
+def elsewhere(
+    name: str, request: Request, target: Target, *, channels: Sequence[str], hosts: Mapping[str, Target]
+) -> str | None:
+    """For a request that nothing of `channels` serves: a channel that, by the table, has what runs."""
+    asked = {channel_name(channel) for channel in channels}
+    for channel in sorted(published_channels(name) - asked):
+        builds = [classify(r) for r in published_builds(name, target.subdir) if channel_name(r.channel) == channel]
+        best = pick(rank(judge_builds(builds, target, hosts, request=request), request, target))
+        if best is not None and best.tier not in {Tier.UNKNOWN, Tier.CPU}:
+            return (
+                f"channel {channel} has published {build_words(best.build)}, {best.tier.value} "
+                f"(by the table of {table_date()}): -c {channel}"
+            )
+    return None
+
+
+def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> EnvkitError | None:
+    """Signs of NVIDIA without a usable GPU: nothing says whether CPU or CUDA is meant, so neither is chosen."""
+    verdicts = (*candidates.ranked, *candidates.rejected)
+    if (
+        request.cuda.kind != "auto"
+        or not target.nvidia_traces
+        or wants_cuda(target)
+        or not any(verdict.build.variant == "cuda" for verdict in verdicts)
+    ):
+        return None
+    return HostCannotRunError(
+        f"there are signs of NVIDIA here ({', '.join(target.nvidia_traces)}) and no usable GPU, so it is not clear "
+        "for which machine to choose",
+        hint="Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none.",
     )
 
 
 def nothing_runs(candidates: Candidates, request: Request, target: Target) -> EnvkitError:
     """Why there is no answer: nothing matches, or nothing of what matches runs; and what would help."""
     spec = " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda.kind != "auto" else "")
-    if target.nvidia_traces and not wants_cuda(target) and request.cuda.kind == "auto":
-        return HostCannotRunError(
-            f"there are signs of NVIDIA here ({', '.join(target.nvidia_traces)}) and no usable GPU, so it is not clear "
-            "for which machine to choose",
-            hint="Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none.",
-        )
+    every = (*candidates.ranked, *candidates.rejected)
+    advice = [text for text in limits(every, request, target) if not _repeats(text, candidates)]
     if not candidates.ranked:
         near = nearest((*candidates.rejected, *candidates.others), request, target)[:3]
         known = ", ".join(f"{v.build.record.version} {v.build.record.build}" for v in near)
+        lacks = " for CUDA" if request.cuda.kind == "auto" and wants_cuda(target) else ""
+        said = f"The nearest: {known}." if known else "Check the version."
         return NoAnswerError(
-            f"no build of {candidates.name} matches {spec} for {target.subdir}",
-            hint=f"The nearest: {known}." if known else "Check the version.",
+            f"no build of {candidates.name}{lacks} matches {spec} for {target.subdir}",
+            hint="; ".join([*advice, said]) if advice else said,
         )
     best = candidates.ranked[0]
-    advice = limits((*candidates.ranked, *candidates.rejected), request, target)
     reason = best.reasons[0].text if best.reasons else best.tier.value
+    number = len(candidates.ranked)
+    where = "on all of the machines" if candidates.hosts else "there" if target.described else "here"
+    which = "the one build" if number == 1 else f"none of the {number} builds"
+    verb = f"does not run {where}" if number == 1 else f"runs {where}"
     return HostCannotRunError(
-        f"{len(candidates.ranked)} builds of {candidates.name} match {spec} and none runs: "
-        f"{best.build.record.version} {best.build.record.build}: {reason}",
-        hint=advice[0] if advice else "See every build with its reasons: envkit find --all.",
+        f"{which} of {candidates.name} that match{'es' if number == 1 else ''} {spec} {verb}: "
+        f"{build_words(best.build)}: {reason}",
+        hint="; ".join(advice) if advice else "See every build with its reasons: envkit find --all --why.",
     )
+
+
+def _repeats(text: str, candidates: Candidates) -> bool:
+    """Whether a sentence only says again why the best candidate does not run."""
+    reasons = candidates.ranked[0].reasons if candidates.ranked else ()
+    return bool(reasons) and text.endswith(reasons[0].text)

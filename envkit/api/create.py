@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import envkit
@@ -58,6 +58,7 @@ class CreateOptions:
         validate: Whether to validate before publishing.
         require_gpu: Refuse to publish what was not validated on a GPU.
         variables: Variables that the environment sets (environment.yml).
+        hosts: Machines by name, all of which it has to run on; the target is what they have in common.
     """
 
     channels: tuple[Channel, ...] = ()
@@ -67,6 +68,7 @@ class CreateOptions:
     validate: bool = True
     require_gpu: bool = False
     variables: tuple[tuple[str, str], ...] = ()
+    hosts: Mapping[str, Target] = field(default_factory=dict)
 
 
 def create(
@@ -206,6 +208,7 @@ def _plan(
         index=index_dir(volume),
         engine=engine,
         reporter=reporter,
+        hosts=options.hosts,
     )
 
 
@@ -311,6 +314,7 @@ def _result(
         download_bytes=sum(record.size or 0 for record in missing),
         pick=plan.pick,
         advice=plan.advice,
+        explanation=plan.explanation,
         report=report,
         host=host,
         dry_run=dry_run,

@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs
+from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs, refuse_unclear
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
 from envkit.errors import EnvkitError, HostCannotRunError, UnsatisfiableError
 from envkit.layout.volume import Volume
-from envkit.models.build import Record, Verdict
+from envkit.models.build import Reason, Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
+from envkit.plan.explain import explain
+from envkit.plan.implied import imply_cuda
 from envkit.plan.limits import limits
 from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve
@@ -41,6 +43,7 @@ class Plan:
         pick: The framework's build that decided the solution, if any.
         choice: The same as the manifest keeps it.
         advice: Sentences for people.
+        explanation: Why this build, why no newer one, why CPU, what to change.
     """
 
     records: tuple[Record, ...]
@@ -49,6 +52,7 @@ class Plan:
     pick: Verdict | None = None
     choice: Mapping[str, Any] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
+    explanation: tuple[Reason, ...] = ()
 
 
 def solve_request(
@@ -63,6 +67,7 @@ def solve_request(
     engine: Engine,
     reporter: Reporter,
     installed: Sequence[Record] = (),
+    hosts: Mapping[str, Target] | None = None,
 ) -> Plan:
     """Choose the framework's build, solve around it, and check the solution record by record.
 
@@ -77,10 +82,12 @@ def solve_request(
         engine: The solver.
         reporter: Hears what goes on.
         installed: Records that the solution keeps where it can: those of the generation before.
+        hosts: Machines by name, all of which the solution has to run on; `target` is what they have in common.
 
     Raises:
         EnvkitError: Nothing satisfies the request, nothing of it runs, or a channel cannot be read.
     """
+    request = imply_cuda(request)
     framework = framework_of(request.specs)
     names = [framework] if framework else []
     asked, chosen = channels_for(names, explicit=channels, override=override_channels, settings=settings)
@@ -89,7 +96,10 @@ def solve_request(
     picks: Sequence[Verdict | None] = [None]
     if framework is not None:
         spec = _framework_spec(framework, request)
-        candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
+        candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter, hosts=hosts)
+        unclear = refuse_unclear(candidates, request, target)
+        if unclear is not None:
+            raise unclear
         kept = {(record.url, record.sha256) for record in installed}
         stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
         picks = [*stays, *solve_candidates(candidates.ranked, _ATTEMPTS)]
@@ -110,18 +120,26 @@ def solve_request(
         except UnsatisfiableError as error:
             failure = failure or error
             continue
-        refusals = check_solution(records, target, request)
+        refusals = _refusals(records, target, request, hosts or {})
         if refusals:
             failure = failure or HostCannotRunError(
-                "the solution would not run: "
-                + "; ".join(f"{refusal.record.fn}: {refusal.reason.text}" for refusal in refusals),
+                "the solution would not run: " + "; ".join(refusals),
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             continue
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
         advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        return Plan(records, used.channels, task.virtual_packages, taken, _choice(taken), tuple(advice))
+        explanation = explain(candidates.ranked, request, target, hosts=hosts, advice=advice) if candidates else ()
+        return Plan(
+            records=records,
+            channels=used.channels,
+            virtual_packages=task.virtual_packages,
+            pick=taken,
+            choice=_choice(taken),
+            advice=tuple(advice),
+            explanation=explanation,
+        )
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
@@ -137,6 +155,15 @@ def index_dir(volume: Volume) -> Path:
 def _framework_spec(framework: str, request: Request) -> str:
     """The user's own spec of the framework, else its bare name."""
     return next((spec for spec in request.specs if parse_match_spec(spec).name == framework), framework)
+
+
+def _refusals(records: Sequence[Record], target: Target, request: Request, hosts: Mapping[str, Target]) -> list[str]:
+    """What speaks against a solution, on any of the machines."""
+    found: list[str] = []
+    for name, machine in (hosts or {"": target}).items():
+        before = f"{name}: " if name else ""
+        found += [f"{before}{r.record.fn}: {r.reason.text}" for r in check_solution(records, machine, request)]
+    return found
 
 
 def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.models.build import Reason, Record, Verdict
 from envkit.models.host import Host, Target
+from envkit.models.matrix import Matrix
 from envkit.models.report import Report
 from envkit.models.request import Correction, Request
 
@@ -32,7 +33,7 @@ class FindResult:
         error: Why there is no answer, when there is none: code, message, hint and exit code.
         hosts: The machines by name, where the choice is for several; `target` is then what they have in common.
         corrections: What in the request is known not to work, and what does.
-        rejected: Builds of the name and version that another CUDA, Python or platform was asked for than theirs.
+        matrix: Versions by CUDA, whatever CUDA was asked for.
         explanation: Why this build, why no newer one, why CPU, what to change; codes name the question.
         source: ``channels``, or ``table`` where the built-in table of published builds answered.
         table_date: The day of that table.
@@ -48,7 +49,7 @@ class FindResult:
     error: Exception | None = None
     hosts: Mapping[str, Target] = field(default_factory=dict)
     corrections: tuple[Correction, ...] = ()
-    rejected: tuple[Verdict, ...] = ()
+    matrix: Matrix = field(default_factory=lambda: Matrix((), ()))
     explanation: tuple[Reason, ...] = ()
     source: str = "channels"
     table_date: str | None = None
@@ -72,8 +73,8 @@ class CreateResult:
         report: The validation, if there was one.
         dry_run: Whether nothing was made.
         skipped_link_scripts: Scripts of packages that were not run.
-        target: For which machine.
         corrections: What in the request is known to mislead, and what does not.
+        fixed: Corrections that were applied before.
         explanation: As in `FindResult`.
     """
 
@@ -91,8 +92,8 @@ class CreateResult:
     host: Host | None = None
     dry_run: bool = False
     skipped_link_scripts: tuple[str, ...] = ()
-    target: Target | None = None
     corrections: tuple[Correction, ...] = ()
+    fixed: tuple[Correction, ...] = ()
     explanation: tuple[Reason, ...] = ()
 
 
