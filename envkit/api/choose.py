@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from envkit.builds.classify import classify
 from envkit.builds.dependency import parse_match_spec, spec_matches
 from envkit.builds.families import channel_name, framework_of_package
 from envkit.builds.published import published_builds, published_channels, table_date
+from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
-from envkit.checks.hosts import judge_builds
+from envkit.checks.hosts import judge_builds, ruling_out
+from envkit.checks.verdict import judge
 from envkit.engines.base import Engine, EngineSettings, Found
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
 from envkit.models.build import Tier, Verdict
@@ -19,7 +21,7 @@ from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
-from envkit.models.request import Request
+from envkit.models.request import CudaChoice, Request
 from envkit.plan.explain import build_words
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
@@ -27,6 +29,7 @@ from envkit.settings import Settings, resolve_channels
 
 __all__ = [
     "Candidates",
+    "advise",
     "channels_for",
     "elsewhere",
     "engine_settings",
@@ -45,7 +48,8 @@ class Candidates:
         name: The package.
         ranked: What matches the request, best first.
         rejected: What matches the spec and not the request: another CUDA, Python or platform.
-        others: What does not match the spec.
+        others: What does not match the spec, and what a channel of higher priority hides.
+        hidden: The best of what is hidden, where it is newer than all that is not.
         hosts: The machines by name, where there are several.
         table_date: The day of the built-in table, where that answered and not the channels.
     """
@@ -54,6 +58,7 @@ class Candidates:
     ranked: tuple[Verdict, ...]
     rejected: tuple[Verdict, ...]
     others: tuple[Verdict, ...]
+    hidden: Verdict | None = None
     hosts: Mapping[str, Target] = field(default_factory=dict)
     table_date: str | None = None
 
@@ -103,8 +108,20 @@ def judge_spec(
     settings: EngineSettings,
     reporter: Reporter,
     hosts: Mapping[str, Target] | None = None,
+    strict: bool = False,
 ) -> Candidates:
     """Every build of the spec's name, classified, judged and ranked.
+
+    Args:
+        spec: The package.
+        request: What the user asked.
+        target: For which machine.
+        engine: Who reads the channels.
+        settings: The channels.
+        reporter: Hears what goes on.
+        hosts: The machines by name, where there are several.
+        strict: Whether the first channel that has the name hides the others, as it does in a solve over all of them
+            (conda's strict channel priority): so it is for channels that the user put in order.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
@@ -120,13 +137,28 @@ def judge_spec(
             f"no package {found.name!r} for {target.subdir} in {where}",
             hint="Check the spelling, or name the channel that has it with -c.",
         )
-    return _judged(found, request, target, hosts or {})
+    order = [channel.url for channel in settings.channels] if strict else []
+    return _judged(found, request, target, hosts or {}, order=order)
+
+
+def _first_channel(found: Found, order: Sequence[str]) -> str | None:
+    have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
+    return next((url for url in order if url in have), None)
 
 
 def _judged(
-    found: Found, request: Request, target: Target, hosts: Mapping[str, Target], table_date: str | None = None
+    found: Found,
+    request: Request,
+    target: Target,
+    hosts: Mapping[str, Target],
+    *,
+    order: Sequence[str] = (),
+    table_date: str | None = None,
 ) -> Candidates:
-    verdicts = judge_builds([classify(record) for record in found.matching], target, hosts, request=request)
+    every = judge_builds([classify(record) for record in found.matching], target, hosts, request=request)
+    first = _first_channel(found, order)
+    verdicts = [v for v in every if first is None or v.build.record.channel.rstrip("/") == first]
+    hidden = [v for v in every if first is not None and v.build.record.channel.rstrip("/") != first]
     ranked = rank(verdicts, request, target)
     chosen = {id(verdict) for verdict in ranked}
     others = judge_builds([classify(record) for record in found.others], target, hosts, request=request)
@@ -134,10 +166,39 @@ def _judged(
         name=found.name,
         ranked=tuple(ranked),
         rejected=tuple(verdict for verdict in verdicts if id(verdict) not in chosen),
-        others=tuple(others),
+        others=(*others, *hidden),
+        hidden=_worth_it(_best_of_any_cuda(hidden, request, target), pick(ranked)),
         hosts=hosts,
         table_date=table_date,
     )
+
+
+def _best_of_any_cuda(verdicts: Sequence[Verdict], request: Request, target: Target) -> Verdict | None:
+    cuda = request.cuda if request.cuda.kind == "none" else CudaChoice()
+    return pick(rank(verdicts, replace(request, cuda=cuda), target))
+
+
+def _worth_it(hidden: Verdict | None, chosen: Verdict | None) -> Verdict | None:
+    if hidden is None or hidden.tier in {Tier.UNKNOWN, Tier.CPU} or chosen is None:
+        return hidden
+    newer = version_key(hidden.build.record.version) > version_key(chosen.build.record.version)
+    return hidden if newer else None
+
+
+def advise(candidates: Candidates, request: Request, target: Target) -> list[str]:
+    """What limits the choice, in sentences that say what to change."""
+    texts = limits((*candidates.ranked, *candidates.rejected), request, target)
+    if candidates.hidden is not None:
+        build = candidates.hidden.build
+        channel = channel_name(build.record.channel)
+        also = ""
+        if request.cuda.asks_cuda and not request.cuda.matches(build.build_cuda, major_only=build.cuda_major_only):
+            also = f", without --cuda {request.cuda} and what means it"
+        texts.append(
+            f"{build_words(build)} runs as {candidates.hidden.tier.value}, and a channel of higher priority hides it: "
+            f"-c {channel} first, or alone{also}"
+        )
+    return texts
 
 
 def judge_table(
@@ -160,7 +221,7 @@ def judge_table(
         tuple(record for record, fits in zip(records, matching, strict=True) if fits),
         tuple(record for record, fits in zip(records, matching, strict=True) if not fits),
     )
-    return _judged(found, request, target, hosts or {}, table_date())
+    return _judged(found, request, target, hosts or {}, table_date=table_date())
 
 
 def elsewhere(
@@ -173,8 +234,8 @@ def elsewhere(
         best = pick(rank(judge_builds(builds, target, hosts, request=request), request, target))
         if best is not None and best.tier not in {Tier.UNKNOWN, Tier.CPU}:
             return (
-                f"channel {channel} has published {build_words(best.build)}, {best.tier.value} "
-                f"(by the table of {table_date()}): -c {channel}"
+                f"{build_words(best.build)} was published, by the table of {table_date()}, and runs as "
+                f"{best.tier.value}: -c {channel}"
             )
     return None
 
@@ -196,31 +257,57 @@ def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> 
     )
 
 
+def _asked(candidates: Candidates, request: Request) -> str:
+    """The part of a request that is about the candidates, in words."""
+    specs = [text for text in request.specs if parse_match_spec(text).name == candidates.name]
+    words = [" ".join(specs) or candidates.name]
+    if request.cuda.asks_cuda:
+        words.append(f"for CUDA {request.cuda}")
+    elif request.cuda.kind == "none":
+        words.append("for CPU")
+    if request.python is not None:
+        words.append(f"for Python {request.python}")
+    return " ".join(words)
+
+
 def nothing_runs(candidates: Candidates, request: Request, target: Target) -> EnvkitError:
     """Why there is no answer: nothing matches, or nothing of what matches runs; and what would help."""
-    spec = " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda.kind != "auto" else "")
-    every = (*candidates.ranked, *candidates.rejected)
-    advice = [text for text in limits(every, request, target) if not _repeats(text, candidates)]
+    said = [text for text in advise(candidates, request, target) if not _repeats(text, candidates)]
+    advice = sorted(said, key=lambda text: text.endswith("--cuda none"))  # the CPU is the last resort
+    asked = _asked(candidates, request)
     if not candidates.ranked:
         near = nearest((*candidates.rejected, *candidates.others), request, target)[:3]
         known = ", ".join(f"{v.build.record.version} {v.build.record.build}" for v in near)
-        lacks = " for CUDA" if request.cuda.kind == "auto" and wants_cuda(target) else ""
-        said = f"The nearest: {known}." if known else "Check the version."
+        cuda = " for CUDA" if request.cuda.kind == "auto" and wants_cuda(target) else ""
+        nearby = f"the nearest: {known}" if known else "check the version"
         return NoAnswerError(
-            f"no build of {candidates.name}{lacks} matches {spec} for {target.subdir}",
-            hint="; ".join([*advice, said]) if advice else said,
+            f"there is no build of {asked}{cuda} for {target.subdir}",
+            hint="; ".join([*advice, nearby]),
         )
     best = candidates.ranked[0]
     reason = best.reasons[0].text if best.reasons else best.tier.value
     number = len(candidates.ranked)
     where = "on all of the machines" if candidates.hosts else "there" if target.described else "here"
-    which = "the one build" if number == 1 else f"none of the {number} builds"
-    verb = f"does not run {where}" if number == 1 else f"runs {where}"
+    which = f"the one build of {asked} does not run" if number == 1 else f"none of the {number} builds of {asked} runs"
+    why = f"{build_words(best.build)}: {reason}"
+    culprits = ruling_out([v.build for v in candidates.ranked], candidates.hosts, request=request)
+    if culprits:
+        why = f"{' or '.join(culprits)} rules them out: {_reason_of(culprits[0], candidates, request)}"
+        advice.append(f"Leave {' or '.join(culprits)} out of --hosts, or choose for it apart")
     return HostCannotRunError(
-        f"{which} of {candidates.name} that match{'es' if number == 1 else ''} {spec} {verb}: "
-        f"{build_words(best.build)}: {reason}",
+        f"{which} {where}: {why}",
         hint="; ".join(advice) if advice else "See every build with its reasons: envkit find --all --why.",
     )
+
+
+def _reason_of(machine: str, candidates: Candidates, request: Request) -> str:
+    """Why the best build for the others does not run on a machine."""
+    target = candidates.hosts[machine.split(" and ", maxsplit=1)[0]]
+    others = {name: host for name, host in candidates.hosts.items() if host != target}
+    builds = [verdict.build for verdict in candidates.ranked]
+    served = next(v.build for v in judge_builds(builds, target, others, request=request) if v.tier.runs)
+    reasons = judge(served, target, request=request).reasons
+    return f"{build_words(served)}: {reasons[0].text}" if reasons else build_words(served)
 
 
 def _repeats(text: str, candidates: Candidates) -> bool:

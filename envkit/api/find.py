@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envkit.api.choose import (
     Candidates,
+    advise,
     channels_for,
     elsewhere,
     engine_settings,
@@ -29,7 +30,6 @@ from envkit.models.results import FindResult
 from envkit.plan.corrections import find_corrections
 from envkit.plan.explain import explain
 from envkit.plan.implied import imply_cuda
-from envkit.plan.limits import limits
 from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import nearest, pick
 from envkit.settings import Settings
@@ -77,7 +77,7 @@ def find(
     spec = request.specs[0]
     corrections = tuple(find_corrections(request, target))
     request = imply_cuda(request)
-    channels, _ = channels_for(
+    channels, ordered = channels_for(
         [parse_match_spec(spec).name], explicit=explicit, override=override_channels, settings=settings
     )
     names = tuple(channel.name for channel in channels)
@@ -91,6 +91,7 @@ def find(
             settings=engine_settings(channels, policy, index_dir),
             reporter=reporter,
             hosts=hosts,
+            strict=ordered,
         )
     except ChannelError as error:
         known = None if explicit else judge_table(spec, request, target, channels=channels, hosts=hosts)
@@ -117,7 +118,7 @@ def _result(
         chosen = None
     elif chosen is None:
         error = nothing_runs(candidates, request, target)
-    advice = limits(every, request, target)
+    advice = advise(candidates, request, target)
     if chosen is None:
         other = elsewhere(candidates.name, request, target, channels=channels, hosts=candidates.hosts)
         advice += [other] if other else []

@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs, refuse_unclear
+from envkit.api.choose import (
+    Candidates,
+    advise,
+    channels_for,
+    engine_settings,
+    judge_spec,
+    nothing_runs,
+    refuse_unclear,
+)
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
-from envkit.errors import EnvkitError, HostCannotRunError, UnsatisfiableError
+from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
 from envkit.layout.volume import Volume
 from envkit.models.build import Reason, Record, Verdict
 from envkit.models.channel import Channel
@@ -21,8 +29,7 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.plan.explain import explain
-from envkit.plan.implied import imply_cuda
-from envkit.plan.limits import limits
+from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
@@ -96,18 +103,29 @@ def solve_request(
     picks: Sequence[Verdict | None] = [None]
     if framework is not None:
         spec = _framework_spec(framework, request)
-        candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter, hosts=hosts)
+        try:
+            candidates = judge_spec(
+                spec, request, target, engine=engine, settings=es, reporter=reporter, hosts=hosts, strict=chosen
+            )
+        except ChannelError as error:
+            if not channels and judge_table(spec, request, target, channels=asked) is not None:
+                error.hint = (
+                    f"{error.hint} What would be chosen, `envkit find` says without channels; this needs packages."
+                )
+            raise
         unclear = refuse_unclear(candidates, request, target)
         if unclear is not None:
             raise unclear
         kept = {(record.url, record.sha256) for record in installed}
         stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
-        picks = [*stays, *solve_candidates(candidates.ranked, _ATTEMPTS)]
+        fitting = [v for v in candidates.ranked if allows_toolkit(request, v.build.build_cuda)]
+        picks = [*stays, *solve_candidates(fitting, _ATTEMPTS)]
         if not picks:
             raise nothing_runs(candidates, request, target)
     reporter.start("solve", " ".join(request.specs))
     failure: EnvkitError | None = None
     tried: set[tuple[str, ...]] = set()
+    unsolved: list[tuple[Verdict, str]] = []
     for pick in picks:
         candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
         task = plan_solve(request, target, pick, candidate_records, installed=installed)
@@ -119,6 +137,7 @@ def solve_request(
             records = engine.solve(task, settings=used)
         except UnsatisfiableError as error:
             failure = failure or error
+            unsolved += [(pick, _cause(error))] if pick is not None else []
             continue
         refusals = _refusals(records, target, request, hosts or {})
         if refusals:
@@ -126,11 +145,16 @@ def solve_request(
                 "the solution would not run: " + "; ".join(refusals),
                 hint="See what runs with `envkit find`, or pin another version.",
             )
+            unsolved += [(pick, refusals[0])] if pick is not None else []
             continue
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
-        advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        explanation = explain(candidates.ranked, request, target, hosts=hosts, advice=advice) if candidates else ()
+        advice = advise(candidates, request, target) if candidates else []
+        explanation: tuple[Reason, ...] = ()
+        if candidates is not None:
+            explanation = explain(
+                candidates.ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved
+            )
         return Plan(
             records=records,
             channels=used.channels,
@@ -141,6 +165,18 @@ def solve_request(
             explanation=explanation,
         )
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _cause(error: EnvkitError) -> str:
+    """The last thing that a solver says: what is missing, at the end of its tree."""
+    lines = [
+        line.strip(
+            " \N{BOX DRAWINGS LIGHT VERTICAL}\N{BOX DRAWINGS LIGHT UP AND RIGHT}"
+            "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+        )
+        for line in error.message.splitlines()
+    ]
+    return next((line for line in reversed(lines) if line), error.message).rstrip(".")
 
 
 def index_dir(volume: Volume) -> Path:

@@ -12,7 +12,7 @@ from envkit.models.build import Build, Reason, Verdict
 from envkit.models.host import Gpu, Target
 from envkit.models.request import Request
 
-__all__ = ["common_target", "judge_builds", "judge_for_all"]
+__all__ = ["common_target", "judge_builds", "judge_for_all", "ruling_out"]
 
 
 def _groups(targets: Mapping[str, Target]) -> dict[str, Target]:
@@ -58,6 +58,19 @@ def judge_builds(
         return judge_all(list(builds), target, request=request)
     kinds = _groups(hosts)
     return [_worst(build, kinds, request) for build in builds]
+
+
+def ruling_out(builds: Sequence[Build], hosts: Mapping[str, Target], *, request: Request | None = None) -> list[str]:
+    """The machines without any one of which some build would run on all of the others; empty when there is none."""
+    kinds = _groups(hosts)
+    if len(kinds) < 2:  # noqa: PLR2004 - there has to be another
+        return []
+    found: list[str] = []
+    for name in kinds:
+        others = {other: target for other, target in kinds.items() if other != name}
+        if any(_worst(build, others, request).tier.runs for build in builds):
+            found.append(name)
+    return found
 
 
 def common_target(targets: Mapping[str, Target]) -> Target:

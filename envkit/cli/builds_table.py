@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
 from envkit.cli.output import TIER_STYLE, human_bytes, human_date, literal, table
 from envkit.models.build import Build, Tier, Verdict
@@ -16,7 +17,7 @@ from envkit.plan.phrases import phrase
 
 __all__ = ["builds_table", "matrix_table"]
 
-_WIDE = 120  # from here on a build string fits beside the rest
+_WIDE = 132  # from here on a build string fits beside the rest
 _MIDDLE = 96
 _SYMBOLS = {
     Tier.NATIVE: ("N", "native"),
@@ -85,8 +86,14 @@ def _pythons(found: Sequence[Verdict]) -> str:
     known = {verdict.build.python for verdict in found if verdict.build.python}
     listed = sorted(known, key=lambda text: [int(part) if part.isdigit() else 0 for part in text.split(".")])
     if not listed:  # one build for several, as in the built-in table
-        return next((spec for verdict in found for spec in verdict.build.needs.python), "")
+        return next((_range(spec) for verdict in found for spec in verdict.build.needs.python), "")
     return f"{listed[0]} to {listed[-1]}" if len(listed) > 2 else ", ".join(listed)  # noqa: PLR2004 - a range
+
+
+def _range(spec: str) -> str:
+    """``>=3.10,<3.15`` as people say it; any other spec as it is."""
+    low, high, has_minor = version_bounds(spec)
+    return f"{low} to {high.major}.{high.minor - 1}" if low and high and has_minor and high.minor else spec
 
 
 def matrix_table(matrix: Matrix) -> tuple[Table, str]:

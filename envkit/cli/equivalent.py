@@ -70,5 +70,5 @@ def hinted(
     """The error with the first correction as its hint: it is about the cause, where the solver saw the effect."""
     if corrections:
         first = corrections[0]
-        error.hint = f"{first.text}: {command(context, corrected(request, first))}   (or add --fix)"
+        error.hint = f"{first.text}. Instead, or with --fix:\n  {command(context, corrected(request, first))}"
     return error

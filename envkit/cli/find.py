@@ -178,5 +178,5 @@ def _target_words(result: FindResult) -> str:
         words.append(f"CUDA up to {target.driver_cuda}")
     words += [f"{gpu.name or 'GPU'} ({gpu.compute_capability})" for gpu in dict.fromkeys(target.gpus)]
     if not target.gpus and target.driver_cuda is None and target.driver_version is None:
-        words.append("Apple GPU (MPS)" if target.mps else "no NVIDIA GPU")
+        words.append("Apple GPU (MPS)" if target.mps or target.subdir == "osx-arm64" else "no NVIDIA GPU")
     return ", ".join(words) + f"; channels {', '.join(result.channels)}"

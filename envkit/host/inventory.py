@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from envkit.errors import SettingsError
@@ -29,6 +30,7 @@ def read_hosts(paths: Sequence[Path]) -> dict[str, Target]:
         for index, document in enumerate(documents):
             place = path.name if len(documents) == 1 else f"{path.name}[{index}]"
             target = Target.from_host(host_from_json(document, where=place))
+            target = replace(target, described=target.described | {"hosts"})
             name = _name(document) or place
             found[name if name not in found else f"{name} ({place})"] = target
     if not found:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
-from envkit.builds.families import channel_name
+from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu
 from envkit.models.build import Record, Tier
@@ -58,7 +58,7 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
         return Correction("pytorch-cuda-on-macos", text, rest, request.channels)
     if not wants_cuda(target):
         text = (
-            f"{spec.name} {spec.version or ''}".strip() + " on a target without a GPU: conda would install it all the "
+            f"pytorch-cuda {asked or ''}".strip() + " on a target without a GPU: conda would install it all the "
             "same (channel pytorch never asks for a driver): cpuonly instead"
         )
         return Correction("pytorch-cuda-without-gpu", text, (*rest, "cpuonly"), request.channels, "none")
@@ -110,13 +110,17 @@ def _cudatoolkit(spec: MatchSpec, request: Request, target: Target) -> Correctio
     asked = _version(spec)
     if asked is None or asked <= _LAST_CUDATOOLKIT:
         return None
-    text = (
-        f"cudatoolkit ended with {_LAST_CUDATOOLKIT}: from CUDA 12 on the toolkit is many packages that follow "
-        f"cuda-version, so cuda-version={asked}"
-    )
+    frameworks = {framework_of_package(parse_match_spec(text).name) for text in request.specs}
+    ended = f"cudatoolkit ended with {_LAST_CUDATOOLKIT}"
     ceiling = ceiling_of(target)
     if ceiling is not None and ceiling.major < asked.major:
-        text += f" (and {judge_driver(asked, False, target).reasons[0].text})"  # noqa: FBT003 - the minor is known
+        ended += f" (and {judge_driver(asked, False, target).reasons[0].text})"  # noqa: FBT003 - the minor is known
+    if frameworks & set(GPU_FRAMEWORKS):
+        exact = "pytorch" in frameworks and asked in _PYTORCH_CUDA
+        cuda = str(asked) if exact else str(asked.major)
+        text = f"{ended}: which CUDA a framework was compiled with is said by --cuda {cuda}"
+        return Correction("cudatoolkit-12", text, _without(request, "cudatoolkit"), request.channels, cuda)
+    text = f"{ended}: from CUDA 12 on the toolkit is many packages that follow cuda-version, so cuda-version={asked}"
     specs = _replaced(request, "cudatoolkit", f"cuda-version={asked}")
     return Correction("cudatoolkit-12", text, specs, request.channels)
 

@@ -40,9 +40,10 @@ def build_words(build: Build) -> str:
     return f"{build.record.name} {build.record.version}{kind}" + (f" of {channel}" if channel else "")
 
 
-def _this(chosen: Verdict, request: Request) -> Iterable[str]:
-    order = "the surest tier, then the newest version" if request.prefer == "native" else "the newest version that runs"
-    yield f"{build_words(chosen.build)} is {order}; it runs as {chosen.tier.value}"
+def _this(chosen: Verdict, request: Request, *, among_all: bool) -> Iterable[str]:
+    order = "the newest version of the surest tier" if request.prefer == "native" else "the newest version that runs"
+    rest = "" if among_all else " and goes together with the rest of the request"
+    yield f"{build_words(chosen.build)} is {order}{rest}; it runs as {chosen.tier.value}"
     for reason in chosen.reasons:
         yield reason.text
 
@@ -72,6 +73,10 @@ def _refused(verdicts: Iterable[Verdict]) -> list[str]:
     return [*lines[:_SHOWN], *([f"and {rest} more reasons: --all --why"] if rest > 0 else [])]
 
 
+def _above(verdict: Verdict, chosen: Verdict) -> bool:
+    return version_key(verdict.build.record.version) > version_key(chosen.build.record.version)
+
+
 def _newer(ranked: Sequence[Verdict], chosen: Verdict) -> Iterable[str]:
     mine = version_key(chosen.build.record.version)
     above = [v for v in ranked if not v.tier.runs and version_key(v.build.record.version) > mine]
@@ -91,7 +96,8 @@ def _newer(ranked: Sequence[Verdict], chosen: Verdict) -> Iterable[str]:
     yield "no channel that was asked has a newer one that matches the request"
     for verdict in _kinds(same)[:2]:
         text = verdict.reasons[0].text if verdict.reasons else verdict.tier.value
-        yield f"{build_words(verdict.build)}, {verdict.tier.value}: {text}"
+        runs = f"runs as {verdict.tier.value}" if verdict.tier.runs else "does not run"
+        yield f"{build_words(verdict.build)} {runs}: {text}"
 
 
 def _cpu(request: Request, target: Target) -> str:
@@ -164,6 +170,8 @@ def explain(
     *,
     hosts: Mapping[str, Target] | None = None,
     advice: Sequence[str] = (),
+    taken: Verdict | None = None,
+    unsolved: Sequence[tuple[Verdict, str]] = (),
 ) -> tuple[Reason, ...]:
     """The answers to what people ask about a choice.
 
@@ -173,15 +181,23 @@ def explain(
         target: The machine.
         hosts: The machines, where there are several.
         advice: What `envkit.plan.limits` says: it belongs to what to change.
+        taken: The build that was taken, where a solver had a say; else the first that runs.
+        unsolved: Better builds that the solver could not combine with the rest of the request, and why.
 
     Returns:
         Sentences; the code of each is one of `TOPICS`.
     """
-    chosen = pick(ranked)
+    chosen = taken or pick(ranked)
     answers: list[Reason] = []
     if chosen is not None:
-        answers += [Reason("this-build", text) for text in _this(chosen, request)]
-        answers += [Reason("not-newer", text) for text in _newer(ranked, chosen)]
+        answers += [Reason("this-build", text) for text in _this(chosen, request, among_all=not unsolved)]
+        for verdict, why in unsolved[:_SHOWN]:
+            text = f"{build_words(verdict.build)} runs, and does not go together with the rest of the request: {why}"
+            answers.append(Reason("not-newer", text))
+        held = {verdict.build.record.version for verdict, _ in unsolved}
+        rest = [verdict for verdict in ranked if not verdict.tier.runs or verdict.build.record.version not in held]
+        if not unsolved or any(_above(verdict, chosen) for verdict in rest):
+            answers += [Reason("not-newer", text) for text in _newer(rest, chosen)]
         if chosen.tier is Tier.CPU:
             answers.append(Reason("cpu", _cpu(request, target)))
     else:

@@ -10,8 +10,9 @@ from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
 from envkit.builds.families import GPU_FRAMEWORKS, framework_of_package
 from envkit.errors import UsageError
 from envkit.models.request import CudaChoice, Request
+from envkit.models.version import CudaVersion
 
-__all__ = ["imply_cuda"]
+__all__ = ["allows_toolkit", "imply_cuda"]
 
 _TOOLKITS = ("pytorch-cuda", "cudatoolkit", "cuda-version")
 _CPU_NAMES = frozenset({"cpuonly", "pytorch-cpu", "tensorflow-cpu"})
@@ -83,3 +84,15 @@ def imply_cuda(request: Request) -> Request:
             hint=f"Leave one of them out: {found.spec} alone means --cuda {found.choice}.",
         )
     return request
+
+
+def allows_toolkit(request: Request, build_cuda: CudaVersion | None) -> bool:
+    """Whether the request's ``cuda-version`` lets in libraries as new as a build's toolkit: it needs no older ones."""
+    if build_cuda is None:
+        return True
+    for text in request.specs:
+        spec = parse_match_spec(text)
+        high = version_bounds(spec.version).high if spec.name == "cuda-version" and spec.version else None
+        if high is not None and build_cuda >= high:
+            return False
+    return True
