@@ -70,7 +70,7 @@ def run_driver_probe(
     instances = [device for device in devices if device.startswith("MIG-")] if devices else list(mig_uuids)
     whole = [device for device in devices if not device.startswith("MIG-")]
     # The child stops by itself shortly before it would be killed, so that a slow one still hands in its document.
-    base = [*args, "--timeout", f"{timeout_s * 0.9:.3f}"]
+    base = ["--timeout", f"{timeout_s * 0.9:.3f}", *args]
     outcomes = []
     if whole or not instances:
         chosen = [word for device in whole for word in ("--device", device)]

@@ -18,13 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from platformdirs import user_cache_path
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from wheelchannel.channel import Reporter, Work, make_channel
-from wheelchannel.errors import NO_SPACE, USAGE, ChannelError
-from wheelchannel.interpreter import detect_interpreter
-from wheelchannel.pip import parse_requirements
+try:
+    from platformdirs import user_cache_path
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from wheelchannel.channel import Reporter, Work, make_channel
+    from wheelchannel.errors import NO_SPACE, USAGE, ChannelError
+    from wheelchannel.interpreter import detect_interpreter
+    from wheelchannel.pip import parse_requirements
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing.name} is not installed\nhint: this takes envkit's dependencies and zstandard")
 
 _TORCH: Final = ("torch==2.13.0", "numpy")
 _EXAMPLES: Final = """\
@@ -71,7 +74,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         default=user_cache_path("envkit") / "wheel-channel",
         help="where downloads and built packages are kept (default: %(default)s)",
     )
-    return parser.parse_args(arguments)
+    # Intermixed: options may stand between OUT and the requirements.
+    return parser.parse_intermixed_args(arguments)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def build(folder: Path) -> FakeDriver:
         raise RuntimeError("the tests of the driver level need a C compiler (cc)")
     target = folder / "libcuda.so.1"
     flags = ["-std=gnu11", "-O2", "-ftree-vectorize", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-fPIC"]
-    command = [compiler, *flags, "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(target), str(SOURCE)]
+    command = [compiler, *flags, "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(target), str(SOURCE), "-ldl"]
     subprocess.run(command, check=True)
     return FakeDriver(target)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envkit.builds.classify import classify
 from envkit.builds.families import framework_of_package
+from envkit.checks.driver import wants_cuda
 from envkit.checks.verdict import judge_all
 from envkit.engines.base import Engine, EngineSettings
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
@@ -98,7 +99,7 @@ def judge_spec(
 def nothing_runs(candidates: Candidates, request: Request, target: Target) -> EnvkitError:
     """Why there is no answer: nothing matches, or nothing of what matches runs; and what would help."""
     spec = " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda.kind != "auto" else "")
-    if target.nvidia_traces and not target.gpus and request.cuda.kind == "auto":
+    if target.nvidia_traces and not wants_cuda(target) and request.cuda.kind == "auto":
         return HostCannotRunError(
             f"there are signs of NVIDIA here ({', '.join(target.nvidia_traces)}) and no usable GPU, so it is not clear "
             "for which machine to choose",

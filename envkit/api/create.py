@@ -33,7 +33,7 @@ from envkit.layout import gc, lease
 from envkit.layout.generation import active, claim, publish, read_manifest, refuse_foreign, write_manifest
 from envkit.layout.space import check_space
 from envkit.layout.validations import read_validation
-from envkit.layout.volume import Volume, check_name, open_volume
+from envkit.layout.volume import Volume, check_name, check_writable, open_volume
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
@@ -46,13 +46,14 @@ from envkit.models.results import CreateResult
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
 from envkit.plan.limits import limits
+from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
 
 __all__ = ["CreateOptions", "create"]
 
 _WAIT_S = 3600.0
-_ATTEMPTS = 40
+_ATTEMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +120,19 @@ def create(
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
-    volume = Volume(settings.volume) if options.dry_run else open_volume(settings.volume, create=True)
-    if options.dry_run:
+    volume = Volume(settings.volume)
+    plan: _Plan | None = None
+    if options.dry_run or not volume.volume_file.exists():
+        if not options.dry_run:
+            check_writable(volume)
         existing = _existing(volume, name, recorded, options)
-        if existing is not None:
+        if existing is not None and options.dry_run:
             return _reused(volume, name, existing, None, host, dry_run=True)
+        # A volume is made only for a request that has an answer.
         plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
-        return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
+        if options.dry_run:
+            return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
+    volume = open_volume(settings.volume, create=True)
     with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=_WAIT_S):
         swept = gc.sweep(volume)
         if swept:
@@ -134,7 +141,8 @@ def create(
         if existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
             return _reused(volume, name, existing, report, host)
-        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        if plan is None:
+            plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
         return _make(volume, name, plan, recorded, target, host, policy, options, reporter)
 
 
@@ -222,7 +230,7 @@ def _plan(
     if framework is not None:
         spec = _framework_spec(framework, request)
         candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
-        picks = [verdict for verdict in candidates.ranked if verdict.tier.runs][:_ATTEMPTS]
+        picks = solve_candidates(candidates.ranked, _ATTEMPTS)
         if not picks:
             raise nothing_runs(candidates, request, target)
     reporter.start("solve", " ".join(request.specs))
@@ -243,13 +251,15 @@ def _plan(
         refusals = check_solution(records, target, request)
         if refusals:
             failure = failure or HostCannotRunError(
-                "the solution would not run: " + "; ".join(refusal.reason.text for refusal in refusals),
+                "the solution would not run: "
+                + "; ".join(f"{refusal.record.fn}: {refusal.reason.text}" for refusal in refusals),
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             continue
-        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(pick)}" if pick else ""))
+        taken = _installed(pick, candidates, records)
+        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
         advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        return _Plan(records, used.channels, task.virtual_packages, pick, tuple(advice))
+        return _Plan(records, used.channels, task.virtual_packages, taken, tuple(advice))
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
@@ -262,6 +272,14 @@ def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
     """The channels of a plan, in its order."""
     names = {channel_name(channel.url): channel for channel in reversed(channels)}
     return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
+
+
+def _installed(pick: Verdict | None, candidates: Candidates | None, records: Sequence[Record]) -> Verdict | None:
+    """The verdict on the record that the solver took: the pin may have left the Python open."""
+    if pick is None or candidates is None:
+        return None
+    names = {record.fn for record in records}
+    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
 
 
 def _build_words(pick: Verdict) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from envkit.checks.driver_probe import check_driver
 from envkit.checks.framework import python_findings, pytorch_findings
+from envkit.errors import UnknownEnvironmentError
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, resolve
@@ -43,8 +44,13 @@ def validate(
         UnknownEnvironmentError: There is none.
     """
     prefix = resolve(volume, name_or_prefix)
-    host = detect()
     manifest = read_manifest(prefix)
+    if manifest is None and not (prefix / "conda-meta").is_dir() and not (prefix / "bin" / "python").exists():
+        raise UnknownEnvironmentError(
+            f"{prefix} is no environment: it has neither conda-meta/ nor bin/python",
+            hint="Give the directory that holds bin/ and conda-meta/ or pyvenv.cfg.",
+        )
+    host = detect()
     report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter, timeout_s=timeout_s)
     if manifest is not None and volume is not None and Path(manifest.prefix).parent == volume.generations:
         record_validation(volume, manifest.generation, report, host)
@@ -78,19 +84,8 @@ def validate_prefix(
             outcome = run_probe(python, PROBES_DIR / "pytorch.py", [], env=env, timeout_s=timeout_s)
             findings += pytorch_findings(outcome, gpus=len(host.gpus))
             needs_gpu = needs_gpu or bool(outcome.facts.get("build_cuda"))
-    elif packages or manifest is not None:
-        findings.append(Finding("python", "skip", "no-python", "the environment has no Python; nothing was run in it"))
     else:
-        findings.append(
-            Finding(
-                "python",
-                "fail",
-                "not-an-environment",
-                f"{prefix} is no conda environment and has no bin/python",
-                blames="environment",
-                hint="Give the directory that holds bin/ and conda-meta/ or pyvenv.cfg.",
-            )
-        )
+        findings.append(Finding("python", "skip", "no-python", "the environment has no Python; nothing was run in it"))
     report = Report(
         prefix=str(prefix),
         fingerprint=host.fingerprint,

@@ -17,8 +17,19 @@ __all__ = ["arch_lists", "find_arch_list"]
 _OFFSET = 100  # conda-forge adds 100 (mkl) and 200 (cuda) to the recipe's own build number
 
 
+class _Key(NamedTuple):
+    channel: str
+    name: str
+    version: str
+    number: int
+    subdir: str
+    arm_variant: str | None
+    build_cuda: CudaVersion
+
+
 class _Row(NamedTuple):
     subdirs: frozenset[str]
+    arm_variant: str | None
     low: VersionKey
     high: VersionKey | None
     number_low: int
@@ -34,7 +45,7 @@ def _capabilities(text: str) -> frozenset[ComputeCapability]:
 @cache
 def arch_lists() -> tuple[dict[str, Any], ...]:
     """The rows of ``envkit/builds/data/archlists.json``, as they are."""
-    text = files("envkit.builds").joinpath("data", "archlists.json").read_text(encoding="utf-8")
+    text = (files("envkit.builds") / "data" / "archlists.json").read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = json.loads(text)["arch_lists"]
     return tuple(rows)
 
@@ -46,6 +57,7 @@ def _index() -> dict[tuple[str, str], tuple[_Row, ...]]:
         before = row.get("version_before")
         entry = _Row(
             subdirs=frozenset(row["subdirs"]),
+            arm_variant=row["arm_variant"],
             low=version_key(row["version_from"]),
             high=version_key(before) if before else None,
             number_low=row.get("number_from", 0),
@@ -59,23 +71,31 @@ def _index() -> dict[tuple[str, str], tuple[_Row, ...]]:
 
 
 @lru_cache(maxsize=8192)
-def _find(channel: str, name: str, version: str, number: int, subdir: str, build_cuda: CudaVersion) -> ArchList | None:
-    key = version_key(version)
-    for row in _index().get((channel, name), ()):
+def _find(wanted: _Key) -> ArchList | None:
+    key = version_key(wanted.version)
+    for row in _index().get((wanted.channel, wanted.name), ()):
         if (
-            build_cuda in row.cuda
-            and subdir in row.subdirs
+            wanted.build_cuda in row.cuda
+            and wanted.subdir in row.subdirs
+            and wanted.arm_variant == row.arm_variant
             and row.low <= key
             and (row.high is None or key < row.high)
-            and row.number_low <= number
-            and (row.number_high is None or number <= row.number_high)
+            and row.number_low <= wanted.number
+            and (row.number_high is None or wanted.number <= row.number_high)
         ):
             return row.arch
     return None
 
 
-def find_arch_list(record: Record, build_cuda: CudaVersion) -> ArchList | None:
-    """The arch list of a published build, by channel, name, version, build number, platform and toolkit."""
+def find_arch_list(record: Record, build_cuda: CudaVersion, arm_variant: str | None = None) -> ArchList | None:
+    """The arch list of a published build; None where no row knows it.
+
+    Args:
+        record: The build: channel, name, version, build number and platform count.
+        build_cuda: Its toolkit.
+        arm_variant: ``tegra`` for conda-forge's Jetson builds; ``sbsa`` is the ordinary aarch64.
+    """
     channel = channel_name(record.channel or record.url.rsplit("/", 2)[0])
     number = record.build_number % _OFFSET if channel == "conda-forge" else record.build_number
-    return _find(channel, record.name, record.version, number, record.subdir, build_cuda)
+    arm = arm_variant if arm_variant == "tegra" else None
+    return _find(_Key(channel, record.name, record.version, number, record.subdir, arm, build_cuda))

@@ -2,11 +2,14 @@
 
 The grammars (conda recipes of pytorch/builder, the conda-forge feedstocks and AnacondaRecipes):
 
-- channel ``pytorch``: ``py3.9_cuda12.1_cudnn9.1.0_0``, ``py3.9_cpu_0``, ``py3.11_0`` (macOS), ``py36_cuda9.0.176_...``,
-  ``py27_cuda0.0_cudnn0.0_1`` (a CPU build), ``py39_cu121``, ``py310_cpu``, ``py36``, ``py3.8_hc0239a3_0_cuda11.4``;
-- conda-forge: ``cuda126_mkl_py312_h30b5a27_300``, ``cuda120_py312h..._300``, ``cuda112py39h..._200``, ``cpu_generic_...``,
-  ``cuda_py312_h..._1``, ``py311h..._200_cuda129``, ``py311cuda126h..._0_cuda``, ``cpu_pyh..._1``;
-- ``pkgs/main``: ``gpu_cuda118py311h...``, ``gpu_py38h..._0``, ``gpu_mps_py312h...``, ``cuda101py38h...``, ``eigen_...``, ``mkl_...``.
+- channel ``pytorch``: ``py3.9_cuda12.1_cudnn9.1.0_0``, ``py3.9_cpu_0``, ``py3.11_0`` (macOS), ``py39_cu121``,
+  ``py36_cuda9.0.176_cudnn7.1.2_1``, ``py27_cuda0.0_cudnn0.0_1`` (a CPU build), ``py310_cpu``, ``py36``,
+  ``py3.8_hc0239a3_0_cuda11.4``;
+- conda-forge: ``cuda126_mkl_py312_h30b5a27_300``, ``cuda120_py312h26b3cf7_300``, ``cuda112py39ha9981d0_200``,
+  ``cpu_generic_py311_hd55f619_9``, ``cuda_py312_h4a51b5c_1``, ``py311h546fdd5_200_cuda129``,
+  ``py311cuda126h4491dc0_0_cuda``, ``cpu_pyhe781eb1_1``;
+- ``pkgs/main``: ``gpu_cuda118py311h..._0``, ``gpu_py38h..._0``, ``gpu_mps_py312h..._0``, ``cuda101py38h..._0``,
+  ``eigen_py37h..._0``, ``mkl_py38h..._0``.
 """
 
 from __future__ import annotations
@@ -74,10 +77,10 @@ def parse_build_string(text: str) -> BuildString:
     math = _MATH.match(lowered)
     math_text = math[1] if math else None
     if _ROCM.search(lowered):
-        return BuildString(None, None, False, python_text, math_text, True)
+        return BuildString(python=python_text, math=math_text, rocm=True)
     cuda, major_only = _cuda(lowered)
     if cuda == CudaVersion(0, 0):  # "cuda0.0" of the pytorch channel before 1.0 is a CPU build
-        return BuildString("cpu", None, False, python_text, math_text)
+        return BuildString("cpu", python=python_text, math=math_text)
     variant: Variant | None = None
     if cuda is not None or _BARE.search(lowered):
         variant = "cuda"

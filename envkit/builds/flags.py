@@ -1,4 +1,4 @@
-"""Flags of a record, by which newer indexes name a variant (CEP 45)."""
+"""Flags of a record, by which newer indexes name a variant (CEP 45): ``cuda``, ``cpu``, ``gpu:cuda``, ``cuda:12_9``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from envkit.models.version import CudaVersion
 
 __all__ = ["Flags", "read_flags"]
 
-_CUDA = re.compile(r"cuda(?:[:=_-]?(\d{1,2})(?:\.(\d{1,2}))?)?\Z")
+# CEP 45: ^[a-z0-9_]+(:[a-z0-9_]+)?$. Dots and dashes are not allowed; they are read all the same.
+_CUDA = re.compile(r"(?:gpu:|variant:)?cuda(?:[:=_-]?(\d{1,2})(?:[._](\d{1,2}))?)?\Z")
+_DIGITS = re.compile(r"(?:gpu:|variant:)?cuda[:_]?(\d{2})(\d)\Z")
+_PLAIN: dict[str, Variant] = {
+    "cpu": "cpu",
+    "gpu:none": "cpu",
+    "gpu:cpu": "cpu",
+    "variant:cpu": "cpu",
+    "gpu": "cuda",
+    "mps": "mps",
+    "metal": "mps",
+    "gpu:mps": "mps",
+    "gpu:metal": "mps",
+}
 
 
 class Flags(NamedTuple):
@@ -23,26 +36,24 @@ class Flags(NamedTuple):
     text: str = ""
 
 
+def _read(flag: str) -> Flags | None:
+    text = flag.strip().lower()
+    digits = _DIGITS.match(text)
+    if digits is not None:
+        return Flags("cuda", CudaVersion(int(digits[1]), int(digits[2])), text=flag)
+    match = _CUDA.match(text)
+    if match is not None:
+        if match[1] is None:
+            return Flags("cuda", text=flag)
+        return Flags("cuda", CudaVersion(int(match[1]), int(match[2] or 0)), match[2] is None, flag)
+    variant = _PLAIN.get(text)
+    return Flags(variant, text=flag) if variant is not None else None
+
+
 def read_flags(raw: Mapping[str, Any]) -> Flags:
-    """Read ``flags``: ``cuda``, ``gpu:cuda``, ``cuda:12.9``, ``cpu``; anything else, broken values too, is ignored."""
+    """Read ``flags``; the one that says most counts, and anything else, broken values too, is ignored."""
     flags = raw.get("flags")
     if not isinstance(flags, list | tuple):
         return Flags()
-    found = Flags()
-    for flag in flags:
-        if not isinstance(flag, str):
-            continue
-        text = flag.strip().lower()
-        text = text.removeprefix("gpu:").removeprefix("variant:")
-        match = _CUDA.match(text)
-        if match is not None:
-            if match[1] is not None:
-                return Flags("cuda", CudaVersion(int(match[1]), int(match[2] or 0)), match[2] is None, flag)
-            found = Flags("cuda", None, False, flag)
-        elif text == "gpu" and found.variant is None:
-            found = Flags("cuda", None, False, flag)
-        elif text in {"cpu", "cpuonly", "none"} and found.variant is None and (text != "none" or flag != text):
-            found = Flags("cpu", None, False, flag)
-        elif text in {"mps", "metal"} and found.variant is None:
-            found = Flags("mps", None, False, flag)
-    return found
+    found = [said for flag in flags if isinstance(flag, str) and (said := _read(flag)) is not None]
+    return max(found, key=lambda said: (said.cuda is not None, said.variant == "cuda"), default=Flags())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import VersionBounds, parse_match_spec, version_bounds
-from envkit.builds.families import CUDA_LIBRARIES, TOOLKIT_PACKAGES
+from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
 from envkit.models.build import Variant
 from envkit.models.version import CudaVersion
 
@@ -92,6 +92,7 @@ def _platform_signal(text: str, name: str, spec: str | None, build: str | None) 
 
 
 def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
+    """The packages that carry CUDA, or that choose between CPU and CUDA."""
     version = spec or "*"
     if name in TOOLKIT_PACKAGES:
         return Signal(Kind.TOOLKIT, text, name, version, "cuda", bounds=version_bounds(version))
@@ -103,7 +104,7 @@ def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> S
         return Signal(Kind.VARIANT, text, name, version, variants.get(build or ""))
     if name == "cpuonly":
         return Signal(Kind.VARIANT, text, name, version, "cpu")
-    if name in CUDA_LIBRARIES:
+    if is_cuda_library(name):
         kind = Kind.RUNTIME if name in _RUNTIME else Kind.VARIANT
         return Signal(kind, text, name, version, "cuda", bounds=version_bounds(version))
     if build is not None:

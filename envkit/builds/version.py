@@ -75,10 +75,9 @@ def _element(run: str) -> _Element:
 
 
 def _components(text: str) -> tuple[_Component, ...]:
-    if text.endswith("_"):  # openssl's 1.0.2_ sorts after 1.0.2a: the underscore stays with the last part
-        text = text[:-1].replace("_", ".") + "_"
-    else:
-        text = text.replace("_", ".")
+    # openssl's 1.0.2_: a trailing underscore stays with the last part
+    tail = "_" if text.endswith("_") else ""
+    text = text[: len(text) - len(tail)].replace("_", ".") + tail
     components: list[_Component] = []
     for part in text.split("."):
         elements = [_element(run) for run in _RUN.findall(part)]
@@ -125,8 +124,10 @@ def _clause_matches(version: VersionKey, clause: str) -> bool:
     operator, text = match.groups()
     if text == "*":
         return operator != "!="
-    fuzzy = text.endswith("*") or operator == "="
-    key = version_key(text.rstrip("*").rstrip("."))
+    starred = text.endswith("*")
+    # As in conda: only a bare "2.7.*", "=2.7" and "!=2.7.*" match by prefix; after other operators ".*" means nothing.
+    fuzzy = operator == "=" or (starred and operator in {None, "!="})
+    key = version_key(text.rstrip(".*") if starred else text)
     if operator == "~=":
         prefix = VersionKey(key.epoch, key.release[:-1] or key.release, ())
         return version >= key and _starts_with(version, prefix)

@@ -78,12 +78,9 @@ def _forward_compat(build_cuda: CudaVersion, driver: DriverVersion | None, gpus:
 
 
 def _too_old(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
-    reasons = [
-        Reason(
-            "driver-too-old",
-            f"CUDA {build_cuda} needs driver {needed_driver(build_cuda, target.subdir)} or newer, {_host_driver(target)}",
-        )
-    ]
+    needed = needed_driver(build_cuda, target.subdir)
+    text = f"CUDA {build_cuda} needs driver {needed} or newer, {_host_driver(target)}"
+    reasons = [Reason("driver-too-old", text)]
     compat = _forward_compat(build_cuda, target.driver_version, target.gpus)
     if compat is not None:
         reasons.append(compat)
@@ -100,8 +97,16 @@ def _beyond(target: Target) -> tuple[Reason, ...]:
     return (Reason("driver-newer-than-tables", text),)
 
 
+def _no_ceiling(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
+    if target.gpus and target.driver_version is None:
+        needed = needed_driver(build_cuda, target.subdir)
+        text = f"the driver is not known: CUDA {build_cuda} needs {needed} or newer (give --driver)"
+        return DriverVerdict(Tier.UNKNOWN, (Reason("driver-unknown", text),))
+    return DriverVerdict(Tier.NO, (Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU"),))
+
+
 @lru_cache(maxsize=4096)
-def judge_driver(build_cuda: CudaVersion, major_only: bool, target: Target) -> DriverVerdict:  # noqa: FBT001 - a cache key
+def judge_driver(build_cuda: CudaVersion, major_only: bool, target: Target) -> DriverVerdict:  # noqa: FBT001 - cache key
     """What the target's driver makes of a toolkit.
 
     Args:
@@ -112,32 +117,24 @@ def judge_driver(build_cuda: CudaVersion, major_only: bool, target: Target) -> D
     """
     ceiling = ceiling_of(target)
     if ceiling is None:
-        if target.gpus and target.driver_version is None:
-            needed = needed_driver(build_cuda, target.subdir)
-            text = f"the driver is not known: CUDA {build_cuda} needs {needed} or newer (give --driver)"
-            return DriverVerdict(Tier.UNKNOWN, (Reason("driver-unknown", text),))
-        return DriverVerdict(Tier.NO, (Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU"),))
-    beyond = _beyond(target)
+        return _no_ceiling(build_cuda, target)
     if target.compat and target.driver_version is not None and not _is_tegra(target):
         return _judge_compat(build_cuda, target, ceiling)
     if ceiling >= build_cuda and not (major_only and ceiling.major == build_cuda.major):
         text = f"the driver supports CUDA {ceiling}, the build was compiled with {build_cuda}"
-        return DriverVerdict(Tier.NATIVE, (Reason("driver-covers-toolkit", text), *beyond))
-    if ceiling.major < build_cuda.major:
-        return _too_old(build_cuda, target)
+        return DriverVerdict(Tier.NATIVE, (Reason("driver-covers-toolkit", text), *_beyond(target)))
     minimum = minor_compat_min(build_cuda, os_of(target.subdir))
-    if minimum is None or _is_tegra(target):
-        # Tegra has its own drivers: neither the table of minimums nor desktop's minor-version compatibility is for it.
+    # Tegra has its own drivers: neither the table of minimums nor desktop's minor-version compatibility is for it.
+    if minimum is None or ceiling.major < build_cuda.major or _is_tegra(target):
         return _too_old(build_cuda, target)
-    driver = target.driver_version
-    if driver is not None and not at_least(driver, minimum):
+    if target.driver_version is not None and not at_least(target.driver_version, minimum):
         return _too_old(build_cuda, target)
     toolkit = f"some CUDA {build_cuda.major}.x" if major_only else f"CUDA {build_cuda}"
     text = (
         f"compiled with {toolkit}, the driver supports {ceiling}: runs by minor-version compatibility "
         f"(driver {minimum} or newer), with machine code only"
     )
-    return DriverVerdict(Tier.MINOR, (Reason("minor-compatibility", text), *beyond))
+    return DriverVerdict(Tier.MINOR, (Reason("minor-compatibility", text), *_beyond(target)))
 
 
 def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion) -> DriverVerdict:

@@ -204,6 +204,11 @@ _PERMISSION = Meaning(
     "this user or container may not open the driver's device nodes",
     "Check the owner and mode of /dev/nvidia* and the container's device permissions (cgroup).",
 )
+_PINNED = Meaning(
+    "pinned-memory",
+    "the host gives no pinned memory",
+    "Raise the limit of locked memory (`ulimit -l`) or of the container's memory; on WSL, that of .wslconfig.",
+)
 _EXCLUSIVE = Meaning(
     "device-exclusive",
     "the GPU is in exclusive compute mode and another process has it",
@@ -256,6 +261,7 @@ _ENDINGS = {
     "failed": Meaning("probe-failed", "the probe failed in {step}: {why}", "Please report this.", library=True),
     "garbled": Meaning("probe-garbled", "its answer cannot be read: {why}", "Please report this.", library=True),
 }
+_OUT_OF_MEMORY = 2
 _NO_DEVICE = 100
 _INVALID_DEVICE = 101
 _UNAVAILABLE = 46
@@ -288,7 +294,7 @@ class _Run:
     host: Mapping[str, object]
     variables: Mapping[str, object]
     driver: Mapping[str, object]
-    devices: Mapping[object, Mapping[str, object]]
+    devices: Mapping[str, Mapping[str, object]]
     checks: tuple[Mapping[str, object], ...]
     figures: Mapping[str, object] = field(default_factory=dict)
 
@@ -302,7 +308,7 @@ class _Run:
             host=_mapping(facts.get("host")),
             variables=_mapping(facts.get("variables")),
             driver=_mapping(facts.get("driver")),
-            devices={device.get("ordinal"): device for device in devices},
+            devices={str(device.get("ordinal")): device for device in devices},
             checks=tuple(_mapping(check) for check in _list(facts.get("checks"))),
             figures=_mapping(facts.get("figures")),
         )
@@ -318,7 +324,8 @@ class _Run:
         found = []
         if self.host.get("modules"):
             found.append("the nvidia kernel module is loaded")
-        if nodes := [node for node, error in self.nodes.items() if error != "ENOENT"]:
+        # libcuda itself, run by root, makes /dev/nvidiactl where no driver is: opening it then says ENXIO.
+        if nodes := [node for node, error in self.nodes.items() if error not in ("ENOENT", "ENXIO", "ENODEV")]:
             found.append(f"there is {nodes[0]}")
         if gpus := _list(self.host.get("pci_gpus")):
             found.append(f"PCI lists {len(gpus)} NVIDIA GPU{'s' if len(gpus) > 1 else ''}")
@@ -345,14 +352,22 @@ class _Run:
         others = [path for path in _list(self.libcuda.get("system_copies")) if path != self.libcuda.get("path")]
         return "host" if self.libcuda.get("through") and others else None
 
+    def foreign_files(self) -> list[str]:
+        """The driver's other libraries, such as its compiler, that came from the environment instead."""
+        prefix = str(_mapping(self.outcome.facts.get("python")).get("prefix") or "")
+        if prefix in ("", "/", "/usr", "/usr/local"):
+            return []
+        files = [str(file) for file in _list(self.outcome.facts.get("driver_files"))]
+        return [file for file in files if file.startswith(f"{prefix}/") and "/libnvidia-" in file]
+
     def label(self, ordinal: object) -> str:
         """What to call a device in a text."""
-        device = self.devices.get(ordinal, {})
+        device = self.devices.get(str(ordinal), {})
         name = device.get("name")
         return f"device {ordinal}" + (f" ({name})" if name else "")
 
     def device_data(self, ordinal: object) -> dict[str, object]:
-        device = self.devices.get(ordinal, {})
+        device = self.devices.get(str(ordinal), {})
         return {"device": ordinal, "uuid": device.get("uuid"), "name": device.get("name")}
 
 
@@ -366,16 +381,18 @@ def _run_findings(run: _Run) -> Iterator[Finding]:
 
 def _check_findings(run: _Run) -> Iterator[Finding]:
     """The findings of the checks that ended."""
-    failed: set[object] = set()
+    failed: set[str] = set()
     for record in run.checks:
         finding = _record_finding(run, record)
-        device = record.get("device")
+        device = str(record.get("device"))
         if record.get("check") == "release" and finding.status == "fail":
             if device not in failed:  # after a failure that loses the context, releasing fails too
                 yield replace(finding, status="warn", code="release-failed")
             continue
         if finding.status == "fail":
             failed.add(device)
+            if record.get("asked") is False:  # another device than the one that the user wants to know about
+                finding = replace(finding, status="warn")
         yield finding
 
 
@@ -383,7 +400,7 @@ def _merge(findings: Iterator[Finding]) -> list[Finding]:
     """One finding for the same failure of several checks on one device; ``data["also"]`` names the others."""
     merged: dict[object, Finding] = {}
     for index, finding in enumerate(findings):
-        key: object = (finding.code, finding.data.get("device")) if finding.status == "fail" else index
+        key: object = (finding.code, str(finding.data.get("device"))) if finding.status == "fail" else index
         if key in merged:
             first = merged[key]
             also = [*_list(first.data.get("also")), finding.check]
@@ -447,7 +464,7 @@ def _missing_library(run: _Run) -> Finding:
     errors = [str(attempt.get("error")) for attempt in attempts]
     data = {"attempts": attempts, "traces": run.traces}
     # The loader says "cannot open shared object file" when there is none, and something else about one that is broken.
-    broken = [error for error in errors if "cannot open shared object file: No such file" not in error]
+    broken = [error for error in errors if "No such file" not in error or "libcuda" not in error]
     if broken or present:
         error = (broken or errors or ["it was not tried"])[-1]
         environment = any(error.startswith(str(copy)) for copy in _list(run.libcuda.get("environment_copies")))
@@ -521,7 +538,7 @@ def _record_finding(run: _Run, record: Mapping[str, object]) -> Finding:
 
 def _achieved(run: _Run, record: Mapping[str, object]) -> str:
     """What a check that did well did, with numbers."""
-    detail, device = _mapping(record.get("detail")), run.devices.get(record.get("device"), {})
+    detail, device = _mapping(record.get("detail")), run.devices.get(str(record.get("device")), {})
     figures = _mapping(run.figures.get(str(record.get("device"))))
     match record.get("check"):
         case "version":
@@ -553,8 +570,9 @@ def _wrong_finding(check: str, where: str, detail: Mapping[str, object], data: M
     kind = str(detail.get("kind"))
     text = f"{where}: {_WRONG.get(kind, 'results are wrong')}"
     if "first_wrong" in detail:
+        count = f"{'' if detail.get('counted_all') else 'at least '}{detail.get('wrong_count')}"
         text += (
-            f": {detail.get('wrong_count')} of {detail.get('elements_count')}, the first at "
+            f": {count} of {detail.get('elements_count')}, the first at "
             f"{detail.get('first_wrong')}: {detail.get('found')} instead of {detail.get('expected')}"
         )
     hint = f"Do not trust this GPU. {_RESET}"
@@ -577,6 +595,9 @@ def _result_finding(run: _Run, record: Mapping[str, object], where: str, data: M
         more |= _library_data(run)
         if meaning.library:
             code, text = "libcuda-shadowed", f"{_shadow_text(run)}; {text}"
+    elif check == "ptx" and (foreign := run.foreign_files()):
+        code, blames, hint = "libcuda-shadowed", "environment", _SHADOWED_HINT["environment"]
+        text = f"the environment's own {', '.join(foreign)} hides the driver's; {text}"
     elif code == "driver-mismatch":
         text += _versions(run)
         more |= _library_data(run)
@@ -594,10 +615,12 @@ def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
     result, check = record.get("result"), record.get("check")
     meaning: Meaning | None = None
     if check == "context" and result in (_UNAVAILABLE, _INVALID_DEVICE):
-        mode = run.devices.get(record.get("device"), {}).get("compute_mode")
+        mode = run.devices.get(str(record.get("device")), {}).get("compute_mode")
         meaning = {_PROHIBITED_MODE: _PROHIBITED, _EXCLUSIVE_PROCESS_MODE: _EXCLUSIVE}.get(mode)  # type: ignore[call-overload]
+    elif result == _OUT_OF_MEMORY and record.get("call") == "cuMemAllocHost_v2":
+        meaning = _PINNED
     elif check in ("init", "context") and result in _BLURRED:
-        if any(error in ("EACCES", "EPERM") for error in run.nodes.values()):
+        if _is_forbidden(run.nodes):
             meaning = _PERMISSION
         elif run.nodes.get("/dev/nvidiactl", "ENOENT") is None and run.nodes.get("/dev/nvidia-uvm") is not None:
             meaning = _UVM
@@ -606,13 +629,20 @@ def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
     return meaning
 
 
+def _is_forbidden(nodes: Mapping[str, object]) -> bool:
+    """Whether the control nodes, or all GPUs, may not be opened; batch systems forbid single GPUs on purpose."""
+    forbidden = {node for node, error in nodes.items() if error in ("EACCES", "EPERM")}
+    gpus = {node for node in nodes if node[-1:].isdigit()}
+    return bool(forbidden & {"/dev/nvidiactl", "/dev/nvidia-uvm"}) or (bool(gpus) and gpus <= forbidden)
+
+
 def _versions(run: _Run) -> str:
     versions = (run.libcuda.get("library_version"), run.host.get("kernel_driver_version"))
     return f": library {versions[0]}, kernel module {versions[1]}" if all(versions) else ""
 
 
 def _memory(run: _Run, ordinal: object) -> str:
-    device = run.devices.get(ordinal, {})
+    device = run.devices.get(str(ordinal), {})
     free, total = device.get("memory_free_bytes"), device.get("memory_total_bytes")
     if isinstance(free, int) and isinstance(total, int):
         return f": {free / 2**20:.0f} MiB were free of {total / 2**20:.0f}"
@@ -663,7 +693,7 @@ def _device_findings(run: _Run) -> Iterator[Finding]:
 
 def _unchecked_instances(runs: Sequence[_Run]) -> Iterator[Finding]:
     """MIG instances that no child saw."""
-    seen = {d.get("uuid") for run in runs for d in run.devices.values() if d.get("mig")}
+    seen = {str(d.get("uuid")) for run in runs for d in run.devices.values() if d.get("mig")}
     counts = [count for run in runs if isinstance(count := run.host.get("mig_instances"), int)]
     if seen and counts and len(seen) < max(counts):
         text = f"{len(seen)} of {max(counts)} MIG instances were checked: a process sees one"
@@ -688,8 +718,8 @@ def _ending_findings(run: _Run) -> Iterator[Finding]:
         "elapsed_s": round(outcome.elapsed_s, 3),
         "command": list(outcome.command),
     }
-    if step is None:
-        yield _finding("probe", "fail", "python-unusable", _unusable_text(outcome), "environment", _PYTHON, data)
+    if step is None or outcome.state == "not-started":
+        yield _python_finding(outcome, data)
         return
     data |= {"step": str(step), "device": step.device, **(_library_data(run) if run.libcuda else {})}
     shadow = run.shadow()
@@ -705,6 +735,18 @@ def _ending_findings(run: _Run) -> Iterator[Finding]:
     elif ending.code.startswith("probe-"):
         blames = None  # a bug here is nobody's fault there
     yield _finding(step.check, "fail", ending.code, text, blames, hint, data)
+
+
+def _python_finding(outcome: ProbeOutcome, data: Mapping[str, object]) -> Finding:
+    """The finding of a Python that never came to the first step."""
+    # What Python 3.6 says of a __future__ that it does not know, and Python 2 of the option -I.
+    if any(words in outcome.stderr_tail for words in ("future feature annotations", "Unknown option: -I")):
+        text = "the environment's Python is older than 3.7, which the driver probe needs"
+        hint = (
+            "Run the driver level with envkit's own Python: it loads the same libcuda unless the environment has one."
+        )
+        return _finding("probe", "fail", "python-too-old", text, "environment", hint, data)
+    return _finding("probe", "fail", "python-unusable", _unusable_text(outcome), "environment", _PYTHON, data)
 
 
 def _unusable_text(outcome: ProbeOutcome) -> str:
@@ -730,7 +772,7 @@ def _why(outcome: ProbeOutcome) -> str:
 # --- small things ---------------------------------------------------------------------------------------------------
 
 
-def _finding(  # noqa: PLR0917 - the order of Finding
+def _finding(
     check: str,
     status: Status,
     code: str | None,

@@ -44,8 +44,7 @@ def python_findings(outcome: ProbeOutcome) -> list[Finding]:
     version = python.get("version") if isinstance(python, Mapping) else None
     findings = [Finding(check="python", status="pass", code=None, text=f"Python {version} starts")]
     modules = facts.get("modules")
-    for module in modules if isinstance(modules, list) else []:
-        findings.append(_module_finding(module))
+    findings += [_module_finding(module) for module in (modules if isinstance(modules, list) else [])]
     return findings
 
 

@@ -10,6 +10,7 @@ from envkit.cuda.architectures import (
     dropped_by_driver,
     dropped_by_toolkit,
     first_branch,
+    first_drivers,
     fits_ptx,
     knows_arch,
     runs_sass,
@@ -20,7 +21,7 @@ from envkit.models.build import ArchList, Reason, Tier
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["GpuVerdict", "judge_gpu"]
+__all__ = ["GpuVerdict", "judge_gpu", "misses_newest_gpus"]
 
 
 class GpuVerdict(NamedTuple):
@@ -138,11 +139,29 @@ def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target
     if ceiling is not None and ceiling < build_cuda:
         needed = min_driver(build_cuda, os_of(target.subdir))
         text = (
-            f"only PTX ({_archs(usable)}) for {_label(gpu)}, and PTX of CUDA {build_cuda} needs driver {needed} or newer; "
-            f"this one compiles up to CUDA {ceiling}"
+            f"only PTX ({_archs(usable)}) for {_label(gpu)}, and PTX of CUDA {build_cuda} needs driver {needed} or "
+            f"newer; this one compiles up to CUDA {ceiling}"
         )
         return _no("jit-needs-newer-driver", text)
     text = (
         f"only PTX ({_archs(usable)}) for {_label(gpu)}: compiled by the driver at the first start, which takes minutes"
     )
     return GpuVerdict(Tier.JIT, (Reason("jit", text),))
+
+
+def misses_newest_gpus(build_cuda: CudaVersion, arch: ArchList | None, target: Target) -> Reason | None:
+    """With no GPU named: whether the driver also drives an architecture that is newer than all code of the build.
+
+    Such a build is right for most GPUs of that driver and wrong for the newest; a build for all of them goes first.
+    """
+    driver = target.driver_version
+    if driver is None or arch is None:
+        return None
+    for name, capability, branch in first_drivers():
+        gpu = Gpu(name=name, compute_capability=capability)
+        if driver.branch >= branch and not any(runs_sass(code, gpu) for code in arch.sass):
+            text = (
+                f"CUDA {build_cuda}: no machine code for {name} GPUs ({capability}), which driver {driver} also drives"
+            )
+            return Reason("not-newest-gpus", text)
+    return None

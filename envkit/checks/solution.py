@@ -53,10 +53,11 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
         return
     if not asks_cuda(request, target):
         return
+    incidental = _incidental(builds, request)
     for build in builds:
-        if build.variant == "cpu" and build.framework in GPU_FRAMEWORKS:
-            text = f"{build.record.name} {build.record.version} {build.record.build} is a CPU build, and CUDA was asked for"
-            yield Refusal(build.record, Reason("cpu-build", text))
+        if build.variant == "cpu" and build.framework in GPU_FRAMEWORKS and build.framework not in incidental:
+            name = f"{build.record.name} {build.record.version} {build.record.build}"
+            yield Refusal(build.record, Reason("cpu-build", f"{name} is a CPU build, and CUDA was asked for"))
         elif (
             build.variant == "cuda"
             and build.framework in GPU_FRAMEWORKS
@@ -67,6 +68,17 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
         ):
             text = f"{build.record.name} was compiled with CUDA {build.build_cuda}, asked for {request.cuda}"
             yield Refusal(build.record, Reason("wrong-cuda", text))
+
+
+def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
+    """Frameworks that only came along: nobody asked for them, and one that was asked for is here as a CUDA build.
+
+    conda-forge's tensorflow depends on jax, of which it needs no GPU; a request that names no framework at all
+    (a library on top of PyTorch) has none of these.
+    """
+    asked = {framework_of_package(parse_match_spec(text).name) for text in request.specs}
+    served = any(b.variant == "cuda" and b.framework in asked and b.framework in GPU_FRAMEWORKS for b in builds)
+    return frozenset(GPU_FRAMEWORKS) - asked if served else frozenset()
 
 
 def _has_code(build: Build) -> bool:
@@ -83,14 +95,12 @@ def _needs_driver(build: Build) -> bool:
     return any(signal is not None and signal.kind is Kind.DRIVER for signal in signals)
 
 
-def _verdicts(builds: Sequence[Build], target: Target, request: Request) -> Iterable[Refusal]:
+def _verdicts(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
     for build in builds:
-        verdict = judge(build, target, request=request)
+        verdict = judge(build, target)  # the solver has seen to the Python
         if verdict.tier is not Tier.NO or not verdict.reasons:
             continue
         reason = verdict.reasons[0]
-        if reason.code == "no-gpu" and (request.cuda.asks_cuda is False and not _needs_driver(build)):
-            continue
         if reason.code == "no-gpu" and not _needs_driver(build):
             continue
         yield Refusal(build.record, reason)
@@ -185,7 +195,7 @@ def check_solution(records: Sequence[Record], target: Target, request: Request) 
     found = [
         *_missing(records, request),
         *_variants(builds, target, request),
-        *_verdicts(builds, target, request),
+        *_verdicts(builds, target),
         *_majors(builds),
         *_libraries(builds, target),
         *_mkl(records),

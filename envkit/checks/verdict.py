@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from envkit.builds.version import version_matches
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
-from envkit.checks.gpu import judge_gpu
+from envkit.checks.gpu import judge_gpu, misses_newest_gpus
 from envkit.checks.machine import judge_machine, judge_python
 from envkit.models.build import Build, Reason, Tier, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
+from envkit.models.version import CudaVersion
 
 __all__ = ["RUNTIME_COMPILERS", "judge", "judge_all"]
 
@@ -49,7 +50,15 @@ def _arch_demand(build: Build, target: Target) -> Reason | None:
     return Reason("no-kernel-image", f"the record demands __cuda_arch {spec}, the target's lowest is {lowest}")
 
 
-def _cuda(build: Build, target: Target) -> Verdict:
+def _open_gpu(build: Build, build_cuda: CudaVersion, target: Target) -> list[Reason]:
+    inside = f"; machine code for {' '.join(str(a) for a in sorted(build.arch.sass))}" if build.arch else ""
+    reasons = [Reason("gpu-open", f"no GPU is named: judged by the driver alone{inside}")]
+    missing = misses_newest_gpus(build_cuda, build.arch, target)
+    return [*reasons, missing] if missing else reasons
+
+
+def _demands(build: Build, target: Target) -> Verdict | None:
+    """What the record itself demands of driver and GPU, before any table is asked."""
     ceiling = ceiling_of(target)
     if ceiling is None and not target.gpus:
         reasons = [Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU")]
@@ -61,25 +70,32 @@ def _cuda(build: Build, target: Target) -> Verdict:
         text = f"the record demands a driver for CUDA {build.min_cuda}, the target's driver supports {ceiling}"
         return Verdict(build, Tier.NO, (Reason("driver-too-old", text),))
     demand = _arch_demand(build, target)
-    if demand is not None:
-        return Verdict(build, Tier.NO, (demand,))
+    return Verdict(build, Tier.NO, (demand,)) if demand is not None else None
+
+
+def _cuda(build: Build, target: Target) -> Verdict:
+    blocked = _demands(build, target)
+    if blocked is not None:
+        return blocked
     if build.build_cuda is None:
         text = "neither the record nor its build string says which CUDA it was compiled with"
         return Verdict(build, Tier.UNKNOWN, (Reason("cuda-unknown", text),))
     driver = judge_driver(build.build_cuda, build.cuda_major_only, target)
     if driver.tier is Tier.NO:
         return Verdict(build, Tier.NO, driver.reasons)
-    tier, reasons = driver.tier, list(driver.reasons)
+    tier: Tier = driver.tier
+    reasons = list(driver.reasons)
     for gpu in dict.fromkeys(target.gpus):
-        found = judge_gpu(gpu, build.build_cuda, build.arch, build.library_cuda, target)
+        # Of a package that says only "some CUDA 12" the newest toolkit of that major is what a solver takes.
+        toolkit = (build.library_cuda or build.build_cuda) if build.cuda_major_only else build.build_cuda
+        found = judge_gpu(gpu, toolkit, build.arch, build.library_cuda, target)
         if found.tier.rank > tier.rank:
             reasons = [*found.reasons, *reasons]
         else:
             reasons.extend(reason for reason in found.reasons if reason not in reasons)
         tier = _worst(tier, found.tier)
     if not target.gpus:
-        inside = f"; machine code for {' '.join(str(a) for a in sorted(build.arch.sass))}" if build.arch else ""
-        reasons.append(Reason("gpu-open", f"no GPU is named: judged by the driver alone{inside}"))
+        reasons.extend(_open_gpu(build, build.build_cuda, target))
     if tier is Tier.MINOR and build.framework in RUNTIME_COMPILERS:
         reasons.append(Reason("runtime-compiler", RUNTIME_COMPILERS[build.framework]))
     return Verdict(build, tier, tuple(reasons))

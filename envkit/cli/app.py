@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from envkit.cli import create, detect, environments, find, validate
@@ -21,6 +20,10 @@ from envkit.models.wire import error_json
 __all__ = ["app", "run"]
 
 BUG = 70
+# typer brings its own click since 0.26; this is the base of its errors in either case.
+_ClickException: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
+)
 EPILOG = (
     "Exit codes: 0 done, 1 no answer, 2 usage, 3 validation failed, 4 this host cannot run it, 5 channel or network, "
     "6 integrity, 7 volume or space, 8 held by another, 70 a bug."
@@ -93,13 +96,13 @@ def _run(argv: Sequence[str]) -> int:
         result = app(args=list(argv), standalone_mode=False)
     except EnvkitError as error:
         return _report(error, wants_json=wants_json)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return UsageError.exit_code
-    except click.ClickException as error:
-        usage = UsageError(error.format_message(), hint=_usage_hint(error))
+    except _ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error}\n")
+            return UsageError.exit_code
+        usage = UsageError(str(error.format_message()), hint=_usage_hint(error))  # type: ignore[attr-defined]
         return _report(usage, wants_json=wants_json)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         _silence_stdout()
@@ -111,7 +114,7 @@ def _run(argv: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _usage_hint(error: click.ClickException) -> str:
+def _usage_hint(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     return f"See `{context.command_path} --help`." if context is not None else "See `envkit --help`."
 

@@ -103,8 +103,8 @@ def _render(result: object, *, everything: bool, limit: int, why: bool) -> None:
     if result.pick is not None:
         record = result.pick.build.record
         out.print(
-            f"[green]pick[/green]  {record.name} {record.version} {record.build}, [bold]{result.pick.tier.value}[/bold]: "
-            + (result.pick.reasons[0].text if result.pick.reasons else "")
+            f"[green]pick[/green]  {record.name} {record.version} {record.build}, "
+            f"[bold]{result.pick.tier.value}[/bold]: {result.pick.reasons[0].text if result.pick.reasons else ''}"
         )
 
 
@@ -141,7 +141,7 @@ def _table(shown: Sequence[object], result: object, *, everything: bool, limit: 
         verdict = verdicts[0]
         build, record = verdict.build, verdict.build.record
         style = TIER_STYLE[verdict.tier.value]
-        reasons = verdict.reasons if why else verdict.reasons[:1]
+        reasons = [r.text for r in verdict.reasons] if why else [r.code for r in verdict.reasons[:1]]
         more = f" [dim]+{len(verdicts) - 1} more[/dim]" if len(verdicts) > 1 else ""
         cuda = str(build.build_cuda) if build.build_cuda else build.variant if build.variant != "generic" else ""
         if build.build_cuda and build.cuda_major_only:
@@ -155,7 +155,7 @@ def _table(shown: Sequence[object], result: object, *, everything: bool, limit: 
             human_bytes(record.size),
             human_date(record.timestamp),
             record.build + more,
-            "; ".join(reason.text for reason in reasons),
+            "; ".join(reasons),
         )
     left = len(rows) - limit
     if left > 0 and not everything:

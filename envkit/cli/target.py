@@ -7,7 +7,6 @@ from typing import Annotated, Optional
 import typer
 
 from envkit.cli.options import parse_platform
-from envkit.errors import UsageError
 from envkit.models.host import Target
 from envkit.settings import Settings
 
@@ -28,7 +27,7 @@ class TargetFlags:
         typer.Option("--gpu", metavar="NAME", help="Its GPU: h100, 'rtx 4090'; repeatable.", rich_help_panel=_PANEL),
     ]
     cuda_arch = Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[list[str]],  # noqa: UP045
         typer.Option("--cuda-arch", metavar="X.Y", help="Its compute capability: 8.0.", rich_help_panel=_PANEL),
     ]
     glibc = Annotated[
@@ -43,7 +42,7 @@ def describe(
     platform: str | None,
     driver: str | None,
     gpus: list[str] | None,
-    cuda_arch: str | None,
+    cuda_arch: list[str] | None,
     glibc: str | None,
     no_gpu: bool,
     settings: Settings,
@@ -53,19 +52,20 @@ def describe(
     Raises:
         UsageError: A flag's value cannot be read.
     """
-    from envkit.host.detect import detect  # noqa: PLC0415 - after --help
-    from envkit.plan.target import TargetRequest, describe_target  # noqa: PLC0415
+    from envkit.cuda.target import describe_target  # noqa: PLC0415 - after --help
+    from envkit.host.detect import detect  # noqa: PLC0415
+    from envkit.models.host import Target  # noqa: PLC0415
 
-    wanted = TargetRequest(
+    host = detect()
+    # detect() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.
+    override = settings.override_cuda if "driver_cuda" not in host.overridden else None
+    return describe_target(
+        Target.from_host(host),
         platform=parse_platform(platform),
         driver=driver,
-        gpus=tuple(gpus or ()),
-        cuda_arch=cuda_arch,
+        gpus=gpus or (),
+        cuda_archs=cuda_arch or (),
         glibc=glibc,
         no_gpu=no_gpu,
-        driver_cuda=settings.override_cuda,
+        override_cuda=override,
     )
-    try:
-        return describe_target(detect(), wanted)
-    except ValueError as error:
-        raise UsageError(str(error), hint="See `envkit find --help`, section 'For another machine'.") from error

@@ -16,6 +16,8 @@ __all__ = [
     "dropped_by_driver",
     "dropped_by_toolkit",
     "first_branch",
+    "first_drivers",
+    "fits_ptx",
     "is_tegra",
     "knows_arch",
     "parse_arch",
@@ -120,6 +122,13 @@ def first_branch(capability: ComputeCapability) -> int | None:
         if covers(row, capability):
             return int(row["branch"])
     return None
+
+
+@cache
+def first_drivers() -> tuple[tuple[str, ComputeCapability, int], ...]:
+    """Architectures that came with a known driver branch: name, lowest compute capability, branch."""
+    rows = load_table("archs")["first_driver"]
+    return tuple((row["architecture"], ComputeCapability.parse(row["from"]), int(row["branch"])) for row in rows)
 
 
 def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:

@@ -19,47 +19,13 @@ GpuKind = Literal["datacenter", "workstation", "geforce", "tegra"]
 _TOKEN = re.compile(r"[a-z]+|\d+")
 _MEMORY = re.compile(r"(?<![a-z0-9])(\d{1,4})\s*(?:gb|gib|g)(?![a-z.])", re.IGNORECASE)
 _MIG = re.compile(r"\bmig\b.*", re.IGNORECASE)
-# What a product name carries beside the model: form factor, memory, brand, edition.
-_NOISE = frozenset(
-    [
-        "nvidia",
-        "geforce",
-        "tesla",
-        "sxm",
-        "pcie",
-        "pci",
-        "nvl",
-        "hbm",
-        "e",
-        "generation",
-        "gpu",
-        "laptop",
-        "mobile",
-        "max",
-        "q",
-        "design",
-        "with",
-        "edition",
-        "workstation",
-        "server",
-        "blackwell",
-        "hopper",
-        "ampere",
-        "volta",
-        "turing",
-        "tensor",
-        "core",
-        "ti",
-        "super",
-        "d",
-        "nvgpu",
-        "developer",
-        "kit",
-        "superchip",
-        "grace",
-    ]
-)
 _BRANDS = frozenset({"quadro", "jetson"})
+
+
+@cache
+def _noise() -> frozenset[str]:
+    """What a product name carries beside the model: form factor, memory, brand, edition."""
+    return frozenset(load_table("gpus")["noise"])
 
 
 class _Model(NamedTuple):
@@ -73,7 +39,7 @@ def _key(text: str, *, brands: bool = True) -> str:
     previous = ""
     for token in _TOKEN.findall(text.lower()):
         form_factor_number = token.isdigit() and previous in {"sxm", "hbm", "pcie"}
-        if token not in _NOISE and not form_factor_number and (brands or token not in _BRANDS):
+        if token not in _noise() and not form_factor_number and (brands or token not in _BRANDS):
             tokens.append(token)
         previous = token
     return "".join(tokens)
@@ -104,23 +70,28 @@ def known_gpus() -> tuple[str, ...]:
     return tuple(name for row in load_table("gpus")["gpus"] for name in row["names"])
 
 
-def _find(text: str) -> _Model | None:
-    key = _key(text)
-    models = _models()
+def _bare(text: str) -> str:
+    """A name without its memory and its MIG profile."""
+    return _MEMORY.sub(" ", _MIG.sub(" ", text))
+
+
+def _find(bare: str) -> _Model | None:
+    key = _key(bare)
     if key in _ambiguous():
         return None
-    bare = _key(text, brands=False)
-    return models.get(key) or models.get(bare) or models.get(f"rtx{bare}") or models.get(f"gtx{bare}")
+    models = _models()
+    brandless = _key(bare, brands=False)
+    return models.get(key) or models.get(brandless) or models.get(f"rtx{brandless}") or models.get(f"gtx{brandless}")
 
 
 def gpu_kind(name: str | None) -> GpuKind | None:
     """The market a GPU is made for, which decides on forward compatibility; None for an unknown name."""
-    model = _find(name) if name else None
+    model = _find(_bare(name)) if name else None
     return model.kind if model else None
 
 
 def parse_gpu(text: str) -> Gpu:
-    """Read the name of a GPU, or an architecture: ``v100``, ``a100-80gb``, ``RTX5090``, ``Tesla T4``, ``sm_90``, ``8.6``.
+    """Read a GPU's name or architecture: ``v100``, ``a100-80gb``, ``RTX5090``, ``Tesla T4``, ``sm_90``, ``8.6``.
 
     Returns:
         The GPU with the table's name, its compute capability, and the memory where the name tells it.
@@ -136,7 +107,7 @@ def parse_gpu(text: str) -> Gpu:
     else:
         return Gpu(name=None, compute_capability=capability, tegra=is_tegra(capability))
     memory = _MEMORY.search(stripped)
-    bare = _MEMORY.sub(" ", _MIG.sub(" ", stripped))
+    bare = _bare(stripped)
     several = _ambiguous().get(_key(bare))
     if several is not None:
         options = ", ".join(f"{name} ({_models()[_key(name)].compute_capability})" for name in several)

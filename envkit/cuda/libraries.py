@@ -48,8 +48,8 @@ def dropped_by_library(
             and capability < ComputeCapability.parse(row["below"])
         ):
             return (
-                f"cuDNN {version[0]}.{version[1]} for CUDA {cuda_major} has no code for compute capability {capability}: "
-                f"{first} and newer begin at {row['below']}"
+                f"cuDNN {version[0]}.{version[1]} for CUDA {cuda_major} has no code for compute capability "
+                f"{capability}: {first} and newer begin at {row['below']}"
             )
     return None
 

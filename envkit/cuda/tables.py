@@ -21,7 +21,7 @@ def load_table(name: str) -> dict[str, Any]:
     Args:
         name: File name without ``.json``; one of `TABLES`.
     """
-    text = files("envkit.cuda").joinpath("data", f"{name}.json").read_text(encoding="utf-8")
+    text = (files("envkit.cuda") / "data" / f"{name}.json").read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)
     return table
 

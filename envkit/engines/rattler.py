@@ -9,7 +9,7 @@ import asyncio
 import datetime
 import json
 import warnings
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from envkit.models.solve import SolveTask
 
 if TYPE_CHECKING:
     import rattler
+    from rattler.networking.fetch_repo_data import CacheAction
 
 __all__ = ["RattlerEngine", "to_rattler"]
 
@@ -44,8 +45,8 @@ class RattlerEngine:
         if "*" in name or name.startswith("^"):
             raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
 
-        async def run() -> Found:
-            found = await self._gateway(settings).query(
+        async def run(gateway: rattler.Gateway) -> Found:
+            found = await gateway.query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
                 [match_spec],
@@ -58,7 +59,7 @@ class RattlerEngine:
                     (matching if match_spec.matches(record) else others).append(from_rattler(record))
             return Found(name, tuple(matching), tuple(others))
 
-        return _run(run(), settings)
+        return self._run(run, settings)
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`."""
@@ -74,11 +75,11 @@ class RattlerEngine:
         ]
         priority = rattler.ChannelPriority.Strict if task.channel_priority == "strict" else _no_priority()
 
-        async def run() -> tuple[Record, ...]:
+        async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
             found = await rattler.solve(
                 [channel.url for channel in settings.channels],
                 specs,
-                gateway=self._gateway(settings),
+                gateway=gateway,
                 platforms=list(task.platforms),  # type: ignore[arg-type]
                 virtual_packages=virtual,
                 constraints=constraints,
@@ -88,20 +89,37 @@ class RattlerEngine:
             )
             return tuple(sorted((from_rattler(record) for record in found), key=lambda r: r.name))
 
-        return _run(run(), settings)
+        return self._run(run, settings)
+
+    def _run(self, action: Callable[[rattler.Gateway], Coroutine[Any, Any, T]], settings: EngineSettings) -> T:
+        """Run with the index cache, and once more without it where a server's answer confuses the cache.
+
+        A server may answer 304 without a validator (RFC 9110, 15.4.5, asks only for those that the 200 had; Python's
+        own http.server sends none). py-rattler 0.28 takes that for an error.
+        """
+        try:
+            return _translated(action(self._gateway(settings)), settings)
+        except ChannelError as error:
+            if "304 Not Modified" not in error.message or settings.policy.offline:
+                raise
+        return _translated(action(self._make_gateway(settings, "no-cache")), settings)
 
     def _gateway(self, settings: EngineSettings) -> rattler.Gateway:
         """One gateway for each setting: it keeps the indexes that it has read."""
+        if settings not in self._gateways:
+            action: CacheAction = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
+            self._gateways[settings] = self._make_gateway(settings, action)
+        return self._gateways[settings]
+
+    @staticmethod
+    def _make_gateway(settings: EngineSettings, action: CacheAction) -> rattler.Gateway:
         import rattler  # noqa: PLC0415 - the native engine
 
-        if settings not in self._gateways:
-            action = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
-            self._gateways[settings] = rattler.Gateway(
-                cache_dir=settings.index_dir,
-                default_config=rattler.SourceConfig(cache_action=action),  # type: ignore[arg-type]
-                client=make_client(settings.policy, settings.channels),
-            )
-        return self._gateways[settings]
+        return rattler.Gateway(
+            cache_dir=settings.index_dir,
+            default_config=rattler.SourceConfig(cache_action=action),
+            client=make_client(settings.policy, settings.channels),
+        )
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
@@ -157,7 +175,7 @@ def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoData
     return result
 
 
-def _run(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> T:
+def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> T:
     """Run to the end and translate what the native engine raises; its exceptions share no base."""
     from rattler import exceptions  # noqa: PLC0415 - the native engine
 

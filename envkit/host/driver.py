@@ -72,7 +72,8 @@ def _ask(
             return [*lines, {"stage": stages[0], "failed": f"{HUNG} before it began"}]
         arguments = {
             "stages": stages,
-            "path": [os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - keeps links as they are
+            # Without the empty entry: the child is not to import what lies in the current folder.
+            "path": [os.path.abspath(entry) for entry in sys.path if entry],  # noqa: PTH100 - links stay as they are
             "root": root,
             "timeout_s": left,
             "nvidia_smi": nvidia_smi,

@@ -6,19 +6,26 @@ from collections.abc import Mapping
 
 __all__ = ["variable_traces"]
 
-_NVIDIA = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_REQUIRE_CUDA", "CUDA_VERSION")
-_SLURM = (
+# Numbers in these name GPUs, so 0 is one; numbers in the others count them.
+_NAMING = (
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_REQUIRE_CUDA",
+    "CUDA_VERSION",
     "SLURM_JOB_GPUS",
     "SLURM_STEP_GPUS",
+    "CUDA_VISIBLE_DEVICES",
+)
+_COUNTING = (
     "SLURM_GPUS",
     "SLURM_GPUS_ON_NODE",
     "SLURM_GPUS_PER_NODE",
     "SLURM_GPUS_PER_TASK",
     "SLURM_GPUS_PER_SOCKET",
-    "SBATCH_GRES",
     "SBATCH_GPUS",
 )
-_OFF = {"", "none", "void", "0"}
+_MENTIONING = ("SLURM_JOB_GRES", "SLURM_TRES_PER_NODE", "SLURM_TRES_PER_TASK", "SBATCH_GRES")
+_NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
 
 
 def variable_traces(env: Mapping[str, str]) -> tuple[str, ...]:
@@ -26,16 +33,13 @@ def variable_traces(env: Mapping[str, str]) -> tuple[str, ...]:
 
     A value that says "none" is no trace: ``NVIDIA_VISIBLE_DEVICES=void`` is how an orchestrator gives no GPU.
     """
-    found = [f"{name}={_short(env[name])}" for name in _NVIDIA if env.get(name, "").strip().lower() not in _OFF]
-    for name in (*_SLURM, "SLURM_TRES_PER_TASK", "SLURM_TRES_PER_NODE", "SLURM_JOB_GRES"):
-        value = env.get(name, "").strip()
-        counts = name in _SLURM and "GRES" not in name
-        if value.lower() not in _OFF and (counts or "gpu" in value.lower()):
-            found.append(f"{name}={_short(value)}")
-    visible = env.get("CUDA_VISIBLE_DEVICES", "").strip()
-    if visible and visible not in {"-1", "NoDevFiles"}:
-        found.append(f"CUDA_VISIBLE_DEVICES={_short(visible)}")
-    return tuple(found)
+    values = {name: env.get(name, "").strip() for name in (*_NAMING, *_COUNTING, *_MENTIONING)}
+    telling = [
+        *(name for name in _NAMING if values[name].lower() not in _NOTHING),
+        *(name for name in _COUNTING if values[name].lower() not in _NOTHING | {"0"}),
+        *(name for name in _MENTIONING if "gpu" in values[name].lower()),
+    ]
+    return tuple(f"{name}={_short(values[name])}" for name in telling)
 
 
 def _short(value: str) -> str:

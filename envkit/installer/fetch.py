@@ -73,7 +73,6 @@ def fetch(
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            lease.forget(volume, folder.name)
     reporter.finish("download", f"{len(missing)} packages, {total / 1e6:,.1f} MB")
 
 

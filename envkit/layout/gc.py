@@ -29,7 +29,6 @@ def sweep(volume: Volume) -> int:
             continue
         with contextlib.suppress(OSError):
             discard(volume, path)
-            lease.forget(volume, path.name)
             removed += 1
     for folder in (volume.trash, volume.packages / ".incoming"):
         if not folder.is_dir():

@@ -41,9 +41,7 @@ def claim(volume: Volume, name: str) -> Iterator[Path]:
                 yield path
             except BaseException:
                 discard(volume, path)
-                lease.forget(volume, path.name)
                 raise
-            lease.forget(volume, path.name)
             return
 
 

@@ -36,23 +36,40 @@ def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s:
         HeldError: Another process still holds it after `wait_s` seconds.
     """
     path = volume.leases / what
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + wait_s
+    told = False
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if _lock(descriptor) and _is_still(descriptor, path):
+                break
+            os.close(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if time.monotonic() >= deadline:
+            raise HeldError(
+                f"another process is working on {what} in {volume.root}",
+                hint="Wait until it has finished; nothing is left behind when it dies.",
+            )
+        if reporter is not None and not told:
+            reporter.note(f"waiting for another process that is working on {what}")
+            told = True
+        time.sleep(_POLL_S)
     try:
-        deadline = time.monotonic() + wait_s
-        told = False
-        while not _lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise HeldError(
-                    f"another process is working on {what} in {volume.root}",
-                    hint="Wait until it has finished; nothing is left behind when it dies.",
-                )
-            if reporter is not None and not told:
-                reporter.note(f"waiting for another process that is working on {what}")
-                told = True
-            time.sleep(_POLL_S)
         yield
     finally:
+        with contextlib.suppress(OSError):
+            path.unlink()  # while it is locked: one who has opened it meanwhile sees that it is not there any more
         os.close(descriptor)  # which also releases the lock
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the file that was opened is still the one at the path: its last holder removes it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(volume: Volume, what: str) -> bool:
@@ -65,12 +82,6 @@ def is_held(volume: Volume, what: str) -> bool:
         return not _lock(descriptor)
     finally:
         os.close(descriptor)
-
-
-def forget(volume: Volume, what: str) -> None:
-    """Remove the file of a lease whose object is gone."""
-    with contextlib.suppress(OSError):
-        Path(volume.leases / what).unlink()
 
 
 def can_lock(volume: Volume) -> bool:

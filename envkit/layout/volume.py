@@ -19,7 +19,7 @@ from pathlib import Path
 from envkit.errors import NoSpaceError, UsageError, VolumeError
 from envkit.models.manifest import VolumeFile
 
-__all__ = ["Space", "Volume", "check_name", "no_space", "open_volume", "write_atomic"]
+__all__ = ["Space", "Volume", "check_name", "check_writable", "no_space", "open_volume", "write_atomic"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 # conda's own names for the installation itself, and names that would hide our files.
@@ -131,8 +131,6 @@ def open_volume(root: Path, *, create: bool) -> Volume:
             f"the path of the volume is too long: {volume.root}",
             hint=f"Packages hold at most {PREFIX_LENGTH} bytes of path; choose a directory nearer to the root.",
         )
-    if volume.root.exists() and not volume.root.is_dir():
-        raise VolumeError(f"not a directory: {volume.root}", hint="Give a directory with --persist DIR.")
     if not create:
         if not volume.root.is_dir():
             raise VolumeError(
@@ -140,11 +138,7 @@ def open_volume(root: Path, *, create: bool) -> Volume:
                 hint="Is it mounted? Give the directory with --persist DIR, or make an environment there first.",
             )
         return volume
-    if not volume.root.parent.is_dir():
-        raise VolumeError(
-            f"{volume.root.parent} is not there, so {volume.root} cannot be made in it",
-            hint="Is the volume mounted? envkit makes the last directory of --persist DIR, never the mount point.",
-        )
+    check_writable(volume)
     try:
         for path in (
             volume.root,
@@ -163,6 +157,26 @@ def open_volume(root: Path, *, create: bool) -> Volume:
     except OSError as error:
         raise _cannot_write(volume, error) from error
     return volume
+
+
+def check_writable(volume: Volume) -> None:
+    """Refuse a volume that cannot be made or written, without touching it.
+
+    Raises:
+        VolumeError: It cannot; the message says why.
+    """
+    if volume.root.exists() and not volume.root.is_dir():
+        raise VolumeError(f"not a directory: {volume.root}", hint="Give a directory with --persist DIR.")
+    if not volume.root.parent.is_dir():
+        raise VolumeError(
+            f"{volume.root.parent} is not there, so {volume.root} cannot be made in it",
+            hint="Is the volume mounted? envkit makes the last directory of --persist DIR, never the mount point.",
+        )
+    place = volume.root if volume.root.is_dir() else volume.root.parent
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise _cannot_write(volume, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _cannot_write(volume, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _initialise(volume: Volume) -> None:

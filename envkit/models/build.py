@@ -136,12 +136,15 @@ class Tier(str, Enum):
     @property
     def rank(self) -> int:
         """Position in the order, 0 is best."""
-        return list(Tier).index(self)
+        return _RANKS[self]
 
     @property
     def runs(self) -> bool:
         """Whether a build of this tier runs at all."""
         return self is not Tier.NO
+
+
+_RANKS = {tier: index for index, tier in enumerate(Tier)}
 
 
 @dataclass(frozen=True, slots=True)

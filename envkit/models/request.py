@@ -29,7 +29,7 @@ class CudaChoice:
 
     @classmethod
     def parse(cls, text: str) -> CudaChoice:
-        """Read ``auto``, ``none`` (or ``cpu``), ``12``, ``12.1``; also ``cu121`` and ``12.1.105``, as people paste them.
+        """Read ``auto``, ``none`` (or ``cpu``), ``12``, ``12.1``; also ``cu121`` and ``12.1.105``, as people paste.
 
         Raises:
             ValueError: The text is none of these.

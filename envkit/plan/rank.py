@@ -13,7 +13,7 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["PTX_TO_DRIVER", "conservative", "matches_request", "nearest", "pick", "rank"]
+__all__ = ["PTX_TO_DRIVER", "conservative", "matches_request", "nearest", "pick", "rank", "solve_candidates"]
 
 PTX_TO_DRIVER = frozenset({"numba", "numba-cuda", "pycuda", "cuda-python", "warp-lang", "taichi"})
 """Packages whose run-time compiler hands PTX to the driver: minor-version compatibility does not cover them."""
@@ -123,6 +123,7 @@ def _sort(verdicts: Sequence[Verdict], request: Request, target: Target) -> list
             _GROUP[tier],
             tier.rank if tier_first else 0,
             -order[record.version],
+            any(reason.code == "not-newest-gpus" for reason in verdict.reasons),
             tier.rank,
             _cuda_key(build.build_cuda, ceiling),
             -record.build_number,
@@ -148,8 +149,9 @@ def rank(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[
     """The builds that match a request, best first.
 
     Builds that run as they are (``native``, ``minor``) come before those that run by JIT or compat, then those whose
-    tier is unknown, then CPU, then what does not run. Within these: the newest version; ``native`` before ``minor``;
-    CUDA nearest below the driver's ceiling, then the highest; build number; channel order; newest Python; newest.
+    tier is unknown, then CPU, then what does not run. Within these: the newest version; where no GPU is named, builds
+    for every GPU that the driver drives; ``native`` before ``minor``; CUDA nearest below the driver's ceiling, then
+    the highest; build number; channel order; newest Python; newest time.
     ``--prefer native``, and packages that hand PTX to the driver, put the tier before the version.
 
     Returns:
@@ -165,8 +167,23 @@ def pick(ranked: Sequence[Verdict]) -> Verdict | None:
     return next((verdict for verdict in ranked if verdict.tier.runs), None)
 
 
+def solve_candidates(ranked: Sequence[Verdict], limit: int = 8) -> list[Verdict]:
+    """What to pin, in turn, until a solve succeeds: one build for each version, CUDA and channel, best first.
+
+    The best build's companions may not exist (a torchvision for the newest PyTorch, a package for the newest Python):
+    a solver left alone would then take a CPU build, or another CUDA; this list is what it may take instead.
+    """
+    kinds: dict[tuple[object, ...], Verdict] = {}
+    for verdict in ranked:
+        if not verdict.tier.runs or len(kinds) >= limit:
+            break
+        build = verdict.build
+        kinds.setdefault((build.record.name, build.record.version, build.build_cuda, build.record.channel), verdict)
+    return list(kinds.values())
+
+
 def conservative(ranked: Sequence[Verdict], chosen: Verdict | None) -> Verdict | None:
-    """For a pick that is not ``native``, the best build that is: what to take where minor compatibility is not wanted."""
+    """For a pick that is not ``native``, the best build that is: for those who do not want minor compatibility."""
     if chosen is None or chosen.tier is Tier.NATIVE:
         return None
     return next((v for v in ranked if v.tier is Tier.NATIVE and v.build.record.name == chosen.build.record.name), None)

@@ -50,7 +50,7 @@ def framework_of(specs: Sequence[str]) -> str | None:
     for text in specs:
         name = parse_match_spec(text).name
         framework = framework_of_package(name)
-        if framework in GPU_FRAMEWORKS and framework is not None and name not in {"cpuonly", "pytorch-mutex"}:
+        if framework is not None and framework in GPU_FRAMEWORKS and name not in {"cpuonly", "pytorch-mutex"}:
             return _PICK_NAME.get(framework, name if framework == "faiss" else framework)
     return None
 
@@ -152,11 +152,10 @@ def _companions_conda_forge(build: Build, constraints: _Constraints) -> None:
         constraints.add("tensorflow-cpu <0", why)
     elif build.framework == "jax":
         constraints.add("jaxlib * cuda*", why)
-    major_end = cuda.major + 1
-    if not build.cuda_major_only:
-        constraints.add(f"cuda-version >={cuda},<{major_end}", why)
-    else:
-        constraints.add(f"cuda-version >={cuda.major},<{major_end}", why)
+    # No upper bound inside the major: libraries newer than the driver run by minor-version compatibility, and an
+    # index need not have the older ones.
+    low = cuda.major if build.cuda_major_only else cuda
+    constraints.add(f"cuda-version >={low},<{cuda.major + 1}", why)
 
 
 def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
@@ -207,7 +206,7 @@ def _exclude_cuda(frameworks: set[str], constraints: _Constraints) -> None:
 
 
 def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:
-    """The pick fixes the channels: those of channel pytorch need nvidia's and conda-forge's parts, others stand alone."""
+    """The pick fixes the channels: channel pytorch needs nvidia's and conda-forge's parts, others stand alone."""
     if pick is None:
         return request.channels
     home = channel_name(pick.build.record.channel)
@@ -261,7 +260,8 @@ def plan_solve(
         elif channel_name(pick.build.record.channel) == "pytorch":
             _companions_pytorch_channel(pick.build, constraints)
     if asks_cuda(request, target):
-        _exclude_cpu(frameworks, constraints)
+        # A library on top of a framework names none: whichever it pulls in has to be a CUDA build.
+        _exclude_cpu(frameworks & set(GPU_FRAMEWORKS) or set(GPU_FRAMEWORKS), constraints)
     elif request.cuda.kind == "none":
         _exclude_cuda(frameworks, constraints)
     _ptx_to_driver(parsed, target, constraints)

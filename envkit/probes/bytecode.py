@@ -4,10 +4,10 @@ Run by the environment's own Python (3.7 and newer):
 
     python bytecode.py PREFIX CACHE FILES
 
-FILES is a JSON file with a list of [key, path]: the key of the package (its archive's digest) and the path of a ``.py`` file in
-the prefix. The cache holds ``<key>/<tag>/<digest of path>.pyc``; a file there fits when its header has the source's
-mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object is set right by the import
-system on loading. One JSON line on stdout says what was done.
+FILES is a JSON file with a list of [key, path]: the key of the package (its archive's digest) and the path of a ``.py``
+file in the prefix. The cache holds ``<key>/<tag>/<digest of path>.pyc``; a file there fits when its header has the
+source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object is set right by
+the import system on loading. One JSON line on stdout says what was done.
 """
 
 import hashlib

@@ -14,6 +14,28 @@ lines on a file descriptor, says what is about to happen and what is known so fa
 in which this process crashed or hung. Exit status: 0 when the document was written, whatever it says; 2 for wrong
 usage.
 
+The document::
+
+    schema_version   1
+    probe            "cuda_driver"
+    python           version, executable, prefix
+    variables        those of VARIABLES that are set
+    host             kernel_driver_version, modules, nodes (path to null or errno name), pci_gpus, nvswitch,
+                     mig_instances, mps, wsl, tegra, container
+    libcuda          path and file (absent where none was loaded), kind (driver, stub, compat, wsl), owner (environment,
+                     system), library_version, loaded_by (loader, path, override), through (LD_PRELOAD,
+                     LD_LIBRARY_PATH, null), attempts (name, error), environment_copies, system_copies
+    driver           driver_cuda ("12.8"), driver_cuda_number (12080)
+    driver_files     files of the driver that were mapped after PTX had been compiled
+    devices_count    how many CUDA sees
+    devices          ordinal, name, uuid, compute_capability, memory_total_bytes, memory_free_bytes, mig, pci_bus_id,
+                     compute_mode, ecc_enabled, integrated, sm_count, ...
+    devices_missing  what --device named and is not there
+    figures          ordinal (as text) to name to number: *_bytes_per_s, matmul_flop_per_s, context_s, module_load_s
+    checks           check (version, init, devices, device, context, ptx, vadd, matmul, reduce, bandwidth, release),
+                     device (ordinal or null), outcome (ok, error, wrong, skipped, late, bug), detail, elapsed_s; with
+                     an error call, result, result_name, result_text
+
 Driver API: https://docs.nvidia.com/cuda/cuda-driver-api/ (call names, CUresult and attribute numbers as in cuda.h).
 """
 
@@ -140,6 +162,8 @@ SIGNATURES = {
 }
 
 POISON = 0xFF  # as float32 a NaN, which no sum of the inputs is; as uint64 the largest number
+COMPARED_ELEMENTS = 4096
+COUNTED_ELEMENTS = 1 << 18  # after so many wrong ones nobody counts on
 GUARD_BYTES = 256  # before and after each output: nobody may write there
 
 
@@ -267,11 +291,11 @@ class Driver:
 # --- the host, as files show it -------------------------------------------------------------------------------------
 
 
-def read_text(path: str) -> str | None:
-    """The text of a small file, or None."""
+def read_text(path: str, limit: int = 1 << 16) -> str | None:
+    """The text of a small file, at most `limit` characters, or None."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(65536)
+            return file.read(limit)
     except OSError:
         return None
 
@@ -339,11 +363,13 @@ def file_of(library: ctypes.CDLL) -> str | None:
         info = DlInfo()
         if dladdr(ctypes.cast(library.cuInit, c_void_p), byref(info)) and info.file:
             return os.fsdecode(info.file)
-    for line in (read_text("/proc/self/maps") or "").splitlines():
-        path = line.split(None, 5)[-1]
-        if re.match(r"libcuda\.so", os.path.basename(path)):
-            return path
-    return None
+    return next((path for path in driver_files() if os.path.basename(path).startswith("libcuda.")), None)
+
+
+def driver_files() -> list[str]:
+    """The files of the driver that are mapped into this process: libcuda and what it loaded, such as the compiler."""
+    paths = {line.split(None, 5)[-1] for line in (read_text("/proc/self/maps", 1 << 22) or "").splitlines()}
+    return sorted(path for path in paths if re.match(r"lib(cuda|nvidia-[\w-]+)\.so", os.path.basename(path)))
 
 
 def environment_prefixes() -> list[str]:
@@ -364,7 +390,8 @@ def inside(path: str, directories: Sequence[str]) -> str | None:
 def name_library(path: str, root: str) -> dict[str, object]:
     """What a libcuda file is: whose, of which kind, and of which driver version, as its path shows."""
     file = os.path.realpath(path)
-    version = re.search(r"libcuda\.so\.(\d+\.\d+(?:\.\d+)*)$", file)
+    # Jetson's is called libcuda.so.1.1, which is no version.
+    version = re.search(r"libcuda\.so\.(\d{3,}\.\d+(?:\.\d+)*)$", file)
     kind = "driver"
     for name, pattern in (("stub", r"/stubs/"), ("compat", r"/(cuda-)?compat(_\w+)?/"), ("wsl", r"/usr/lib/wsl/")):
         if re.search(pattern, file) or re.search(pattern, path):
@@ -480,7 +507,14 @@ def compare(expected: bytes, found: bytes, typecode: str) -> None:
     want.frombytes(expected)
     have.frombytes(found)
     size = want.itemsize
-    wrong = [i for i in range(len(want)) if expected[i * size : i * size + size] != found[i * size : i * size + size]]
+    wrong: list[int] = []
+    for start in range(0, len(want), COMPARED_ELEMENTS):  # whole pieces first: a copy has millions of elements
+        stop = min(start + COMPARED_ELEMENTS, len(want))
+        if expected[start * size : stop * size] != found[start * size : stop * size]:
+            piece = range(start, stop)
+            wrong += [i for i in piece if expected[i * size : i * size + size] != found[i * size : i * size + size]]
+        if len(wrong) >= COUNTED_ELEMENTS:
+            break
     kind = "wrong"
     for name, filler in (("unwritten", POISON), ("zeros", 0)):
         pattern = bytes((filler,)) * size
@@ -492,6 +526,7 @@ def compare(expected: bytes, found: bytes, typecode: str) -> None:
             "kind": kind,
             "elements_count": len(want),
             "wrong_count": len(wrong),
+            "counted_all": len(wrong) < COUNTED_ELEMENTS,
             "first_wrong": first,
             "expected": repr(want[first]),
             "found": repr(have[first]),
@@ -660,6 +695,7 @@ class Device:
 
     def context(self, stack: contextlib.ExitStack) -> dict[str, object]:
         """Retain the primary context, which is the one that frameworks use, and make it current."""
+        self.driver.check_time()
         started = time.monotonic()
         context = Handle()
         self.driver.call("cuDevicePrimaryCtxRetain", byref(context), self.handle)
@@ -832,7 +868,7 @@ class Run:
         try:
             value = work()
             if isinstance(value, dict):
-                record["detail"] = value
+                record["detail"] = dict(value)
         except CallError as error:
             record.update({"outcome": "error", "call": error.call, "result": error.result})
             record.update({"result_name": error.name, "result_text": error.description})
@@ -870,7 +906,9 @@ class Run:
         self.know("variables", {name: os.environ[name] for name in VARIABLES if name in os.environ})
         self.know("host", read_host(options.root))
         # A compiled kernel in the user's cache would hide a driver that cannot compile any more.
-        os.environ.setdefault("CUDA_CACHE_DISABLE", "1")
+        os.environ["CUDA_CACHE_DISABLE"] = "1"
+        # Lazy loading would put what the compiler has to say off to the first launch, without its log.
+        os.environ["CUDA_MODULE_LOADING"] = "EAGER"
         self.trace.check = "library"
         library, facts = load_libcuda(options.libcuda, options.root, self.trace)
         self.know("libcuda", facts)
@@ -900,6 +938,8 @@ class Run:
                 self.devices.append(facts)
                 names.update((facts["uuid"] or "", (facts["uuid"] or "")[4:]))
             asked = [name for name in self.options.device if name in names]
+            if self.options.device and not asked:
+                self.checks[-1]["asked"] = False
             wanted = [name for name in wanted if name not in names]
             if facts is not None and (asked or not self.options.device):
                 chosen.append((device, facts))
@@ -916,7 +956,9 @@ class Run:
         lost = None if made else "context"
         if made and detail is not None:
             facts.update(detail)
+            self.trace.facts("devices", self.devices)
             loaded = self.attempt("ptx", ordinal, lambda: device.load(stack))[0]
+            self.know("driver_files", driver_files())
             lost = self.lost(ordinal)
         else:
             loaded = False

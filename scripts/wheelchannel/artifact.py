@@ -110,6 +110,7 @@ def write_package(package: Package, entries: Iterable[Entry], licenses: Mapping[
                     for name, content in sorted(_info(package, paths, licenses).items()):
                         _add(tar, Entry.holding(f"info/{name}", content), mtime)
             stream.flush()
+            os.fsync(stream.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:

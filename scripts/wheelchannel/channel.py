@@ -6,10 +6,12 @@ import asyncio
 import filecmp
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -111,9 +113,12 @@ def packaging_revision() -> str:
 
 
 def _cached(cache: Path, *key: object) -> Path:
-    """The folder of the cache for what is made from `key`."""
+    """The folder of the cache for what is made from `key`; it counts as used."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
-    return cache / "packages" / digest[:32]
+    folder = cache / "packages" / digest[:32]
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    return folder
 
 
 def _python(work: Work, revision: str) -> Path:
@@ -128,10 +133,14 @@ def _python(work: Work, revision: str) -> Path:
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what killed runs left; younger than a day, it may belong to one that runs now."""
-    for left in cache.glob("tmp-*"):
-        if left.stat().st_mtime < time.time() - _DAY_S:
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove what killed runs left, and what no run used for a month."""
+    # Younger than a day, a temporary file may belong to a run that goes on now.
+    ages_s = {"tmp-*": _DAY_S, "packages/*/.tmp-*": _DAY_S, "packages/*": 30 * _DAY_S, "wheels/*": 30 * _DAY_S}
+    for pattern, age_s in ages_s.items():
+        for path in cache.glob(pattern):
+            with suppress(FileNotFoundError):  # another run sweeps too
+                if path.stat().st_mtime < time.time() - age_s:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def publish(packages: Sequence[tuple[str, Path]], out: Path, subdir: str) -> list[Path]:

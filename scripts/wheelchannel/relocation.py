@@ -4,6 +4,9 @@ Left out, to keep the package small and self-contained: what is in site-packages
 their extension modules, static libraries, manual pages, and the modules that would pull in a desktop or a network
 service's libraries (tkinter with idlelib and turtledemo, nis). The libraries of the system that the rest needs come
 along in `lib/`, all but glibc's own, libstdc++ and libgcc_s, which every manylinux wheel takes from the host.
+
+What stays as the building system has it: where OpenSSL looks for certificates (SSL_CERT_FILE says otherwise; pip
+brings its own) and ncurses for terminals.
 """
 
 from __future__ import annotations
@@ -171,13 +174,22 @@ def _relocate(file: Path, path: str, patchelf: Path, base_prefix: Path) -> None:
     if result.returncode:
         raise ChannelError(f"patchelf cannot change {path}: {result.stderr.strip()}")
     content = file.read_bytes()
-    prefix = os.fsencode(base_prefix)
-    # No string in a program can grow, so no placeholder fits in it. A path of the same length that does not exist
-    # does: Python finds its prefix from where it lies, and falls back on this one only when that fails.
-    nowhere = b"/nonexistent".ljust(len(prefix), b"_")[: len(prefix)]
-    scrubbed = re.sub(re.escape(prefix) + _PATH_END, nowhere, content)
+    scrubbed = scrub(content, os.fsencode(base_prefix))
     if scrubbed != content:
         file.write_bytes(scrubbed)
+
+
+def scrub(content: bytes, prefix: bytes) -> bytes:
+    """Let a program forget the prefix that it was built for.
+
+    No string in a program can grow, so no placeholder fits in it. A path of the same length that does not exist
+    does: Python finds its prefix from where it lies, and falls back on this one only when that fails.
+    """
+    # The last part stays: linkers store a string once that ends another, and `3.11.7`, which Python tells as its
+    # version, may be the end of `/home/me/.pyenv/versions/3.11.7`.
+    head, _, last = prefix.rpartition(b"/")
+    nowhere = b"/nonexistent".ljust(len(head), b"_")[: len(head)] + b"/" + last
+    return re.sub(re.escape(prefix) + _PATH_END, lambda _: nowhere, content)
 
 
 def _entries(staged: _Staged, interpreter: Interpreter) -> Iterator[Entry]:
@@ -206,7 +218,7 @@ def _with_placeholder(content: bytes, interpreter: Interpreter) -> bytes:
     if content.startswith(_ELF):
         return content
     prefix = re.escape(os.fsencode(interpreter.base_prefix))
-    return re.sub(prefix + _PATH_END, PLACEHOLDER.encode(), content)
+    return re.sub(prefix + _PATH_END, lambda _: PLACEHOLDER.encode(), content)
 
 
 def _glibc(staging: Path) -> str:

@@ -23,25 +23,26 @@ CONDA_NAMES: Final[Mapping[str, str]] = {
     "duckdb": "python-duckdb",
     "flatbuffers": "python-flatbuffers",
     "graphviz": "python-graphviz",
+    "ipython-pygments-lexers": "ipython_pygments_lexers",
     "jupyter-client": "jupyter_client",
     "jupyter-core": "jupyter_core",
     "jupyter-events": "jupyter_events",
     "jupyter-server": "jupyter_server",
     "jupyter-server-terminals": "jupyter_server_terminals",
+    "jupyterlab-pygments": "jupyterlab_pygments",
     "jupyterlab-server": "jupyterlab_server",
     "jupyterlab-widgets": "jupyterlab_widgets",
     "msgpack": "msgpack-python",
-    "notebook-shim": "notebook-shim",
     "prometheus-client": "prometheus_client",
     "pure-eval": "pure_eval",
     "stack-data": "stack_data",
     "tables": "pytables",
     "torch": "pytorch",
     "typing-extensions": "typing_extensions",
-    "typing-inspection": "typing-inspection",
+    "tzdata": "python-tzdata",
     "xxhash": "python-xxhash",
 }
-"""PyPI names (normalised) whose package has another name on conda-forge."""
+"""PyPI names (normalised) whose package has another name on conda-forge; those that notebooks and PyTorch need."""
 
 _OPERATORS: Final = ("===", "==", "~=", ">=", ">", "<=", "<", "!=")
 _PYTHON_MINORS: Final = range(8, 20)

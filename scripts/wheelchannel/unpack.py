@@ -103,26 +103,29 @@ def build_package(package: Package, wheel: Path, interpreter: Interpreter, targe
             dist_info = _dist_info(members)
             points = _entry_points(archive, dist_info)
             digests = _recorded_digests(archive, dist_info)
-            entries: list[Entry] = []
-            record: list[tuple[str, str, str]] = []
-            for member in members:
-                if member.filename.partition("/")[2] in _DROPPED and member.filename.startswith(f"{dist_info}/"):
-                    continue
-                entry = _entry(archive, member, layout, dist_info)
-                entries.append(entry)
-                record.append((entry.path, *_digest(entry, digests.get(member.filename))))
             made = [Entry.holding(f"{layout.site_packages}/{dist_info}/INSTALLER", b"conda\n")]
             if not by_installer:
                 made += [entry_script(point, interpreter) for point in points]
-            entries += made
-            record += [(entry.path, *_digest(entry, None)) for entry in made]
-            entries.append(_record(record, f"{layout.site_packages}/{dist_info}/RECORD", layout))
+            # By path: a script that is an entry point too comes once, as pip has it.
+            entries: dict[str, Entry] = {}
+            record: dict[str, tuple[str, str]] = {}
+            for member in members:
+                folder, _, name = member.filename.partition("/")
+                if folder != dist_info or name not in _DROPPED:
+                    entry = _entry(archive, member, layout, dist_info)
+                    entries[entry.path] = entry
+                    record[entry.path] = _digest(entry, digests.get(member.filename))
+            for entry in made:
+                entries[entry.path] = entry
+                record[entry.path] = _digest(entry, None)
+            listing = _record(record, f"{layout.site_packages}/{dist_info}/RECORD", layout)
+            entries[listing.path] = listing
             complete = replace(
                 package,
                 index={**package.index, "timestamp": _timestamp_ms(members)},
                 entry_points=tuple(points) if by_installer else (),
             )
-            write_package(complete, entries, _licenses(archive, members, dist_info), target)
+            write_package(complete, entries.values(), _licenses(archive, members, dist_info), target)
     except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, configparser.Error) as error:
         raise ChannelError(f"{wheel.name} is not a sound wheel: {error}", exit_code=INTEGRITY) from error
 
@@ -201,11 +204,11 @@ def _digest(entry: Entry, recorded: tuple[str, str] | None) -> tuple[str, str]:
     return f"sha256={digest}", str(len(content))
 
 
-def _record(rows: list[tuple[str, str, str]], path: str, layout: Layout) -> Entry:
+def _record(rows: Mapping[str, tuple[str, str]], path: str, layout: Layout) -> Entry:
     """RECORD anew, with paths relative to site-packages once everything is installed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    for place, digest, size in sorted([*rows, (path, "", "")]):
+    for place, (digest, size) in sorted({**rows, path: ("", "")}.items()):
         if place.startswith(f"{layout.site_packages}/"):
             relative = place.removeprefix(f"{layout.site_packages}/")
         else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
@@ -20,7 +20,8 @@ from wheelchannel.errors import ChannelError
 from wheelchannel.interpreter import Interpreter
 
 _LEGACY_GLIBC: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-_GPU_ONLY: Final = re.compile(r"(nvidia-|cuda-|(pytorch-)?triton\b)")
+# nvidia-ml-py is Python alone, and asks the driver: it runs where there is none.
+_GPU_ONLY: Final = re.compile(r"(nvidia-(?!ml-py$)|cuda-|(pytorch-)?triton\b)")
 _CPU_BUILD: Final = {"pytorch": "cpu_generic_", "torchvision": "cpu_", "torchaudio": "cpu_"}
 """conda-forge's build strings say which framework builds are for the CPU, in these words."""
 
@@ -111,19 +112,25 @@ def _glibc(platform: str) -> Iterator[tuple[int, int]]:
         yield _LEGACY_GLIBC[legacy]
 
 
-def check_cpu_only(wheels: Iterable[Wheel], environment: Mapping[str, str], extras: Mapping[str, set[str]]) -> None:
+def check_cpu_only(wheels: Sequence[Wheel], environment: Mapping[str, str], extras: Mapping[str, set[str]]) -> None:
     """Refuse wheels that need NVIDIA's: conda's GPU packages are made otherwise, and these weigh gigabytes.
 
     Raises:
         ChannelError: It names what needs what.
     """
-    for wheel in wheels:
-        needed = specs.active_requirements(wheel.requires_dist, environment, sorted(extras.get(wheel.name, ())))
-        names = [wheel.name, *(canonicalize_name(requirement.name) for requirement in needed)]
-        gpu = next((name for name in names if _GPU_ONLY.match(name)), None)
-        if gpu:
+    needs = [
+        (wheel, canonicalize_name(requirement.name))
+        for wheel in wheels
+        for requirement in specs.active_requirements(
+            wheel.requires_dist, environment, sorted(extras.get(wheel.name, ()))
+        )
+    ]
+    # What a person asked for comes first: torch, and not what torch brings.
+    suspects = [*needs, *((wheel, wheel.name) for wheel in wheels)]
+    for wheel, name in sorted(suspects, key=lambda suspect: bool(_GPU_ONLY.match(suspect[0].name))):
+        if _GPU_ONLY.match(name):
             raise ChannelError(
-                f"{wheel.name} {wheel.version} is a CUDA build: it needs {gpu}",
+                f"{wheel.name} {wheel.version} is for NVIDIA GPUs: it needs {name}",
                 hint="only CPU builds can be packaged; for PyTorch, name an index of CPU wheels with --torch-index",
             )
 
@@ -154,7 +161,7 @@ def plan_package(
     index: dict[str, Any] = {
         "name": name,
         "version": specs.conda_version(wheel.version),
-        "build": _build_string(name, kind, interpreter, digest),
+        "build": _build_string(name, kind, interpreter.tag if pinned else _least_python_tag(kind), digest),
         "build_number": 0,
         "subdir": "noarch" if kind.noarch else interpreter.subdir,
         "depends": depends,
@@ -166,21 +173,26 @@ def plan_package(
     return Package(index=index, about=_about(wheel), origin=origin)
 
 
-def _build_string(name: str, kind: Kind, interpreter: Interpreter, digest: str) -> str:
+def _least_python_tag(kind: Kind) -> str:
+    return f"py{(kind.python or '3').replace('.', '')}"
+
+
+def _build_string(name: str, kind: Kind, python: str, digest: str) -> str:
     if kind.noarch:
         return f"pyh{digest}_0"
-    python = "py3" if kind.any_python else interpreter.tag
-    if kind.python:
-        python = f"py{kind.python.replace('.', '')}"
     return f"{_CPU_BUILD[name]}{python}_h{digest}_0" if name in _CPU_BUILD else f"{python}h{digest}_0"
 
 
 def _python_spec(wheel: Wheel, kind: Kind) -> str:
-    specifiers = SpecifierSet(str(wheel.metadata.get("requires_python", "")))
-    least = [Version(specifier.version) for specifier in specifiers if specifier.operator == ">="]
-    if kind.python and not any(version >= Version(kind.python) for version in least):
-        specifiers &= SpecifierSet(f">={kind.python}")
-    return f"python {specs.version_spec(specifiers)}".rstrip()
+    """What a package for any Python requires of it: what the metadata and an abi3 tag say, the higher bound once."""
+    specifiers = set(SpecifierSet(str(wheel.metadata.get("requires_python", ""))))
+    bounds = {specifier for specifier in specifiers if specifier.operator == ">="}
+    if kind.python:
+        bounds.add(Specifier(f">={kind.python}"))
+    if bounds:
+        highest = max(bounds, key=lambda specifier: Version(specifier.version))
+        specifiers = specifiers - bounds | {highest}
+    return f"python {specs.version_spec(SpecifierSet(specifiers))}".rstrip()
 
 
 def _license(metadata: Mapping[str, Any]) -> str:

@@ -10,13 +10,17 @@
  *                     name,major.minor,memory MiB,compute mode,number for the UUID,mig (0 or 1)
  *   FAKECUDA_VERSION  what cuDriverGetVersion answers (12080)
  *   FAKECUDA_FAIL     call=code[@nth][,call=code...]: answer `code`; from the nth call on (1)
- *   FAKECUDA_HANG     call: never return from it
- *   FAKECUDA_CRASH    call: write to address 0 in it;  FAKECUDA_EXIT: call exit(7) in it
+ *   FAKECUDA_STICKY   1: once a call has failed, all calls of that context answer the same, as after a lost context
+ *   FAKECUDA_HANG     call[@nth]: never return from it
+ *   FAKECUDA_CRASH    call[@nth]: write to address 0 in it;  FAKECUDA_EXIT: call exit(7) in it
+ *   FAKECUDA_KILL     call[@nth]: end by SIGKILL, as the OOM killer does
+ *   FAKECUDA_COMPILER a library to load when PTX is compiled, as the driver loads libnvidia-ptxjitcompiler.so.1
  *   FAKECUDA_SHOUT    print to standard output from cuInit
  *   FAKECUDA_WRONG    kernel=how: flip (one bit), unwritten, zeros, overrun; kernel is vadd, matmul, reduce or copy
  */
+#include <dlfcn.h>
 #include <fcntl.h>
-#include <math.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +44,7 @@ struct device { char name[128]; int major, minor, mode, number, mig; size_t memo
 static struct device devices[16];
 static int devices_count;
 static int initialised;
+static Result lost;
 
 struct context { int device; int retained; };
 static struct context contexts[16];
@@ -57,10 +62,21 @@ static char kernels[3][8] = { "vadd", "matmul", "reduce" };
 
 /* --- what was asked of it --- */
 
-static int is_named(const char *variable, const char *call)
+static int times_called(const char *call)
+{
+    static struct { char call[64]; int times; } seen[64];
+    int i = 0;
+    while (seen[i].call[0] && strcmp(seen[i].call, call)) i++;
+    strcpy(seen[i].call, call);
+    return ++seen[i].times;
+}
+
+static int is_asked(const char *variable, const char *call, int times)
 {
     const char *value = getenv(variable);
-    return value && strcmp(value, call) == 0;
+    size_t length = strlen(call);
+    if (!value || strncmp(value, call, length)) return 0;
+    return value[length] ? value[length] == '@' && times == atoi(value + length + 1) : 1;
 }
 
 static void open_report(void)
@@ -77,21 +93,25 @@ static void open_report(void)
 
 static Result asked(const char *call)
 {
-    static struct { char call[64]; int times; } seen[64];
     open_report();
     count[CALLS]++;
-    if (is_named("FAKECUDA_HANG", call)) for (;;) pause();
-    if (is_named("FAKECUDA_CRASH", call)) *(volatile int *)0 = 1;
-    if (is_named("FAKECUDA_EXIT", call)) exit(7);
+    int times = times_called(call);
+    if (is_asked("FAKECUDA_HANG", call, times)) for (;;) pause();
+    if (is_asked("FAKECUDA_CRASH", call, times)) *(volatile int *)0 = 1;
+    if (is_asked("FAKECUDA_KILL", call, times)) raise(SIGKILL);
+    if (is_asked("FAKECUDA_EXIT", call, times)) exit(7);
+    if (!strcmp(call, "cuDevicePrimaryCtxRetain")) lost = SUCCESS; /* another device, another context */
+    if (lost) return lost;
     const char *list = getenv("FAKECUDA_FAIL");
     size_t length = strlen(call);
     while (list && *list) {
         if (strncmp(list, call, length) == 0 && list[length] == '=') {
             char *end;
-            int code = (int)strtol(list + length + 1, &end, 10), from = *end == '@' ? atoi(end + 1) : 1, i = 0;
-            while (seen[i].call[0] && strcmp(seen[i].call, call)) i++;
-            strcpy(seen[i].call, call);
-            if (++seen[i].times >= from) return code;
+            int code = (int)strtol(list + length + 1, &end, 10), from = *end == '@' ? atoi(end + 1) : 1;
+            if (times >= from) {
+                if (getenv("FAKECUDA_STICKY")) lost = code;
+                return code;
+            }
         }
         list = strchr(list, ',');
         if (list) list++;
@@ -424,6 +444,8 @@ Result cuModuleLoadDataEx(struct module **module, const char *image, unsigned n,
 {
     Result result = asked("cuModuleLoadDataEx");
     NEED_CONTEXT();
+    const char *compiler = getenv("FAKECUDA_COMPILER");
+    if (compiler && !dlopen(compiler, RTLD_NOW)) return 221;
     if (!result && !strstr(image, ".version 6.0\n")) result = INVALID_IMAGE;
     for (unsigned i = 0; i + 1 < n; i++) { /* a log and, right behind it, its size */
         if (options[i] == 3 && !result) snprintf(values[i], (size_t)values[i + 1], "compiled, says the fake compiler");

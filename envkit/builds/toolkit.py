@@ -1,0 +1,118 @@
+"""The CUDA toolkit of a build: what the record says, by trust."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from envkit.builds.buildstring import BuildString, parse_build_string
+from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
+from envkit.builds.flags import read_flags
+from envkit.builds.notes import Notes
+from envkit.builds.signals import Kind, Signal
+from envkit.cuda.drivers import newest_toolkit
+from envkit.models.build import Record
+from envkit.models.version import CudaVersion
+
+__all__ = ["Toolkit", "read_toolkit"]
+
+_OLDEST_MAJOR = 7  # conda has no older toolkit; a smaller number is a package's own version
+
+
+class Toolkit(NamedTuple):
+    """The toolkit of a build.
+
+    Attributes:
+        cuda: The toolkit; None when nothing says it.
+        major_only: Whether only its major is known.
+        library: The newest toolkit whose libraries the dependencies let in.
+    """
+
+    cuda: CudaVersion | None = None
+    major_only: bool = False
+    library: CudaVersion | None = None
+
+
+def _own(record: Record) -> Toolkit | None:
+    """The toolkit that a part of CUDA is of, by its own version."""
+    of_toolkit = is_cuda_library(record.name) and record.name.startswith("cuda-")
+    if record.name not in TOOLKIT_PACKAGES and not of_toolkit:
+        return None
+    try:
+        own = CudaVersion.parse(record.version)
+    except ValueError:
+        return None
+    return Toolkit(own, "." not in record.version, own) if own.major >= _OLDEST_MAJOR else None
+
+
+def _newest_library(signal: Signal) -> CudaVersion | None:
+    low = signal.bounds.low
+    if low is None or signal.bounds.one_minor:
+        return low
+    return newest_toolkit(low.major)
+
+
+def _from_bounds(signal: Signal, record: Record, said: BuildString, notes: Notes) -> Toolkit | None:
+    """A dependency on the toolkit, made exact by the build string where that lies inside its bounds."""
+    low, high = signal.bounds.low, signal.bounds.high
+    if low is None:
+        return None
+    notes.evidence.append(signal.text)
+    library = _newest_library(signal)
+    from_spec = Toolkit(low, not signal.bounds.low_has_minor, library)
+    if said.cuda is None:
+        return from_spec
+    if said.cuda_major_only and low.major == said.cuda.major:
+        return from_spec
+    if low <= said.cuda and (high is None or said.cuda < high):
+        return Toolkit(said.cuda, said.cuda_major_only, library)
+    notes.conflicts.append(f"{signal.text} says CUDA {low}, build string {record.build} says {said.cuda}")
+    return from_spec
+
+
+def _from_companion(signals: list[Signal], record: Record, said: BuildString, notes: Notes) -> Toolkit | None:
+    """The build string of another package that this one names: ``pytorch 2.4.* cuda118*``."""
+    signal = next((signal for signal in signals if signal.cuda is not None), None)
+    if signal is None:
+        return None
+    if said.cuda is not None and not said.cuda_major_only and said.cuda != signal.cuda:
+        notes.conflicts.append(f"{signal.text} says CUDA {signal.cuda}, build string {record.build} says {said.cuda}")
+    notes.evidence.append(signal.text)
+    return Toolkit(signal.cuda)
+
+
+def _from_rest(record: Record, dependencies: list[Signal], said: BuildString, notes: Notes) -> Toolkit:
+    """Flags, then the build string, then a run-time library's version, then the ``features`` of 2018."""
+    flag = read_flags(record.raw)
+    if flag.cuda is not None:
+        notes.evidence.append(f"flags: {flag.text}")
+        return Toolkit(flag.cuda, flag.cuda_major_only)
+    if said.cuda is not None:
+        return Toolkit(said.cuda, said.cuda_major_only)
+    for signal in dependencies:
+        if signal.kind is Kind.RUNTIME and signal.bounds.low is not None:
+            notes.evidence.append(signal.text)
+            return Toolkit(signal.bounds.low, not signal.bounds.low_has_minor)
+    features = record.raw.get("features")
+    if isinstance(features, str):
+        named = parse_build_string(features.replace(" ", "_"))
+        if named.cuda is not None:
+            notes.evidence.append(f"features: {features}")
+            return Toolkit(named.cuda, named.cuda_major_only)
+    return Toolkit()
+
+
+def read_toolkit(
+    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, notes: Notes
+) -> Toolkit:
+    """The toolkit of a CUDA build: its own version, dependencies, constraints, companions, then the build string."""
+    own = _own(record)
+    if own is not None:
+        return own
+    signals = dependencies + constraints
+    toolkits = [s for s in signals if s.kind is Kind.TOOLKIT and s.bounds.low is not None]
+    if toolkits:
+        best = min(toolkits, key=lambda s: TOOLKIT_PACKAGES.index(s.name))
+        found = _from_bounds(best, record, said, notes)
+        if found is not None:
+            return found
+    return _from_companion(signals, record, said, notes) or _from_rest(record, dependencies, said, notes)

@@ -1,0 +1,84 @@
+"""CPU, CUDA or Metal: the claims of a record, by trust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envkit.builds.buildstring import BuildString
+from envkit.builds.families import framework_of_package, is_core, is_cuda_library
+from envkit.builds.flags import read_flags
+from envkit.builds.notes import Notes
+from envkit.builds.signals import Signal
+from envkit.builds.version import version_key
+from envkit.models.build import Record, Variant
+
+__all__ = ["read_variant"]
+
+_ALWAYS_CUDA = frozenset({"cupy", "cupy-core", "pytorch-cuda", "cuda-version", "cudatoolkit"})
+_MATH_IS_CPU = frozenset({"tensorflow", "mxnet"})
+_FIRST_MPS = version_key("1.12")
+
+
+def _name_variant(name: str) -> Variant | None:
+    if name in _ALWAYS_CUDA or is_cuda_library(name) or name.endswith("-gpu"):
+        return "cuda"
+    return "cpu" if name == "cpuonly" or name.endswith("-cpu") else None
+
+
+def _string_variant(record: Record, said: BuildString) -> Variant | None:
+    if said.variant is None and said.math and framework_of_package(record.name) in _MATH_IS_CPU:
+        return "cpu"
+    return said.variant
+
+
+def _claims(
+    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString
+) -> Iterator[tuple[Variant, str]]:
+    """Every claim with where it stands, the most trusted first; inside a source CUDA before CPU."""
+    for source, signals in (("depends", dependencies), ("constrains", constraints)):
+        for wanted in ("cuda", "cpu"):
+            for signal in signals:
+                if signal.variant == wanted:
+                    yield wanted, f"{source}: {signal.text}"
+    flag = read_flags(record.raw)
+    if flag.variant is not None:
+        yield flag.variant, f"flags: {flag.text}"
+    by_name = _name_variant(record.name)
+    if by_name is not None:
+        yield by_name, f"name: {record.name}"
+    string_variant = _string_variant(record, said)
+    if string_variant is not None:
+        yield string_variant, f"build string: {record.build}"
+
+
+def _has_metal(record: Record) -> bool:
+    return (
+        record.subdir == "osx-arm64"
+        and record.name in {"pytorch", "libtorch"}
+        and version_key(record.version) >= _FIRST_MPS
+    )
+
+
+def read_variant(
+    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, notes: Notes
+) -> Variant:
+    """The variant by the most trusted claim; a claim against it becomes a conflict.
+
+    A framework's compiled package without any claim is a CPU build, everything else ``generic``.
+    """
+    claims = list(_claims(record, dependencies, constraints, said))
+    if not claims:
+        if not is_core(record.name) or record.subdir == "noarch":
+            return "generic"
+        claims = [("cpu", "no sign of CUDA in a compiled package")]
+    if said.variant == "mps":
+        claims = [claim for claim in claims if claim[0] == "mps"]
+    chosen, why = claims[0]
+    notes.evidence.append(why)
+    against = next((claim for claim in claims if claim[0] != chosen), None)
+    if against is not None:
+        notes.conflicts.append(f"{why} says {chosen}, {against[1]} says {against[0]}")
+    if chosen == "cpu" and _has_metal(record):
+        notes.evidence.append("PyTorch for Apple silicon has Metal (MPS) since 1.12")
+        return "mps"
+    return chosen

@@ -1,0 +1,284 @@
+"""Driver and GPUs, from what NVML, libcuda and nvidia-smi said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from envkit.host.answers import Answers, CallError, Device, DriverAnswer, parse_library_version
+from envkit.host.draft import Draft
+from envkit.host.readings import Readings
+from envkit.host.visible import select_visible
+from envkit.models.host import Gpu
+from envkit.models.version import CudaVersion, DriverVersion
+
+__all__ = ["DriverFacts", "conclude_driver"]
+
+# Tegra GPUs by compute capability (developer.nvidia.com/cuda-gpus): Nano and TX1, TX2, Xavier, Orin, Thor.
+_TEGRA = {(5, 3), (6, 2), (7, 2), (8, 7), (11, 0)}
+
+_STUB = 34
+_NO_DEVICE = 100
+_MISMATCH = 803
+_NO_COMPAT = 804
+_NVML_NO_LIBRARY = 12
+
+# With these from cuInit no program computes here, whatever NVML lists. Others pass by (802: the fabric manager starts;
+# 999: nvidia-uvm is not loaded yet): there the GPUs stay, since what is chosen for them will run.
+_UNUSABLE = frozenset({_NO_DEVICE, _MISMATCH, _NO_COMPAT})
+
+# cuda.h and nvml.h name the numbers; what to do is written here.
+_CURES = {
+    ("NVML", 9): "the kernel driver is not loaded, or cannot be reached from here",
+    ("NVML", 15): "a GPU fell off the bus: reset it, or reboot",
+    ("NVML", 18): "library and kernel module are of different versions: reboot, or reload the module",
+    ("libcuda", 46): "a GPU is held by another process in exclusive mode",
+    ("libcuda", 100): "no GPU is handed to this process",
+    ("libcuda", 802): "the fabric manager is not running, or not yet",
+    ("libcuda", 803): "libcuda and kernel module do not fit: reboot, or reload the module",
+    ("libcuda", 804): "cuda-compat does not support this GPU: take it off LD_LIBRARY_PATH",
+    ("libcuda", 999): "often /dev/nvidia-uvm is missing: load the module nvidia-uvm",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFacts:
+    """What is known of driver and GPUs before overrides, as in `envkit.models.host.Host`."""
+
+    version: DriverVersion | None
+    cuda: CudaVersion | None
+    gpus: tuple[Gpu, ...]
+    compat: bool
+
+
+def conclude_driver(readings: Readings, answers: Answers, env: Mapping[str, str], draft: Draft) -> DriverFacts:
+    """Which driver, which ceiling, and the GPUs that CUDA can use here.
+
+    Args:
+        readings: What files say.
+        answers: What the driver's interfaces said.
+        env: Variables; CUDA_VISIBLE_DEVICES counts.
+        draft: Takes sources, notes and traces.
+    """
+    nvidia = _has_nvidia(readings)
+    for answer in answers.drivers:
+        for error in answer.errors:
+            if nvidia or answer.devices or not _is_absence(error):
+                draft.notes.append(_explain(answer.interface, error))
+    for stage, interface in (("nvml", "NVML"), ("libcuda", "libcuda"), ("nvidia-smi", "nvidia-smi")):
+        if failed := answers.failures.get(stage):
+            draft.notes.append(f"{interface} {failed}")
+            draft.traces.append(f"{interface} {failed}")
+    cuda = _without_stub(answers.libcuda, draft)
+    version = _driver_version(readings, answers, draft)
+    ceiling = _ceiling(answers, cuda, draft)
+    compat = _is_compat(readings, cuda, draft)
+    devices = _usable(_merge(answers, cuda, draft), answers, cuda, draft)
+    selection = select_visible(env.get("CUDA_VISIBLE_DEVICES"), devices)
+    draft.notes += selection.notes
+    if devices and not selection.devices:
+        draft.traces.append(f"CUDA_VISIBLE_DEVICES hides {_list(devices)}")
+    return DriverFacts(version, ceiling, _gpus(selection.devices, readings, draft), compat)
+
+
+def _has_nvidia(readings: Readings) -> bool:
+    devices = readings.devices
+    return bool(readings.kernel or devices.gpus or devices.control or readings.wsl_driver or readings.jetson[0])
+
+
+def _is_absence(error: CallError) -> bool:
+    return error.number == _NVML_NO_LIBRARY or error.call.startswith("load ")
+
+
+def _is_loaded(answer: DriverAnswer | None) -> bool:
+    """Whether there is a library behind an answer (and not only an attempt to load one)."""
+    return answer is not None and not any(
+        _is_absence(error) or error.call == "import pynvml" for error in answer.errors
+    )
+
+
+def _explain(interface: str, error: CallError) -> str:
+    cure = _CURES.get((interface, error.number or 0))
+    return f"{interface}: {error}" + (f": {cure}" if cure else "")
+
+
+def _without_stub(cuda: DriverAnswer | None, draft: Draft) -> DriverAnswer | None:
+    """A toolkit's stub of libcuda knows no driver."""
+    if cuda and (_STUB in cuda.numbers or "/stubs/" in (cuda.library or "")):
+        draft.notes.append(
+            f"{cuda.library or 'libcuda'} is a toolkit's stub, not a driver: take it off LD_LIBRARY_PATH"
+        )
+        return None
+    return cuda
+
+
+def _driver_version(readings: Readings, answers: Answers, draft: Draft) -> DriverVersion | None:
+    said: list[tuple[DriverVersion, str]] = []
+    if readings.kernel:
+        if readings.kernel.version:
+            said.append((readings.kernel.version, readings.kernel.source))
+        if readings.kernel.note:
+            draft.notes.append(readings.kernel.note)
+    said += [(answer.driver_version, answer.interface) for answer in answers.drivers if answer.driver_version]
+    if not said:
+        draft.sources["driver_version"] = "no NVIDIA module in /proc or /sys, none by NVML"
+        return None
+    version, draft.sources["driver_version"] = said[0]
+    draft.notes += [
+        f"the driver is {version} by {said[0][1]}, {other} by {source}"
+        for other, source in said[1:]
+        if other != version
+    ]
+    return version
+
+
+def _ceiling(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> CudaVersion | None:
+    said = [
+        (answer.driver_cuda, source)
+        for answer, source in (
+            (cuda, "cuDriverGetVersion"),  # what CEP 30 asks for
+            (answers.nvml, "NVML"),
+            (answers.nvidia_smi, "nvidia-smi"),
+        )
+        if answer and answer.driver_cuda
+    ]
+    if not said:
+        draft.sources["driver_cuda"] = "no user-mode driver found"
+        return None
+    ceiling, source = said[0]
+    where = f" of {cuda.library}" if cuda and cuda.library and source == "cuDriverGetVersion" else ""
+    draft.sources["driver_cuda"] = source + where
+    draft.notes += [
+        f"the driver's CUDA is {ceiling} by {source}{where}, {other} by {by}"
+        for other, by in said[1:]
+        if other != ceiling
+    ]
+    return ceiling
+
+
+def _is_compat(readings: Readings, cuda: DriverAnswer | None, draft: Draft) -> bool:
+    draft.sources["compat"] = "path and version of libcuda against the kernel module"
+    if cuda is None or cuda.library is None:
+        draft.sources["compat"] = "no libcuda loaded"
+        return False
+    library = parse_library_version(cuda.library)
+    kernel = readings.kernel.version if readings.kernel else None
+    if "/compat" in cuda.library or "/cuda-compat" in cuda.library:
+        draft.notes.append(f"libcuda is a forward-compatibility one: {cuda.library}, kernel module {kernel}")
+        return True
+    if library and kernel and library != kernel:
+        # A newer library that starts is a compat one wherever it lies; with 803 it is an update without a reboot.
+        compat = library > kernel and _MISMATCH not in cuda.numbers
+        what = "forward compatibility" if compat else "an update without a reboot?"
+        draft.notes.append(f"libcuda is of driver {library} ({cuda.library}), the kernel module is {kernel}: {what}")
+        return compat
+    return False
+
+
+def _merge(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> tuple[Device, ...]:
+    """NVML's devices in CUDA's order; libcuda's, else nvidia-smi's, where NVML has none."""
+    nvml = answers.nvml.devices if answers.nvml else ()
+    listed = cuda.devices if cuda else ()
+    if nvml:
+        draft.sources["gpus"] = "NVML"
+        return _in_cuda_order(nvml, listed, draft) if listed else nvml
+    for devices, source in (
+        (listed, "libcuda"),
+        (answers.nvidia_smi.devices if answers.nvidia_smi else (), "nvidia-smi"),
+    ):
+        if devices:
+            draft.sources["gpus"] = source
+            return devices
+    asked = ", ".join(answer.interface for answer in answers.drivers) or "anything: none could be asked"
+    draft.sources["gpus"] = f"none by {asked}"
+    return ()
+
+
+def _in_cuda_order(nvml: tuple[Device, ...], listed: tuple[Device, ...], draft: Draft) -> tuple[Device, ...]:
+    """CUDA decides which GPUs there are and in which order, NVML knows more about each."""
+    if any(device.mig_mode for device in nvml):  # CUDA shows one MIG instance to a process, whatever there is
+        return nvml
+    by_uuid = {device.uuid_digits: device for device in nvml if device.uuid_digits}
+    if not any(device.uuid_digits in by_uuid for device in listed):  # a driver whose UUIDs cannot be compared
+        if len(listed) == len(nvml):
+            return nvml
+        draft.notes.append(f"NVML lists {_list(nvml)}, libcuda {_list(listed)}: libcuda counts")
+        draft.sources["gpus"] = "libcuda"
+        return listed
+    unseen = set(by_uuid) - {device.uuid_digits for device in listed}
+    if unseen:
+        draft.notes.append(f"NVML lists {_list([by_uuid[uuid] for uuid in sorted(unseen)])}, which CUDA does not see")
+    draft.sources["gpus"] = "NVML, in the order of libcuda"
+    ordered = []
+    for seen in listed:
+        device = by_uuid.get(seen.uuid_digits, seen)
+        ordered.append(replace(device, memory_bytes=device.memory_bytes or seen.memory_bytes))
+    return tuple(ordered)
+
+
+def _usable(
+    devices: tuple[Device, ...], answers: Answers, cuda: DriverAnswer | None, draft: Draft
+) -> tuple[Device, ...]:
+    """The devices, or none where CUDA cannot start on any."""
+    if not devices:
+        # A library that is there and fails is a sign of NVIDIA, whatever the number.
+        loaded = [answer for answer in (answers.nvml, cuda, answers.nvidia_smi) if answer and _is_loaded(answer)]
+        draft.traces += [_explain(answer.interface, error) for answer in loaded for error in answer.errors]
+        return ()
+    why = _why_unusable(answers, cuda)
+    if why is None:
+        return devices
+    draft.notes.append(f"{_list(devices)}: listed, and not usable: {why}")
+    draft.traces.append(f"{_list(devices)}: {why}")
+    draft.sources["gpus"] += f" lists {len(devices)}, CUDA can use none"
+    return ()
+
+
+def _why_unusable(answers: Answers, cuda: DriverAnswer | None) -> str | None:
+    if cuda and _is_loaded(cuda):
+        for error in cuda.errors:
+            if error.call == "cuInit" and error.number in _UNUSABLE:
+                return _explain("libcuda", error)
+        return None if cuda.devices or cuda.errors else "CUDA starts and sees no GPU"
+    if "libcuda" in answers.failures or _told_cuda(answers):
+        return None
+    return "libcuda is not here (a container started without the capability `compute`?)"
+
+
+def _told_cuda(answers: Answers) -> bool:
+    """Whether NVML or nvidia-smi found a libcuda where the loader did not."""
+    if answers.nvml and answers.nvml.devices:
+        return answers.nvml.driver_cuda is not None
+    smi = answers.nvidia_smi
+    return smi is not None and not any("N/A" in error.text for error in smi.errors)
+
+
+def _gpus(devices: Sequence[Device], readings: Readings, draft: Draft) -> tuple[Gpu, ...]:
+    gpus = []
+    for device in devices:
+        if not device.mig_mode:
+            gpus.append(_gpu(device, readings))
+        elif device.instances:
+            gpus += [replace(_gpu(instance, readings), mig=True) for instance in device.instances]
+        else:
+            draft.notes.append(f"{_list([device])} is in MIG mode without an instance: CUDA cannot use it")
+            draft.traces.append(f"{_list([device])} in MIG mode without an instance")
+    instances = sum(gpu.mig for gpu in gpus)
+    if instances > 1:
+        draft.notes.append(f"{instances} MIG instances: CUDA shows one of them to a process")
+    return tuple(gpus)
+
+
+def _gpu(device: Device, readings: Readings) -> Gpu:
+    name = device.name or ""
+    return Gpu(
+        name=device.name,
+        compute_capability=device.compute_capability,
+        memory_bytes=device.memory_bytes,
+        uuid=device.uuid,
+        tegra="nvgpu" in name or (readings.jetson[0] is not None and device.compute_capability in _TEGRA),
+    )
+
+
+def _list(devices: Sequence[Device]) -> str:
+    return ", ".join(device.name or "a GPU without a name" for device in devices)

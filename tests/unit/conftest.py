@@ -1,0 +1,5 @@
+"""Fixtures of the unit tests."""
+
+from machines import libraries, machine
+
+__all__ = ["libraries", "machine"]
