@@ -82,9 +82,11 @@ def run(argv: Sequence[str]) -> NoReturn:
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
+    from envkit.lifeline import kill_descendants  # noqa: PLC0415
     from envkit.probe import kill_children  # noqa: PLC0415 - loaded already if there are any
 
     kill_children()
+    kill_descendants()
     os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
     os._exit(128 + number)
 

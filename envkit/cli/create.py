@@ -115,6 +115,7 @@ def create(
             validate=not no_validate,
             require_gpu=require_gpu,
             variables=source.variables if source else (),
+            source_sha256=source.sha256 if source else None,
         ),
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
     )

@@ -119,16 +119,13 @@ def run(
     persist: options.Persist = None,
 ) -> None:
     """Run a command in an environment; its exit code is passed on."""
-    from envkit.api.environments import run_command  # noqa: PLC0415 - after --help
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.cli.launch import find_place, run_command  # noqa: PLC0415 - after --help
 
     if command and command[0] == "--":
         command = command[1:]
     if not command:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
-    volume = None if "/" in name else open_volume(load_settings(persist=persist).volume, create=False)
-    run_command(volume, name, command)
+    run_command(find_place(name, persist), command)
 
 
 def recipes(*, as_json: options.Json = False) -> None:

@@ -78,10 +78,10 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     if (cuda, wanted.python, wanted.prefer) != (request.get("cuda"), request.get("python"), request.get("prefer")):
         return False
     if wanted.file is None:
-        return manifest.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
+        return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
     # What a file adds comes after what was said beside it; the file itself is told by its bytes.
     said = specs[: len(wanted.specs)] == wanted.specs and channels[: len(names)] == names
-    return said and manifest.get("source_sha256") == _sha256(wanted.file)
+    return said and request.get("source_sha256") == _sha256(wanted.file)
 
 
 def refusal(environment: Environment, *, gpu: bool | None) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
 
-__all__ = ["generation_of", "locate_volume", "read_manifest", "read_validation"]
+__all__ = ["environment_name", "generation_of", "locate_volume", "read_manifest", "read_validation", "unknown"]
 
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
@@ -63,6 +63,14 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
         f"there is no environment {name!r} in {root}",
         hint=f"Environments there: {', '.join(known) or 'none'}. Make it with envkit.ensure or `envkit create`.",
     )
+
+
+def environment_name(prefix: str) -> str | None:
+    """What the environment of a generation is called; None for a prefix that others made."""
+    if not os.path.exists(os.path.join(prefix, ".envkit.json")):
+        return None
+    name = read_manifest(prefix).get("name")
+    return name if isinstance(name, str) else None
 
 
 def read_manifest(prefix: str) -> dict[str, Any]:
