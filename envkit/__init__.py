@@ -5,7 +5,7 @@ Importing this module loads nothing and does nothing; its functions load what th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # that of typing, without the milliseconds of its import
 
 if TYPE_CHECKING:
     from envkit.client.environment import Environment

@@ -23,6 +23,7 @@ __all__ = [
     "Steps",
     "activated_environ",
     "apply_steps",
+    "first_on_path",
     "list_scripts",
     "needs_shell",
     "plan_activate",
@@ -116,7 +117,8 @@ def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = Non
         before=list_scripts(old, "deactivate.d", suffix)[::-1] if old else (),
         unset=(),
         export=export,
-        after=list_scripts(prefix, "activate.d", suffix),
+        # The hook is for those who were given the link; here the generation is named already.
+        after=[p for p in list_scripts(prefix, "activate.d", suffix) if os.path.basename(p) != HOOK + suffix],
         prompt=prompt,
         old_prompt=env.get("CONDA_PROMPT_MODIFIER", ""),
     )
@@ -175,14 +177,19 @@ def activated_environ(prefix: str, env: Mapping[str, str], *, name: str | None =
     return apply_steps(steps, base)
 
 
+def first_on_path(steps: Steps) -> str:
+    """The folder of programs that `steps` put on PATH."""
+    return os.path.join(steps.export["CONDA_PREFIX"], "bin")
+
+
 def starting_point(env: Mapping[str, str]) -> dict[str, str]:
     """Variables without those that tie a process to another Python."""
     return {k: v for k, v in env.items() if k not in _LEFT_OUT}
 
 
 def needs_shell(steps: Steps) -> bool:
-    """Whether there are scripts to source, besides envkit's own."""
-    return any(os.path.basename(path) != HOOK + ".sh" for path in (*steps.before, *steps.after))
+    """Whether there are scripts to source."""
+    return bool(steps.before or steps.after)
 
 
 def apply_steps(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,10 @@ from envkit.errors import UsageError
 __all__ = ["SHELLS", "Dialect", "detect_shell", "dialect", "render"]
 
 
+def _nothing(*_: str) -> str:
+    return ""
+
+
 class Dialect(NamedTuple):
     """How one shell says things.
 
@@ -21,6 +25,7 @@ class Dialect(NamedTuple):
         unset: Take one away, whether it is there or not.
         source: Read a script into the shell; empty where there are none for this shell.
         prompt: Put the environment's name before the prompt: old text, new text.
+        prepend: Put a folder first on PATH, whatever PATH is then.
     """
 
     suffix: str
@@ -28,6 +33,7 @@ class Dialect(NamedTuple):
     unset: Callable[[str], str]
     source: Callable[[str], str]
     prompt: Callable[[str, str], str]
+    prepend: Callable[[str], str] = _nothing
 
 
 def render(steps: Steps, shell: Dialect) -> str:
@@ -99,16 +105,13 @@ def _powershell_quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _nothing(*_: str) -> str:
-    return ""
-
-
 _POSIX = Dialect(
     ".sh",
     lambda name, value: f"export {name}={quote(value)}",
     lambda name: f"unset {name}",
     lambda path: f". {quote(path)}",
     _posix_prompt,
+    lambda folder: f'export PATH={quote(folder)}"${{PATH:+:$PATH}}"',
 )
 _CSH = Dialect(
     ".csh",
@@ -130,6 +133,7 @@ SHELLS: Mapping[str, Dialect] = {
         lambda name: f"set -e {name}",
         lambda path: f"source {_fish_quote(path)}",
         _nothing,  # fish computes its prompt by a function of the user; CONDA_PROMPT_MODIFIER is there for it
+        lambda folder: f"set -gx PATH {_fish_quote(folder)} $PATH",
     ),
     "csh": _CSH,
     "tcsh": _CSH,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def _validated(record: ValidationRecord | None) -> str:
 
 def show(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
+    ],
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
@@ -114,7 +116,7 @@ def show(
 
 def run(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX")],
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
     command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
     persist: options.Persist = None,
 ) -> None:

@@ -63,16 +63,12 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
 
 def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     """Whether a generation was surely made from what is wanted; where it may be, the command line decides."""
-    from envkit.models.channel import parse_channel  # noqa: PLC0415 - a regular expression or two
-    from envkit.models.request import CudaChoice  # noqa: PLC0415
-
     request = manifest["request"]
     if request.get("target") or wanted.recipe is not None:
         return False
     specs, channels = tuple(request.get("specs") or ()), tuple(request.get("channels") or ())
     try:
-        cuda = str(CudaChoice.parse(wanted.cuda))
-        names = tuple(parse_channel(text, cwd=os.getcwd()).name for text in wanted.channels)
+        cuda, names = _cuda(wanted.cuda), tuple(map(_channel, wanted.channels))
     except ValueError:
         return False
     if (cuda, wanted.python, wanted.prefer) != (request.get("cuda"), request.get("python"), request.get("prefer")):
@@ -82,6 +78,22 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     # What a file adds comes after what was said beside it; the file itself is told by its bytes.
     said = specs[: len(wanted.specs)] == wanted.specs and channels[: len(names)] == names
     return said and request.get("source_sha256") == _sha256(wanted.file)
+
+
+def _cuda(text: str) -> str:
+    if text == "auto":
+        return text
+    from envkit.models.request import CudaChoice  # noqa: PLC0415 - milliseconds
+
+    return str(CudaChoice.parse(text))
+
+
+def _channel(text: str) -> str:
+    if text.isidentifier():
+        return text
+    from envkit.models.channel import parse_channel  # noqa: PLC0415 - milliseconds
+
+    return parse_channel(text, cwd=os.getcwd()).name
 
 
 def refusal(environment: Environment, *, gpu: bool | None) -> tuple[str, str] | None:

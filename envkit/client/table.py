@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 
 __all__ = ["html_table", "text_table"]
@@ -23,11 +22,12 @@ def html_table(
     caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, notes: Iterable[str] = ()
 ) -> str:
     """A table for a notebook. Everything that comes in is escaped: names and reasons come from channels."""
-    head = "".join(f'<th style="{_STYLE}">{html.escape(column)}</th>' for column in columns)
+    from html import escape  # noqa: PLC0415 - in notebooks only
+
+    head = "".join(f'<th style="{_STYLE}">{escape(column)}</th>' for column in columns)
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_STYLE}">{html.escape(str(cell))}</td>' for cell in row) + "</tr>"
-        for row in rows
+        "<tr>" + "".join(f'<td style="{_STYLE}">{escape(str(cell))}</td>' for cell in row) + "</tr>" for row in rows
     )
-    after = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    caption = f'<caption style="{_STYLE}">{html.escape(caption)}</caption>'
+    after = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    caption = f'<caption style="{_STYLE}">{escape(caption)}</caption>'
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{after}"
