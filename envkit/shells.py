@@ -93,12 +93,13 @@ def _csh_quote(text: str) -> str:
 
 
 def _csh_prompt(old: str, new: str) -> str:
-    # Its tests cannot take a prefix off, so the prompt without a name is kept aside.
+    # Its tests cannot take a prefix off, so the prompt without a name is kept aside. On one line with its condition a
+    # variable is looked up even where the condition does not hold.
     del old
-    keep = 'if ( $?prompt && ! $?envkit_prompt ) set envkit_prompt = "$prompt:q"'
-    if new:
-        return f'{keep}\nif ( $?prompt ) set prompt = {_csh_quote(new)}"$envkit_prompt:q"'
-    return 'if ( $?envkit_prompt ) set prompt = "$envkit_prompt:q"\nunset envkit_prompt'
+    if not new:
+        return 'if ( $?envkit_prompt ) then\n  set prompt = "$envkit_prompt:q"\n  unset envkit_prompt\nendif'
+    keep = '  if ( ! $?envkit_prompt ) set envkit_prompt = "$prompt:q"'
+    return f'if ( $?prompt ) then\n{keep}\n  set prompt = {_csh_quote(new)}"$envkit_prompt:q"\nendif'
 
 
 def _powershell_quote(text: str) -> str:

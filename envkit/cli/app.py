@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from envkit.cli import activate, create, detect, environments, find, validate
+from envkit.cli import activate, create, detect, environments, find, kernel, validate
 from envkit.errors import EnvkitError, UsageError
 from envkit.models.wire import error_json
 
@@ -59,7 +59,7 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, detect, activate):
+for module in (find, create, validate, environments, detect, activate, kernel):
     module.register(app)
 
 
