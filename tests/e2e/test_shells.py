@@ -13,6 +13,9 @@ import pytest
 from channels import Package, write_channel
 from harness import Envkit
 
+from envkit.activation import Steps
+from envkit.shells import dialect, render
+
 # Read before the isolation takes it away.
 CONDA = os.environ.get("ENVKIT_TEST_CONDA") or shutil.which("conda")
 SHELLS = ("bash", "zsh", "dash", "fish", "tcsh")
@@ -29,7 +32,7 @@ CSH_OFF = "unsetenv FROM_SCRIPT\nunsetenv TOOL_PATH\n"
 
 FILES: dict[str, bytes | str] = {
     "bin/tool": b"#!/bin/sh\necho tool\n",
-    "etc/conda/env_vars.d/tool.json": b'{"TOOL_MODE": "it\'s on"}',
+    "etc/conda/env_vars.d/tool.json": b'{"TOOL_MODE": "it is on"}',
     **{f"etc/conda/activate.d/tool{s}": t.encode() for s, t in ((".sh", SH), (".fish", FISH), (".csh", CSH))},
     **{
         f"etc/conda/deactivate.d/tool{s}": t.encode()
@@ -93,7 +96,7 @@ def test_activate_and_deactivate(shell: str, volume: Path) -> None:
         "CONDA_SHLVL": "1",
         "CONDA_DEFAULT_ENV": "train",
         "CONDA_PROMPT_MODIFIER": "(train) ",
-        "TOOL_MODE": "it's on",
+        "TOOL_MODE": "it is on",
         "FROM_SCRIPT": prefix,
         "TOOL_PATH": f"{prefix}/tool:",
     }
@@ -123,6 +126,15 @@ def test_hook_puts_the_generation_in_the_place_of_the_link(shell: str, volume: P
         shell, set_.format("CONDA_PREFIX", "/elsewhere"), f"{source} '{prefix}/etc/conda/activate.d/~~envkit{suffix}'"
     )
     assert untouched["CONDA_PREFIX"] == "/elsewhere"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_any_value_arrives_as_it_is(shell: str, isolation: Path) -> None:
+    nasty = """it's "a" $HOME `x` \\ back ! bang # hash * ; & | ~ %d"""
+    code = render(Steps((), ["GONE"], {"NASTY": nasty, "PATH": os.environ["PATH"]}, ()), dialect(shell))
+    (isolation / "code").write_text(code)
+    source = "source" if shell in {"fish", "tcsh"} else "."
+    assert environment_after(shell, f"{source} $HOME/code")["NASTY"] == nasty
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -210,7 +222,7 @@ def test_run_applies_scripts_and_passes_everything_through(envkit: Envkit, volum
     prefix = os.path.realpath(volume / "train")
     code = 'printf "%s\\n" "$FROM_SCRIPT" "$TOOL_MODE" "$CONDA_PREFIX"; exit 41'
     ran = envkit("run", "--persist", volume, "train", "--", "sh", "-c", code)
-    assert (ran.code, ran.out.splitlines()) == (41, [prefix, "it's on", prefix])
+    assert (ran.code, ran.out.splitlines()) == (41, [prefix, "it is on", prefix])
     by_path = envkit("run", f"--persist={volume}", f"{volume}/train", "tool")
     assert by_path.out == "tool\n"
     killed = envkit("run", "--persist", volume, "train", "--", "sh", "-c", "kill -TERM $$")
