@@ -13,6 +13,7 @@ __all__ = ["Recipe", "builtin_names", "load_builtin", "load_recipe"]
 
 _KEYS = {"name", "channels", "dependencies", "platforms", "variables", "prefix", "category"}
 _MAX_BYTES = 1 << 20
+_CEP = "CEP 24 says what an environment.yml may hold: name, channels, dependencies, platforms, variables."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,12 @@ def load_recipe(path: Path) -> Recipe:
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}", hint="Check the path after -f.") from error
     if len(data) > _MAX_BYTES:
-        raise RecipeError(f"{path} is larger than {_MAX_BYTES // 1024} KiB: not an environment.yml")
+        raise RecipeError(f"{path} is larger than {_MAX_BYTES // 1024} KiB: not an environment.yml", hint=_CEP)
     try:
         # The base resolver keeps every scalar as text, so that python: 3.10 cannot become 3.1.
         content = YAML(typ="base", pure=True).load(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, YAMLError, ValueError) as error:
-        raise RecipeError(
-            f"{path} is not YAML: {' '.join(str(error).split())}", hint="See CEP 24 for what the file may hold."
-        ) from error
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}", hint=_CEP) from error
     if not isinstance(content, dict):
         raise RecipeError(f"{path} is not an environment.yml: it holds no mapping", hint="It needs `dependencies:`.")
     unknown = sorted(str(key) for key in set(content) - _KEYS)
@@ -62,10 +61,10 @@ def load_recipe(path: Path) -> Recipe:
     dependencies, pip = _dependencies(content.get("dependencies"), path)
     variables = content.get("variables") or {}
     if not isinstance(variables, dict) or not all(isinstance(v, str) for v in variables.values()):
-        raise RecipeError(f"{path}: variables: is not a mapping of names to values")
+        raise RecipeError(f"{path}: variables: is not a mapping of names to values", hint=_CEP)
     name = content.get("name")
     if name is not None and not isinstance(name, str):
-        raise RecipeError(f"{path}: name: is not a text")
+        raise RecipeError(f"{path}: name: is not a text", hint=_CEP)
     return Recipe(
         path=str(path),
         name=name or None,
@@ -89,7 +88,7 @@ def _dependencies(value: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, .
         elif isinstance(item, dict) and set(item) == {"pip"}:
             pip += _texts(item["pip"], "dependencies: pip", path)
         else:
-            raise RecipeError(f"{path}: dependencies: entry {number} is neither a package nor `pip:`")
+            raise RecipeError(f"{path}: dependencies: entry {number} is neither a package nor `pip:`", hint=_CEP)
     return tuple(specs), tuple(pip)
 
 
@@ -97,7 +96,7 @@ def _texts(value: Any, key: str, path: Path) -> tuple[str, ...]:  # noqa: ANN401
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise RecipeError(f"{path}: {key}: is not a list of texts")
+        raise RecipeError(f"{path}: {key}: is not a list of texts", hint=_CEP)
     return tuple(item.strip() for item in value if item.strip())
 
 

@@ -319,7 +319,7 @@ def _make(
     check_space(volume, missing)
     with claim(volume, name) as prefix:
         fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
-        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter)
+        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter, platform=target.subdir)
         runs_here = target.subdir == host.subdir
         if runs_here:
             env = run_environment(prefix, os.environ, name=name)

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from envkit.errors import UsageError
 from envkit.models.progress import Phase, Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ProgressStyle", "make_reporter"]
 
 ProgressStyle = Literal["auto", "bars", "lines", "jsonl", "none"]
+
+STYLES = ("auto", "bars", "lines", "jsonl", "none")
 
 _TITLES: dict[Phase, str] = {
     "detect": "detect",
@@ -29,7 +32,13 @@ _TITLES: dict[Phase, str] = {
 
 
 def make_reporter(style: str) -> Reporter:
-    """The reporter for ``--progress``: bars on a terminal, a line for each phase elsewhere."""
+    """The reporter for ``--progress``: bars on a terminal, a line for each phase elsewhere.
+
+    Raises:
+        UsageError: There is no such style.
+    """
+    if style not in STYLES:
+        raise UsageError(f"--progress {style!r} is not known", hint=f"One of {', '.join(STYLES)}.")
     if style == "auto":
         style = "bars" if sys.stderr.isatty() else "lines"
     if style == "bars":
