@@ -76,8 +76,9 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     if wanted.file is None:
         return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
     # What a file adds comes after what was said beside it; the file itself is told by its bytes.
+    digest = _sha256(wanted.file)
     said = specs[: len(wanted.specs)] == wanted.specs and channels[: len(names)] == names
-    return said and request.get("source_sha256") == _sha256(wanted.file)
+    return said and digest is not None and request.get("source_sha256") == digest
 
 
 def _cuda(text: str) -> str:
@@ -96,12 +97,13 @@ def _channel(text: str) -> str:
     return parse_channel(text, cwd=os.getcwd()).name
 
 
-def refusal(environment: Environment, *, gpu: bool | None) -> tuple[str, str] | None:
+def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> tuple[str, str] | None:
     """Why this host cannot run an environment, as far as files tell, and the cure; None where nothing speaks against.
 
     Args:
         environment: As `look` found it.
         gpu: Whether a GPU must be there; None: where the environment was made for one.
+        root: Where the system's files are.
     """
     choice = environment.manifest.get("choice") or {}
     built = choice.get("build_cuda") if choice.get("variant") == "cuda" else None
@@ -110,17 +112,17 @@ def refusal(environment: Environment, *, gpu: bool | None) -> tuple[str, str] | 
         return None
     if sys.platform != "linux":
         return (f"{environment.name} needs an NVIDIA GPU, which {sys.platform} does not have", _elsewhere(environment))
-    return _driver_refusal(environment, built)
+    return _driver_refusal(environment, built, root)
 
 
-def _driver_refusal(environment: Environment, built: str | None) -> tuple[str, str] | None:
+def _driver_refusal(environment: Environment, built: str | None, root: str) -> tuple[str, str] | None:
     from envkit.cuda.drivers import at_least, driver_ceiling, minor_compat_min  # noqa: PLC0415
     from envkit.host.kernel import read_kernel_module  # noqa: PLC0415
     from envkit.host.nodes import is_gpu_node, is_tegra_node, list_nodes  # noqa: PLC0415
     from envkit.host.tree import Tree  # noqa: PLC0415
     from envkit.models.version import CudaVersion  # noqa: PLC0415
 
-    tree = Tree()
+    tree = Tree(root)
     nodes = list_nodes(tree)
     what = f"{environment.name} holds CUDA {built} builds" if built else f"{environment.name} needs a GPU"
     if not any(is_gpu_node(node) or is_tegra_node(node) or node == "dxg" for node in nodes):

@@ -109,7 +109,7 @@ def read_validation(root: str, generation: str, *, token: str, fingerprint: str 
         return None
     for name in names:
         record = _read(os.path.join(folder, name))
-        if record.get("fingerprint") == fingerprint or token in record.get("tokens", ()):
+        if record and (record.get("fingerprint") == fingerprint or token in record.get("tokens", ())):
             return record
     return None
 

@@ -46,7 +46,17 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A volume with the environment ``train`` of one package that has scripts and variables."""
     folder = tmp_path_factory.mktemp("shells")
     channel = write_channel(folder / "channel", [Package("tool", files=FILES)])
-    words = ["create", "tool", "-n", "train", "-c", channel, "--override-channels", "--persist", folder / "envs"]
+    words: list[str | Path] = [
+        "create",
+        "tool",
+        "-n",
+        "train",
+        "-c",
+        channel,
+        "--override-channels",
+        "--persist",
+        folder / "envs",
+    ]
     subprocess.run(
         [sys.executable, "-m", "envkit", *words],
         env={**os.environ, "HOME": str(folder)},

@@ -91,6 +91,7 @@ def test_every_error_comes_back_as_its_class() -> None:
         cls = getattr(errors, name)
         document = {"error": {"code": cls.code, "message": "what is wrong", "hint": "what to do"}}
         error = error_of(document, cls.exit_code)
+        assert error is not None
         assert type(error) is cls
         assert (error.message, error.hint) == ("what is wrong", "what to do")
 
