@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -205,6 +204,8 @@ def run_scripts(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ActivationError: A script ended the shell, or took longer than two minutes.
     """
+    import subprocess  # noqa: PLC0415 - milliseconds; most environments have no scripts
+
     shell = next((path for path in ("/bin/bash", "/usr/bin/bash") if os.path.exists(path)), None) or _which("bash", env)
     # What scripts print goes to standard error; the variables alone go to standard output.
     lines = ["exec 3>&1 1>&2"]

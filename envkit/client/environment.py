@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from envkit.client.report import Report
@@ -138,12 +138,14 @@ class Environment:
             subprocess.TimeoutExpired: It took too long.
             UsageError: There is no such program.
         """
+        from subprocess import run  # noqa: PLC0415 - not every program runs another
+
         if isinstance(command, (str, bytes)) or not command:
             raise UsageError("run takes a list of words", hint='For example: env.run(["python", "train.py"]).')
         variables = {**self.environ(), **(env or {})}
         words = [os.fspath(word) for word in command]
         try:
-            return subprocess.run(
+            return run(
                 words, check=check, capture_output=capture_output, text=True, input=input, cwd=cwd, env=variables,
                 timeout=timeout,
             )  # fmt: skip
@@ -212,7 +214,9 @@ class Environment:
         return hash(self._prefix)
 
     def _state(self) -> str:
-        return "not validated on this host" if self.validation is None else f"validated: {self.validation.verdict}"
+        if self.validation is not None:
+            return f"validated: {self.validation.verdict}"
+        return "this process runs in it" if self.is_current else "not validated on this host"
 
     def __repr__(self) -> str:
         return f"<Environment {self.name}: {self._prefix}, {self._state()}>"

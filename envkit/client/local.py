@@ -15,6 +15,9 @@ from envkit.client.volume import generation_of, locate_volume, read_manifest, re
 __all__ = ["Found", "Wanted", "look", "matches", "refusal"]
 
 
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
+
+
 class Wanted(NamedTuple):
     """What a program asks for, in its own words."""
 
@@ -90,8 +93,9 @@ def _cuda(text: str) -> str:
 
 
 def _channel(text: str) -> str:
-    if text.isidentifier():
-        return text
+    """`envkit.models.channel.parse_channel`, its name; plain names and paths without the import."""
+    if text and text[0] not in "-." and not set(text) - _PLAIN:
+        return f"file://{os.path.normpath(text)}" if text[0] == "/" else text.rstrip("/")
     from envkit.models.channel import parse_channel  # noqa: PLC0415 - milliseconds
 
     return parse_channel(text, cwd=os.getcwd()).name

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from envkit.client.environment import Environment
-from envkit.client.local import Wanted, matches, refusal
+from envkit.client.local import Wanted, _channel, matches, refusal
 from envkit.client.report import Report
 from envkit.client.volume import generation_of, locate_volume, read_validation
 from envkit.errors import HostCannotRunError, SettingsError, UsageError, ValidationFailedError
+from envkit.models.channel import parse_channel
 
 REQUEST: dict[str, Any] = {
     "specs": ["pytorch>=2.5"],
@@ -40,6 +41,14 @@ REQUEST: dict[str, Any] = {
 )
 def test_same_request(wanted: Wanted, same: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert matches({"request": REQUEST}, wanted) is same
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["conda-forge", "nvidia/label/cuda-12.1.0", "/srv/channel/", "/srv/../opt/./x", "./here", "/a b", "https://h/c"],
+)
+def test_channels_are_named_as_the_command_line_names_them(text: str) -> None:
+    assert _channel(text) == parse_channel(text, cwd=str(Path.cwd())).name
 
 
 def test_a_described_target_is_for_the_command_line() -> None:
