@@ -293,7 +293,7 @@ def nothing_runs(candidates: Candidates, request: Request, target: Target) -> En
     culprits = ruling_out([v.build for v in candidates.ranked], candidates.hosts, request=request)
     if culprits:
         why = f"{' or '.join(culprits)} rules them out: {_reason_of(culprits[0], candidates, request)}"
-        advice.append(f"Leave {' or '.join(culprits)} out of --hosts, or choose for it apart")
+        advice.insert(0, f"leave {' or '.join(culprits)} out of --hosts, or choose for it apart")
     return HostCannotRunError(
         f"{which} {where}: {why}",
         hint="; ".join(advice) if advice else "See every build with its reasons: envkit find --all --why.",

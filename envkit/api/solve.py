@@ -13,6 +13,7 @@ from envkit.api.choose import (
     channels_for,
     engine_settings,
     judge_spec,
+    judge_table,
     nothing_runs,
     refuse_unclear,
 )
@@ -96,8 +97,9 @@ def solve_request(
     """
     request = imply_cuda(request)
     framework = framework_of(request.specs)
-    names = [framework] if framework else []
-    asked, chosen = channels_for(names, explicit=channels, override=override_channels, settings=settings)
+    asked, chosen = channels_for(
+        [framework] if framework else [], explicit=channels, override=override_channels, settings=settings
+    )
     es = engine_settings(asked, policy, index)
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
@@ -109,19 +111,9 @@ def solve_request(
             )
         except ChannelError as error:
             if not channels and judge_table(spec, request, target, channels=asked) is not None:
-                error.hint = (
-                    f"{error.hint} What would be chosen, `envkit find` says without channels; this needs packages."
-                )
+                error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
             raise
-        unclear = refuse_unclear(candidates, request, target)
-        if unclear is not None:
-            raise unclear
-        kept = {(record.url, record.sha256) for record in installed}
-        stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
-        fitting = [v for v in candidates.ranked if allows_toolkit(request, v.build.build_cuda)]
-        picks = [*stays, *solve_candidates(fitting, _ATTEMPTS)]
-        if not picks:
-            raise nothing_runs(candidates, request, target)
+        picks = _picks(candidates, request, target, installed)
     reporter.start("solve", " ".join(request.specs))
     failure: EnvkitError | None = None
     tried: set[tuple[str, ...]] = set()
@@ -149,22 +141,50 @@ def solve_request(
             continue
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
-        advice = advise(candidates, request, target) if candidates else []
-        explanation: tuple[Reason, ...] = ()
-        if candidates is not None:
-            explanation = explain(
-                candidates.ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved
-            )
+        advice, explanation = _explained(candidates, request, target, taken, unsolved)
         return Plan(
             records=records,
             channels=used.channels,
             virtual_packages=task.virtual_packages,
             pick=taken,
             choice=_choice(taken),
-            advice=tuple(advice),
+            advice=advice,
             explanation=explanation,
         )
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:
+    """The builds to try, in turn: what is installed first, then the best.
+
+    Raises:
+        EnvkitError: There is none, or it is not clear for which machine.
+    """
+    unclear = refuse_unclear(candidates, request, target)
+    if unclear is not None:
+        raise unclear
+    kept = {(record.url, record.sha256) for record in installed}
+    stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
+    fitting = [v for v in candidates.ranked if allows_toolkit(request, v.build.build_cuda)]
+    picks = [*stays, *solve_candidates(fitting, _ATTEMPTS)]
+    if not picks:
+        raise nothing_runs(candidates, request, target)
+    return picks
+
+
+def _explained(
+    candidates: Candidates | None,
+    request: Request,
+    target: Target,
+    taken: Verdict | None,
+    unsolved: Sequence[tuple[Verdict, str]],
+) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
+    """Advice and explanation."""
+    if candidates is None:
+        return (), ()
+    advice = advise(candidates, request, target)
+    ranked, hosts = candidates.ranked, candidates.hosts
+    return tuple(advice), explain(ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved)
 
 
 def _cause(error: EnvkitError) -> str:

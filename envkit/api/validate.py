@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envkit.checks.driver_probe import check_driver
 from envkit.checks.framework import python_findings, pytorch_findings
 from envkit.errors import UnknownEnvironmentError
 from envkit.host.detect import detect
+from envkit.host.fingerprint import read_quick
+from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.health import InstalledPackage, check_files, installed_packages
-from envkit.layout.validations import write_validation
+from envkit.layout.validations import add_token, read_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.manifest import Manifest, ValidationRecord
@@ -25,7 +27,7 @@ from envkit.models.results import ValidateResult
 from envkit.models.wire import finding_json
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
 
-__all__ = ["record_validation", "run_environment", "validate", "validate_prefix"]
+__all__ = ["recognise", "record_validation", "run_environment", "validate", "validate_prefix"]
 
 PROBE_TIMEOUT_S = 300.0
 # Packages that say that an environment is meant for a GPU (facts of the channels conda-forge, pytorch and defaults).
@@ -100,6 +102,8 @@ def validate_prefix(
 
 def record_validation(volume: Volume, generation: str, report: Report, host: Host) -> None:
     """Keep a report on the volume; a read-only volume just does not keep it."""
+    before = read_validation(volume, generation, report.fingerprint)
+    token = read_quick(Tree(), os.environ).token
     record = ValidationRecord(
         generation=generation,
         fingerprint=report.fingerprint,
@@ -108,9 +112,19 @@ def record_validation(volume: Volume, generation: str, report: Report, host: Hos
         seconds=report.seconds,
         host=host_to_json(host),
         findings=tuple(finding_json(finding) for finding in report.findings),
+        tokens=tuple(t for t in (before.tokens if before else ()) if t != token),
     )
+    _keep(lambda: add_token(volume, record, token))
+
+
+def recognise(volume: Volume, record: ValidationRecord) -> None:
+    """Let the next quick look know that a validation holds on this host."""
+    _keep(lambda: add_token(volume, record, read_quick(Tree(), os.environ).token))
+
+
+def _keep(write: Callable[[], None]) -> None:
     try:
-        write_validation(volume, record)
+        write()
     except PermissionError:
         return
     except OSError as error:

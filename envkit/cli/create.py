@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.cli.equivalent import Fix, command, corrected, fixed, hinted
 from envkit.cli.target import DescribedBy, TargetFlags, describe, read_machines
 from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
@@ -44,7 +44,12 @@ def create(
     ] = None,
     recipe: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--recipe", metavar="NAME", help="A recipe that envkit brings; see `envkit recipes`."),
+        typer.Option(
+            "--recipe",
+            metavar="NAME",
+            help="A recipe that envkit brings; see `envkit recipes`.",
+            autocompletion=complete.recipes,
+        ),
     ] = None,
     persist: options.Persist = None,
     channel: options.Channels = None,
@@ -136,6 +141,7 @@ def create(
                 validate=not no_validate,
                 require_gpu=require_gpu,
                 variables=source.variables if source else (),
+                source_sha256=source.sha256 if source else None,
                 hosts=machines,
             ),
             reporter=make_reporter("none" if as_json and progress == "auto" else progress),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +24,14 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", help="An environment, or a path: conda, pixi, venv.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PREFIX",
+            help="An environment, or a path: conda, pixi, venv.",
+            autocompletion=complete.names,
+        ),
+    ],
     persist: options.Persist = None,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Limit for each check.")] = 300.0,
     as_json: options.Json = False,

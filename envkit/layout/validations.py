@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from envkit.layout.volume import Volume, write_atomic
 from envkit.models.manifest import ValidationRecord
 
-__all__ = ["latest_validation", "read_validation", "write_validation"]
+__all__ = ["add_token", "latest_validation", "read_validation", "write_validation"]
+
+_TOKENS = 64
 
 
 def write_validation(volume: Volume, record: ValidationRecord) -> Path:
@@ -19,6 +21,12 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path:
     path = folder / f"{record.fingerprint}.json"
     write_atomic(path, record.model_dump_json(indent=1))
     return path
+
+
+def add_token(volume: Volume, record: ValidationRecord, token: str) -> None:
+    """Note on a validation that it holds where a quick look gives `token`. Two at once: one of them is noted later."""
+    if token not in record.tokens:
+        write_validation(volume, record.model_copy(update={"tokens": (*record.tokens, token)[-_TOKENS:]}))
 
 
 def read_validation(volume: Volume, generation: str, fingerprint: str) -> ValidationRecord | None:
