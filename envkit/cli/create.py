@@ -182,7 +182,9 @@ def _render(result: CreateResult) -> None:
     for script in result.skipped_link_scripts:
         out.print(f"[yellow]note[/yellow]  not run: {script}")
     state = "was there already" if result.reused else "is ready"
-    verdict = f", validated: {result.report.verdict}" if result.report else ", not validated"
+    verdict = ", not validated"
+    if result.report is not None and result.report.verdict != "fail":
+        verdict = f", validated: {result.report.verdict}"
     out.print(f"[green]{result.environment}[/green] {state} in {result.path} ({len(result.records)} packages{verdict})")
     volume = f" --persist {result.volume}"
     out.print(f"  run   envkit run{volume} {result.environment} -- python")

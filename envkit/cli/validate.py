@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from envkit.cli import options
+from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from envkit.models.probe import Level
     from envkit.models.report import Finding
 
 __all__ = ["register", "render_findings"]
@@ -26,12 +28,24 @@ def validate(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", help="An environment, or a path: conda, pixi, venv.")],
     persist: options.Persist = None,
+    level: Annotated[
+        str,
+        typer.Option(
+            help="driver: the GPU itself; framework: also what is installed; collective: also several processes "
+            "together, and torch.compile on the CPU."
+        ),
+    ] = "framework",
+    device: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+        typer.Option("--device", metavar="N|UUID", help="Only this GPU; may be repeated. cpu: no GPU."),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Limit for each check.")] = 300.0,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Prove that an environment computes on this host, or say what does not and why."""
-    from envkit.api.validate import validate as validate_environment  # noqa: PLC0415 - after --help
+    from envkit.api.validate import ValidateOptions  # noqa: PLC0415 - after --help
+    from envkit.api.validate import validate as validate_environment  # noqa: PLC0415
     from envkit.cli.output import STATUS_STYLE, console, print_json  # noqa: PLC0415
     from envkit.cli.progress import make_reporter  # noqa: PLC0415
     from envkit.host.wire import host_to_json  # noqa: PLC0415
@@ -46,7 +60,7 @@ def validate(
         name,
         volume=volume,
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-        timeout_s=timeout,
+        options=ValidateOptions(level=_level(level), devices=tuple(device or ()), timeout_s=timeout),
     )
     report = result.report
     if as_json:
@@ -59,6 +73,14 @@ def validate(
     if report.blaming("environment"):
         return 3
     return 4 if report.verdict == "fail" else 0
+
+
+def _level(text: str) -> Level:
+    match text:
+        case "driver" | "framework" | "collective":
+            return text
+        case _:
+            raise UsageError(f"--level {text!r} is not known", hint="driver, framework or collective.")
 
 
 def render_findings(findings: Sequence[Finding]) -> Table:
