@@ -201,7 +201,7 @@ def _revalidate(
         return Report(
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,
-            needs_gpu=manifest.choice.get("variant") == "cuda",
+            needs_gpu=known.needs_gpu,
             findings=tuple(Finding(**finding) for finding in known.findings),
             created=known.created,
             seconds=known.seconds,

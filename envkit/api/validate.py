@@ -9,10 +9,10 @@ from envkit.errors import UnknownEnvironmentError
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, resolve
-from envkit.layout.validations import write_validation
+from envkit.layout.validations import past_validations, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
-from envkit.models.manifest import ValidationRecord
+from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.models.progress import Reporter
 from envkit.models.report import Report
 from envkit.models.results import ValidateResult
@@ -50,13 +50,15 @@ def validate(
     host = detect()
     report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter, options=options)
     whole = options.level != "driver" and not options.devices
+    history: tuple[tuple[PastValidation, ValidationRecord], ...] = ()
     if whole and manifest is not None and volume is not None and Path(manifest.prefix).parent == volume.generations:
         record_validation(volume, manifest.generation, report, host)
-    return ValidateResult(report, host, manifest.name if manifest else None)
+        history = tuple(past_validations(volume, manifest.generation))
+    return ValidateResult(report, host, manifest.name if manifest else None, manifest, history)
 
 
 def record_validation(volume: Volume, generation: str, report: Report, host: Host) -> None:
-    """Keep a report on the volume; a read-only volume just does not keep it."""
+    """Keep a report on the volume, or in the user's cache where the volume is read-only."""
     record = ValidationRecord(
         generation=generation,
         fingerprint=report.fingerprint,
@@ -65,11 +67,6 @@ def record_validation(volume: Volume, generation: str, report: Report, host: Hos
         seconds=report.seconds,
         host=host_to_json(host),
         findings=tuple(finding_json(finding) for finding in report.findings),
+        needs_gpu=report.needs_gpu,
     )
-    try:
-        write_validation(volume, record)
-    except PermissionError:
-        return
-    except OSError as error:
-        if error.errno not in {30, 28, 122}:  # EROFS, ENOSPC, EDQUOT: the report is shown all the same
-            raise
+    write_validation(volume, record)

@@ -11,7 +11,7 @@ from envkit.checks.gpu_errors import classify_error
 from envkit.checks.interpreter import describe_ending, stderr_hint
 from envkit.checks.tolerance import tolerance
 from envkit.models.probe import ProbeOutcome
-from envkit.models.report import Finding
+from envkit.models.report import Finding, describe_figure
 
 __all__ = ["Framework", "Gpus", "Run", "framework_findings"]
 
@@ -236,16 +236,8 @@ def _computed(name: str, check: str, title: str, detail: Mapping[str, object], d
 
 def _rates(figures: Mapping[str, object]) -> str:
     """Figures as people read them."""
-    texts = []
-    for name, value in figures.items():
-        if not isinstance(value, (int, float)):
-            continue
-        if name.endswith("_flop_per_s"):
-            what = name.removesuffix("_flop_per_s").removeprefix("matmul_")
-            texts.append(f"{value / 1e12:.1f} TFLOP/s {what}" if value >= 1e12 else f"{value / 1e9:.0f} GFLOP/s {what}")  # noqa: PLR2004
-        elif name.endswith("_bytes_per_s"):
-            texts.append(f"{value / 1e9:.1f} GB/s {name.removesuffix('_bytes_per_s').replace('_', ' ')}")
-    return ", ".join(texts)
+    told = [describe_figure(name, value) for name, value in figures.items() if isinstance(value, int | float)]
+    return ", ".join(f"{number} {what.removeprefix('matmul ')}" for what, number in told)
 
 
 def _ending(run: Run) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Blame", "Finding", "Report", "Status", "Verdict"]
+__all__ = ["Blame", "Finding", "Report", "Status", "Verdict", "describe_figure"]
 
 Status = Literal["pass", "fail", "skip", "warn"]
 Blame = Literal["environment", "host"]
@@ -86,3 +86,15 @@ class Report:
     def blaming(self, whom: Blame) -> tuple[Finding, ...]:
         """The failures that are the fault of `whom`."""
         return tuple(f for f in self.findings if f.status == "fail" and f.blames == whom)
+
+
+def describe_figure(name: str, value: float) -> tuple[str, str]:
+    """A figure as people read it: what was measured, and the number with its unit, which ends the name."""
+    for end, unit in (("_flop_per_s", "FLOP/s"), ("_bytes_per_s", "B/s"), ("_s", "s")):
+        if name.endswith(end):
+            what = name.removesuffix(end).replace("_", " ")
+            for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1.0, ""), (1e-3, "m")):
+                if value >= factor and (unit != "s" or factor <= 1):
+                    return what, f"{value / factor:.3g} {prefix}{unit}"
+            return what, f"{value:.3g} {unit}"
+    return name.replace("_", " "), f"{value:.4g}"

@@ -7,6 +7,7 @@ from typing import Any
 from envkit.errors import EnvkitError
 from envkit.models.build import Verdict
 from envkit.models.host import Target
+from envkit.models.manifest import ValidationRecord
 from envkit.models.report import Finding, Report
 from envkit.models.request import Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
@@ -137,6 +138,8 @@ def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
         "seconds": report.seconds,
         "host": host,
         "findings": [finding_json(finding) for finding in report.findings],
+        "figures": [{"check": check, "name": name, "value": value} for check, name, value in report.figures],
+        "on_gpu": report.on_gpu,
     }
 
 
@@ -186,9 +189,20 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
             "created": validated.created,
             "fingerprint": validated.fingerprint,
             "driver_version": validated.host.get("driver_version"),
+            "here": info.here,
         }
         if validated
         else None,
+        "last_passed": _passed(*info.passed) if info.passed else None,
+    }
+
+
+def _passed(created: str, record: ValidationRecord) -> dict[str, Any]:
+    return {
+        "created": created,
+        "fingerprint": record.fingerprint,
+        "driver_version": record.host.get("driver_version"),
+        "gpus": sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()}),
     }
 
 
