@@ -6,20 +6,21 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit.checks.driver_probe import check_driver
 from envkit.checks.framework import Gpus
+from envkit.checks.frameworks import JUDGES
 from envkit.checks.interpreter import python_findings
-from envkit.checks.pytorch import collective_findings, pytorch_findings
+from envkit.checks.pytorch import collective_findings
 from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import Wrong, check_contents, find_wrong
 from envkit.layout.health import InstalledPackage, installed_packages
 from envkit.models.host import Host
 from envkit.models.manifest import Manifest
-from envkit.models.probe import Level, ProbeOutcome
+from envkit.models.probe import Level
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
@@ -48,9 +49,6 @@ class ValidateOptions:
 
 
 _DEFAULTS = ValidateOptions()
-_FRAMEWORK_CHECKS: Mapping[str, tuple[str, Callable[[ProbeOutcome, Gpus], list[Finding]]]] = {
-    "torch": ("pytorch", pytorch_findings),
-}
 
 
 def validate_prefix(
@@ -103,7 +101,7 @@ def _run(
         yield Finding("python", "skip", "no-python", "the environment has no Python; nothing was run in it")
     else:
         # Frameworks are imported by their own probes, once.
-        modules = [name for name in contents.modules if name not in _FRAMEWORK_CHECKS]
+        modules = [name for name in contents.modules if name not in JUDGES]
         if options.level == "driver":
             modules = []
         outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.timeout_s)
@@ -119,7 +117,7 @@ def _run(
     if contents.python is None or "python" in broken or options.level == "driver":
         return
     for module in contents.frameworks:
-        if module in _FRAMEWORK_CHECKS:
+        if module in JUDGES:
             yield from _frame(contents.python, module, _framework_variables(env, gpus, options), gpus, options)
 
 
@@ -166,11 +164,11 @@ def _frame(
     python: Path, module: str, env: Mapping[str, str], gpus: Gpus, options: ValidateOptions
 ) -> Iterator[Finding]:
     """One framework, and for PyTorch the processes that compute together."""
-    script, judge = _FRAMEWORK_CHECKS[module]
+    framework, judge = JUDGES[module]
     args = ["--gpu"] if gpus.state == "ok" else []
     if module == "torch":
         args += ["--compile"] if options.level == "collective" else []
-    outcome = run_probe(python, PROBES_DIR / f"{script}.py", args, env=env, timeout_s=options.timeout_s)
+    outcome = run_probe(python, PROBES_DIR / f"{framework.key}.py", args, env=env, timeout_s=options.timeout_s)
     found = judge(outcome, gpus)
     yield from found
     collective = options.level == "collective"

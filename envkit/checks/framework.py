@@ -42,12 +42,14 @@ class Framework:
         title: As people write it.
         module: What is imported.
         package: What `envkit find` looks for.
+        gpu_is_optional: Whether many use it for the CPU alone: that it does not reach the GPU only warns.
     """
 
     key: str
     title: str
     module: str
     package: str
+    gpu_is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,19 @@ def framework_findings(
         findings.append(_ending(run))
     elif for_gpu:
         findings += _gpu_findings(run)
+    elif run.gpus.state == "ok" and not any(device.get("kind") == "gpu" for device in run.devices):
+        findings += _cpu_build(run)
     return findings
+
+
+def _cpu_build(run: Run) -> Iterator[Finding]:
+    """A build for the CPU in an environment that is meant for a GPU."""
+    if run.framework.gpu_is_optional:
+        return
+    title, package = run.framework.title, run.framework.package
+    text = f"{title} is a build for the CPU, in an environment with CUDA builds: it does not use the GPU"
+    hint = f"If it should: `envkit find {package} --cuda auto` shows the builds that do."
+    yield Finding(f"{run.framework.key}.gpu", "warn", "cpu-build", text, "environment", hint)
 
 
 def _gpu_findings(run: Run) -> Iterator[Finding]:
@@ -164,7 +178,7 @@ def _sees_none(run: Run, error: str) -> Finding:
     hint = what.hint if what.code in {"driver-too-old", "no-kernel-image"} else _sees_none_hint(run)
     return Finding(
         f"{run.framework.key}.devices",
-        "fail",
+        "warn" if run.framework.gpu_is_optional else "fail",
         f"{run.framework.key}-sees-no-gpu",
         f"the driver level computed on {count} GPU{'s' if count != 1 else ''} and {title} sees none: {error}",
         what.blames,
