@@ -12,6 +12,10 @@ def main() -> None:
 
         sys.stdout.write(f"envkit {__version__}\n")
         return
+    if sys.argv[1:2] == ["run"]:  # stands before every command of a job
+        from envkit.cli.launch import run_quickly  # noqa: PLC0415
+
+        run_quickly(sys.argv[2:])
     from envkit.cli.app import run  # noqa: PLC0415
 
     run(sys.argv[1:])

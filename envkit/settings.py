@@ -122,7 +122,8 @@ def _first_usable(values: Sequence[str], env: Mapping[str, str], notes: list[str
     if not paths:
         raise SettingsError(f"{name} is set and names no directory", hint=f"Unset {name} or give it a directory.")
     for path in paths:
-        if os.access(path if path.exists() else path.parent, os.W_OK):
+        place = path if path.exists() else path.parent
+        if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
             if path != paths[0]:
                 notes.append(f"{paths[0]} of {name} cannot be written, so {path} is used")
             return path

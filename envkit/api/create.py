@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import envkit
 from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs
-from envkit.api.validate import record_validation, run_environment, validate_prefix
+from envkit.api.validate import recognise, record_validation, run_environment, validate_prefix
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.checks.publish import check_publishable
@@ -26,6 +26,7 @@ from envkit.errors import (
     UsageError,
 )
 from envkit.host.detect import detect
+from envkit.host.wire import host_to_json
 from envkit.installer.bytecode import link_bytecode
 from envkit.installer.cache import cached
 from envkit.installer.fetch import fetch
@@ -33,7 +34,7 @@ from envkit.installer.link import link, link_scripts
 from envkit.layout import gc, lease
 from envkit.layout.generation import active, claim, publish, read_manifest, refuse_foreign, write_manifest
 from envkit.layout.space import check_space
-from envkit.layout.validations import read_validation
+from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name, check_writable, open_volume
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
@@ -69,6 +70,7 @@ class CreateOptions:
         validate: Whether to validate before publishing.
         require_gpu: Refuse to publish what was not validated on a GPU.
         variables: Variables that the environment sets (environment.yml).
+        source_sha256: Digest of the file that the request was read from.
     """
 
     channels: tuple[Channel, ...] = ()
@@ -78,6 +80,7 @@ class CreateOptions:
     validate: bool = True
     require_gpu: bool = False
     variables: tuple[tuple[str, str], ...] = ()
+    source_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,7 @@ def _recorded(request: Request, target: Target, options: CreateOptions) -> Recor
         prefer=request.prefer,
         target=target_json(target) if target.described else {},
         variables=dict(options.variables),
+        source_sha256=options.source_sha256,
     )
 
 
@@ -198,6 +202,7 @@ def _revalidate(
     """What was validated on this kind of host is not validated again; another kind is."""
     known = read_validation(volume, manifest.generation, host.fingerprint)
     if known is not None and known.verdict != "fail":
+        recognise(volume, known)
         return Report(
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,
@@ -208,9 +213,20 @@ def _revalidate(
         )
     if not options.validate:
         return None
+    last = latest_validation(volume, manifest.generation)
+    if last is not None and last.fingerprint != host.fingerprint:
+        here, there = (_machine_words(facts) for facts in (host_to_json(host), last.host))
+        reporter.note(f"{manifest.name} was last validated on another kind of host ({there}; here {here}): again")
     report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=reporter)
     record_validation(volume, manifest.generation, report, host)
     return report
+
+
+def _machine_words(facts: Mapping[str, Any]) -> str:
+    driver = facts.get("driver_version")
+    gpus = {f"{gpu.get('name')} ({gpu.get('compute_capability')})" for gpu in facts.get("gpus") or ()}
+    machine = f"{facts.get('subdir')}, {facts.get('microarch') or 'unknown processor'}, glibc {facts.get('glibc')}"
+    return f"driver {driver}, {', '.join(sorted(gpus)) or 'no GPU'}" if driver else f"no driver, {machine}"
 
 
 def _plan(
@@ -309,7 +325,7 @@ def _make(
     check_space(volume, missing)
     with claim(volume, name) as prefix:
         fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
-        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter)
+        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter, platform=target.subdir)
         runs_here = target.subdir == host.subdir
         if runs_here:
             env = run_environment(prefix, os.environ, name=name)

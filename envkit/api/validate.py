@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment, validate_prefix
 from envkit.errors import UnknownEnvironmentError
 from envkit.host.detect import detect
+from envkit.host.fingerprint import read_quick
+from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, resolve
-from envkit.layout.validations import past_validations, write_validation
+from envkit.layout.validations import add_token, past_validations, read_validation, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.manifest import PastValidation, ValidationRecord
@@ -21,6 +24,7 @@ from envkit.models.wire import finding_json
 __all__ = [
     "PROBE_TIMEOUT_S",
     "ValidateOptions",
+    "recognise",
     "record_validation",
     "run_environment",
     "validate",
@@ -59,6 +63,8 @@ def validate(
 
 def record_validation(volume: Volume, generation: str, report: Report, host: Host) -> None:
     """Keep a report on the volume, or in the user's cache where the volume is read-only."""
+    before = read_validation(volume, generation, report.fingerprint)
+    token = read_quick(Tree(), os.environ).token
     record = ValidationRecord(
         generation=generation,
         fingerprint=report.fingerprint,
@@ -68,5 +74,11 @@ def record_validation(volume: Volume, generation: str, report: Report, host: Hos
         host=host_to_json(host),
         findings=tuple(finding_json(finding) for finding in report.findings),
         needs_gpu=report.needs_gpu,
+        tokens=(*(known for known in (before.tokens if before else ()) if known != token), token),
     )
     write_validation(volume, record)
+
+
+def recognise(volume: Volume, record: ValidationRecord) -> None:
+    """Let the next quick look know that a validation holds on this host."""
+    add_token(volume, record, read_quick(Tree(), os.environ).token)

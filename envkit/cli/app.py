@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from envkit.cli import create, detect, environments, find, validate
+from envkit.cli import activate, create, detect, environments, find, kernel, validate
 from envkit.errors import EnvkitError, UsageError
 from envkit.models.wire import error_json
 
@@ -59,7 +59,7 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, detect):
+for module in (find, create, validate, environments, detect, activate, kernel):
     module.register(app)
 
 
@@ -82,9 +82,11 @@ def run(argv: Sequence[str]) -> NoReturn:
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
+    from envkit.lifeline import kill_descendants  # noqa: PLC0415
     from envkit.probe import kill_children  # noqa: PLC0415 - loaded already if there are any
 
     kill_children()
+    kill_descendants()
     os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
     os._exit(128 + number)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.cli.target import TargetFlags, describe
 from envkit.errors import UsageError
 
@@ -39,7 +39,12 @@ def create(
     ] = None,
     recipe: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--recipe", metavar="NAME", help="A recipe that envkit brings; see `envkit recipes`."),
+        typer.Option(
+            "--recipe",
+            metavar="NAME",
+            help="A recipe that envkit brings; see `envkit recipes`.",
+            autocompletion=complete.recipes,
+        ),
     ] = None,
     persist: options.Persist = None,
     channel: options.Channels = None,
@@ -115,6 +120,7 @@ def create(
             validate=not no_validate,
             require_gpu=require_gpu,
             variables=source.variables if source else (),
+            source_sha256=source.sha256 if source else None,
         ),
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
     )

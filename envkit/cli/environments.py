@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def _machine(record: ValidationRecord) -> str:
 
 def show(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
+    ],
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
@@ -124,21 +126,18 @@ def show(
 
 def run(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX")],
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
     command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
     persist: options.Persist = None,
 ) -> None:
     """Run a command in an environment; its exit code is passed on."""
-    from envkit.api.environments import run_command  # noqa: PLC0415 - after --help
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.cli.launch import find_place, run_command  # noqa: PLC0415 - after --help
 
     if command and command[0] == "--":
         command = command[1:]
     if not command:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
-    volume = None if "/" in name else open_volume(load_settings(persist=persist).volume, create=False)
-    run_command(volume, name, command)
+    run_command(find_place(name, persist), command)
 
 
 def recipes(*, as_json: options.Json = False) -> None:

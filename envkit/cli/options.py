@@ -69,7 +69,6 @@ Platform = Annotated[
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
-STYLES = ("auto", "bars", "lines", "jsonl", "none")
 
 
 def parse_cuda(text: str) -> CudaChoice:

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from envkit.errors import UsageError
 from envkit.models.progress import Phase, Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ProgressStyle", "make_reporter"]
 
 ProgressStyle = Literal["auto", "bars", "lines", "jsonl", "none"]
+
+STYLES = ("auto", "bars", "lines", "jsonl", "none")
 
 _TITLES: dict[Phase, str] = {
     "detect": "detect",
@@ -29,7 +32,13 @@ _TITLES: dict[Phase, str] = {
 
 
 def make_reporter(style: str) -> Reporter:
-    """The reporter for ``--progress``: bars on a terminal, a line for each phase elsewhere."""
+    """The reporter for ``--progress``: bars on a terminal, a line for each phase elsewhere.
+
+    Raises:
+        UsageError: There is no such style.
+    """
+    if style not in STYLES:
+        raise UsageError(f"--progress {style!r} is not known", hint=f"One of {', '.join(STYLES)}.")
     if style == "auto":
         style = "bars" if sys.stderr.isatty() else "lines"
     if style == "bars":
@@ -69,18 +78,30 @@ class LineReporter:
 
 
 class JsonReporter:
-    """One JSON object a line, for programs that show progress themselves."""
+    """One JSON object a line, for programs that show progress themselves; at most twenty a second within a phase."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._pending = 0
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         """Write the event."""
+        self._pending = 0
         self._write(event="start", phase=phase, text=text, total=total, unit=unit)
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Write the event."""
-        self._write(event="advance", phase=phase, amount=amount, text=text)
+        """Write the event, with what came since the last one."""
+        self._pending += amount
+        now = time.monotonic()
+        if now - self._last > 0.05:  # noqa: PLR2004
+            self._write(event="advance", phase=phase, amount=self._pending, text=text)
+            self._pending, self._last = 0, now
 
     def finish(self, phase: Phase, text: str) -> None:
         """Write the event."""
+        if self._pending:
+            self._write(event="advance", phase=phase, amount=self._pending, text=None)
+            self._pending = 0
         self._write(event="finish", phase=phase, text=text)
 
     def note(self, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", help="An environment, or a path: conda, pixi, venv.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PREFIX",
+            help="An environment, or a path: conda, pixi, venv.",
+            autocompletion=complete.names,
+        ),
+    ],
     persist: options.Persist = None,
     html: Annotated[
         Optional[Path],  # noqa: UP045 - as above

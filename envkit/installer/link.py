@@ -13,6 +13,7 @@ from pathlib import Path
 from envkit.engines.rattler import to_rattler
 from envkit.errors import IntegrityError, NoSpaceError, VolumeError
 from envkit.installer import cache
+from envkit.installer.hooks import write_hooks
 from envkit.layout.volume import Volume, no_space
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -27,6 +28,7 @@ def link(
     *,
     requested: Sequence[str],
     reporter: Reporter,
+    platform: str | None = None,
 ) -> None:
     """Link packages from the volume's cache into an empty prefix.
 
@@ -36,6 +38,8 @@ def link(
         prefix: The empty directory that the generation has claimed. Its path is baked into the files.
         requested: The MatchSpecs that the user asked for.
         reporter: Hears each package.
+        platform: Subdir that the prefix is for, which decides where noarch packages put their files; this host's when
+            None.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -44,10 +48,11 @@ def link(
     reporter.start("link", f"{len(records)} packages", total=len(records))
     try:
         with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-            asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter))
+            asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter, platform))
     except OSError as error:
         raise _translate(volume, str(error), error) from error
     _finish_records(prefix, records, requested)
+    write_hooks(prefix)
     reporter.finish("link", f"{len(records)} packages")
 
 
@@ -122,6 +127,7 @@ async def _link(
     requested: Sequence[str],
     folder: Path,
     reporter: Reporter,
+    platform: str | None,
 ) -> None:
     import rattler  # noqa: PLC0415 - the native engine
     from rattler import exceptions  # noqa: PLC0415
@@ -139,6 +145,7 @@ async def _link(
             prefix,
             package_cache=rattler.PackageCache.from_layers(layers),
             installed_packages=[],
+            platform=rattler.Subdir(platform) if platform else None,
             execute_link_scripts=False,
             show_progress=False,
             requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # noqa: SLF001 - it wants the inner ones

@@ -1,7 +1,8 @@
 """Leases: locks that save work and tell the living from the dead. Correctness never rests on one.
 
 The operating system releases a lease when its process dies, however it dies. Where a file system cannot lock
-(ENOLCK on some NFS mounts), everybody gets the lease, and what rests on `mkdir` and `rename` still holds.
+(ENOLCK on some NFS mounts), everybody gets the lease, and what rests on `mkdir` and `rename` still holds; that is why
+this is not the library filelock, which waits for a lock that never comes.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ from envkit.host.cache import default_cache_dir
 from envkit.layout.volume import Volume, write_atomic
 from envkit.models.manifest import PastValidation, ValidationRecord
 
-__all__ = ["last_pass", "latest_validation", "past_validations", "read_validation", "write_validation"]
+__all__ = ["add_token", "last_pass", "latest_validation", "past_validations", "read_validation", "write_validation"]
 
 _KEPT = 50
+_TOKENS = 64
 # EROFS, EACCES, EPERM, ENOSPC, EDQUOT: this volume takes no report, which is no reason to have none.
 _TAKES_NONE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
 
@@ -48,6 +49,12 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
         else:
             return path
     return None
+
+
+def add_token(volume: Volume, record: ValidationRecord, token: str) -> None:
+    """Note on a validation that it holds where a quick look gives `token`. Two at once: one of them is noted later."""
+    if token not in record.tokens:
+        write_validation(volume, record.model_copy(update={"tokens": (*record.tokens, token)[-_TOKENS:]}))
 
 
 def read_validation(volume: Volume, generation: str, fingerprint: str) -> ValidationRecord | None:

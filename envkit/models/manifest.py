@@ -29,7 +29,11 @@ class LockedPackage(_File):
 
 
 class RecordedRequest(_File):
-    """What the user asked for; the same request again is recognised by equality."""
+    """What the user asked for; the same request again is recognised by equality.
+
+    `source_sha256` is the digest of the file that it was read from. It tells a program that reads little that the
+    request is the same; that it differs tells nothing, so it has no part in equality.
+    """
 
     specs: tuple[str, ...]
     channels: tuple[str, ...] | None = None
@@ -40,6 +44,15 @@ class RecordedRequest(_File):
     target: dict[str, Any] = Field(default_factory=dict)
     pip: tuple[str, ...] = ()
     variables: dict[str, str] = Field(default_factory=dict)
+    source_sha256: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RecordedRequest):
+            return NotImplemented
+        return self.model_dump(exclude={"source_sha256"}) == other.model_dump(exclude={"source_sha256"})
+
+    def __hash__(self) -> int:
+        return hash((self.specs, self.channels, self.cuda, self.python))
 
 
 class Manifest(_File):
@@ -71,7 +84,11 @@ class PastValidation(_File):
 
 
 class ValidationRecord(PastValidation):
-    """The outcome of the last validation of one generation on one kind of host, and of those before it."""
+    """The outcome of the last validation of one generation on one kind of host, and of those before it.
+
+    `tokens` are what a quick look at such hosts gave (`envkit.host.fingerprint.Quick`), the latest last: by them a
+    host is recognised without asking its driver.
+    """
 
     schema_version: Literal[1] = 1
     generation: str
@@ -80,6 +97,7 @@ class ValidationRecord(PastValidation):
     findings: tuple[dict[str, Any], ...] = ()
     needs_gpu: bool = False
     history: tuple[PastValidation, ...] = ()
+    tokens: tuple[str, ...] = ()
 
 
 class VolumeFile(_File):
