@@ -12,11 +12,12 @@ from typing import Any
 import envkit
 from envkit.api.solve import Plan, index_dir, solve_request
 from envkit.api.validate import recognise, record_validation, run_environment, validate_prefix
+from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import (
     EnvironmentExistsError,
-    ValidationFailedError,
+    UsageError,
 )
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
@@ -102,6 +103,8 @@ def create(
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
+    if options.require_gpu and not options.validate:
+        raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
@@ -125,6 +128,9 @@ def create(
         existing = _existing(volume, name, recorded, options)
         if existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
+            refusal = check_publishable(name, report, require_gpu=options.require_gpu) if options.require_gpu else None
+            if refusal is not None:
+                raise refusal
             return _reused(volume, name, existing, report, host)
         if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
@@ -182,7 +188,7 @@ def _revalidate(
         return Report(
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,
-            needs_gpu=manifest.choice.get("variant") == "cuda",
+            needs_gpu=known.needs_gpu,
             findings=tuple(Finding(**finding) for finding in known.findings),
             created=known.created,
             seconds=known.seconds,
@@ -255,13 +261,10 @@ def _make(
         report: Report | None = None
         if options.validate and runs_here:
             report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-            blamed = report.blaming("environment")
-            if blamed:
-                raise ValidationFailedError(
-                    f"{name} was made and does not work, so it was not published: "
-                    + "; ".join(finding.text for finding in blamed),
-                    hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
-                )
+        refusal = check_publishable(name, report, require_gpu=options.require_gpu)
+        if refusal is not None:
+            raise refusal
+        if report is not None:
             record_validation(volume, prefix.name, report, host)
         publish(volume, name, prefix)
     return _result(volume, name, plan, host, prefix=prefix, report=report, missing=missing)

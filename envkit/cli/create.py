@@ -210,7 +210,9 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
     for script in result.skipped_link_scripts:
         out.print(labelled(("note", "yellow", f"not run: {script}")))
     state = "was there already" if result.reused else "is ready"
-    verdict = f", validated: {result.report.verdict}" if result.report else ", not validated"
+    verdict = ", not validated"
+    if result.report is not None and result.report.verdict != "fail":
+        verdict = f", validated: {result.report.verdict}"
     out.print(f"[green]{result.environment}[/green] {state} in {result.path} ({len(result.records)} packages{verdict})")
     volume = f" --persist {result.volume}"
     out.print(f"  run   envkit run{volume} {result.environment} -- python")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
 from envkit.models.build import Reason, Verdict
@@ -12,6 +12,9 @@ from envkit.models.matrix import Matrix
 from envkit.models.report import Finding, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
+
+if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
+    from envkit.models.manifest import ValidationRecord
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -186,6 +189,8 @@ def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
         "seconds": report.seconds,
         "host": host,
         "findings": [finding_json(finding) for finding in report.findings],
+        "figures": [{"check": check, "name": name, "value": value} for check, name, value in report.figures],
+        "on_gpu": report.on_gpu,
     }
 
 
@@ -239,9 +244,20 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
             "created": validated.created,
             "fingerprint": validated.fingerprint,
             "driver_version": validated.host.get("driver_version"),
+            "here": info.here,
         }
         if validated
         else None,
+        "last_passed": _passed(*info.passed) if info.passed else None,
+    }
+
+
+def _passed(created: str, record: ValidationRecord) -> dict[str, Any]:
+    return {
+        "created": created,
+        "fingerprint": record.fingerprint,
+        "driver_version": record.host.get("driver_version"),
+        "gpus": sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()}),
     }
 
 
