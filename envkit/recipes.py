@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Recipe:
     pip: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    sha256: str | None = None
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -71,6 +73,7 @@ def load_recipe(path: Path) -> Recipe:
         pip=pip,
         platforms=_texts(content.get("platforms"), "platforms", path),
         variables=tuple(sorted((str(k), v) for k, v in variables.items())),
+        sha256=hashlib.sha256(data).hexdigest(),
     )
 
 

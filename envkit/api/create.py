@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from envkit.api.make import Made, make_generation
 from envkit.api.solve import Plan, index_dir, plan_of, records_of, solve_request
-from envkit.api.validate import record_validation, validate_prefix
+from envkit.api.validate import recognise, record_validation, validate_prefix
+from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import EnvironmentExistsError
+from envkit.errors import EnvironmentExistsError, UsageError
 from envkit.host.detect import detect
+from envkit.host.wire import host_to_json
 from envkit.installer.cache import cached
 from envkit.layout import gc, lease
 from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
 from envkit.layout.lineage import next_origin
-from envkit.layout.validations import read_validation
+from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name, check_writable, open_volume
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
@@ -47,6 +51,8 @@ class CreateOptions:
         validate: Whether to validate before publishing.
         require_gpu: Refuse to publish what was not validated on a GPU.
         variables: Variables that the environment sets (environment.yml).
+        source_sha256: Digest of the file that the request was read from.
+        hosts: Machines by name, all of which it has to run on; the target is what they have in common.
     """
 
     channels: tuple[Channel, ...] = ()
@@ -56,6 +62,8 @@ class CreateOptions:
     validate: bool = True
     require_gpu: bool = False
     variables: tuple[tuple[str, str], ...] = ()
+    source_sha256: str | None = None
+    hosts: Mapping[str, Target] = field(default_factory=dict)
 
 
 def create(
@@ -85,6 +93,8 @@ def create(
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
+    if options.require_gpu and not options.validate:
+        raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
@@ -109,6 +119,9 @@ def create(
             plan = plan_of(existing, settings)
         elif existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
+            refusal = check_publishable(name, report, require_gpu=options.require_gpu) if options.require_gpu else None
+            if refusal is not None:
+                raise refusal
             return reused_result(volume, name, existing, report, host)
         if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
@@ -121,6 +134,7 @@ def create(
             origin=next_origin(volume, name, "create --replace" if options.replace else "create"),
             policy=policy,
             validate=options.validate,
+            require_gpu=options.require_gpu,
             reporter=reporter,
             host=host,
         )
@@ -154,6 +168,7 @@ def _plan(
         index=index_dir(volume),
         engine=engine,
         reporter=reporter,
+        hosts=options.hosts,
     )
 
 
@@ -167,6 +182,7 @@ def _recorded(request: Request, target: Target, options: CreateOptions) -> Recor
         prefer=request.prefer,
         target=target_json(target) if target.described else {},
         variables=dict(options.variables),
+        source_sha256=options.source_sha256,
     )
 
 
@@ -203,19 +219,31 @@ def _revalidate(
     """What was validated on this kind of host is not validated again; another kind is."""
     known = read_validation(volume, manifest.generation, host.fingerprint)
     if known is not None and known.verdict != "fail":
+        recognise(volume, known)
         return Report(
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,
-            needs_gpu=manifest.choice.get("variant") == "cuda",
+            needs_gpu=known.needs_gpu,
             findings=tuple(Finding(**finding) for finding in known.findings),
             created=known.created,
             seconds=known.seconds,
         )
     if not options.validate:
         return None
+    last = latest_validation(volume, manifest.generation)
+    if last is not None and last.fingerprint != host.fingerprint:
+        here, there = (_machine_words(facts) for facts in (host_to_json(host), last.host))
+        reporter.note(f"{manifest.name} was last validated on another kind of host ({there}; here {here}): again")
     report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=reporter)
     record_validation(volume, manifest.generation, report, host)
     return report
+
+
+def _machine_words(facts: Mapping[str, Any]) -> str:
+    driver = facts.get("driver_version")
+    gpus = {f"{gpu.get('name')} ({gpu.get('compute_capability')})" for gpu in facts.get("gpus") or ()}
+    machine = f"{facts.get('subdir')}, {facts.get('microarch') or 'unknown processor'}, glibc {facts.get('glibc')}"
+    return f"driver {driver}, {', '.join(sorted(gpus)) or 'no GPU'}" if driver else f"no driver, {machine}"
 
 
 def planned_result(volume: Volume, name: str, plan: Plan, host: Host) -> CreateResult:
@@ -232,6 +260,7 @@ def planned_result(volume: Volume, name: str, plan: Plan, host: Host) -> CreateR
         download_bytes=sum(record.size or 0 for record in missing),
         pick=plan.pick,
         advice=plan.advice,
+        explanation=plan.explanation,
         host=host,
         dry_run=True,
     )
@@ -250,6 +279,7 @@ def made_result(volume: Volume, name: str, plan: Plan, made: Made, host: Host) -
         download_bytes=sum(record.size or 0 for record in made.fetched),
         pick=plan.pick,
         advice=(*plan.advice, *made.notes),
+        explanation=plan.explanation,
         report=made.report,
         host=host,
         skipped_link_scripts=made.manifest.skipped_link_scripts,

@@ -1,22 +1,17 @@
-"""list, show, run: what is on a volume, and a command in it."""
+"""list, show: what is on a volume."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from envkit.api.validate import run_environment
-from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
-from envkit.layout import lease
-from envkit.layout.generation import is_moved, read_manifest, refuse_moved, resolve
+from envkit.errors import IntegrityError, UnknownEnvironmentError
+from envkit.layout.generation import is_moved, read_manifest, resolve
 from envkit.layout.usage import Share, shares
-from envkit.layout.validations import latest_validation, read_validation
+from envkit.layout.validations import last_pass, latest_validation, read_validation
 from envkit.layout.volume import Volume, environments
 from envkit.models.results import EnvironmentInfo, VolumeListing
 
-__all__ = ["list_environments", "run_command", "show_environment"]
+__all__ = ["list_environments", "show_environment"]
 
 
 def list_environments(volume: Volume, *, fingerprint: str | None = None) -> VolumeListing:
@@ -68,36 +63,7 @@ def _info(volume: Volume, name: str, prefix: Path, fingerprint: str | None, shar
         size_bytes=share.total_bytes,
         adds_bytes=share.own_bytes,
         validated=validated or latest_validation(volume, prefix.name),
+        here=validated is not None,
+        passed=last_pass(volume, prefix.name),
         problem=problem,
     )
-
-
-# Sources the environment's activation scripts, then becomes the command: signals and exit code pass through.
-_ACTIVATE = 'for f in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do [ -e "$f" ] && . "$f"; done; exec "$@"'
-
-
-def run_command(volume: Volume | None, name: str, command: Sequence[str]) -> NoReturn:
-    """Replace this process by a command in an environment.
-
-    Raises:
-        UnknownEnvironmentError: There is no such environment.
-        UsageError: There is no such command.
-    """
-    prefix = resolve(volume, name)
-    manifest = read_manifest(prefix)
-    refuse_moved(manifest, prefix)
-    if volume is not None and prefix.parent == volume.generations:
-        lease.share_for_life(volume, prefix.name)
-    env = run_environment(prefix, os.environ, name=name if "/" not in name else manifest.name if manifest else None)
-    env.update(manifest.request.variables if manifest else {})
-    if any((prefix / "etc" / "conda" / "activate.d").glob("*.sh")):
-        os.execve("/bin/sh", ["sh", "-c", _ACTIVATE, "envkit-run", *command], env)  # noqa: S606 - that is the verb
-    try:
-        os.execvpe(command[0], list(command), env)  # noqa: S606 - that is the verb
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"there is no command {command[0]!r} in {name} or on PATH",
-            hint=f"Commands of the environment are in {prefix / 'bin'}.",
-        ) from error
-    except OSError as error:
-        raise UsageError(f"{command[0]} cannot be started: {error.strerror}", hint="Is it executable?") from error

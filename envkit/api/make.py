@@ -12,7 +12,8 @@ from pathlib import Path
 import envkit
 from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
-from envkit.errors import NoSpaceError, ValidationFailedError
+from envkit.checks.publish import check_publishable
+from envkit.errors import NoSpaceError
 from envkit.host.detect import detect
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
@@ -71,6 +72,7 @@ def make_generation(
     policy: NetworkPolicy,
     validate: bool,
     reporter: Reporter,
+    require_gpu: bool = False,
     host: Host | None = None,
     publish_link: bool = True,
 ) -> Made:
@@ -86,6 +88,7 @@ def make_generation(
         policy: How the network may be used.
         validate: Whether to validate before publishing.
         reporter: Hears what goes on.
+        require_gpu: Whether to refuse to publish what was not validated on a GPU.
         host: This host; detected when None.
         publish_link: Whether the environment's link is to point at it; whoever says no keeps it from `clean`.
 
@@ -116,7 +119,14 @@ def make_generation(
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
             manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
             write_manifest(manifest)
-            report = _validated(volume, name, prefix, manifest, host, reporter) if validate and runs_here else None
+            report = None
+            if validate and runs_here:
+                report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+            refusal = check_publishable(name, report, require_gpu=require_gpu)
+            if refusal is not None:
+                raise refusal
+            if report is not None:
+                record_validation(volume, prefix.name, report, host)
             if publish_link:
                 publish(volume, name, prefix)
     except NoSpaceError as error:
@@ -149,19 +159,6 @@ def _what_frees(volume: Volume) -> str:
             sentences.append(f"`{command}` frees {freed / 1e6:,.1f} MB.")
         before = freed
     return " ".join(sentences)
-
-
-def _validated(volume: Volume, name: str, prefix: Path, manifest: Manifest, host: Host, reporter: Reporter) -> Report:
-    report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-    blamed = report.blaming("environment")
-    if blamed:
-        raise ValidationFailedError(
-            f"{name} was made and does not work, so it was not published: "
-            + "; ".join(finding.text for finding in blamed),
-            hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
-        )
-    record_validation(volume, prefix.name, report, host)
-    return report
 
 
 def _manifest(

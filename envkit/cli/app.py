@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from envkit.cli import (
+    activate,
     change,
     clean,
     create,
@@ -24,6 +25,7 @@ from envkit.cli import (
     export,
     find,
     history,
+    kernel,
     remove,
     validate,
     volume,
@@ -73,7 +75,22 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, change, history, remove, export, doctor, clean, volume, detect):
+for module in (
+    find,
+    create,
+    validate,
+    environments,
+    change,
+    history,
+    remove,
+    export,
+    doctor,
+    clean,
+    volume,
+    detect,
+    activate,
+    kernel,
+):
     module.register(app)
 
 
@@ -96,9 +113,11 @@ def run(argv: Sequence[str]) -> NoReturn:
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
+    from envkit.lifeline import kill_descendants  # noqa: PLC0415
     from envkit.probe import kill_children  # noqa: PLC0415 - loaded already if there are any
 
     kill_children()
+    kill_descendants()
     os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
     os._exit(128 + number)
 
@@ -150,12 +169,14 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
     else:
         from rich.console import Console  # noqa: PLC0415 - only for people
 
+        from envkit.cli.output import visible  # noqa: PLC0415
+
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] ", end="")
-        console.print(error.message, markup=False)
+        console.print(visible(error.message), markup=False)
         if error.hint:
             console.print("[bold] hint[/bold] ", end="")
-            console.print(error.hint, markup=False)
+            console.print(visible(error.hint), markup=False)
     return error.exit_code
 
 

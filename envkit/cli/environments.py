@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
             human_bytes(info.size_bytes),
             human_bytes(info.adds_bytes),
             info.manifest.created[:10] if info.manifest else "",
-            f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated),
+            f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
     out.print(view)
@@ -63,17 +63,27 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
         out.print(f"together {human_bytes(listing.size_bytes)}: what environments share is on the disk once")
 
 
-def _validated(record: ValidationRecord | None) -> str:
+def _validated(record: ValidationRecord | None, *, here: bool) -> str:
     if record is None:
         return "[yellow]never[/yellow]"
+    last = f"{record.verdict} {record.created[:10]} ({_machine(record)})"
+    return last if here else f"[yellow]not on a host like this one[/yellow]; last {last}"
+
+
+def _machine(record: ValidationRecord) -> str:
+    """A kind of host, in words."""
+    from rich.markup import escape  # noqa: PLC0415 - after --help
+
     driver = record.host.get("driver_version")
-    where = f"driver {driver}" if driver else "no GPU"
-    return f"{record.verdict} {record.created[:10]} ({where})"
+    gpus = sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()})
+    return escape(", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])]))
 
 
 def show(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
+    ],
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
@@ -108,7 +118,9 @@ def show(
     if manifest.choice:
         reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
         facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")
-    facts.add_row("validated", _validated(info.validated))
+    facts.add_row("validated", _validated(info.validated, here=info.here))
+    if info.passed:
+        facts.add_row("last passed", f"{info.passed[0]} ({_machine(info.passed[1])})")
     for script in manifest.skipped_link_scripts:
         facts.add_row("not run", script)
     out.print(facts)
@@ -120,21 +132,18 @@ def show(
 
 def run(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX")],
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
     command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
     persist: options.Persist = None,
 ) -> None:
     """Run a command in an environment; its exit code is passed on."""
-    from envkit.api.environments import run_command  # noqa: PLC0415 - after --help
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.cli.launch import find_place, run_command  # noqa: PLC0415 - after --help
 
     if command and command[0] == "--":
         command = command[1:]
     if not command:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
-    volume = None if "/" in name else open_volume(load_settings(persist=persist, name=name).volume, create=False)
-    run_command(volume, name, command)
+    run_command(find_place(name, persist), command)
 
 
 def recipes(*, as_json: options.Json = False) -> None:

@@ -78,18 +78,30 @@ class LineReporter:
 
 
 class JsonReporter:
-    """One JSON object a line, for programs that show progress themselves."""
+    """One JSON object a line, for programs that show progress themselves; at most twenty a second within a phase."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._pending = 0
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         """Write the event."""
+        self._pending = 0
         self._write(event="start", phase=phase, text=text, total=total, unit=unit)
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Write the event."""
-        self._write(event="advance", phase=phase, amount=amount, text=text)
+        """Write the event, with what came since the last one."""
+        self._pending += amount
+        now = time.monotonic()
+        if now - self._last > 0.05:  # noqa: PLR2004
+            self._write(event="advance", phase=phase, amount=self._pending, text=text)
+            self._pending, self._last = 0, now
 
     def finish(self, phase: Phase, text: str) -> None:
         """Write the event."""
+        if self._pending:
+            self._write(event="advance", phase=phase, amount=self._pending, text=None)
+            self._pending = 0
         self._write(event="finish", phase=phase, text=text)
 
     def note(self, text: str) -> None:

@@ -87,7 +87,7 @@ def _prune(folder: str | os.PathLike[str]) -> None:
     oldest = time.time() - LIFETIME_S
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.startswith(("driver-", "now-", ".driver-", ".now-")):
+            if not entry.name.lstrip(".").startswith(("activated-", "driver-", "now-")):
                 continue
             with contextlib.suppress(OSError):  # another process prunes too
                 if entry.stat(follow_symlinks=False).st_mtime < oldest:

@@ -13,6 +13,7 @@ from pathlib import Path
 from envkit.engines.rattler import to_rattler
 from envkit.errors import IntegrityError, NoSpaceError, VolumeError
 from envkit.installer import cache
+from envkit.installer.hooks import write_hooks
 from envkit.layout.volume import Volume, no_space
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -51,6 +52,7 @@ def link(
     except OSError as error:
         raise _translate(volume, str(error), error) from error
     _finish_records(prefix, records, requested)
+    write_hooks(prefix)
     reporter.finish("link", f"{len(records)} packages")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -58,6 +59,10 @@ def claim(volume: Volume, name: str) -> Iterator[Path]:
 def write_manifest(manifest: Manifest) -> None:
     """Write the manifest: the last file of a generation, after everything else is on the disk."""
     prefix = Path(manifest.prefix)
+    if manifest.request.variables and (prefix / "conda-meta").is_dir():
+        # Where conda keeps them too (`conda env config vars`), so that every way of activation sets them.
+        state = {"version": 1, "env_vars": manifest.request.variables}
+        write_atomic(prefix / "conda-meta" / "state", json.dumps(state, indent=1))
     sync_file_system(prefix)
     write_atomic(prefix / MANIFEST, manifest.model_dump_json(indent=1))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.models.report import Finding
 
-__all__ = ["InstalledPackage", "check_files", "installed_packages"]
+__all__ = ["InstalledPackage", "installed_packages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +84,3 @@ def _placed_hash(entry: dict[str, object]) -> str | None:
         return str(entry["sha256_in_prefix"]) if entry.get("sha256_in_prefix") else None
     digest = entry.get("sha256_in_prefix") or entry.get("sha256")
     return str(digest) if digest else None
-
-
-def check_files(prefix: Path, packages: list[InstalledPackage]) -> Finding:
-    """Whether each file that a package brought is there and has its size."""
-    wrong: list[str] = []
-    count = 0
-    for package in packages:
-        for name, size, is_link in package.paths:
-            count += 1
-            try:
-                state = os.lstat(prefix / name)
-            except OSError:
-                wrong.append(f"{name} ({package.name} {package.version}) is missing")
-                continue
-            if size is not None and not is_link and state.st_size != size:
-                wrong.append(f"{name} ({package.name} {package.version}) has {state.st_size} bytes, not {size}")
-    if wrong:
-        shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")  # noqa: PLR2004
-        return Finding(
-            check="files",
-            status="fail",
-            code="files-damaged",
-            text=f"{len(wrong)} of {count} files: {shown}",
-            blames="environment",
-            hint="Make the environment again with create --replace; the packages are still in the cache.",
-            data={"wrong": wrong[:100], "files": count},
-        )
-    return Finding(
-        check="files",
-        status="pass",
-        code=None,
-        text=f"{count} files of {len(packages)} packages are there",
-        data={"files": count, "packages": len(packages)},
-    )

@@ -18,7 +18,7 @@ from envkit.errors import HeldError
 from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
 
-__all__ = ["can_lock", "hold", "is_held", "share_for_life"]
+__all__ = ["can_lock", "hold", "is_held"]
 
 _POLL_S = 0.2
 
@@ -70,21 +70,6 @@ def hold(
             with contextlib.suppress(OSError):
                 path.unlink()  # while it is locked: one who has opened it meanwhile sees that it is not there any more
         os.close(descriptor)  # which also releases the lock
-
-
-def share_for_life(volume: Volume, what: str) -> None:
-    """Share the lease on `what` until this process, and whatever it becomes by exec, has ended.
-
-    A volume that cannot be written keeps no leases; nobody can clean it either.
-    """
-    path = volume.leases / what
-    with contextlib.suppress(OSError):
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            if not _lock(descriptor, shared=True) or _is_still(descriptor, path):
-                os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
-                return
-            os.close(descriptor)
 
 
 def _is_still(descriptor: int, path: Path) -> bool:

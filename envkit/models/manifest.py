@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["LockedPackage", "Manifest", "RecordedRequest", "ValidationRecord", "VolumeFile"]
+__all__ = ["LockedPackage", "Manifest", "PastValidation", "RecordedRequest", "ValidationRecord", "VolumeFile"]
 
 
 class _File(BaseModel):
@@ -29,7 +29,11 @@ class LockedPackage(_File):
 
 
 class RecordedRequest(_File):
-    """What the user asked for; the same request again is recognised by equality."""
+    """What the user asked for; the same request again is recognised by equality.
+
+    `source_sha256` is the digest of the file that it was read from. It tells a program that reads little that the
+    request is the same; that it differs tells nothing, so it has no part in equality.
+    """
 
     specs: tuple[str, ...]
     channels: tuple[str, ...] | None = None
@@ -40,6 +44,15 @@ class RecordedRequest(_File):
     target: dict[str, Any] = Field(default_factory=dict)
     pip: tuple[str, ...] = ()
     variables: dict[str, str] = Field(default_factory=dict)
+    source_sha256: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RecordedRequest):
+            return NotImplemented
+        return self.model_dump(exclude={"source_sha256"}) == other.model_dump(exclude={"source_sha256"})
+
+    def __hash__(self) -> int:
+        return hash((self.specs, self.channels, self.cuda, self.python))
 
 
 class Manifest(_File):
@@ -69,17 +82,29 @@ class Manifest(_File):
     skipped_link_scripts: tuple[str, ...] = ()
 
 
-class ValidationRecord(_File):
-    """The outcome of one validation of one generation on one kind of host."""
+class PastValidation(_File):
+    """That a generation was validated, and how it went."""
+
+    verdict: Literal["pass", "fail", "skip"]
+    created: str
+    seconds: float = 0.0
+
+
+class ValidationRecord(PastValidation):
+    """The outcome of the last validation of one generation on one kind of host, and of those before it.
+
+    `tokens` are what a quick look at such hosts gave (`envkit.host.fingerprint.Quick`), the latest last: by them a
+    host is recognised without asking its driver.
+    """
 
     schema_version: Literal[1] = 1
     generation: str
     fingerprint: str
-    verdict: Literal["pass", "fail", "skip"]
-    created: str
-    seconds: float = 0.0
     host: dict[str, Any] = Field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
+    needs_gpu: bool = False
+    history: tuple[PastValidation, ...] = ()
+    tokens: tuple[str, ...] = ()
 
 
 class VolumeFile(_File):

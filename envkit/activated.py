@@ -1,0 +1,67 @@
+"""The variables of a program of an environment, remembered where scripts had to be run to find them out.
+
+Imports little: `envkit run` and the API stand on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+
+from envkit import activation
+from envkit.errors import ValidationFailedError
+from envkit.host.cache import default_cache_dir, read_entry, write_entry
+
+__all__ = ["environ_of"]
+
+# They differ from one call to the next and say nothing to a script that sets up an environment.
+_VOLATILE = frozenset({
+    "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "TERM_SESSION_ID",
+    "TMUX_PANE", "WINDOWID", "_",
+})  # fmt: skip
+
+
+def environ_of(prefix: str, env: Mapping[str, str], *, name: str | None = None) -> dict[str, str]:
+    """`envkit.activation.activated_environ`, with the effect of scripts kept for a day in the user's cache.
+
+    What is kept is found again for the same scripts and the same variables only. It holds the values that scripts
+    changed, in a file that its owner alone can read.
+
+    Args:
+        prefix: The environment's directory: the generation.
+        env: The variables of the process.
+        name: What the environment is called.
+
+    Raises:
+        ValidationFailedError: A script of the environment ended the shell.
+    """
+    base = activation.starting_point(env)
+    steps = activation.plan_activate(prefix, base, name=name)
+    if not activation.needs_shell(steps):
+        return activation.apply_steps(steps, base)
+    folder = default_cache_dir(base)
+    key = f"activated-{_digest(steps, base)}"
+    entry = read_entry(folder, key) if folder else None
+    if entry is not None:
+        changed, gone = entry.get("set"), entry.get("unset")
+        if isinstance(changed, dict) and isinstance(gone, list):
+            return {**{k: v for k, v in base.items() if k not in gone}, **changed}
+    try:
+        result = activation.run_scripts(steps, base)
+    except activation.ActivationError as error:
+        raise ValidationFailedError(f"{prefix}: {error}", hint=f"See {prefix}/etc/conda/activate.d.") from error
+    if folder:
+        changes = {k: v for k, v in result.items() if base.get(k) != v}
+        write_entry(folder, key, {"set": changes, "unset": [k for k in base if k not in result]})
+    return result
+
+
+def _digest(steps: activation.Steps, base: Mapping[str, str]) -> str:
+    stamps = []
+    for path in (*steps.before, *steps.after):
+        found = os.stat(path)  # noqa: PTH116 - pathlib is milliseconds
+        stamps.append([path, found.st_size, found.st_mtime_ns])
+    variables = {k: v for k, v in base.items() if k not in _VOLATILE}
+    return hashlib.sha256(json.dumps([stamps, variables], sort_keys=True).encode()).hexdigest()[:24]

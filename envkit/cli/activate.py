@@ -1,0 +1,124 @@
+"""envkit activate, deactivate, shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+
+import typer
+
+from envkit.cli import complete, options
+from envkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from envkit.cli.launch import Place
+
+__all__ = ["register"]
+
+Shell = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--shell",
+        metavar="SHELL",
+        help="bash, zsh, fish, ...; else the shell that calls.",
+        autocompletion=complete.shells,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("activate")(activate)
+    app.command("deactivate")(deactivate)
+    app.command("shell")(shell)
+
+
+def activate(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
+    persist: options.Persist = None,
+    shell: Shell = None,
+) -> None:
+    """Print shell code that activates an environment: eval "$(envkit activate NAME)".
+
+    In fish: envkit activate NAME | source.
+
+    The code names the environment's generation, so nothing changes under a shell when the next one is made, and needs
+    no envkit afterwards. `conda deactivate` undoes it as well as `envkit deactivate`.
+    """
+    from envkit.cli.launch import activation_code  # noqa: PLC0415 - after --help
+    from envkit.shells import detect_shell  # noqa: PLC0415
+
+    kind = shell or detect_shell(os.environ)
+    sys.stdout.write(activation_code(name, persist, kind))
+    _advise(kind, f"activate {name}")
+
+
+def deactivate(*, shell: Shell = None) -> None:
+    """Print shell code that undoes activate: eval "$(envkit deactivate)"."""
+    from envkit.cli.launch import deactivation_code  # noqa: PLC0415 - after --help
+    from envkit.shells import detect_shell  # noqa: PLC0415
+
+    kind = shell or detect_shell(os.environ)
+    sys.stdout.write(deactivation_code(kind))
+    _advise(kind, "deactivate")
+
+
+def _advise(kind: str, command: str) -> None:
+    """Somebody who sees the code on a terminal wanted it to be run."""
+    if sys.stdout.isatty():
+        how = f"envkit {command} | source" if kind == "fish" else f'eval "$(envkit {command})"'
+        sys.stderr.write(f"envkit: this is code for {kind}; to run it: {how}\n")
+
+
+def shell(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
+    persist: options.Persist = None,
+    shell: Shell = None,
+) -> None:
+    """Start an interactive shell in an environment; leave it with `exit`."""
+    from envkit.cli.launch import find_place  # noqa: PLC0415 - after --help
+    from envkit.shells import SHELLS, detect_shell  # noqa: PLC0415
+
+    place = find_place(name, persist)
+    kind = shell or detect_shell(os.environ)
+    program = shutil.which(kind)
+    if kind not in SHELLS or program is None:
+        raise UsageError(f"there is no shell {kind!r} here", hint="Name another with --shell.")
+    sys.stdout.flush()
+    _start(kind, program, place)
+
+
+def _start(kind: str, program: str, place: Place) -> NoReturn:
+    """Become the shell: the user's own files first, then the activation, which so has the last word on PATH."""
+    from envkit.activated import environ_of  # noqa: PLC0415
+    from envkit.activation import first_on_path, plan_activate  # noqa: PLC0415
+    from envkit.shells import dialect, render  # noqa: PLC0415
+
+    spoken = dialect(kind)
+    steps = plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix)
+    if kind not in {"bash", "zsh", "fish"}:
+        os.execve(program, [kind], environ_of(place.prefix, os.environ, name=place.name))  # noqa: S606 - the verb
+    export = {key: value for key, value in steps.export.items() if key != "PATH"}
+    code = render(steps._replace(export=export, after=()), spoken)
+    folder = first_on_path(steps)
+    code += spoken.prepend(folder) + "\n" + "".join(f"{spoken.source(path)}\n" for path in steps.after)
+    if kind == "fish":
+        os.execv(program, ["fish", "--init-command", code])  # noqa: S606 - the verb
+    scratch = Path(tempfile.mkdtemp(prefix="envkit-shell-"))
+    clean = f"rm -rf {scratch}\n"
+    if kind == "bash":
+        rc = scratch / "bashrc"
+        rc.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\n{code}{clean}", encoding="utf-8")
+        os.execv(program, ["bash", "--rcfile", str(rc), "-i"])  # noqa: S606 - the verb
+    home = os.environ.get("ZDOTDIR", "")
+    back = f"ZDOTDIR={home!r}" if home else "unset ZDOTDIR"
+    own = '"${ZDOTDIR:-$HOME}"'
+    (scratch / ".zshenv").write_text(f"{back}\n[ -f {own}/.zshenv ] && . {own}/.zshenv\nZDOTDIR={scratch}\n")
+    (scratch / ".zshrc").write_text(f"{back}\n[ -f {own}/.zshrc ] && . {own}/.zshrc\n{code}{clean}")
+    os.execve(program, ["zsh", "-i"], {**os.environ, "ZDOTDIR": str(scratch)})  # noqa: S606 - the verb

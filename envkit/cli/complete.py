@@ -1,0 +1,45 @@
+"""What a shell offers when a command is completed: environments, recipes. Quick, and silent on any error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+__all__ = ["names", "recipes", "shells"]
+
+
+def names(incomplete: str) -> list[str]:
+    """Environments of the volume."""
+    from envkit.client.volume import generation_of, locate_volume  # noqa: PLC0415 - while completing only
+    from envkit.errors import EnvkitError  # noqa: PLC0415
+
+    with contextlib.suppress(OSError, EnvkitError):
+        root = locate_volume(_persist())
+        found = (name for name in sorted(os.listdir(root)) if name[0] not in ".-" and name.startswith(incomplete))
+        return [name for name in found if generation_of(root, name)]
+    return []
+
+
+def _persist() -> str | None:
+    """The volume that the command line being completed names."""
+    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+    for number, word in enumerate(words):
+        if word.startswith("--persist="):
+            return word.partition("=")[2]
+        if word == "--persist" and number + 1 < len(words):
+            return words[number + 1]
+    return None
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Recipes that envkit brings."""
+    from envkit.recipes import builtin_names  # noqa: PLC0415 - while completing only
+
+    return [name for name in builtin_names() if name.startswith(incomplete)]
+
+
+def shells(incomplete: str) -> list[str]:
+    """Shells that envkit can write for."""
+    from envkit.shells import SHELLS  # noqa: PLC0415 - while completing only
+
+    return [name for name in SHELLS if name.startswith(incomplete)]

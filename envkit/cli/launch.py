@@ -1,0 +1,100 @@
+"""What stands before every job and every shell: run, activate, deactivate. Imports little, takes milliseconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+from envkit.activated import environ_of
+from envkit.activation import plan_activate, plan_deactivate
+from envkit.client.use import refuse_moved, share_for_life
+from envkit.client.volume import environment_name, generation_of, locate_volume, unknown
+from envkit.errors import UnknownEnvironmentError, UsageError
+from envkit.shells import detect_shell, dialect, render
+
+__all__ = ["Place", "activation_code", "deactivation_code", "find_place", "run_command"]
+
+
+class Place(NamedTuple):
+    """A prefix to work in, resolved, and what it is called."""
+
+    prefix: str
+    name: str | None
+
+
+def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
+    """The prefix of an environment, by name on the volume or by path; links are resolved, once.
+
+    Raises:
+        UnknownEnvironmentError: There is none.
+        VolumeError: It was made where the volume is not any more.
+    """
+    if "/" not in name:
+        root = locate_volume(persist)
+        prefix = generation_of(root, name)
+        if prefix is None:
+            raise unknown(root, name)
+        refuse_moved(prefix)
+        return Place(prefix, name)
+    prefix = os.path.realpath(name)
+    if not os.path.isdir(prefix):  # noqa: PTH112 - pathlib is milliseconds
+        raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")
+    refuse_moved(prefix)
+    return Place(prefix, environment_name(prefix))
+
+
+def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: str | None) -> str:
+    """What a shell has to read to be in an environment.
+
+    Args:
+        name: The environment, or a path.
+        persist: The volume.
+        shell: Name of the shell; that of the calling one if None.
+
+    Raises:
+        UnknownEnvironmentError: There is no such environment.
+        UsageError: The shell is not known.
+    """
+    spoken = dialect(shell or detect_shell(os.environ))
+    place = find_place(name, persist)
+    return render(plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix), spoken)
+
+
+def deactivation_code(shell: str | None) -> str:
+    """What a shell has to read to leave its environment.
+
+    Raises:
+        UsageError: None is active, or the shell is not known.
+    """
+    spoken = dialect(shell or detect_shell(os.environ))
+    steps = plan_deactivate(os.environ, suffix=spoken.suffix)
+    if steps is None:
+        raise UsageError("no environment is active", hint="Activate one with: envkit activate NAME")
+    return render(steps, spoken)
+
+
+def run_command(place: Place, command: Sequence[str]) -> NoReturn:
+    """Replace this process by a command in an environment: signals and exit code are the command's own.
+
+    Raises:
+        UsageError: There is no such command.
+        ValidationFailedError: An activation script of the environment does not run.
+    """
+    prefix = place.prefix
+    share_for_life(prefix)  # `clean` leaves what is in use
+    if os.path.isdir(os.path.join(prefix, "conda-meta")):  # noqa: PTH112, PTH118
+        env = environ_of(prefix, os.environ, name=place.name)
+    else:
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONHOME"}
+        env["PATH"] = os.pathsep.join([os.path.join(prefix, "bin"), env.get("PATH", os.defpath)])  # noqa: PTH118
+        env["VIRTUAL_ENV"] = prefix
+    try:
+        os.execvpe(command[0], list(command), env)  # noqa: S606 - that is the verb
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no command {command[0]!r} in {place.name or prefix} or on PATH",
+            hint=f"Commands of the environment are in {prefix}/bin.",
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{command[0]} cannot be started: {error.strerror}", hint="Is it executable?") from error

@@ -1,0 +1,200 @@
+"""Run the command line in a child process, for the API.
+
+The child has a process group of its own, so that Ctrl-C in a terminal reaches this process alone, which then ends it;
+it dies with this process (`envkit.lifeline`). Nothing here touches an event loop, a signal handler or a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
+
+from envkit import errors
+from envkit.client.event import Event
+
+__all__ = ["ORIGIN", "error_of", "run_envkit"]
+
+ORIGIN = "ENVKIT_PYTHON"
+"""The interpreter that has envkit installed, for a process that went on inside an environment."""
+
+_WITHIN = "ENVKIT_WITHIN"
+"""Set for the child and all that it starts: a sitecustomize that uses the API runs there too, without end."""
+
+_START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
+_TAIL_CHARS = 2000
+_CHUNK_BYTES = 1 << 16
+_GRACE_S = 5.0
+_DRAIN_S = 1.0
+_BY_CODE = {
+    cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.EnvkitError)
+}
+
+
+def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | None = None) -> tuple[int, dict[str, Any]]:
+    """Run a verb with ``--json --progress=jsonl`` and return its exit code and its document.
+
+    Args:
+        argv: The verb and its arguments; positional ones after ``--``.
+        progress: Called in this thread with what goes on; an exception of it ends the child and is passed on.
+
+    Raises:
+        EnvkitError: The child could not be started, or ended without a document.
+    """
+    verb, *rest = argv
+    if os.environ.get(_WITHIN):
+        raise errors.EnvkitError(
+            "envkit is at work in a process above this one, which this call would wait for",
+            hint="A sitecustomize that calls it may skip this where ENVKIT_WITHIN is set.",
+        )
+    style = "jsonl" if progress is not None else "none"
+    flags = ["--json"] if verb == "detect" else ["--json", f"--progress={style}"]
+    order = {"argv": [verb, *flags, *rest], "path": _import_path(), "parent": os.getpid()}
+    try:
+        child = subprocess.Popen(
+            [_interpreter(), "-I", _START, verb],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, _WITHIN: "1"},
+        )
+    except OSError as error:
+        raise errors.EnvkitError(
+            f"{_interpreter()} could not be started: {error.strerror}", hint="It is the Python that envkit runs in."
+        ) from error
+    try:
+        document, tail = _listen(child, order, progress)
+    finally:
+        _end(child)
+    code = child.returncode
+    if document is None:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit status {code}"
+        raise errors.EnvkitError(f"envkit {verb} {how} and gave no answer", hint=tail.strip() or None)
+    return code, document
+
+
+def error_of(document: Mapping[str, Any], exit_code: int) -> errors.EnvkitError | None:
+    """The error that a document tells of, as the class with its code."""
+    said = document.get("error")
+    if not isinstance(said, Mapping):
+        return None
+    cls = _BY_CODE.get(str(said.get("code")))
+    if cls is None:  # of another version: the exit code names the kind
+        cls = next((c for c in _BY_CODE.values() if c.exit_code == exit_code), errors.EnvkitError)
+    return cls(str(said.get("message", "")), hint=said.get("hint"))
+
+
+def _interpreter() -> str:
+    python = os.environ.get(ORIGIN) or sys.executable
+    if not python:
+        raise errors.EnvkitError(
+            "this Python is embedded in another program, so envkit cannot start it",
+            hint=f"Name a Python that has envkit: set {ORIGIN}.",
+        )
+    return python
+
+
+def _import_path() -> list[str]:
+    """Where this process finds modules, as absolute paths; what runs inside an environment keeps to envkit's own."""
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.environ.get(ORIGIN):
+        return [own]
+    return [*(os.path.abspath(entry) for entry in sys.path), own]
+
+
+def _listen(
+    child: subprocess.Popen[bytes], order: Mapping[str, Any], progress: Callable[[Event], object] | None
+) -> tuple[dict[str, Any] | None, str]:
+    """Give the child its order, then read both its outputs until it has ended."""
+    if child.stdin is None or child.stdout is None or child.stderr is None:
+        raise AssertionError("started with pipes")
+    with contextlib.suppress(BrokenPipeError):  # it has died already; what it said about that is read below
+        child.stdin.write(json.dumps(order).encode() + b"\n")
+        child.stdin.flush()
+    output = bytearray()
+    lines = _Lines(progress)
+    with selectors.DefaultSelector() as selector:
+        for pipe in (child.stdout, child.stderr):
+            os.set_blocking(pipe.fileno(), False)
+            selector.register(pipe, selectors.EVENT_READ)
+        ended: float | None = None
+        while selector.get_map():
+            for key, _ in selector.select(0.2):
+                source: IO[bytes] = key.fileobj  # type: ignore[assignment]
+                data = os.read(source.fileno(), _CHUNK_BYTES)
+                if not data:
+                    selector.unregister(source)
+                elif source is child.stdout:
+                    output += data
+                else:
+                    lines.feed(data)
+            # A stray grandchild may hold the pipes open: the child's own end is what counts.
+            if ended is None and child.poll() is not None:
+                ended = time.monotonic()
+            if ended is not None and time.monotonic() - ended > _DRAIN_S:
+                break
+    child.wait()
+    try:
+        document = json.loads(bytes(output))
+    except ValueError:
+        document = None
+    return (document if isinstance(document, dict) else None), lines.tail
+
+
+class _Lines:
+    """Standard error of the child: events for the caller, and the end of everything else."""
+
+    def __init__(self, progress: Callable[[Event], object] | None) -> None:
+        self.progress = progress
+        self.tail = ""
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            event = _parse_event(line)
+            if event is None:
+                self.tail = (self.tail + line.decode("utf-8", "replace") + "\n")[-_TAIL_CHARS:]
+            elif self.progress is not None:
+                self.progress(event)
+
+
+def _parse_event(line: bytes) -> Event | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or "event" not in value:
+        return None
+    return Event(
+        str(value["event"]),
+        str(value.get("phase") or ""),
+        str(value.get("text") or ""),
+        int(value.get("amount") or 0),
+        value.get("total"),
+        str(value.get("unit") or ""),
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Leave nothing behind, also after an interrupt: ask, wait, kill."""
+    if child.poll() is None:
+        child.terminate()  # its handler ends what it has started
+        try:
+            child.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(OSError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

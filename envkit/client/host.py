@@ -1,0 +1,78 @@
+"""A host as the API shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from envkit.client.table import html_table, text_table
+
+__all__ = ["Gpu", "Host"]
+
+_SHOWN = ("subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "jetson")
+
+
+class Gpu(NamedTuple):
+    """One GPU, or one MIG instance.
+
+    Attributes:
+        name: Its model.
+        compute_capability: Such as ``9.0``.
+        memory_bytes: Its memory.
+        mig: Whether it is a MIG instance.
+    """
+
+    name: str | None = None
+    compute_capability: str | None = None
+    memory_bytes: int | None = None
+    mig: bool = False
+
+
+class Host:
+    """What a machine can run. "No GPU" is a fact, never an error.
+
+    Attributes:
+        facts: Everything that is known, as ``envkit detect --json`` prints it.
+        subdir: conda's name of the platform, such as ``linux-64``.
+        glibc: Version of the C library, or None.
+        driver_version: The NVIDIA driver, such as ``570.86.10``, or None.
+        driver_cuda: The newest CUDA that the driver supports, or None.
+        gpus: The GPUs that CUDA can use here.
+        fingerprint: Twelve hex digits, equal on hosts that run the same environments.
+    """
+
+    __slots__ = ("driver_cuda", "driver_version", "facts", "fingerprint", "glibc", "gpus", "subdir")
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.facts = dict(facts)
+        self.subdir = str(facts.get("subdir", ""))
+        self.glibc: str | None = facts.get("glibc")
+        self.driver_version: str | None = facts.get("driver_version")
+        self.driver_cuda: str | None = facts.get("driver_cuda")
+        self.fingerprint = str(facts.get("fingerprint", ""))
+        self.gpus = tuple(
+            Gpu(gpu.get("name"), gpu.get("compute_capability"), gpu.get("memory_bytes"), bool(gpu.get("mig")))
+            for gpu in facts.get("gpus", ())
+        )
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        sources = self.facts.get("sources", {})
+        rows = [(n, str(self.facts[n]), str(sources.get(n, ""))) for n in _SHOWN if self.facts.get(n) is not None]
+        for gpu in self.gpus:
+            memory = f", {gpu.memory_bytes / 1e9:.0f} GB" if gpu.memory_bytes else ""
+            text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}{memory}"
+            rows.append(("MIG instance" if gpu.mig else "GPU", text, str(sources.get("gpus", ""))))
+        if not self.gpus:
+            rows.append(("GPU", "none", str(sources.get("gpus", ""))))
+        return rows
+
+    def __repr__(self) -> str:
+        gpus = ", ".join(f"{gpu.name} ({gpu.compute_capability})" for gpu in self.gpus) or "no GPU"
+        driver = f", driver {self.driver_version}, CUDA {self.driver_cuda}" if self.driver_version else ""
+        return f"<Host {self.subdir}{driver}, {gpus}>"
+
+    def __str__(self) -> str:
+        return text_table(("fact", "value", "from"), self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table("Host", ("fact", "value", "from"), self._rows(), notes=self.facts.get("notes", ()))

@@ -1,0 +1,170 @@
+"""What can be known about an environment and this host by reading files: enough for every start but the first."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from envkit.client.environment import Environment
+from envkit.client.report import Report
+from envkit.client.volume import generation_of, locate_volume, read_manifest, read_validation
+
+__all__ = ["Found", "Wanted", "look", "matches", "refusal"]
+
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
+
+
+class Wanted(NamedTuple):
+    """What a program asks for, in its own words."""
+
+    specs: tuple[str, ...] = ()
+    cuda: str = "auto"
+    python: str | None = None
+    prefer: str = "version"
+    channels: tuple[str, ...] = ()
+    file: str | None = None
+    recipe: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said about what the environment should hold."""
+        return not (self.specs or self.file or self.recipe)
+
+
+class Found(NamedTuple):
+    """The volume, and the environment of the name on it."""
+
+    root: str
+    environment: Environment | None
+
+
+def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
+    """Find an environment and what is known of it on this kind of host.
+
+    Raises:
+        IntegrityError: Its manifest cannot be read.
+        UsageError: The name is none.
+    """
+    root = locate_volume(persist)
+    prefix = generation_of(root, name)
+    if prefix is None:
+        return Found(root, None)
+    manifest = read_manifest(prefix)
+    from envkit.host.fingerprint import fingerprint_now  # noqa: PLC0415 - only for what is there
+
+    token, fingerprint = fingerprint_now()
+    record = read_validation(root, os.path.basename(prefix), token=token, fingerprint=fingerprint)
+    report = Report(record, prefix=prefix) if record is not None else None
+    environment = Environment(name, root=root, prefix=prefix, validation=report)
+    environment._manifest = manifest  # noqa: SLF001 - read already
+    return Found(root, environment)
+
+
+def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
+    """Whether a generation was surely made from what is wanted; where it may be, the command line decides."""
+    request = manifest["request"]
+    if request.get("target") or wanted.recipe is not None:
+        return False
+    specs, channels = tuple(request.get("specs") or ()), tuple(request.get("channels") or ())
+    try:
+        cuda, names = _cuda(wanted.cuda), tuple(map(_channel, wanted.channels))
+    except ValueError:
+        return False
+    if (cuda, wanted.python, wanted.prefer) != (request.get("cuda"), request.get("python"), request.get("prefer")):
+        return False
+    if wanted.file is None:
+        return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
+    # What a file adds comes after what was said beside it; the file itself is told by its bytes.
+    digest = _sha256(wanted.file)
+    said = specs[: len(wanted.specs)] == wanted.specs and channels[: len(names)] == names
+    return said and digest is not None and request.get("source_sha256") == digest
+
+
+def _cuda(text: str) -> str:
+    if text == "auto":
+        return text
+    from envkit.models.request import CudaChoice  # noqa: PLC0415 - milliseconds
+
+    return str(CudaChoice.parse(text))
+
+
+def _channel(text: str) -> str:
+    """`envkit.models.channel.parse_channel`, its name; plain names and paths without the import."""
+    if text and text[0] not in "-." and not set(text) - _PLAIN:
+        return f"file://{os.path.normpath(text)}" if text[0] == "/" else text.rstrip("/")
+    from envkit.models.channel import parse_channel  # noqa: PLC0415 - milliseconds
+
+    return parse_channel(text, cwd=os.getcwd()).name
+
+
+def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> tuple[str, str] | None:
+    """Why this host cannot run an environment, as far as files tell, and the cure; None where nothing speaks against.
+
+    Args:
+        environment: As `look` found it.
+        gpu: Whether a GPU must be there; None: where the environment was made for one.
+        root: Where the system's files are.
+    """
+    choice = environment.manifest.get("choice") or {}
+    built = choice.get("build_cuda") if choice.get("variant") == "cuda" else None
+    for_gpu = choice.get("variant") == "cuda" if gpu is None else gpu
+    if not for_gpu or (environment.validation is not None and environment.validation.verdict == "pass"):
+        return None
+    if sys.platform != "linux":
+        return (f"{environment.name} needs an NVIDIA GPU, which {sys.platform} does not have", _elsewhere(environment))
+    return _driver_refusal(environment, built, root)
+
+
+def _driver_refusal(environment: Environment, built: str | None, root: str) -> tuple[str, str] | None:
+    from envkit.cuda.drivers import at_least, driver_ceiling, minor_compat_min  # noqa: PLC0415
+    from envkit.host.kernel import read_kernel_module  # noqa: PLC0415
+    from envkit.host.nodes import is_gpu_node, is_tegra_node, list_nodes  # noqa: PLC0415
+    from envkit.host.tree import Tree  # noqa: PLC0415
+    from envkit.models.version import CudaVersion  # noqa: PLC0415
+
+    tree = Tree(root)
+    nodes = list_nodes(tree)
+    what = f"{environment.name} holds CUDA {built} builds" if built else f"{environment.name} needs a GPU"
+    if not any(is_gpu_node(node) or is_tegra_node(node) or node == "dxg" for node in nodes):
+        return f"{what}, and this host has no NVIDIA GPU: no device in /dev", _elsewhere(environment)
+    module = read_kernel_module(tree)
+    if built is None or module is None or module.version is None:
+        return None
+    toolkit, driver = CudaVersion.parse(built), module.version
+    minimum = minor_compat_min(toolkit)
+    try:
+        ceiling = driver_ceiling(driver)
+    except ValueError:  # a Jetson's release is no driver version
+        return None
+    if ceiling >= toolkit or (minimum is not None and at_least(driver, minimum)):
+        return None
+    return (
+        f"{what}, and driver {driver} supports CUDA {ceiling} at most",
+        (
+            f"Update the driver to {minimum or toolkit} or newer, or make a generation for this one: "
+            f"envkit create -n {environment.name} --replace {_specs(environment)}"
+        ),
+    )
+
+
+def _elsewhere(environment: Environment) -> str:
+    return (
+        "Use it where the GPU is, check the container's GPU setting, or make a CPU environment: "
+        f"envkit create -n {environment.name}-cpu --cuda none {_specs(environment)}"
+    )
+
+
+def _specs(environment: Environment) -> str:
+    return " ".join(f"'{spec}'" for spec in environment.manifest["request"].get("specs", ()))
+
+
+def _sha256(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None

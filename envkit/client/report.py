@@ -1,0 +1,109 @@
+"""The outcome of a validation as the API shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from envkit.client.host import Host
+from envkit.client.table import html_table, text_table
+from envkit.errors import HostCannotRunError, ValidationFailedError
+
+__all__ = ["Finding", "Report"]
+
+
+class Finding(NamedTuple):
+    """One thing that was checked.
+
+    Attributes:
+        check: What, such as ``files`` or ``torch.matmul``.
+        status: ``pass``, ``fail``, ``skip`` or ``warn``.
+        text: What was seen, with numbers.
+        code: Stable code of the outcome; None for a plain pass.
+        blames: ``environment`` or ``host``, for a failure.
+        hint: What to do about it.
+    """
+
+    check: str
+    status: str
+    text: str = ""
+    code: str | None = None
+    blames: str | None = None
+    hint: str | None = None
+
+
+class Report:
+    """All findings about one environment on one host.
+
+    Attributes:
+        prefix: The prefix that was checked.
+        verdict: ``pass``, ``fail``, or ``skip`` when a CUDA environment met no GPU.
+        findings: What was checked, in order.
+        fingerprint: Of the host that it was checked on.
+        created: When, in ISO 8601, UTC.
+        seconds: How long it took.
+        host: That host, where it is known.
+    """
+
+    __slots__ = ("created", "findings", "fingerprint", "host", "prefix", "seconds", "verdict")
+
+    def __init__(self, document: Mapping[str, Any], *, prefix: str = "") -> None:
+        self.prefix = str(document.get("prefix") or prefix)
+        self.verdict = str(document.get("verdict", "fail"))
+        self.fingerprint = str(document.get("fingerprint", ""))
+        self.created = str(document.get("created", ""))
+        self.seconds = float(document.get("seconds") or 0.0)
+        self.host = Host(document["host"]) if document.get("host") else None
+        self.findings = tuple(
+            Finding(
+                str(f.get("check", "")),
+                str(f.get("status", "")),
+                str(f.get("text", "")),
+                f.get("code"),
+                f.get("blames"),
+                f.get("hint"),
+            )
+            for f in document.get("findings", ())
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return self.verdict != "fail"
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def raise_for_error(self) -> Report:
+        """Return the report itself when nothing failed.
+
+        Raises:
+            ValidationFailedError: The environment is at fault.
+            HostCannotRunError: This host is.
+        """
+        failed = [f for f in self.findings if f.status == "fail"]
+        if self.ok:
+            return self
+        blamed = [f for f in failed if f.blames == "environment"]
+        chosen = blamed or failed
+        what = "; ".join(f.text for f in chosen) or "its validation failed"
+        hint = next((f.hint for f in chosen if f.hint), None)
+        error = ValidationFailedError if blamed else HostCannotRunError
+        raise error(f"{self.prefix}: {what}", hint=hint)
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [
+            (f.status, f.check, f.text + (f" ({f.hint})" if f.hint and f.status != "pass" else ""))
+            for f in self.findings
+        ]
+
+    def __repr__(self) -> str:
+        failed = sum(f.status == "fail" for f in self.findings)
+        return f"<Report {self.verdict}: {len(self.findings)} checks, {failed} failed, {self.prefix}>"
+
+    def __str__(self) -> str:
+        return f"{text_table(('', 'check', 'what was seen'), self._rows())}\n{self.verdict}  {self.prefix}"
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.verdict}: {self.prefix} ({self.created}, {self.seconds:.1f} s)"
+        return html_table(caption, ("", "check", "what was seen"), self._rows())

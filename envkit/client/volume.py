@@ -1,0 +1,123 @@
+"""What is on a volume, read with the standard library alone: the link, the manifest, the validations."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
+
+__all__ = ["environment_name", "generation_of", "locate_volume", "read_manifest", "read_validation", "unknown"]
+
+_VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
+
+
+def locate_volume(persist: str | os.PathLike[str] | None) -> str:
+    """The root of the volume: the argument, the variable, else what files say.
+
+    Raises:
+        SettingsError: A settings file cannot be read, or two settings contradict each other.
+    """
+    if persist is not None:
+        return os.path.abspath(os.path.expanduser(os.fspath(persist)))
+    values = {os.environ[name] for name in _VARIABLES if os.environ.get(name)}
+    if len(values) == 1:
+        value = values.pop()
+        # One plain path is what images set; a list, a variable in it or a contradiction are for the whole reader.
+        if os.path.isabs(value) and not set(value) & {os.pathsep, "$", "~"}:
+            return os.path.abspath(value)
+    from envkit.settings import load_settings  # noqa: PLC0415 - reads YAML where there are files
+
+    return str(load_settings().volume)
+
+
+def generation_of(root: str, name: str) -> str | None:
+    """The generation that an environment's link names; None where there is no such environment.
+
+    Raises:
+        UsageError: The name is none.
+    """
+    if not name or name.startswith((".", "-")) or "/" in name or "\0" in name:
+        raise UsageError(f"not a name for an environment: {name!r}", hint="Give the name that `envkit list` shows.")
+    try:
+        target = os.readlink(os.path.join(root, name))
+    except OSError:
+        return None
+    path = os.path.normpath(os.path.join(root, target))
+    # A link to anywhere else was not made by envkit.
+    if os.path.dirname(path) != os.path.join(root, ".envkit", "g") or not os.path.isdir(path):
+        return None
+    return path
+
+
+def unknown(root: str, name: str) -> UnknownEnvironmentError:
+    """The error for a name that is not there, with those that are."""
+    try:
+        known = [name for name in sorted(os.listdir(root)) if name[0] not in ".-" and generation_of(root, name)]
+    except OSError:
+        return UnknownEnvironmentError(
+            f"there is no volume at {root}", hint="Is it mounted? Give the directory with persist=, --persist DIR."
+        )
+    return UnknownEnvironmentError(
+        f"there is no environment {name!r} in {root}",
+        hint=f"Environments there: {', '.join(known) or 'none'}. Make it with envkit.ensure or `envkit create`.",
+    )
+
+
+def environment_name(prefix: str) -> str | None:
+    """What the environment of a generation is called; None for a prefix that others made."""
+    if not os.path.exists(os.path.join(prefix, ".envkit.json")):
+        return None
+    name = read_manifest(prefix).get("name")
+    return name if isinstance(name, str) else None
+
+
+def read_manifest(prefix: str) -> dict[str, Any]:
+    """The manifest of a generation.
+
+    Raises:
+        IntegrityError: There is none, or it cannot be understood.
+    """
+    try:
+        with open(os.path.join(prefix, ".envkit.json"), "rb") as file:
+            manifest = json.loads(file.read())
+        if manifest["schema_version"] != 1 or not isinstance(manifest["request"], dict):
+            raise ValueError("another schema")  # noqa: TRY301 - told as one with the others
+        return dict(manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"the manifest of {prefix} cannot be read: {type(error).__name__}: {error}",
+            hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
+        ) from error
+
+
+def read_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
+    """The outcome of a validation on this kind of host, or None where there is none.
+
+    Args:
+        root: The volume.
+        generation: Name of the generation.
+        token: What `envkit.host.fingerprint.fingerprint_now` says of this host; a validation records those on which
+            it was found to hold.
+        fingerprint: The host's fingerprint, where it is known.
+    """
+    folder = os.path.join(root, ".envkit", "validations", generation)
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(".json")]
+    except OSError:
+        return None
+    for name in names:
+        record = _read(os.path.join(folder, name))
+        if record and (record.get("fingerprint") == fingerprint or token in record.get("tokens", ())):
+            return record
+    return None
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            record = json.loads(file.read())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and record.get("schema_version") == 1 else {}

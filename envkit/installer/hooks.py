@@ -1,0 +1,75 @@
+"""Activation hooks: what makes conda and mamba use the generation where they were given the link that names it.
+
+They activate ``DIR/NAME`` with the link in PATH and CONDA_PREFIX. A process started by ``DIR/NAME/bin/python`` would
+import from the next generation once the link has changed, so the last of the activation scripts puts the generation's
+own path there. Where the path is the generation's already, and on volumes mounted elsewhere, it changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from envkit.activation import HOOK, quote
+
+__all__ = ["write_hooks"]
+
+_ABOUT = "# Written by envkit: use this generation, not the link that named it and may name the next one tomorrow."
+
+# -ef: the same directory. No command is started; PATH is searched from its beginning, as conda does.
+_SH = """{about}
+if [ -n "${{CONDA_PREFIX:-}}" ] && [ "$CONDA_PREFIX" != {prefix} ] && [ "$CONDA_PREFIX" -ef {prefix} ]; then
+    case ":$PATH:" in
+        *":$CONDA_PREFIX/bin:"*)
+            _envkit_path=":$PATH:"
+            _envkit_path="${{_envkit_path%%":$CONDA_PREFIX/bin:"*}}:"{prefix}"/bin:${{_envkit_path#*":$CONDA_PREFIX/bin:"}}"
+            _envkit_path="${{_envkit_path#:}}"
+            export PATH="${{_envkit_path%:}}"
+            unset _envkit_path
+            ;;
+    esac
+    export CONDA_PREFIX={prefix}
+    hash -r 2>/dev/null || true
+fi
+"""
+
+_FISH = """{about}
+if set -q CONDA_PREFIX; and test "$CONDA_PREFIX" != {prefix}; and test "$CONDA_PREFIX" -ef {prefix}
+    if set -l _envkit_at (contains -i -- "$CONDA_PREFIX/bin" $PATH)
+        set -gx PATH[$_envkit_at] {prefix}/bin
+    end
+    set -gx CONDA_PREFIX {prefix}
+end
+"""
+
+_CSH = """{about}
+if ( $?CONDA_PREFIX ) then
+    if ( "$CONDA_PREFIX" != {prefix} ) then
+        if ( "`readlink -f $CONDA_PREFIX:q`" == {prefix} ) then
+            set _envkit_path = ()
+            foreach _envkit_entry ( $path:q )
+                if ( "$_envkit_entry" == "$CONDA_PREFIX/bin" ) set _envkit_entry = {prefix}/bin
+                set _envkit_path = ( $_envkit_path:q $_envkit_entry:q )
+            end
+            set path = ( $_envkit_path:q )
+            unset _envkit_path _envkit_entry
+            setenv CONDA_PREFIX {prefix}
+        endif
+    endif
+endif
+"""
+
+
+def write_hooks(prefix: Path) -> None:
+    """Write the hooks of a new generation, readable by all.
+
+    Raises:
+        OSError: The volume refuses them.
+    """
+    folder = prefix / "etc" / "conda" / "activate.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    word = quote(str(prefix))  # also what fish and csh take: volumes have no quotes in their paths
+    for suffix, text in ((".sh", _SH), (".fish", _FISH), (".csh", _CSH)):
+        path = folder / f"{HOOK}{suffix}"
+        path.write_text(text.format(about=_ABOUT, prefix=word), encoding="utf-8")
+        os.chmod(path, 0o644)  # noqa: PTH101 - whatever the umask was

@@ -1,0 +1,82 @@
+"""A child that lives no longer than the process that started it, and takes its own children along.
+
+Two ways, for each has a hole that the other fills: the end of a pipe (missed while a fork of the parent holds its
+other end) and, on Linux, PR_SET_PDEATHSIG (see prctl(2)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+__all__ = ["kill_descendants", "live_with"]
+
+_PR_SET_PDEATHSIG = 1
+_ROUNDS = 5
+
+
+def live_with(parent: int, pipe: int) -> None:
+    """End this process, and what it started, when `parent` is gone.
+
+    Args:
+        parent: The process that started this one.
+        pipe: A descriptor to read, whose other end only the parent holds.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - on Linux only
+
+        with contextlib.suppress(OSError, AttributeError):
+            # SIGTERM, since its handler can still end the processes that this one started.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    # The parent may have gone before prctl was called: then no signal comes.
+    if os.getppid() != parent:
+        _die()
+    threading.Thread(target=_wait, args=(pipe,), name="envkit-lifeline", daemon=True).start()
+
+
+def _wait(pipe: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(pipe, 4096):
+            pass
+    _die()
+
+
+def _die() -> None:
+    kill_descendants()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_descendants() -> None:
+    """Kill all that this process has started, in whatever session; Linux only (elsewhere they have time limits)."""
+    for _ in range(_ROUNDS):  # one of them may have started another in the meantime
+        found = _descendants(os.getpid())
+        if not found:
+            return
+        for number in found:
+            with contextlib.suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+
+
+def _descendants(process: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    for name in names:
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+            # The command in parentheses may hold spaces; behind it: state, parent (proc(5)).
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+            if state != b"Z":
+                parents.setdefault(int(parent), []).append(int(name))
+    found: list[int] = []
+    layer = [process]
+    while layer:
+        layer = [child for number in layer for child in parents.get(number, ())]
+        found += layer
+    return found

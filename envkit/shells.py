@@ -1,0 +1,176 @@
+"""Shell code for activation: one dialect for each shell. Text in, text out; imports the standard library only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from envkit.activation import Steps, quote
+from envkit.errors import UsageError
+
+__all__ = ["SHELLS", "Dialect", "detect_shell", "dialect", "render"]
+
+
+def _nothing(*_: str) -> str:
+    return ""
+
+
+class Dialect(NamedTuple):
+    """How one shell says things.
+
+    Attributes:
+        suffix: Of the scripts that it can source.
+        export: Set a variable for the shell and its children.
+        unset: Take one away, whether it is there or not.
+        source: Read a script into the shell; empty where there are none for this shell.
+        prompt: Put the environment's name before the prompt: old text, new text.
+        prepend: Put a folder first on PATH, whatever PATH is then.
+    """
+
+    suffix: str
+    export: Callable[[str, str], str]
+    unset: Callable[[str], str]
+    source: Callable[[str], str]
+    prompt: Callable[[str, str], str]
+    prepend: Callable[[str], str] = _nothing
+
+
+def render(steps: Steps, shell: Dialect) -> str:
+    """The code that makes a shell do `steps`."""
+    lines = [shell.source(path) for path in steps.before]
+    lines += [shell.unset(name) for name in steps.unset]
+    lines += [shell.export(name, value) for name, value in steps.export.items()]
+    lines.append(shell.prompt(steps.old_prompt, steps.prompt))
+    lines += [shell.source(path) for path in steps.after]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def detect_shell(env: Mapping[str, str]) -> str:
+    """The user's shell: that of the parent process, else SHELL, else bash."""
+    try:
+        with open(f"/proc/{os.getppid()}/comm", encoding="utf-8") as file:  # noqa: PTH123 - no pathlib on this path
+            parent = file.read().strip().lstrip("-")
+    except OSError:
+        parent = ""
+    for name in (parent, env.get("SHELL", "").rsplit("/", 1)[-1]):
+        if name in SHELLS:
+            return name
+    return "bash"
+
+
+def dialect(name: str) -> Dialect:
+    """The dialect of a shell.
+
+    Raises:
+        UsageError: It is not known.
+    """
+    try:
+        return SHELLS[name]
+    except KeyError:
+        raise UsageError(f"not a shell: {name!r}", hint=f"Known: {', '.join(sorted(SHELLS))}.") from None
+
+
+def _posix_prompt(old: str, new: str) -> str:
+    # PS1 is no exported variable: the shell itself has to change it, and only where there is one.
+    strip = f"PS1=${{PS1#{quote(old)}}}; " if old else ""
+    return f'if [ -n "${{PS1-}}" ]; then {strip}PS1={quote(new)}$PS1; fi'
+
+
+def _fish_quote(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _fish_export(name: str, value: str) -> str:
+    if name == "PATH":
+        return f"set -gx PATH {' '.join(map(_fish_quote, value.split(os.pathsep)))}"
+    return f"set -gx {name} {_fish_quote(value)}"
+
+
+def _csh_quote(text: str) -> str:
+    # Within single quotes csh still reads ! and newlines.
+    return "'" + text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n") + "'"
+
+
+def _csh_prompt(old: str, new: str) -> str:
+    # Its tests cannot take a prefix off, so the prompt without a name is kept aside. On one line with its condition a
+    # variable is looked up even where the condition does not hold.
+    del old
+    if not new:
+        return 'if ( $?envkit_prompt ) then\n  set prompt = "$envkit_prompt:q"\n  unset envkit_prompt\nendif'
+    keep = '  if ( ! $?envkit_prompt ) set envkit_prompt = "$prompt:q"'
+    return f'if ( $?prompt ) then\n{keep}\n  set prompt = {_csh_quote(new)}"$envkit_prompt:q"\nendif'
+
+
+def _powershell_quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_POSIX = Dialect(
+    ".sh",
+    lambda name, value: f"export {name}={quote(value)}",
+    lambda name: f"unset {name}",
+    lambda path: f". {quote(path)}",
+    _posix_prompt,
+    lambda folder: f'export PATH={quote(folder)}"${{PATH:+:$PATH}}"',
+)
+_CSH = Dialect(
+    ".csh",
+    lambda name, value: f"setenv {name} {_csh_quote(value)}",
+    lambda name: f"unsetenv {name}",
+    lambda path: f"source {_csh_quote(path)}",
+    _csh_prompt,
+)
+
+SHELLS: Mapping[str, Dialect] = {
+    "bash": _POSIX,
+    "zsh": _POSIX,
+    "sh": _POSIX,
+    "dash": _POSIX,
+    "ksh": _POSIX,
+    "fish": Dialect(
+        ".fish",
+        _fish_export,
+        lambda name: f"set -e {name}",
+        lambda path: f"source {_fish_quote(path)}",
+        _nothing,  # fish computes its prompt by a function of the user; CONDA_PROMPT_MODIFIER is there for it
+        lambda folder: f"set -gx PATH {_fish_quote(folder)} $PATH",
+    ),
+    "csh": _CSH,
+    "tcsh": _CSH,
+    "xonsh": Dialect(
+        ".xsh",
+        lambda name, value: f"${name} = {value!r}",
+        lambda name: f"${{...}}.pop({name!r}, None)",
+        lambda path: f"source {path!r}",
+        _nothing,  # xonsh shows CONDA_DEFAULT_ENV by itself ({env_name})
+    ),
+    "powershell": Dialect(
+        ".ps1",
+        lambda name, value: f"$Env:{name} = {_powershell_quote(value)}",
+        lambda name: f"Remove-Item Env:/{name} -ErrorAction SilentlyContinue",
+        lambda path: f". {_powershell_quote(path)}",
+        _nothing,
+    ),
+    "nu": Dialect(
+        ".nu",
+        lambda name, value: f"$env.{name} = {_nu_quote(value, name)}",
+        lambda name: f"hide-env --ignore-errors {name}",
+        _nothing,  # nushell sources at parse time only
+        _nothing,
+    ),
+    "cmd": Dialect(
+        ".bat",
+        lambda name, value: f'@SET "{name}={value}"',
+        lambda name: f"@SET {name}=",
+        lambda path: f'@CALL "{path}"',
+        _nothing,
+    ),
+}
+
+
+def _nu_quote(value: str, name: str) -> str:
+    escaped = ['"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in value.split(os.pathsep)]
+    if name == "PATH":
+        return f"[{' '.join(escaped)}]"
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

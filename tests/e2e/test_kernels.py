@@ -1,0 +1,180 @@
+"""Jupyter kernels of real environments, before and after a new generation, by jupyter_client."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Envkit, build_wheel_channel
+
+from envkit.kernels import install_kernel, list_kernels, remove_kernels, shared_dir, user_dir
+
+jupyter_client = pytest.importorskip("jupyter_client")
+
+
+@pytest.fixture(scope="module")
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel_channel(tmp_path_factory.mktemp("kernel-channel"), ["ipykernel"])
+
+
+@pytest.fixture(scope="module")
+def volume(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A volume with ``nb`` (ipykernel) and ``plain`` (Python alone)."""
+    folder = tmp_path_factory.mktemp("kernels")
+    for name, spec in (("nb", "ipykernel"), ("plain", "python")):
+        words: list[str | Path] = [
+            "create",
+            spec,
+            "-n",
+            name,
+            "-c",
+            channel,
+            "--override-channels",
+            "--persist",
+            folder / "envs",
+        ]
+        subprocess.run(
+            [sys.executable, "-m", "envkit", *words],
+            env={**os.environ, "HOME": str(folder)},
+            check=True,
+            capture_output=True,
+        )
+    yield folder / "envs"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+Cell = Callable[[str], str]
+
+
+@contextmanager
+def notebook(kernel: str) -> Iterator[Cell]:
+    """A running kernel; the value executes a cell and returns what it printed and what it showed as HTML."""
+    manager = jupyter_client.KernelManager(kernel_name=kernel)
+    manager.start_kernel(stderr=subprocess.DEVNULL)
+    client = manager.client()
+    client.start_channels()
+
+    def cell(code: str) -> str:
+        shown: list[str] = []
+
+        def listen(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                shown.append(content["text"])
+            elif message["msg_type"] == "execute_result":
+                shown.append(content["data"].get("text/html") or content["data"]["text/plain"])
+            elif message["msg_type"] == "error":
+                shown.append(f"{content['ename']}: {content['evalue']}")
+
+        client.execute_interactive(code, output_hook=listen, timeout=60)
+        return "".join(shown)
+
+    try:
+        client.wait_for_ready(timeout=60)
+        yield cell
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+Notebook = Callable[[str], AbstractContextManager[Cell]]
+WHERE = "import os, sys; print(sys.prefix, os.environ['CONDA_PREFIX'], os.environ['PATH'].split(':')[0])"
+
+
+def test_kernel_follows_the_next_generation(envkit: Envkit, volume: Path, channel: Path) -> None:
+    first = os.path.realpath(volume / "nb")
+    installed = envkit("kernel", "install", "nb", "--persist", volume, "--json")
+    assert installed.code == 0, installed.err
+    (kernel,) = installed.json["kernels"]
+    assert (kernel["name"], kernel["environment"], kernel["shared"]) == ("envkit-nb", "nb", False)
+    assert kernel["display_name"].endswith("(nb)")
+    with notebook("envkit-nb") as cell:
+        assert cell(WHERE).split() == [first, first, f"{first}/bin"]
+        made = envkit(
+            "create", "ipykernel", "-n", "nb", "--replace", "-c", channel, "--override-channels", "--persist", volume
+        )
+        assert made.code == 0, made.err
+        second = os.path.realpath(volume / "nb")
+        assert second != first
+        # What runs keeps its generation; what starts gets the next one.
+        assert cell("import xml.dom; print(xml.dom.__file__.startswith(sys.prefix), sys.prefix)").split() == [
+            "True",
+            first,
+        ]
+        with notebook("envkit-nb") as other:
+            assert other(WHERE).split() == [second, second, f"{second}/bin"]
+
+
+def test_a_notebook_cell_uses_the_api(volume: Path, isolation: Path) -> None:
+    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
+    source = str(Path(__file__).parents[2])
+    with notebook("envkit-nb") as cell:
+        assert cell("%pip install six").startswith("This environment is a generation of envkit")
+        assert "envkit install -n nb six" in cell("%pip install six")
+        assert cell(f"import sys; sys.path.append({source!r}); import envkit") == ""
+        shown = cell(f"envkit.require('nb', persist={str(volume)!r})")
+        assert "<table>" in shown
+        assert "validated: pass" in shown
+        assert cell(f"envkit.require('nb', persist={str(volume)!r}).activate()") == ""  # it runs there already
+        refused = cell(f"envkit.require('plain', persist={str(volume)!r}).activate()")
+        assert refused.startswith("UsageError: the process of a notebook")
+
+
+def test_shared_kernel(envkit: Envkit, volume: Path, isolation: Path) -> None:
+    installed = envkit("kernel", "install", "nb", "--shared", "--display-name", "For all", "--persist", volume)
+    assert installed.code == 0, installed.err
+    folder = shared_dir(volume) / "envkit-nb"
+    assert f"JUPYTER_PATH={volume}/.envkit/jupyter" in installed.out.replace("\n", "")
+    spec = json.loads((folder / "kernel.json").read_text())
+    assert spec["display_name"] == "For all"
+    known = jupyter_client.kernelspec.KernelSpecManager(kernel_dirs=[str(folder.parent)]).find_kernel_specs()
+    assert known["envkit-nb"] == str(folder)
+    listed = envkit("kernel", "list", "--persist", volume, "--json").json["kernels"]
+    assert [(k["name"], k["shared"], k["problem"]) for k in listed] == [("envkit-nb", True, None)]
+    removed = envkit("kernel", "remove", "nb", "--persist", volume, "--json")
+    assert [k["path"] for k in removed.json["kernels"]] == [str(folder)]
+    assert not folder.exists()
+    assert envkit("kernel", "remove", "nb", "--persist", volume).code == 1
+    assert not list_kernels(str(volume), {"HOME": str(isolation)})
+
+
+def test_without_ipykernel_the_way_on_is_told(envkit: Envkit, volume: Path) -> None:
+    refused = envkit("kernel", "install", "plain", "--persist", volume, "--json")
+    assert refused.code == 1
+    assert refused.json["error"]["code"] == "package-not-found"
+    assert "envkit install -n plain ipykernel" in refused.json["error"]["hint"]
+    assert "--replace 'python' ipykernel" in refused.json["error"]["hint"]
+    assert envkit("kernel", "install", "nothing", "--persist", volume).code == 1
+
+
+def test_kernels_of_others_are_left_alone(volume: Path, isolation: Path, tmp_path: Path) -> None:
+    env = {"HOME": str(isolation)}
+    folder = user_dir(env) / "envkit-nb"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text('{"argv": [], "display_name": "mine", "language": "python"}')
+    with pytest.raises(Exception, match="belongs to something that envkit did not make"):
+        install_kernel(str(volume), "nb", env=env)
+    assert remove_kernels(volume, "nb", env) == []
+    assert (folder / "kernel.json").exists()
+    shutil.rmtree(folder)
+    install_kernel(str(volume), "nb", env=env)
+    assert remove_kernels(tmp_path, "nb", env) == []
+    assert [k.environment for k in remove_kernels(volume, "nb", env)] == ["nb"]
+    assert not folder.exists()
+
+
+def test_folders_are_those_of_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = pytest.importorskip("jupyter_core.paths")
+    for name, value in (("", ""), ("XDG_DATA_HOME", "/x"), ("JUPYTER_DATA_DIR", "/j")):
+        if name:
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "0")
+        assert str(user_dir(os.environ)) == os.path.join(paths.jupyter_data_dir(), "kernels")  # noqa: PTH118

@@ -1,0 +1,103 @@
+"""What ``import envkit`` costs and offers."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+import envkit
+from envkit import errors
+from envkit.client.child import error_of
+
+IMPORT_LIMIT_S = 0.010
+VERSION_LIMIT_S = 0.080
+
+
+def _seconds(code: str, rounds: int = 7) -> float:
+    """The quickest of several runs: on a busy machine the others measure the neighbours."""
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def _costs_at_most(code: str, limit_s: float) -> None:
+    """Compare with a bare interpreter, a few times over, since either measurement may meet a busy moment."""
+    extra = [_seconds(code) - _seconds("pass")]
+    while min(extra) > limit_s and len(extra) < 4:
+        extra.append(_seconds(code) - _seconds("pass"))
+    assert min(extra) <= limit_s, extra
+
+
+def test_import_is_free() -> None:
+    code = "import json, sys; old = set(sys.modules); import envkit; print(json.dumps(sorted(set(sys.modules) - old)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(json.loads(done.stdout)) <= {"envkit", "__future__"}
+    assert not done.stderr
+    _costs_at_most("import envkit", IMPORT_LIMIT_S)
+
+
+def test_using_the_api_loads_no_third_party_module() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import envkit, json\n"
+        "for name in envkit.__all__: getattr(envkit, name)\n"
+        "import envkit.client.local, envkit.client.child, envkit.activated\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(json.loads(done.stdout)) - sys.stdlib_module_names == {"envkit"}
+
+
+def test_version_is_quick() -> None:
+    _costs_at_most(
+        "import sys; sys.argv = ['envkit', '--version']; import envkit.__main__ as m; m.main()", VERSION_LIMIT_S
+    )
+
+
+def test_exports_are_sorted_and_there() -> None:
+    def kind(name: str) -> int:
+        return 0 if name.isupper() else 1 if name[0].isupper() else 2
+
+    assert envkit.__all__ == sorted(envkit.__all__, key=lambda name: (kind(name), name))
+    for name in envkit.__all__:
+        assert getattr(envkit, name) is not None
+    assert set(envkit._HOMES) == set(envkit.__all__) - {"__version__"}
+    assert set(envkit.__all__) <= set(dir(envkit))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = envkit.nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["create", "detect", "ensure", "find", "require", "validate"])
+def test_verbs_are_documented_and_keyword_only_after_two(name: str) -> None:
+    verb = getattr(envkit, name)
+    parameters = list(inspect.signature(verb).parameters.values())
+    positional = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    assert len(positional) <= 2
+    assert "Raises:" in verb.__doc__
+    for parameter in parameters:
+        assert f"{parameter.name}:" in verb.__doc__, parameter.name
+        assert parameter.annotation is not inspect.Parameter.empty
+
+
+def test_every_error_comes_back_as_its_class() -> None:
+    for name in errors.__all__:
+        cls = getattr(errors, name)
+        document = {"error": {"code": cls.code, "message": "what is wrong", "hint": "what to do"}}
+        error = error_of(document, cls.exit_code)
+        assert error is not None
+        assert type(error) is cls
+        assert (error.message, error.hint) == ("what is wrong", "what to do")
+
+
+def test_errors_of_another_version_are_told_by_exit_code() -> None:
+    error = error_of({"error": {"code": "of-tomorrow", "message": "m", "hint": None}}, 5)
+    assert error is not None
+    assert error.exit_code == 5
+    assert error_of({"builds": []}, 0) is None
