@@ -146,7 +146,7 @@ def create(
             ),
             reporter=make_reporter("none" if as_json and progress == "auto" else progress),
         )
-    except (NoAnswerError, HostCannotRunError, UsageError) as error:
+    except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     if as_json:
