@@ -25,6 +25,7 @@ from envkit.errors import (
     ValidationFailedError,
 )
 
+REAL_HOME = os.environ.get("HOME")  # read before the isolation takes it away
 ENSURE_LIMIT_S = 0.050
 # Everything in this process that starts another, or loads a library.
 WATCH = """
@@ -106,6 +107,42 @@ def test_other_variables_ask_once(request_words: str, isolation: Path) -> None:
     other = {"LD_LIBRARY_PATH": str(isolation)}
     assert "subprocess.Popen" in run_python(code, **other)
     assert run_python(code, **other) == "[]\n"
+
+
+def test_another_kind_of_host_is_said_and_validated(request_words: str, volume: Path) -> None:
+    """The volume comes from elsewhere: its one validation was made on a host with another C library."""
+    folder = volume / ".envkit" / "validations" / os.path.basename(os.path.realpath(volume / "train"))
+    for path in folder.iterdir():
+        record = json.loads(path.read_text())
+        path.unlink()
+    there = {**record["host"], "glibc": "2.17"}
+    (folder / "f00.json").write_text(json.dumps({**record, "fingerprint": "f00", "tokens": ["f00"], "host": there}))
+    words = "bool(seen), e.reused, e.validation.verdict, e.notes"
+    code = f"{WATCH}\nimport envkit\ne = envkit.ensure({request_words})\nprint({words})"
+    first = run_python(code)
+    assert first.startswith("True True pass ('train was last validated on another kind of host (")
+    assert "glibc 2.17" in first
+    assert run_python(code) == "False True pass ()\n"
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])
+def test_inside_an_environment_of_another_python(version: str, tmp_path: Path) -> None:
+    """What a program asks for after `activate` runs on the environment's Python, which may be an older one."""
+    found = sorted(Path(REAL_HOME or "/").glob(f".pyenv/versions/{version}.*/bin/python"))
+    python = str(found[-1]) if found else shutil.which(f"python{version}")
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    prefix = str(tmp_path / "prefix")
+    code = (
+        "import os, sys\n"
+        f"os.environ['ENVKIT_ACTIVATED'] = '\\n'.join([str(os.getpid()), '/v', 'train', {prefix!r}])\n"
+        "import envkit\n"
+        "env = envkit.ensure('train', ['numpy'])\n"
+        "env.activate()\n"
+        "print(env.is_current, env.prefix, envkit.require('train') == env, len(env.environ()) > 1)\n"
+    )
+    bridge = Path(envkit.__file__).parent / "client" / "bridge"
+    assert run_python(code, python=python, PYTHONPATH=str(bridge)).split() == ["True", prefix, "True", "True"]
 
 
 def test_verbs(volume: Path, wheel_channel: Path) -> None:
