@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
+from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
 
-__all__ = ["environment_name", "generation_of", "locate_volume", "read_manifest", "read_validation", "unknown"]
+__all__ = [
+    "environment_name",
+    "generation_of",
+    "locate_volume",
+    "read_manifest",
+    "read_validation",
+    "settle",
+    "unknown",
+]
 
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
@@ -90,6 +100,25 @@ def read_manifest(prefix: str) -> dict[str, Any]:
             f"the manifest of {prefix} cannot be read: {type(error).__name__}: {error}",
             hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
         ) from error
+
+
+def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
+    """The path at which a generation can be used: the one that its files have baked in.
+
+    Raises:
+        VolumeError: The volume is mounted elsewhere than when the generation was made.
+    """
+    baked = str(manifest.get("prefix") or prefix)
+    if baked == prefix:
+        return prefix
+    with contextlib.suppress(OSError):
+        if os.path.samefile(baked, prefix):
+            return baked
+    raise VolumeError(
+        f"{prefix} was made as {baked}, which its files name, and these are not the same directory",
+        hint="Mount the volume where it was, or put a symbolic link there; else make the environment again here with "
+        "create --replace: its packages are in the volume's cache.",
+    )
 
 
 def read_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from channels import Package, write_channel
@@ -23,6 +24,7 @@ from envkit.errors import (
     UnknownEnvironmentError,
     UsageError,
     ValidationFailedError,
+    VolumeError,
 )
 
 REAL_HOME = os.environ.get("HOME")  # read before the isolation takes it away
@@ -111,7 +113,8 @@ def test_other_variables_ask_once(request_words: str, isolation: Path) -> None:
 
 def test_another_kind_of_host_is_said_and_validated(request_words: str, volume: Path) -> None:
     """The volume comes from elsewhere: its one validation was made on a host with another C library."""
-    folder = volume / ".envkit" / "validations" / os.path.basename(os.path.realpath(volume / "train"))
+    folder = volume / ".envkit" / "validations" / (volume / "train").resolve().name
+    record: dict[str, Any] = {}
     for path in folder.iterdir():
         record = json.loads(path.read_text())
         path.unlink()
@@ -405,6 +408,22 @@ def test_arguments_do_not_show_in_process_lists(tmp_path: Path) -> None:
         [sys.executable, script], env={**os.environ, "SECRET": "hush-hush"}, capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines() == ["channel False", "True False"], done.stderr
+
+
+def test_a_volume_mounted_elsewhere(volume: Path, tmp_path: Path) -> None:
+    """Files of an environment name its path: it works where it was made, and through a link to there."""
+    (tmp_path / "alias").symlink_to(volume)
+    seen = envkit.require("train", persist=tmp_path / "alias")
+    assert seen.prefix == envkit.require("train", persist=volume).prefix
+    moved = tmp_path / "moved"
+    generation = moved / ".envkit" / "g" / seen.prefix.name
+    generation.mkdir(parents=True)
+    (moved / "train").symlink_to(f".envkit/g/{seen.prefix.name}")
+    shutil.copy(seen.prefix / ".envkit.json", generation)
+    with pytest.raises(VolumeError, match="was made as"):
+        envkit.require("train", persist=moved)
+    words = ["run", "--persist", str(moved), "train", "true"]
+    assert subprocess.run([sys.executable, "-m", "envkit", *words], capture_output=True, check=False).returncode == 7
 
 
 def test_json_of_an_old_manifest_is_refused(volume: Path, tmp_path: Path) -> None:
