@@ -64,6 +64,8 @@ class EnvkitError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.members: dict[str, object] = {}
+        """What ``--json`` prints beside ``error``."""
 
     def __reduce__(self) -> tuple[object, ...]:  # a keyword-only argument does not survive the default one
         return (_rebuild, (type(self), self.message, self.hint))
