@@ -75,7 +75,7 @@ def refused(outcome: Outcome, code: int, kind: str, *words: str) -> None:
 
 def nothing_left(volume: Path) -> None:
     """A volume without environments, generations, leases and downloads; it may not even be there."""
-    assert not [p for p in volume.iterdir() if p.name != ".envkit"] if volume.exists() else True
+    assert not volume.exists() or {p.name for p in volume.iterdir()} <= {".envkit", "env.sh"}
     for folder in ("g", "leases", "trash", "pkgs/.incoming"):
         assert not list((volume / ".envkit" / folder).glob("*"))
 
