@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["LockedPackage", "Manifest", "RecordedRequest", "ValidationRecord", "VolumeFile"]
+__all__ = ["LockedPackage", "Manifest", "PastValidation", "RecordedRequest", "ValidationRecord", "VolumeFile"]
 
 
 class _File(BaseModel):
@@ -56,7 +56,10 @@ class RecordedRequest(_File):
 
 
 class Manifest(_File):
-    """What a generation is and where it comes from."""
+    """What a generation is and where it comes from.
+
+    `lineage`, `number`, `parent` and `verb` are those of `envkit.layout.lineage.Origin`.
+    """
 
     schema_version: Literal[1] = 1
     envkit_version: str
@@ -64,6 +67,10 @@ class Manifest(_File):
     generation: str
     prefix: str
     created: str
+    lineage: str = ""
+    number: int = 1
+    parent: str | None = None
+    verb: str = "create"
     request: RecordedRequest
     channels: tuple[str, ...]
     virtual_packages: tuple[tuple[str, str, str], ...] = ()
@@ -75,8 +82,16 @@ class Manifest(_File):
     skipped_link_scripts: tuple[str, ...] = ()
 
 
-class ValidationRecord(_File):
-    """The outcome of one validation of one generation on one kind of host.
+class PastValidation(_File):
+    """That a generation was validated, and how it went."""
+
+    verdict: Literal["pass", "fail", "skip"]
+    created: str
+    seconds: float = 0.0
+
+
+class ValidationRecord(PastValidation):
+    """The outcome of the last validation of one generation on one kind of host, and of those before it.
 
     `tokens` are what a quick look at such hosts gave (`envkit.host.fingerprint.Quick`), the latest last: by them a
     host is recognised without asking its driver.
@@ -85,11 +100,10 @@ class ValidationRecord(_File):
     schema_version: Literal[1] = 1
     generation: str
     fingerprint: str
-    verdict: Literal["pass", "fail", "skip"]
-    created: str
-    seconds: float = 0.0
     host: dict[str, Any] = Field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
+    needs_gpu: bool = False
+    history: tuple[PastValidation, ...] = ()
     tokens: tuple[str, ...] = ()
 
 
@@ -100,4 +114,6 @@ class VolumeFile(_File):
     id: str
     mounted_at: str
     created: str
+    probed: str = ""
     capabilities: dict[str, Any] = Field(default_factory=dict)
+    file_system: dict[str, Any] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from envkit.models.report import Report
 from envkit.models.request import Correction, Request
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
-    from envkit.models.manifest import Manifest, ValidationRecord
+    from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 
 __all__ = ["CreateResult", "EnvironmentInfo", "FindResult", "ValidateResult", "VolumeListing"]
 
@@ -99,11 +99,21 @@ class CreateResult:
 
 @dataclass(frozen=True, slots=True)
 class ValidateResult:
-    """The report on one environment, and the host that it was made on."""
+    """The report on one environment, and the host that it was made on.
+
+    Attributes:
+        report: What was found.
+        host: Where.
+        environment: Its name, if envkit made it.
+        manifest: What it is, if envkit made it.
+        history: This and earlier validations on any host, newest first, each with the record of its kind of host.
+    """
 
     report: Report
     host: Host
     environment: str | None = None
+    manifest: Manifest | None = None
+    history: tuple[tuple[PastValidation, ValidationRecord], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,10 @@ class EnvironmentInfo:
         prefix: The generation that the link names.
         manifest: What the generation is; None when it is damaged or gone.
         size_bytes: Bytes on disk, hard links counted once.
+        adds_bytes: Those of them that no other environment shares.
         validated: The last validation on a host like this one, else the last one anywhere.
+        here: Whether `validated` is of a host like this one.
+        passed: When it last passed on any host, and the record of that kind of host.
         problem: What is wrong with it, in words.
     """
 
@@ -125,15 +138,19 @@ class EnvironmentInfo:
     prefix: str
     manifest: Manifest | None
     size_bytes: int
+    adds_bytes: int = 0
     validated: ValidationRecord | None = None
+    here: bool = False
+    passed: tuple[str, ValidationRecord] | None = None
     problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeListing:
-    """The environments of a volume."""
+    """The environments of a volume; `size_bytes` is what they take together, what they share counted once."""
 
     root: str
     environments: tuple[EnvironmentInfo, ...]
     origin: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    size_bytes: int = 0

@@ -30,7 +30,17 @@ def volume(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A volume with ``nb`` (ipykernel) and ``plain`` (Python alone)."""
     folder = tmp_path_factory.mktemp("kernels")
     for name, spec in (("nb", "ipykernel"), ("plain", "python")):
-        words: list[str | Path] = ["create", spec, "-n", name, "-c", channel, "--override-channels", "--persist", folder / "envs"]
+        words: list[str | Path] = [
+            "create",
+            spec,
+            "-n",
+            name,
+            "-c",
+            channel,
+            "--override-channels",
+            "--persist",
+            folder / "envs",
+        ]
         subprocess.run(
             [sys.executable, "-m", "envkit", *words],
             env={**os.environ, "HOME": str(folder)},
@@ -127,6 +137,9 @@ def test_shared_kernel(envkit: Envkit, volume: Path, isolation: Path) -> None:
     assert spec["display_name"] == "For all"
     known = jupyter_client.kernelspec.KernelSpecManager(kernel_dirs=[str(folder.parent)]).find_kernel_specs()
     assert known["envkit-nb"] == str(folder)
+    # A Jupyter of any environment of the volume finds it.
+    told = envkit("run", "--persist", volume, "plain", "--", "sh", "-c", 'echo "$JUPYTER_PATH"')
+    assert told.out.strip() == str(folder.parents[1])
     listed = envkit("kernel", "list", "--persist", volume, "--json").json["kernels"]
     assert [(k["name"], k["shared"], k["problem"]) for k in listed] == [("envkit-nb", True, None)]
     removed = envkit("kernel", "remove", "nb", "--persist", volume, "--json")
