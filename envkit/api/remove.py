@@ -7,6 +7,7 @@ import shutil
 
 from envkit.api.create import NAME_WAIT_S
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError
+from envkit.kernels import remove_kernels
 from envkit.layout import lease
 from envkit.layout.generation import active, read_manifest, resolve
 from envkit.layout.lineage import generations_of
@@ -41,6 +42,7 @@ def remove(volume: Volume, name: str, *, reporter: Reporter) -> RemoveResult:
         freed = freed_by(doomed).size_bytes
         volume.link(name).unlink()
         sync_directory(volume.root)
+        remove_kernels(volume.root, name)  # what starts in an environment goes with it
         for path in doomed:
             discard(volume, path)
             shutil.rmtree(volume.validations / path.name, ignore_errors=True)

@@ -34,7 +34,7 @@ from envkit.models.request import Request
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
-from envkit.plan.solve_task import framework_of, plan_solve
+from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
 from envkit.settings import Settings, resolve_channels
 
 __all__ = ["Plan", "index_dir", "plan_of", "records_of", "solve_request"]
@@ -185,6 +185,8 @@ def _explained(
     if candidates is None:
         return (), ()
     advice = advise(candidates, request, target)
+    if target.subdir.startswith("linux") and target.glibc is None:
+        advice.append(f"glibc {ASSUMED['glibc']} is assumed: --glibc names another")
     ranked, hosts = candidates.ranked, candidates.hosts
     return tuple(advice), explain(ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved)
 

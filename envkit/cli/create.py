@@ -158,7 +158,7 @@ def create(
             ),
             reporter=reporter,
         )
-    except (NoAnswerError, HostCannotRunError, UsageError) as error:
+    except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     commands = [(c.text, command(context, corrected(request, c))) for c in corrections]

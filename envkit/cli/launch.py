@@ -8,8 +8,8 @@ from typing import NamedTuple, NoReturn
 
 from envkit.activated import environ_of
 from envkit.activation import plan_activate, plan_deactivate
-from envkit.client.use import refuse_moved, share_for_life
-from envkit.client.volume import environment_name, generation_of, locate_volume, unknown
+from envkit.client.use import share_for_life
+from envkit.client.volume import environment_name, generation_of, locate_volume, read_manifest, settle, unknown
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.shells import detect_shell, dialect, render
 
@@ -28,19 +28,17 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
 
     Raises:
         UnknownEnvironmentError: There is none.
-        VolumeError: It was made where the volume is not any more.
+        VolumeError: The volume is mounted elsewhere than when it was made.
     """
     if "/" not in name:
         root = locate_volume(persist)
         prefix = generation_of(root, name)
         if prefix is None:
             raise unknown(root, name)
-        refuse_moved(prefix)
-        return Place(prefix, name)
+        return Place(settle(prefix, read_manifest(prefix)), name)
     prefix = os.path.realpath(name)
     if not os.path.isdir(prefix):  # noqa: PTH112 - pathlib is milliseconds
         raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")
-    refuse_moved(prefix)
     return Place(prefix, environment_name(prefix))
 
 

@@ -1,4 +1,4 @@
-"""What whoever works in a generation does first: see that it lies where it was made, and say that it is in use.
+"""What whoever works in a generation does first: say that it is in use.
 
 With the standard library alone: it stands before every job.
 """
@@ -7,43 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 
-from envkit.errors import VolumeError
-
-__all__ = ["refuse_moved", "share_for_life"]
-
-# The manifest begins with few short fields; its packages, megabytes of them, come last.
-_PREFIX = re.compile(rb'"prefix": ("(?:[^"\\]|\\.)*")')
-_HEAD_BYTES = 4096
-
-
-def refuse_moved(prefix: str) -> None:
-    """Refuse a generation whose files hold a path where it is not. A link at the old path that leads here will do.
-
-    Raises:
-        VolumeError: It was made elsewhere.
-    """
-    try:
-        with open(os.path.join(prefix, ".envkit.json"), "rb") as file:
-            found = _PREFIX.search(file.read(_HEAD_BYTES))
-    except OSError:
-        return  # not a generation, or damaged: others say so
-    if found is None:
-        return
-    import json  # noqa: PLC0415 - only for the path, which may hold anything
-
-    home = json.loads(found[1])
-    if home == prefix:
-        return
-    with contextlib.suppress(OSError):
-        if os.path.samefile(home, prefix):
-            return
-    raise VolumeError(
-        f"this environment was made at {home} and is at {prefix} now; its files hold the old path",
-        hint="Link its packages anew (seconds): envkit doctor --fix. Or mount the volume where it was, or put a link "
-        "there.",
-    )
+__all__ = ["share_for_life"]
 
 
 def share_for_life(prefix: str) -> None:

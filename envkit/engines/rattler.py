@@ -50,7 +50,7 @@ class RattlerEngine:
             found = await gateway.query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
-                [match_spec],
+                [_match_spec(name)],  # by name: what does not match is what almost does
                 recursive=False,
             )
             matching: list[Record] = []
