@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,11 +109,10 @@ def make_generation(
             fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
             runs_here = target.subdir == host.subdir
-            with ThreadPoolExecutor(1) as pool:  # beside the packages: both wait for the disk most of the time
-                pending = pool.submit(link_kept, volume, plan.records if runs_here else (), prefix)
-                link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
-                kept = pending.result()
+            link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
             if runs_here:
+                # After the packages, not beside them: two who make links in one folder wait for each other.
+                kept = link_kept(volume, plan.records, prefix)
                 env = run_environment(prefix, os.environ, name=name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
             manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
