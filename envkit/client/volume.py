@@ -117,8 +117,8 @@ def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
             return baked
     raise VolumeError(
         f"{prefix} was made as {baked}, which its files name, and these are not the same directory",
-        hint="Mount the volume where it was, or put a symbolic link there; else make the environment again here with "
-        "create --replace: its packages are in the volume's cache.",
+        hint="Link its packages anew (seconds): envkit doctor --fix. Or mount the volume where it was, or put a "
+        "symbolic link there.",
     )
 
 

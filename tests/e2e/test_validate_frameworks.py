@@ -15,15 +15,8 @@ pytestmark = pytest.mark.full
 def venv_of(folder: Path, *requirements: str) -> Path:
     """A venv with packages from pip's index; skipped where there are no wheels for this Python."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    command: list[str | Path] = [
-        folder / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--only-binary=:all:",
-        *requirements,
-    ]
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip"]
+    command: list[str | Path] = [*pip, "install", "--quiet", "--only-binary=:all:", *requirements]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no wheels here of {', '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
