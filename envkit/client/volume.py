@@ -16,6 +16,7 @@ __all__ = [
     "locate_volume",
     "read_manifest",
     "read_validation",
+    "read_validations",
     "settle",
     "unknown",
 ]
@@ -131,12 +132,18 @@ def read_validation(root: str, generation: str, *, token: str, fingerprint: str 
             it was found to hold.
         fingerprint: The host's fingerprint, where it is known.
     """
+    known = read_validations(root, generation)
+    return next((r for r in known if r.get("fingerprint") == fingerprint or token in r.get("tokens", ())), None)
+
+
+def read_validations(root: str, generation: str) -> list[dict[str, Any]]:
+    """The outcomes on all kinds of host, newest first."""
     found: list[dict[str, Any]] = []
     for folder in _validation_folders(root, generation):
         with contextlib.suppress(OSError):
             records = (_read(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(".json"))
-            found += [r for r in records if r and (r.get("fingerprint") == fingerprint or token in r.get("tokens", ()))]
-    return max(found, key=lambda record: str(record.get("created", "")), default=None)
+            found += [record for record in records if record]
+    return sorted(found, key=lambda record: str(record.get("created", "")), reverse=True)
 
 
 def _validation_folders(root: str, generation: str) -> list[str]:
