@@ -24,6 +24,7 @@ class Settings:
         channel_alias: Where plain channel names live.
         default_channels: What the name ``defaults`` stands for.
         override_cuda: condarc's ``override_virtual_packages: {cuda: ...}``, or None.
+        engine: Which solver is used.
         origins: Name of a setting to where it came from.
         notes: What was ignored or decided between contradictions.
     """
@@ -33,15 +34,19 @@ class Settings:
     channel_alias: str = DEFAULT_ALIAS
     default_channels: tuple[str, ...] = DEFAULTS
     override_cuda: str | None = None
+    engine: str = "rattler"
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
-def load_settings(*, persist: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    *, persist: Path | None = None, engine: str | None = None, env: Mapping[str, str] | None = None
+) -> Settings:
     """Read every source of settings.
 
     Args:
         persist: ``--persist DIR``.
+        engine: ``--engine NAME``.
         env: Environment variables; those of the process by default.
 
     Raises:
@@ -71,15 +76,31 @@ def load_settings(*, persist: Path | None = None, env: Mapping[str, str] | None 
     overrides = condarc.get("override_virtual_packages")
     override = overrides.get("cuda") if isinstance(overrides, dict) else None
     volume = _volume(persist, env, condarc, origins, notes)
+    engine = _engine(engine, env, origins)
     return Settings(
         volume=volume,
         channels=tuple(map(str, channels)),
         channel_alias=alias,
         default_channels=tuple(map(str, condarc.get("default_channels") or DEFAULTS)),
         override_cuda=None if override is None else str(override),
+        engine=engine,
         origins=origins,
         notes=tuple(notes),
     )
+
+
+def _engine(flag: str | None, env: Mapping[str, str], origins: dict[str, str]) -> str:
+    """Which solver: the flag, the variable, envkit's file, else the embedded one. Whether it is here is asked later."""
+    if flag is not None:
+        origins["engine"] = "--engine"
+        return flag
+    if env.get("ENVKIT_ENGINE"):
+        origins["engine"] = "ENVKIT_ENGINE"
+        return env["ENVKIT_ENGINE"]
+    own = _own_file(env)
+    named = _read_yaml(own).get("engine") if own.is_file() else None
+    origins["engine"] = str(own) if named else "default"
+    return str(named) if named else "rattler"
 
 
 def _volume(

@@ -16,7 +16,7 @@ from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
-from envkit.engines.rattler import RattlerEngine
+from envkit.engines.registry import make_engine
 from envkit.errors import (
     EnvironmentExistsError,
     EnvkitError,
@@ -114,12 +114,13 @@ def create(
         policy: How the network may be used.
         options: See `CreateOptions`.
         reporter: Hears what goes on.
-        engine: The solver; the embedded one when None.
+        engine: The solver; the configured one when None.
 
     Raises:
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
+    engine = engine or make_engine(settings.engine)
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
@@ -132,7 +133,7 @@ def create(
         if existing is not None and options.dry_run:
             return _reused(volume, name, existing, None, host, dry_run=True)
         # A volume is made only for a request that has an answer.
-        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
         if options.dry_run:
             return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
     volume = open_volume(settings.volume, create=True)
@@ -145,7 +146,7 @@ def create(
             report = _revalidate(volume, existing, host, options, reporter)
             return _reused(volume, name, existing, report, host)
         if plan is None:
-            plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+            plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
         return _make(volume, name, plan, recorded, target, host, policy, options, reporter)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from envkit.api.choose import channels_for, engine_settings, judge_spec, nothing_runs
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
-from envkit.engines.rattler import RattlerEngine
+from envkit.engines.registry import make_engine
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
@@ -50,7 +50,7 @@ def find(
         spec,
         request,
         target,
-        engine=engine or RattlerEngine(),
+        engine=engine or make_engine(settings.engine),
         settings=engine_settings(channels, policy, index_dir),
         reporter=reporter,
     )

@@ -64,6 +64,7 @@ def create(
     dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would be installed.")] = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -84,7 +85,7 @@ def create(
     from envkit.models.wire import create_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(persist=persist)
+    settings = load_settings(persist=persist, engine=engine)
     source = _source(specs, file, recipe)
     texts = list(channel or [])
     if source is not None and not override_channels:

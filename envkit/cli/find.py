@@ -38,6 +38,7 @@ def find(
     everything: Annotated[bool, typer.Option("--all", help="List every build on its own line.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Lines of the table.")] = 20,
     why: Annotated[bool, typer.Option("--why", help="Show every reason.")] = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -53,7 +54,7 @@ def find(
     from envkit.models.wire import find_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = load_settings(engine=engine)
     explicit = options.parse_channels(channel, settings, override=override_channels)
     request = Request(
         specs=(spec,),

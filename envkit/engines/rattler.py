@@ -61,6 +61,23 @@ class RattlerEngine:
 
         return self._run(run, settings)
 
+    def closure(
+        self, names: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings
+    ) -> tuple[Record, ...]:
+        """Every record of these names and of all that they may depend on: what another solver has to choose from."""
+        specs = [_match_spec(name) for name in names]
+
+        async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
+            found = await gateway.query(
+                [channel.url for channel in settings.channels],
+                list(platforms),  # type: ignore[arg-type]
+                specs,
+                recursive=True,
+            )
+            return tuple(from_rattler(record) for records in found for record in records)
+
+        return self._run(run, settings)
+
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`."""
         import rattler  # noqa: PLC0415 - the native engine
