@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
+from envkit.checks.validity import check_validity
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.child import Ended, run_child
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel, redact
-from envkit.models.solve import SolveTask, VirtualPackage
+from envkit.models.solve import SolveTask
 
 __all__ = ["CondaEngine", "conda_version", "find_conda"]
 
@@ -88,7 +89,7 @@ class CondaEngine:
                 index_dir=index_dir,
             )
             arguments = ["search", "--json", "--skip-flexible-search", "--", spec]
-            answer = self._run(call, arguments, settings, virtual=None, timeout_s=_SOLVE_S)
+            answer = self._run(call, arguments, settings, timeout_s=_SOLVE_S)
             if answer.get("exception_name", "").startswith("PackagesNotFound"):
                 self._refuse_uncached(index_dir, settings)
                 return ()
@@ -125,7 +126,6 @@ class CondaEngine:
                     *("--", REQUEST_NAME, *roots(task)),
                 ],
                 settings,
-                virtual=task.virtual_packages,
                 timeout_s=task.timeout_s or _SOLVE_S,
             )
             if answer.get("exception_name", "").startswith("PackagesNotFound"):
@@ -133,7 +133,8 @@ class CondaEngine:
             self._raise(answer, settings)
         fetched = (answer.get("actions") or {}).get("FETCH", [])
         records = [_record(raw, settings.channels) for raw in fetched]
-        kept = [record for record in records if record.name != REQUEST_NAME and not record.name.startswith("__")]
+        kept = [record for record in records if not record.name.startswith((REQUEST_NAME, "__"))]
+        _refuse_ignored(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
 
     def capabilities(self) -> Capabilities:
@@ -164,10 +165,9 @@ class CondaEngine:
         arguments: Sequence[str],
         settings: EngineSettings,
         *,
-        virtual: Sequence[VirtualPackage] | None,
         timeout_s: float,
     ) -> dict[str, Any]:
-        env = child_variables(call, self._variables(), virtual)
+        env = child_variables(call, self._variables())
         try:
             ended = run_child([self._executable, *arguments], env=env, timeout_s=timeout_s)
         except OSError as error:
@@ -206,6 +206,20 @@ class CondaEngine:
         text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), secrets)
         text = text.replace(REQUEST_NAME, "the constraints of the request")
         raise _translate(kind, text, settings)
+
+
+def _refuse_ignored(records: Sequence[Record], task: SolveTask) -> None:
+    """Refuse what breaks a ``constrains`` on a virtual package: the classic solver (26.7) makes no clause of it."""
+    virtual = [constraint for record in records for constraint in record.constrains if constraint.startswith("__")]
+    if not virtual:
+        return
+    broken = [v for v in check_validity(records, task) if v.rule == "constrains" and v.text.startswith("__")]
+    if broken:
+        raise UnsatisfiableError(
+            "conda's solver chose packages that the target's virtual packages exclude: "
+            + "; ".join(f"{violation.subject}: {violation.text}" for violation in broken),
+            hint="Its libmamba solver heeds these (conda config --set solver libmamba); or use --engine rattler.",
+        )
 
 
 def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:

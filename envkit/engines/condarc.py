@@ -17,16 +17,17 @@ from urllib.parse import quote
 from envkit.builds.dependency import parse_match_spec
 from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
-from envkit.models.solve import SolveTask, VirtualPackage
+from envkit.models.solve import SolveTask
 
 __all__ = ["REQUEST_NAME", "Call", "child_variables", "request_records", "roots", "write_condarc", "write_request"]
 
 REQUEST_NAME = "_envkit-request"
 """Name of the record that carries pins and constraints; never part of an answer."""
 
-# What conda itself makes of CONDA_OVERRIDE_*; the part of the virtual package that the variable sets.
-_OVERRIDES = {"cuda": "version", "glibc": "version", "linux": "version", "osx": "version", "win": "version"}
-_OVERRIDES["archspec"] = "build"
+# What conda detects of this machine; an empty CONDA_OVERRIDE_* takes it away (conda's documentation, "virtual
+# packages"; CUDA_ARCH is a plugin's). __unix and __linux go with the platform, and nobody asks for their versions.
+_DETECTED = ("CUDA", "CUDA_ARCH", "GLIBC", "OSX", "ARCHSPEC", "WIN")
+_OF_PLATFORM = ("__unix", "__linux")
 # Variables that would speak louder than the condarc of this call (conda's order: variables over files).
 _TASK_VARIABLES = re.compile(
     r"CONDARC|CONDA_(OVERRIDE_.*|CHANNEL.*|PKGS_DIRS|ENVS_.*|SUBDIRS?|PINNED_PACKAGES|OFFLINE|REPODATA_FNS|PREFIX.*"
@@ -131,27 +132,35 @@ def roots(task: SolveTask) -> tuple[str, ...]:
 def request_records(task: SolveTask) -> dict[str, dict[str, object]]:
     """The request channel's ``noarch`` records by file name.
 
-    One depends on what the command line cannot say (a second spec of a name) and carries the constraints, which a
-    solver obeys for the packages that it takes. Virtual packages that conda has no name for come as records, too.
+    They depend on what the command line cannot say (a second spec of a name) and carry the constraints, which a solver
+    obeys for the packages that it takes. Of several specs of one name in one record conda's classic solver keeps a
+    merged one or the last, so each record has one for a name, and the first depends on the others.
+
+    The target's virtual packages are records, too, on which the first depends: conda has no name for all of them, and
+    libmamba before 2.9 heeds a ``constrains: __cuda`` only where ``__cuda`` was asked for.
     """
     named = roots(task)
-    strange = [package for package in task.virtual_packages if _strange(package)]
-    records = [
-        _record(
-            REQUEST_NAME,
-            "1",
-            "0",
-            depends=[s for s in task.specs if s not in named] + [package.name for package in strange],
-            constrains=list(task.constraints),
-        ),
-        *(_record(package.name, package.version, package.build) for package in strange),
-    ]
+    virtual = [package for package in task.virtual_packages if package.name not in _OF_PLATFORM]
+    layers: list[dict[str, tuple[str, str]]] = [{}]
+    for kind, specs in (
+        ("depends", [package.name for package in virtual]),
+        ("depends", [spec for spec in task.specs if spec not in named]),
+        ("constrains", task.constraints),
+    ):
+        for spec in specs:
+            name = parse_match_spec(spec).name
+            layer = next((layer for layer in layers if name not in layer), None)
+            if layer is None:
+                layers.append(layer := {})
+            layer[name] = (kind, spec)
+    names = [REQUEST_NAME, *(f"{REQUEST_NAME}-{number}" for number in range(1, len(layers)))]
+    records = [_record(package.name, package.version, package.build) for package in virtual]
+    for name, layer in zip(names, layers, strict=True):
+        depends = [spec for kind, spec in layer.values() if kind == "depends"]
+        constrains = [spec for kind, spec in layer.values() if kind == "constrains"]
+        more = names[1:] if name == REQUEST_NAME else []
+        records.append(_record(name, "1", "0", depends=[*depends, *more], constrains=constrains))
     return {f"{r['name']}-{r['version']}-{r['build']}.conda": r for r in records}
-
-
-def _strange(package: VirtualPackage) -> bool:
-    name = package.name.removeprefix("__")
-    return name not in _OVERRIDES and name != "unix"
 
 
 def _record(name: str, version: str, build: str, **lists: list[str]) -> dict[str, object]:
@@ -181,13 +190,12 @@ def write_request(call: Call, task: SolveTask) -> None:
         (folder / "repodata.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def child_variables(call: Call, env: Mapping[str, str], virtual: Sequence[VirtualPackage] | None) -> dict[str, str]:
-    """Conda's environment variables: those of this process without what the task decides, and the target.
+def child_variables(call: Call, env: Mapping[str, str]) -> dict[str, str]:
+    """Conda's environment variables: those of this process without what the task decides or conda detects.
 
     Args:
         call: The folder of the call.
         env: Variables of this process. A condarc that ``CONDARC`` names is kept: it is conda's last but one.
-        virtual: The target; None to leave the detection alone, for a query.
     """
     variables = {name: value for name, value in env.items() if not _TASK_VARIABLES.fullmatch(name)}
     named = env.get("CONDARC")
@@ -195,14 +203,5 @@ def child_variables(call: Call, env: Mapping[str, str], virtual: Sequence[Virtua
         (call.folder / ".condarc").symlink_to(Path(named).absolute())
         variables["CONDA_PREFIX"] = str(call.folder)  # conda reads $CONDA_PREFIX/.condarc before $CONDARC
     variables["CONDARC"] = str(call.condarc)
-    if virtual is not None:
-        known = {package.name.removeprefix("__"): package for package in virtual}
-        for name, part in _OVERRIDES.items():
-            package = known.get(name)
-            value = "" if package is None else package.build if part == "build" else package.version
-            variables[f"CONDA_OVERRIDE_{name.upper()}"] = value
-        arch = known.get("cuda_arch")  # a plugin may bring it (envkit's own does)
-        variables["CONDA_OVERRIDE_CUDA_ARCH"] = arch.version if arch is not None else ""
-    else:
-        variables["CONDA_OVERRIDE_CUDA"] = ""  # a query needs no driver: spares its detection
+    variables.update({f"CONDA_OVERRIDE_{name}": "" for name in _DETECTED})
     return variables

@@ -49,7 +49,7 @@ class RattlerEngine:
             found = await gateway.query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
-                [match_spec],
+                [_match_spec(name)],  # the gateway gives only what matches, and the others are wanted too
                 recursive=False,
             )
             matching: list[Record] = []
