@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.network import make_client
@@ -82,7 +83,10 @@ class RattlerEngine:
         """See `Engine.solve`."""
         import rattler  # noqa: PLC0415 - the native engine
 
-        specs = [_match_spec(spec) for spec in task.specs]
+        # The gateway gives of a requested name what matches its spec alone: strict priority would not see that an
+        # earlier channel has the name. Asking for the bare name, too, brings all of it.
+        texts = dict.fromkeys([*task.specs, *(_bare(spec) for spec in task.specs)])
+        specs = [_match_spec(spec) for spec in texts]
         constraints = [_match_spec(spec) for spec in task.constraints]
         virtual = [
             rattler.GenericVirtualPackage(
@@ -169,6 +173,12 @@ def _match_spec(text: str) -> rattler.MatchSpec:
             hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
         ) from error
     return spec
+
+
+def _bare(text: str) -> str:
+    """The name of a spec; a spec that names a channel is meant to see that one alone and stays as it is."""
+    spec = parse_match_spec(text)
+    return text if spec.channel else spec.name
 
 
 def from_rattler(record: rattler.RepoDataRecord) -> Record:

@@ -32,8 +32,9 @@ PLATFORMS = ("linux-64", "noarch")
 STAND_IN = """#!{python} -I
 import json, os, pathlib, stat, sys, time
 rc = pathlib.Path(os.environ["CONDARC"])
-seen = {{"argv": sys.argv[1:], "env": dict(os.environ), "condarc": rc.read_text(),
-        "mode": stat.S_IMODE(rc.stat().st_mode), "folder": stat.S_IMODE(rc.parent.stat().st_mode), "beside": sorted(p.name for p in rc.parent.iterdir())}}
+seen = {{"argv": sys.argv[1:], "env": dict(os.environ), "condarc": rc.read_text()}}
+seen["mode"], seen["folder"] = (stat.S_IMODE(path.stat().st_mode) for path in (rc, rc.parent))
+seen["beside"] = sorted(path.name for path in rc.parent.iterdir())
 pathlib.Path({seen!r}).write_text(json.dumps(seen))
 {action}
 """

@@ -210,8 +210,9 @@ def test_the_first_channel_wins(ask: Callable[..., list[str]], two: list[Path]) 
 
 
 def test_strict_priority_hides_what_a_later_channel_has(ask: Callable[..., list[str]], two: list[Path]) -> None:
-    with pytest.raises(UnsatisfiableError):
-        ask(two, "app")
+    for wanted in ("app", "lib >=2"):
+        with pytest.raises(UnsatisfiableError):
+            ask(two, wanted)
 
 
 def test_flexible_priority_falls_back(ask: Callable[..., list[str]], engine_name: str, two: list[Path]) -> None:
