@@ -12,10 +12,11 @@ def main() -> None:
 
         sys.stdout.write(f"envkit {__version__}\n")
         return
-    if sys.argv[1:2] == ["run"]:  # stands before every command of a job
-        from envkit.cli.launch import run_quickly  # noqa: PLC0415
+    if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # they stand before every job and every shell
+        from envkit.cli.quick import do_quickly  # noqa: PLC0415
 
-        run_quickly(sys.argv[2:])
+        if do_quickly(sys.argv[1:]):
+            return
     from envkit.cli.app import run  # noqa: PLC0415
 
     run(sys.argv[1:])

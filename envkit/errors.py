@@ -12,6 +12,7 @@
     │   └── EnvironmentExistsError
     ├── ValidationFailedError    3  the environment is there and does not compute
     ├── HostCannotRunError       4  this host cannot run what was asked
+    │   └── NotOnGpuError
     ├── ChannelError             5  a channel or the network
     ├── IntegrityError           6  bytes are not what the index or the manifest says
     ├── VolumeError              7  the volume cannot take it
@@ -35,6 +36,7 @@ __all__ = [
     "IntegrityError",
     "NoAnswerError",
     "NoSpaceError",
+    "NotOnGpuError",
     "PackageNotFoundError",
     "RecipeError",
     "SettingsError",
@@ -62,6 +64,8 @@ class EnvkitError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.members: dict[str, object] = {}
+        """What ``--json`` prints beside ``error``."""
 
     def __reduce__(self) -> tuple[object, ...]:  # a keyword-only argument does not survive the default one
         return (_rebuild, (type(self), self.message, self.hint))
@@ -139,6 +143,12 @@ class HostCannotRunError(EnvkitError):
 
     code = "host-cannot-run"
     exit_code = 4
+
+
+class NotOnGpuError(HostCannotRunError):
+    """A validation on a GPU was required, and there was none."""
+
+    code = "not-on-gpu"
 
 
 class ChannelError(EnvkitError):

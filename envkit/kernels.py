@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from envkit import activation
-from envkit.errors import IntegrityError, PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
 
 __all__ = ["Kernel", "install_kernel", "list_kernels", "remove_kernels", "shared_dir", "user_dir"]
 
@@ -182,11 +182,10 @@ def _kernel_python(generation: Path, name: str) -> str:
 
 
 def _request(generation: Path) -> dict[str, Any]:
-    from envkit.client.volume import read_manifest  # noqa: PLC0415 - for the hint only
-
+    """What the environment was made from, as far as its manifest tells; for a hint."""
     try:
-        return dict(read_manifest(str(generation))["request"])
-    except IntegrityError:
+        return dict(json.loads((generation / ".envkit.json").read_bytes())["request"])
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 

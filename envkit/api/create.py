@@ -5,24 +5,19 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import envkit
-from envkit.api.choose import Candidates, channels_for, engine_settings, judge_spec, nothing_runs
+from envkit.api.solve import Plan, index_dir, solve_request
 from envkit.api.validate import recognise, record_validation, run_environment, validate_prefix
-from envkit.builds.dependency import parse_match_spec
-from envkit.builds.families import channel_name
-from envkit.checks.solution import check_solution
+from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
 from envkit.errors import (
     EnvironmentExistsError,
-    EnvkitError,
-    HostCannotRunError,
-    UnsatisfiableError,
-    ValidationFailedError,
+    UsageError,
 )
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
@@ -35,7 +30,7 @@ from envkit.layout.generation import active, claim, publish, read_manifest, refu
 from envkit.layout.space import check_space
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name, check_writable, open_volume
-from envkit.models.build import Record, Verdict
+from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -46,9 +41,6 @@ from envkit.models.request import Request
 from envkit.models.results import CreateResult
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
-from envkit.plan.limits import limits
-from envkit.plan.rank import solve_candidates
-from envkit.plan.solve_task import framework_of, plan_solve
 from envkit.settings import Settings
 
 __all__ = ["CreateOptions", "create"]
@@ -70,6 +62,7 @@ class CreateOptions:
         require_gpu: Refuse to publish what was not validated on a GPU.
         variables: Variables that the environment sets (environment.yml).
         source_sha256: Digest of the file that the request was read from.
+        hosts: Machines by name, all of which it has to run on; the target is what they have in common.
     """
 
     channels: tuple[Channel, ...] = ()
@@ -80,17 +73,7 @@ class CreateOptions:
     require_gpu: bool = False
     variables: tuple[tuple[str, str], ...] = ()
     source_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What will be installed, and why."""
-
-    records: tuple[Record, ...]
-    channels: tuple[Channel, ...]
-    virtual_packages: tuple[tuple[str, str, str], ...]
-    pick: Verdict | None
-    advice: tuple[str, ...] = ()
+    hosts: Mapping[str, Target] = field(default_factory=dict)
 
 
 def create(
@@ -120,12 +103,14 @@ def create(
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
+    if options.require_gpu and not options.validate:
+        raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     engine = engine or make_engine(settings.engine)
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
     volume = Volume(settings.volume)
-    plan: _Plan | None = None
+    plan: Plan | None = None
     if options.dry_run or not volume.volume_file.exists():
         if not options.dry_run:
             check_writable(volume)
@@ -144,6 +129,9 @@ def create(
         existing = _existing(volume, name, recorded, options)
         if existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
+            refusal = check_publishable(name, report, require_gpu=options.require_gpu) if options.require_gpu else None
+            if refusal is not None:
+                raise refusal
             return _reused(volume, name, existing, report, host)
         if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
@@ -201,7 +189,7 @@ def _revalidate(
         return Report(
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,
-            needs_gpu=manifest.choice.get("variant") == "cuda",
+            needs_gpu=known.needs_gpu,
             findings=tuple(Finding(**finding) for finding in known.findings),
             created=known.created,
             seconds=known.seconds,
@@ -233,81 +221,25 @@ def _plan(
     reporter: Reporter,
     engine: Engine,
     volume: Volume,
-) -> _Plan:
-    """Choose the framework's build, solve around it, and check the solution record by record."""
-    index_dir = volume.index if volume.index.is_dir() else _cache_dir() / "index"
-    framework = framework_of(request.specs)
-    names = [framework] if framework else []
-    channels, chosen = channels_for(
-        names, explicit=options.channels, override=options.override_channels, settings=settings
+) -> Plan:
+    return solve_request(
+        request,
+        target,
+        settings=settings,
+        channels=options.channels,
+        override_channels=options.override_channels,
+        policy=policy,
+        index=index_dir(volume),
+        engine=engine,
+        reporter=reporter,
+        hosts=options.hosts,
     )
-    es = engine_settings(channels, policy, index_dir)
-    candidates: Candidates | None = None
-    picks: Sequence[Verdict | None] = [None]
-    if framework is not None:
-        spec = _framework_spec(framework, request)
-        candidates = judge_spec(spec, request, target, engine=engine, settings=es, reporter=reporter)
-        picks = solve_candidates(candidates.ranked, _ATTEMPTS)
-        if not picks:
-            raise nothing_runs(candidates, request, target)
-    reporter.start("solve", " ".join(request.specs))
-    failure: EnvkitError | None = None
-    tried: set[tuple[str, ...]] = set()
-    for pick in picks:
-        candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
-        task = plan_solve(request, target, pick, candidate_records)
-        if task.specs in tried:
-            continue
-        tried.add(task.specs)
-        used = es if chosen else engine_settings(tuple(_of(channels, task.channels)) or channels, policy, index_dir)
-        try:
-            records = engine.solve(task, settings=used)
-        except UnsatisfiableError as error:
-            failure = failure or error
-            continue
-        refusals = check_solution(records, target, request)
-        if refusals:
-            failure = failure or HostCannotRunError(
-                "the solution would not run: "
-                + "; ".join(f"{refusal.record.fn}: {refusal.reason.text}" for refusal in refusals),
-                hint="See what runs with `envkit find`, or pin another version.",
-            )
-            continue
-        taken = _installed(pick, candidates, records)
-        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
-        advice = limits((*candidates.ranked, *candidates.rejected), request, target) if candidates else []
-        return _Plan(records, used.channels, task.virtual_packages, taken, tuple(advice))
-    raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
-
-
-def _framework_spec(framework: str, request: Request) -> str:
-    """The user's own spec of the framework, else its bare name."""
-    return next((spec for spec in request.specs if parse_match_spec(spec).name == framework), framework)
-
-
-def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
-    """The channels of a plan, in its order."""
-    names = {channel_name(channel.url): channel for channel in reversed(channels)}
-    return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
-
-
-def _installed(pick: Verdict | None, candidates: Candidates | None, records: Sequence[Record]) -> Verdict | None:
-    """The verdict on the record that the solver took: the pin may have left the Python open."""
-    if pick is None or candidates is None:
-        return None
-    names = {record.fn for record in records}
-    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
-
-
-def _build_words(pick: Verdict) -> str:
-    record = pick.build.record
-    return f"{record.name} {record.version} {record.build} ({pick.tier.value})"
 
 
 def _make(
     volume: Volume,
     name: str,
-    plan: _Plan,
+    plan: Plan,
     recorded: RecordedRequest,
     target: Target,
     host: Host,
@@ -330,13 +262,10 @@ def _make(
         report: Report | None = None
         if options.validate and runs_here:
             report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-            blamed = report.blaming("environment")
-            if blamed:
-                raise ValidationFailedError(
-                    f"{name} was made and does not work, so it was not published: "
-                    + "; ".join(finding.text for finding in blamed),
-                    hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
-                )
+        refusal = check_publishable(name, report, require_gpu=options.require_gpu)
+        if refusal is not None:
+            raise refusal
+        if report is not None:
             record_validation(volume, prefix.name, report, host)
         publish(volume, name, prefix)
     return _result(volume, name, plan, host, prefix=prefix, report=report, missing=missing)
@@ -345,23 +274,12 @@ def _make(
 def _manifest(
     name: str,
     prefix: Path,
-    plan: _Plan,
+    plan: Plan,
     recorded: RecordedRequest,
     target: Target,
     host: Host,
     volume: Volume,
 ) -> Manifest:
-    choice: dict[str, Any] = {}
-    if plan.pick is not None:
-        build = plan.pick.build
-        choice = {
-            "name": build.record.name,
-            "fn": build.record.fn,
-            "variant": build.variant,
-            "build_cuda": str(build.build_cuda) if build.build_cuda else None,
-            "tier": plan.pick.tier.value,
-            "reasons": [{"code": reason.code, "text": reason.text} for reason in plan.pick.reasons],
-        }
     return Manifest(
         envkit_version=envkit.__version__,
         name=name,
@@ -389,7 +307,7 @@ def _manifest(
         ),
         target=target_json(target),
         fingerprint=host.fingerprint,
-        choice=choice,
+        choice=dict(plan.choice),
         skipped_link_scripts=link_scripts(volume, plan.records),
     )
 
@@ -397,7 +315,7 @@ def _manifest(
 def _result(
     volume: Volume,
     name: str,
-    plan: _Plan,
+    plan: Plan,
     host: Host,
     *,
     prefix: Path | None,
@@ -417,6 +335,7 @@ def _result(
         download_bytes=sum(record.size or 0 for record in missing),
         pick=plan.pick,
         advice=plan.advice,
+        explanation=plan.explanation,
         report=report,
         host=host,
         dry_run=dry_run,
@@ -455,9 +374,3 @@ def _reused(
         dry_run=dry_run,
         skipped_link_scripts=manifest.skipped_link_scripts,
     )
-
-
-def _cache_dir() -> Path:
-    from platformdirs import user_cache_path  # noqa: PLC0415 - for dry runs on volumes that do not exist yet
-
-    return user_cache_path("envkit")

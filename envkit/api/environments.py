@@ -7,7 +7,7 @@ from pathlib import Path
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.health import size_bytes
-from envkit.layout.validations import latest_validation, read_validation
+from envkit.layout.validations import last_pass, latest_validation, read_validation
 from envkit.layout.volume import Volume, environments
 from envkit.models.results import EnvironmentInfo, VolumeListing
 
@@ -56,5 +56,7 @@ def _info(volume: Volume, name: str, prefix: Path, fingerprint: str | None) -> E
         manifest=manifest,
         size_bytes=size_bytes(prefix),
         validated=validated or latest_validation(volume, prefix.name),
+        here=validated is not None,
+        passed=last_pass(volume, prefix.name),
         problem=problem,
     )

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from envkit.api.choose import channels_for, engine_settings, judge_spec, nothing_runs
+from envkit.api.choose import (
+    Candidates,
+    advise,
+    channels_for,
+    elsewhere,
+    engine_settings,
+    judge_spec,
+    judge_table,
+    nothing_runs,
+    refuse_unclear,
+)
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
+from envkit.errors import ChannelError
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
-from envkit.models.request import Request
+from envkit.models.request import Correction, Request
 from envkit.models.results import FindResult
-from envkit.plan.limits import limits
+from envkit.plan.corrections import find_corrections
+from envkit.plan.explain import explain
+from envkit.plan.implied import imply_cuda
+from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import nearest, pick
 from envkit.settings import Settings
 
@@ -32,36 +48,98 @@ def find(
     index_dir: Path,
     reporter: Reporter,
     engine: Engine | None = None,
+    hosts: Mapping[str, Target] | None = None,
+    explained: bool = False,
 ) -> FindResult:
     """Ask the channels for one package and judge every build for the target.
 
-    Nothing that runs is an answer too: it comes back in `FindResult.error`, with the builds that there are.
+    Nothing that runs is an answer too: it comes back in `FindResult.error`, with the builds that there are. Where
+    the channels that envkit asks by itself cannot be read, the built-in table of published builds answers.
+
+    Args:
+        request: What is asked; one spec.
+        target: For which machine.
+        settings: Channels that are configured.
+        policy: How the network may be used.
+        explicit: Channels of ``-c``.
+        override_channels: Use only these.
+        index_dir: Where channel indexes are cached.
+        reporter: Hears what goes on.
+        engine: The solver; the embedded one when None.
+        hosts: Machines by name, all of which the choice has to run on; `target` is what they have in common.
+        explained: Whether to work out the explanation, which judges again with other drivers.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
         SpecError: The spec cannot be read.
-        ChannelError: A channel cannot be read.
+        ChannelError: A channel cannot be read, and the table does not know the package.
     """
     spec = request.specs[0]
-    channels, _ = channels_for(
+    corrections = tuple(find_corrections(request, target))
+    request = imply_cuda(request)
+    channels, ordered = channels_for(
         [parse_match_spec(spec).name], explicit=explicit, override=override_channels, settings=settings
     )
-    candidates = judge_spec(
-        spec,
-        request,
-        target,
-        engine=engine or make_engine(settings.engine),
-        settings=engine_settings(channels, policy, index_dir),
-        reporter=reporter,
-    )
+    names = tuple(channel.name for channel in channels)
+    request = replace(request, channels=names)
+    try:
+        candidates = judge_spec(
+            spec,
+            request,
+            target,
+            engine=engine or make_engine(settings.engine),
+            settings=engine_settings(channels, policy, index_dir),
+            reporter=reporter,
+            hosts=hosts,
+            strict=ordered,
+        )
+    except ChannelError as error:
+        known = None if explicit else judge_table(spec, request, target, channels=channels, hosts=hosts)
+        if known is None:
+            raise
+        reporter.note(f"{error.message}; the built-in table of {known.table_date} answers instead")
+        candidates = known
+    return _result(request, target, candidates, names, corrections, explained=explained)
+
+
+def _result(
+    request: Request,
+    target: Target,
+    candidates: Candidates,
+    channels: tuple[str, ...],
+    corrections: tuple[Correction, ...],
+    *,
+    explained: bool,
+) -> FindResult:
+    every = (*candidates.ranked, *candidates.rejected)
     chosen = pick(candidates.ranked)
+    error = refuse_unclear(candidates, request, target)
+    if error is not None:
+        chosen = None
+    elif chosen is None:
+        error = nothing_runs(candidates, request, target)
+    advice = advise(candidates, request, target)
+    if chosen is None:
+        other = elsewhere(candidates.name, request, target, channels=channels, hosts=candidates.hosts)
+        advice += [other] if other else []
+        if error is not None:
+            advice = [text for text in advice if text not in (error.hint or "") and not error.message.endswith(text)]
+    explanation = (
+        explain(candidates.ranked, request, target, hosts=candidates.hosts, advice=advice) if explained else ()
+    )
     return FindResult(
         request=request,
         target=target,
-        channels=tuple(channel.name for channel in channels),
+        channels=channels,
         builds=candidates.ranked,
         nearest=tuple(nearest((*candidates.rejected, *candidates.others), request, target)),
         pick=chosen,
-        advice=tuple(limits((*candidates.ranked, *candidates.rejected), request, target)),
-        error=None if chosen else nothing_runs(candidates, request, target),
+        advice=tuple(advice),
+        error=error,
+        hosts=candidates.hosts,
+        corrections=corrections,
+        matrix=make_matrix(every),
+        explanation=explanation,
+        source="table" if candidates.table_date else "channels",
+        table_date=candidates.table_date,
     )

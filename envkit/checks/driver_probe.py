@@ -238,6 +238,14 @@ _CHECKS = {
     "bandwidth": "copies both ways",
     "release": "release",
 }
+_COMPUTES = frozenset({"vadd", "matmul", "reduce", "bandwidth"})
+_FIGURES = {
+    "context": ("context_s",),
+    "ptx": ("module_load_s",),
+    "vadd": ("vadd_bytes_per_s",),
+    "matmul": ("matmul_flop_per_s",),
+    "bandwidth": ("host_to_device_bytes_per_s", "device_to_host_bytes_per_s", "device_copy_bytes_per_s"),
+}
 _WRONG = {
     "unwritten": "results were not written",
     "zeros": "results are zero",
@@ -518,6 +526,9 @@ def _record_finding(run: _Run, record: Mapping[str, object]) -> Finding:
         outcome, record = "error", {**record, "call": "cuDeviceGetCount", "result": _NO_DEVICE}
     match outcome:
         case "ok":
+            figures = _mapping(run.figures.get(str(device)))
+            own = {name: figures[name] for name in _FIGURES.get(check, ()) if figures.get(name) is not None}
+            data |= {"gpu": check in _COMPUTES, "figures": own}
             finding = _finding(check, "pass", None, f"{where}: {_achieved(run, record)}", data=data)
         case "error":
             finding = _result_finding(run, record, where, data)

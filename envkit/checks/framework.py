@@ -1,173 +1,282 @@
-"""What the probes of modules and frameworks saw, as findings."""
+"""What the probe of a framework saw, as findings: the part that is the same for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from envkit.checks.gpu_errors import classify_error
+from envkit.checks.interpreter import describe_ending, stderr_hint
+from envkit.checks.tolerance import tolerance
 from envkit.models.probe import ProbeOutcome
-from envkit.models.report import Finding
+from envkit.models.report import Finding, describe_figure
 
-__all__ = ["python_findings", "pytorch_findings"]
+__all__ = ["Framework", "Gpus", "Run", "framework_findings"]
 
-# A float32 product of 256 terms: the bound is 256 * 2**-24 relative to the largest entry, with room for the order.
-MATMUL_TOLERANCE = 1e-5
+GpuState = Literal["ok", "failed", "none", "unasked"]
 
-
-def python_findings(outcome: ProbeOutcome) -> list[Finding]:
-    """Whether the environment's Python started, and one finding for each module."""
-    facts = outcome.facts
-    if outcome.state != "done":
-        step = outcome.last_step
-        if step is not None and step.check == "import":
-            return [
-                Finding(
-                    check=f"import {step.call}",
-                    status="fail",
-                    code="import-crashed" if outcome.state == "crashed" else "import-hung",
-                    text=f"importing {step.call} {_ending(outcome)}",
-                    blames="environment",
-                    hint=_stderr_hint(outcome, "A compiled part of it does not fit the rest of the environment."),
-                )
-            ]
-        return [
-            Finding(
-                check="python",
-                status="fail",
-                code="python-broken",
-                text=f"the environment's Python {_ending(outcome)}",
-                blames="environment",
-                hint=_stderr_hint(outcome, "Make the environment again."),
-            )
-        ]
-    python = facts.get("python")
-    version = python.get("version") if isinstance(python, Mapping) else None
-    findings = [Finding(check="python", status="pass", code=None, text=f"Python {version} starts")]
-    modules = facts.get("modules")
-    findings += [_module_finding(module) for module in (modules if isinstance(modules, list) else [])]
-    return findings
+_TITLES = {
+    "matmul": "matrix product",
+    "bf16": "matrix product in bfloat16",
+    "conv": "convolution",
+    "regression-gradient": "gradient of a linear regression",
+    "attention-gradient": "gradients of attention",
+    "compile": "compiled function",
+    "throughput": "throughput",
+    "kernel": "kernel of its own",
+    "all-reduce": "all-reduce",
+    "ddp-gradient": "gradient over all processes",
+}
+_OPTIONAL = {"compile", "throughput"}
+"""What a framework works without: a failure warns."""
 
 
-def _module_finding(module: Mapping[str, Any]) -> Finding:
-    name = str(module.get("name"))
-    if module.get("ok"):
-        version = module.get("version")
-        text = f"{name} {version} imports" if version else f"{name} imports"
-        return Finding(
-            check=f"import {name}", status="pass", code=None, text=text, data={"seconds": module.get("seconds")}
-        )
-    return Finding(
-        check=f"import {name}",
-        status="fail",
-        code="import-failed",
-        text=f"{name} does not import: {module.get('error')}",
-        blames="environment",
-        hint="A file is missing or two packages do not fit together; see the finding on files, or make it again.",
-    )
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework whose probe there is.
+
+    Attributes:
+        key: Name of its checks and its probe, such as ``pytorch``.
+        title: As people write it.
+        module: What is imported.
+        package: What `envkit find` looks for.
+        gpu_is_optional: Whether many use it for the CPU alone: that it does not reach the GPU only warns.
+    """
+
+    key: str
+    title: str
+    module: str
+    package: str
+    gpu_is_optional: bool = False
 
 
-def pytorch_findings(outcome: ProbeOutcome, *, gpus: int) -> list[Finding]:
-    """What PyTorch computed, on the CPU and on each GPU.
+@dataclass(frozen=True, slots=True)
+class Gpus:
+    """What is known of the GPUs before a framework is asked.
+
+    Attributes:
+        state: ``ok``: the driver level computed on them. ``failed``: it did not. ``none``: this host has none that CUDA
+            can use. ``unasked``: the user wants the CPU.
+        count: How many a framework should see.
+    """
+
+    state: GpuState
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The facts of one framework's probe; every part may be missing."""
+
+    framework: Framework
+    outcome: ProbeOutcome
+    gpus: Gpus
+
+    @property
+    def build(self) -> Mapping[str, object]:
+        """What the framework says of its build."""
+        return _mapping(self.outcome.facts.get("build"))
+
+    @property
+    def devices(self) -> list[Mapping[str, object]]:
+        """What it sees."""
+        return [_mapping(device) for device in _list(self.outcome.facts.get("devices"))]
+
+    @property
+    def checks(self) -> list[Mapping[str, object]]:
+        """What it computed."""
+        return [_mapping(check) for check in _list(self.outcome.facts.get("checks"))]
+
+    @property
+    def version(self) -> str:
+        """The framework's version."""
+        return str(self.outcome.facts.get("version") or "of unknown version")
+
+    def device(self, name: object) -> Mapping[str, object]:
+        """What is known of a device."""
+        return next((device for device in self.devices if device.get("id") == name), {})
+
+    def where(self, name: object) -> str:
+        """A device, as people call it."""
+        if name == "cpu":
+            return "the CPU"
+        called = self.device(name).get("name")
+        return f"{called} ({name})" if called else str(name)
+
+
+def framework_findings(
+    run: Run, *, identity: str, for_gpu: bool, extra: Mapping[str, Sequence[Finding]] | None = None
+) -> list[Finding]:
+    """The findings of one framework.
 
     Args:
-        outcome: Of the probe ``pytorch.py``.
-        gpus: How many GPUs the host has that CUDA can use.
+        run: What its probe came back with.
+        identity: What the build is, in words.
+        for_gpu: Whether it is a build for NVIDIA GPUs.
+        extra: More findings, by the device before whose checks they stand.
     """
-    if outcome.state != "done":
-        step = outcome.last_step
-        return [
-            Finding(
-                check="pytorch",
-                status="fail",
-                code="pytorch-crashed" if outcome.state == "crashed" else "pytorch-failed",
-                text=f"PyTorch {_ending(outcome)}" + (f" in {step.call}" if step else ""),
-                blames="environment",
-                hint=_stderr_hint(outcome, "See the findings above; make the environment again if files differ."),
-            )
-        ]
-    facts = outcome.facts
-    findings = [_matmul(facts, "cpu_error_relative", "pytorch.matmul cpu", "the CPU", "environment")]
-    if facts.get("mps_error_relative") is not None or facts.get("mps_error_relative_error") is not None:
-        findings.append(_matmul(facts, "mps_error_relative", "pytorch.matmul mps", "the Apple GPU", "environment"))
-    build_cuda = facts.get("build_cuda")
-    if not build_cuda:
-        return findings
-    devices = facts.get("devices")
-    if not gpus:
-        findings.append(
-            Finding(
-                check="pytorch.cuda",
-                status="skip",
-                code="no-gpu",
-                text=f"PyTorch {facts.get('version')} for CUDA {build_cuda} was not run on a GPU: there is none here",
-                hint="Run `envkit validate` again on the machine with the GPU.",
-            )
-        )
-    elif not devices:
-        error = facts.get("init_error") or facts.get("available_error") or "torch.cuda.is_available() is False"
-        findings.append(
-            Finding(
-                check="pytorch.cuda",
-                status="fail",
-                code="pytorch-sees-no-gpu",
-                text=f"this host has {gpus} GPU and PyTorch for CUDA {build_cuda} sees none: {error}",
-                blames="environment",
-                hint="The driver's findings above say whether the host is at fault; else the build does not fit it.",
-            )
-        )
-    for device in devices if isinstance(devices, list) else []:
-        where = f"{device.get('name')} (cuda:{device.get('index')})"
-        findings.append(
-            _matmul(device, "error_relative", f"pytorch.matmul cuda:{device.get('index')}", where, "environment")
-        )
+    key, title = run.framework.key, run.framework.title
+    findings: list[Finding] = []
+    if run.outcome.facts.get("version"):
+        data = {"version": run.outcome.facts.get("version"), "build": dict(run.build)}
+        findings.append(Finding(key, "pass", None, f"{title} {run.version}: {identity}", data=data))
+    seen: set[str] = set()
+    for record in run.checks:
+        device = str(record.get("device"))
+        if device not in seen:
+            seen.add(device)
+            findings += (extra or {}).get(device, ())
+        findings += _record_findings(run, record)
+    if run.outcome.state != "done":
+        findings.append(_ending(run))
+    elif for_gpu:
+        findings += _gpu_findings(run)
+    elif run.gpus.state == "ok" and not any(device.get("kind") == "gpu" for device in run.devices):
+        findings += _cpu_build(run)
     return findings
 
 
-def _matmul(facts: Mapping[str, Any], key: str, check: str, where: str, blames: Any) -> Finding:  # noqa: ANN401
-    error = facts.get(key)
-    if isinstance(error, (int, float)) and error <= MATMUL_TOLERANCE:
-        return Finding(
-            check=check,
-            status="pass",
-            code=None,
-            text=f"a 256 x 256 matrix product on {where} agrees with float64 (relative error {error:.1e})",
-            data={"relative_error": error, "tolerance": MATMUL_TOLERANCE},
-        )
-    if isinstance(error, (int, float)):
-        return Finding(
-            check=check,
-            status="fail",
-            code="wrong-result",
-            text=f"a matrix product on {where} is wrong: relative error {error:.3g}, at most {MATMUL_TOLERANCE:g}",
-            blames=blames,
-            hint="Do not trust this environment on this machine. Make it again; if it stays, the hardware is suspect.",
-            data={"relative_error": str(error), "tolerance": MATMUL_TOLERANCE},
-        )
-    text = str(facts.get(f"{key}_error"))
-    code = "no-kernel-image" if "no kernel image" in text else "compute-failed"
+def _cpu_build(run: Run) -> Iterator[Finding]:
+    """A build for the CPU in an environment that is meant for a GPU."""
+    if run.framework.gpu_is_optional:
+        return
+    title, package = run.framework.title, run.framework.package
+    text = f"{title} is a build for the CPU, in an environment with CUDA builds: it does not use the GPU"
+    hint = f"If it should: `envkit find {package} --cuda auto` shows the builds that do."
+    yield Finding(f"{run.framework.key}.gpu", "warn", "cpu-build", text, "environment", hint)
+
+
+def _gpu_findings(run: Run) -> Iterator[Finding]:
+    """What kept a build for GPUs from them."""
+    key, title = run.framework.key, run.framework.title
+    gpus = [device for device in run.devices if device.get("kind") == "gpu"]
+    match run.gpus.state:
+        case "none":
+            text = f"{title} {run.version} was not run on a GPU: there is none here; what is above ran on the CPU"
+            hint = "Run `envkit validate` again on the machine with the GPU."
+            yield Finding(f"{key}.gpu", "skip", "no-gpu", text, hint=hint)
+        case "failed":
+            text = f"{title} was not run on the GPU: the driver level failed, see above"
+            yield Finding(f"{key}.gpu", "skip", "driver-failed", text, hint="Cure what the driver level found first.")
+        case "unasked":
+            text = f"{title} was run on the CPU only, as asked"
+            yield Finding(f"{key}.gpu", "skip", "gpu-not-asked", text, hint="Leave `--device cpu` out.")
+        case "ok":
+            if 0 < len(gpus) < run.gpus.count:
+                text = f"{title} sees {len(gpus)} of {run.gpus.count} GPUs"
+                hint = "Compare CUDA_VISIBLE_DEVICES with `nvidia-smi -L`."
+                yield Finding(f"{key}.devices", "warn", "gpus-missing", text, "environment", hint)
+            elif not gpus and not any(record.get("check") == "devices" for record in run.checks):
+                yield _sees_none(run, "it does not say why")
+
+
+def _sees_none(run: Run, error: str) -> Finding:
+    title, count = run.framework.title, run.gpus.count
+    what = classify_error(error)
+    hint = what.hint if what.code in {"driver-too-old", "no-kernel-image"} else _sees_none_hint(run)
     return Finding(
-        check=check,
-        status="fail",
-        code=code,
-        text=f"a matrix product on {where} failed: {text}",
-        blames=blames,
-        hint="The build has no code for this GPU: choose another with `envkit find pytorch`."
-        if code == "no-kernel-image"
-        else "See the driver's findings above; else make the environment again.",
+        f"{run.framework.key}.devices",
+        "warn" if run.framework.gpu_is_optional else "fail",
+        f"{run.framework.key}-sees-no-gpu",
+        f"the driver level computed on {count} GPU{'s' if count != 1 else ''} and {title} sees none: {error}",
+        what.blames,
+        hint,
     )
 
 
-def _ending(outcome: ProbeOutcome) -> str:
-    if outcome.state == "crashed":
-        return f"crashed ({outcome.signal})"
-    if outcome.state == "timed-out":
-        return f"did not end in {outcome.elapsed_s:.0f} s"
-    if outcome.state == "not-started":
-        return f"cannot be started: {outcome.reason}"
-    last = outcome.stderr_tail.strip().splitlines()[-1:] or [outcome.reason or f"exit status {outcome.exit_code}"]
-    return f"failed: {last[0]}"
+def _sees_none_hint(run: Run) -> str:
+    return (
+        f"The build does not fit this host, or a CUDA library of the environment is not found: "
+        f"`envkit find {run.framework.package}` shows builds that run here."
+    )
 
 
-def _stderr_hint(outcome: ProbeOutcome, hint: str) -> str:
-    last = outcome.stderr_tail.strip().splitlines()[-1:]
-    return f"{hint} It said: {last[0][:300]}" if last else hint
+def _record_findings(run: Run, record: Mapping[str, object]) -> Iterator[Finding]:
+    check, device = str(record.get("check")), record.get("device")
+    name = f"{run.framework.key}.{check}" + (f" {device}" if device else "")
+    if check == "devices":
+        if record.get("outcome") == "error":
+            yield _sees_none(run, str(record.get("error")))
+        return
+    title = f"{_TITLES.get(check, check)}" + (f" on {run.where(device)}" if device else "")
+    on_gpu = run.device(device).get("kind") == "gpu"
+    data: dict[str, object] = {"device": device, "gpu": on_gpu, "seconds": record.get("elapsed_s")}
+    match record.get("outcome"):
+        case "ok":
+            yield _computed(name, check, title, _mapping(record.get("detail")), data)
+        case "skipped":
+            yield Finding(name, "skip", "not-applicable", f"{title}: {record.get('reason')}", data=data)
+        case _:
+            error = str(record.get("error"))
+            what = classify_error(error)
+            yield Finding(
+                name,
+                "warn" if check in _OPTIONAL else "fail",
+                f"{check}-failed" if check in _OPTIONAL else what.code,
+                f"{title} failed: {error}",
+                what.blames,
+                what.hint,
+                {**data, "error_type": record.get("error_type")},
+            )
+
+
+def _computed(name: str, check: str, title: str, detail: Mapping[str, object], data: dict[str, object]) -> Finding:
+    """A check that ran: right, wrong, or a figure."""
+    figures = _mapping(detail.get("figures"))
+    if "relative_error" not in detail:
+        return Finding(name, "pass", None, f"{title}: {_rates(figures) or 'done'}", data={**data, **detail})
+    error, terms = detail["relative_error"], detail.get("terms")
+    limit = tolerance(check, str(detail.get("arithmetic")), terms if isinstance(terms, int) else 0)
+    data = {**data, **detail, "tolerance": limit}
+    rates = f", {_rates(figures)}" if figures else ""
+    if isinstance(error, (int, float)) and math.isfinite(error) and error <= limit:
+        exact = "exact" if limit == 0 else f"relative error {error:.1e}, at most {limit:.1e}"
+        return Finding(name, "pass", None, f"{title}: {exact}{rates}", data=data)
+    worst = _mapping(detail.get("worst"))
+    measured = f"{error:.3g}" if isinstance(error, (int, float)) else str(error)
+    return Finding(
+        name,
+        "fail",
+        "wrong-result",
+        f"{title} is wrong: relative error {measured}, at most {limit:.1e}; entry {worst.get('index')} is "
+        f"{worst.get('found')} instead of {worst.get('expected')}",
+        "environment",
+        "Do not trust this environment on this machine. Make it again; if it stays, the hardware is suspect.",
+        data,
+    )
+
+
+def _rates(figures: Mapping[str, object]) -> str:
+    """Figures as people read them."""
+    told = [describe_figure(name, value) for name, value in figures.items() if isinstance(value, int | float)]
+    return ", ".join(f"{number} {what.removeprefix('matmul ')}" for what, number in told)
+
+
+def _ending(run: Run) -> Finding:
+    """The finding of a probe that did not end as it should."""
+    key, title, outcome = run.framework.key, run.framework.title, run.outcome
+    step = outcome.last_step
+    data = {"stderr": outcome.stderr_tail[-2000:], "elapsed_s": round(outcome.elapsed_s, 3)}
+    if step is None or step.check == "import":
+        code = {"crashed": "import-crashed", "timed-out": "import-hung"}.get(outcome.state, "import-failed")
+        text = f"importing {run.framework.module} {describe_ending(outcome)}"
+        hint = stderr_hint(outcome, "See the finding on files; make the environment again.")
+        return Finding(f"import {run.framework.module}", "fail", code, text, "environment", hint, data)
+    ending = {"crashed": "crashed", "timed-out": "hung"}.get(outcome.state, "failed")
+    hint = (
+        "Give it more time (`--timeout`), or see the findings above." if ending == "hung" else "See the findings above."
+    )
+    text = f"{title} {describe_ending(outcome)} in {step.call}"
+    return Finding(
+        f"{key}.{step.check}", "fail", f"{key}-{ending}", text, "environment", stderr_hint(outcome, hint), data
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []

@@ -50,29 +50,21 @@ def activate(
     The code names the environment's generation, so nothing changes under a shell when the next one is made, and needs
     no envkit afterwards. `conda deactivate` undoes it as well as `envkit deactivate`.
     """
-    from envkit.activation import plan_activate  # noqa: PLC0415 - after --help
-    from envkit.cli.launch import find_place  # noqa: PLC0415
-    from envkit.shells import detect_shell, dialect, render  # noqa: PLC0415
+    from envkit.cli.launch import activation_code  # noqa: PLC0415 - after --help
+    from envkit.shells import detect_shell  # noqa: PLC0415
 
     kind = shell or detect_shell(os.environ)
-    spoken = dialect(kind)
-    place = find_place(name, persist)
-    code = render(plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix), spoken)
-    sys.stdout.write(code)
+    sys.stdout.write(activation_code(name, persist, kind))
     _advise(kind, f"activate {name}")
 
 
 def deactivate(*, shell: Shell = None) -> None:
     """Print shell code that undoes activate: eval "$(envkit deactivate)"."""
-    from envkit.activation import plan_deactivate  # noqa: PLC0415 - after --help
-    from envkit.shells import detect_shell, dialect, render  # noqa: PLC0415
+    from envkit.cli.launch import deactivation_code  # noqa: PLC0415 - after --help
+    from envkit.shells import detect_shell  # noqa: PLC0415
 
     kind = shell or detect_shell(os.environ)
-    spoken = dialect(kind)
-    steps = plan_deactivate(os.environ, suffix=spoken.suffix)
-    if steps is None:
-        raise UsageError("no environment is active", hint="Activate one with: envkit activate NAME")
-    sys.stdout.write(render(steps, spoken))
+    sys.stdout.write(deactivation_code(kind))
     _advise(kind, "deactivate")
 
 

@@ -131,12 +131,14 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
     else:
         from rich.console import Console  # noqa: PLC0415 - only for people
 
+        from envkit.cli.output import visible  # noqa: PLC0415
+
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] ", end="")
-        console.print(error.message, markup=False)
+        console.print(visible(error.message), markup=False)
         if error.hint:
             console.print("[bold] hint[/bold] ", end="")
-            console.print(error.hint, markup=False)
+            console.print(visible(error.hint), markup=False)
     return error.exit_code
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from envkit.cli import complete, options
-from envkit.cli.target import TargetFlags, describe
-from envkit.errors import UsageError
+from envkit.cli.equivalent import Fix, command, corrected, fixed, hinted
+from envkit.cli.target import DescribedBy, TargetFlags, describe, read_machines
+from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 
 if TYPE_CHECKING:
+    from envkit.models.request import Correction
     from envkit.models.results import CreateResult
     from envkit.recipes import Recipe
 
@@ -24,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def create(
+    context: typer.Context,
     *,
     specs: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -60,6 +65,8 @@ def create(
     cuda_arch: TargetFlags.cuda_arch = None,
     glibc: TargetFlags.glibc = None,
     no_gpu: TargetFlags.no_gpu = False,
+    hosts: TargetFlags.hosts = None,
+    fix: Fix = False,
     replace: Annotated[bool, typer.Option("--replace", help="Make a new generation, whatever the name held.")] = False,
     dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would be installed.")] = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
@@ -83,6 +90,7 @@ def create(
     from envkit.host.wire import host_to_json  # noqa: PLC0415
     from envkit.models.request import Request  # noqa: PLC0415
     from envkit.models.wire import create_json  # noqa: PLC0415
+    from envkit.plan.corrections import find_corrections  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(persist=persist, engine=engine)
@@ -104,31 +112,48 @@ def create(
         prefer=options.parse_prefer(prefer),
         channels=tuple(c.name for c in explicit),
     )
-    target = describe(
-        platform=platform, driver=driver, gpus=gpu, cuda_arch=cuda_arch, glibc=glibc, no_gpu=no_gpu, settings=settings
-    )
-    result = create_environment(
-        name or (source.name if source and not specs else None) or _first_name(packages),
-        request,
-        target=target,
-        settings=settings,
-        policy=options.policy_of(offline=offline),
-        options=CreateOptions(
-            channels=explicit,
-            override_channels=override_channels or bool(source and source.channels),
-            dry_run=dry_run,
-            replace=replace,
-            validate=not no_validate,
-            require_gpu=require_gpu,
-            variables=source.variables if source else (),
-            source_sha256=source.sha256 if source else None,
-        ),
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-    )
+    flags: DescribedBy = {
+        "platform": platform,
+        "driver": driver,
+        "gpus": gpu,
+        "cuda_arch": cuda_arch,
+        "glibc": glibc,
+        "no_gpu": no_gpu,
+    }
+    machines = read_machines(hosts, **flags)
+    target = describe(**flags, settings=settings, machines=machines)
+    asked = request
+    applied: tuple[Correction, ...] = ()
+    if fix:
+        request, explicit, applied = fixed(request, target, explicit, settings)
+    corrections = tuple(find_corrections(request, target))
+    try:
+        result = create_environment(
+            name or (source.name if source and not specs else None) or _first_name(packages),
+            request,
+            target=target,
+            settings=settings,
+            policy=options.policy_of(offline=offline),
+            options=CreateOptions(
+                channels=explicit,
+                override_channels=override_channels or bool(source and source.channels),
+                dry_run=dry_run,
+                replace=replace,
+                validate=not no_validate,
+                require_gpu=require_gpu,
+                variables=source.variables if source else (),
+                source_sha256=source.sha256 if source else None,
+                hosts=machines,
+            ),
+            reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+        )
+    except (NoAnswerError, HostCannotRunError, UsageError) as error:
+        raise hinted(error, corrections, context, asked) from None
+    result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:
-        _render(result)
+        _render(result, [(c.text, command(context, corrected(request, c))) for c in corrections])
     return _exit_code(result)
 
 
@@ -161,21 +186,18 @@ def _exit_code(result: CreateResult) -> int:
     return 4 if result.report.verdict == "fail" else 0
 
 
-def _render(result: CreateResult) -> None:
-    from envkit.cli.output import console, human_bytes, table  # noqa: PLC0415
+def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> None:
+    from envkit.builds.families import channel_name  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, human_bytes, labelled, literal, table  # noqa: PLC0415
     from envkit.cli.validate import render_findings  # noqa: PLC0415
 
     out = console()
-    if result.pick is not None:
-        record = result.pick.build.record
-        why = result.pick.reasons[0].text if result.pick.reasons else ""
-        out.print(f"[bold]{record.name} {record.version}[/bold] {record.build}: {result.pick.tier.value}, {why}")
-    for line in result.advice:
-        out.print(f"[yellow]note[/yellow]  {line}")
+    out.print(labelled(*_about(result, commands)))
     if result.dry_run:
         view = table("package", "version", "build", "channel", "size", right=("size",))
         for record in result.records:
-            view.add_row(record.name, record.version, record.build, record.channel, human_bytes(record.size))
+            cells = (record.name, record.version, record.build, channel_name(record.channel), human_bytes(record.size))
+            view.add_row(*map(literal, cells))
         out.print(view)
         out.print(
             f"{len(result.records)} packages, {human_bytes(result.download_bytes)} to download "
@@ -187,11 +209,39 @@ def _render(result: CreateResult) -> None:
         if failing:
             out.print(render_findings(failing))
     for script in result.skipped_link_scripts:
-        out.print(f"[yellow]note[/yellow]  not run: {script}")
+        out.print(labelled(("note", "yellow", f"not run: {script}")))
     state = "was there already" if result.reused else "is ready"
-    verdict = f", validated: {result.report.verdict}" if result.report else ", not validated"
+    verdict = ", not validated"
+    if result.report is not None and result.report.verdict != "fail":
+        verdict = f", validated: {result.report.verdict}"
     out.print(f"[green]{result.environment}[/green] {state} in {result.path} ({len(result.records)} packages{verdict})")
     volume = f" --persist {result.volume}"
     out.print(f"  run   envkit run{volume} {result.environment} -- python")
     out.print(f"  show  envkit show{volume} {result.environment}")
     out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")
+
+
+def _about(result: CreateResult, commands: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """What was chosen and why, before what was made of it."""
+    from envkit.plan.explain import TOPICS  # noqa: PLC0415 - after --help
+
+    lines: list[tuple[str, str, str]] = [("fixed", "green", correction.text) for correction in result.fixed]
+    on_cpu = next((answer.text for answer in result.explanation if answer.code == "cpu"), None)
+    if on_cpu is not None:
+        lines.append(("CPU", "cyan", on_cpu))
+    if result.pick is not None:
+        record = result.pick.build.record
+        why = result.pick.reasons[0].text if result.pick.reasons else ""
+        lines.append(("build", "bold", f"{record.name} {record.version} {record.build}"))
+        lines.append(("", "", f"{result.pick.tier.value}: {why}"))
+    for text, equivalent in commands:
+        lines += [("fix", "yellow", text), ("", "", equivalent)]
+    if not result.dry_run:
+        return lines + [("note", "yellow", text) for text in result.advice]
+    topic = ""
+    for answer in result.explanation:
+        if answer.code in {"this-build", "cpu"}:
+            continue
+        lines.append((TOPICS[answer.code] if answer.code != topic else "", "bold", answer.text))
+        topic = answer.code
+    return lines

@@ -52,18 +52,26 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
             str(len(info.manifest.packages)) if info.manifest else "",
             human_bytes(info.size_bytes),
             info.manifest.created[:10] if info.manifest else "",
-            f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated),
+            f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
     out.print(view)
 
 
-def _validated(record: ValidationRecord | None) -> str:
+def _validated(record: ValidationRecord | None, *, here: bool) -> str:
     if record is None:
         return "[yellow]never[/yellow]"
+    last = f"{record.verdict} {record.created[:10]} ({_machine(record)})"
+    return last if here else f"[yellow]not on a host like this one[/yellow]; last {last}"
+
+
+def _machine(record: ValidationRecord) -> str:
+    """A kind of host, in words."""
+    from rich.markup import escape  # noqa: PLC0415 - after --help
+
     driver = record.host.get("driver_version")
-    where = f"driver {driver}" if driver else "no GPU"
-    return f"{record.verdict} {record.created[:10]} ({where})"
+    gpus = sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()})
+    return escape(", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])]))
 
 
 def show(
@@ -104,7 +112,9 @@ def show(
     if manifest.choice:
         reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
         facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")
-    facts.add_row("validated", _validated(info.validated))
+    facts.add_row("validated", _validated(info.validated, here=info.here))
+    if info.passed:
+        facts.add_row("last passed", f"{info.passed[0]} ({_machine(info.passed[1])})")
     for script in manifest.skipped_link_scripts:
         facts.add_row("not run", script)
     out.print(facts)

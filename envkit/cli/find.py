@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envkit.cli import options
-from envkit.cli.target import TargetFlags, describe
+from envkit.cli.equivalent import Fix, command, corrected, fixed, hinted
+from envkit.cli.target import DescribedBy, TargetFlags, describe, read_machines
+
+if TYPE_CHECKING:
+    from envkit.models.request import Correction
+    from envkit.models.results import FindResult
 
 __all__ = ["register"]
 
@@ -20,6 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def find(
+    context: typer.Context,
     *,
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A package, such as pytorch or 'pytorch>=2.4'.")],
     channel: options.Channels = None,
@@ -35,9 +40,14 @@ def find(
     cuda_arch: TargetFlags.cuda_arch = None,
     glibc: TargetFlags.glibc = None,
     no_gpu: TargetFlags.no_gpu = False,
+    hosts: TargetFlags.hosts = None,
     everything: Annotated[bool, typer.Option("--all", help="List every build on its own line.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Lines of the table.")] = 20,
-    why: Annotated[bool, typer.Option("--why", help="Show every reason.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Explain: why this build, why no newer one, what to change.")
+    ] = False,
+    matrix: Annotated[bool, typer.Option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
+    fix: Fix = False,
     engine: options.Engine = None,
     offline: options.Offline = False,
     as_json: options.Json = False,
@@ -63,116 +73,111 @@ def find(
         prefer=options.parse_prefer(prefer),
         channels=tuple(c.name for c in explicit),
     )
-    target = describe(
-        platform=platform, driver=driver, gpus=gpu, cuda_arch=cuda_arch, glibc=glibc, no_gpu=no_gpu, settings=settings
-    )
+    flags: DescribedBy = {
+        "platform": platform,
+        "driver": driver,
+        "gpus": gpu,
+        "cuda_arch": cuda_arch,
+        "glibc": glibc,
+        "no_gpu": no_gpu,
+    }
+    machines = read_machines(hosts, **flags)
+    target = describe(**flags, settings=settings, machines=machines)
+    applied: tuple[Correction, ...] = ()
+    if fix:
+        request, explicit, applied = fixed(request, target, explicit, settings)
     result = find_builds(
         request,
         target=target,
         settings=settings,
         policy=options.policy_of(offline=offline),
         explicit=explicit,
-        override_channels=override_channels,
+        override_channels=override_channels and bool(explicit),
         index_dir=Path(user_cache_path("envkit")) / "index",
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+        hosts=machines,
+        explained=why or as_json,
     )
+    error = result.error if isinstance(result.error, EnvkitError) else None
+    if error is not None:
+        hinted(error, result.corrections, context, request)
     if as_json:
-        print_json(find_json(result, everything=everything))
-    else:
-        _render(result, everything=everything, limit=limit, why=why)
-    if isinstance(result.error, EnvkitError):
-        if as_json:
-            return result.error.exit_code
-        raise result.error
+        print_json(find_json(result, everything=everything, matrix=matrix, fixed=applied))
+        return error.exit_code if error is not None else 0
+    _render(
+        result,
+        applied,
+        [] if error is not None else [(c.text, command(context, corrected(request, c))) for c in result.corrections],
+        everything=everything,
+        limit=limit,
+        why=why,
+        matrix=matrix,
+    )
+    if error is not None:
+        raise error
     return 0
 
 
-def _render(result: object, *, everything: bool, limit: int, why: bool) -> None:
-    from envkit.cli.output import console  # noqa: PLC0415
-    from envkit.models.results import FindResult  # noqa: PLC0415
+def _render(
+    result: FindResult,
+    applied: tuple[Correction, ...],
+    commands: list[tuple[str, str]],
+    *,
+    everything: bool,
+    limit: int,
+    why: bool,
+    matrix: bool,
+) -> None:
+    from envkit.cli.builds_table import builds_table, matrix_table  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, labelled, literal  # noqa: PLC0415
+    from envkit.plan.explain import TOPICS  # noqa: PLC0415
 
-    if not isinstance(result, FindResult):
-        raise TypeError
     out = console()
-    out.print(f"[bold]{' '.join(result.request.specs)}[/bold] for {_target_words(result)}")
-    shown = result.builds or result.nearest
-    if shown and not result.builds:
-        out.print("[yellow]Nothing matches; the nearest:[/yellow]")
-    out.print(_table(shown, result, everything=everything, limit=limit, why=why))
-    for line in result.advice:
-        out.print(f"[yellow]note[/yellow]  {line}")
+    if result.table_date is not None:
+        until = f"no channel can be read: these are builds published until {result.table_date}, by the built-in table"
+        out.print(labelled(("table", "yellow", until)))
+    if applied:
+        out.print(labelled(*(("fixed", "green", correction.text) for correction in applied)))
+    out.print(literal(" ".join(result.request.specs), "bold"), literal(f"for {_target_words(result)}"))
+    if matrix:
+        view, legend = matrix_table(result.matrix if everything else result.matrix.first(limit))
+        out.print(view)
+        out.print(literal(legend, "dim"))
+    else:
+        shown = result.builds or result.nearest
+        if shown and not result.builds:
+            out.print("Nothing matches; the nearest:", style="yellow")
+        out.print(builds_table(out, shown, everything=everything, limit=limit, every_reason=why and everything))
+    lines: list[tuple[str, str, str]] = []
     if result.pick is not None:
         record = result.pick.build.record
-        out.print(
-            f"[green]pick[/green]  {record.name} {record.version} {record.build}, "
-            f"[bold]{result.pick.tier.value}[/bold]: {result.pick.reasons[0].text if result.pick.reasons else ''}"
-        )
+        reason = result.pick.reasons[0].text if result.pick.reasons else ""
+        lines.append(("pick", "green", f"{record.name} {record.version} {record.build}"))
+        lines.append(("", "", f"{result.pick.tier.value}: {reason}"))
+    for text, equivalent in commands:
+        lines += [("fix", "yellow", text), ("", "", equivalent)]
+    if why:
+        topic = ""
+        for answer in result.explanation:
+            lines.append((TOPICS[answer.code] if answer.code != topic else "", "bold", answer.text))
+            topic = answer.code
+    else:
+        lines += [("note", "yellow", text) for text in result.advice]
+    if lines:
+        out.print(labelled(*lines))
 
 
-def _target_words(result: object) -> str:
-    from envkit.models.results import FindResult  # noqa: PLC0415
-
-    if not isinstance(result, FindResult):
-        raise TypeError
+def _target_words(result: FindResult) -> str:
     target = result.target
     words = [target.subdir]
+    if result.hosts:
+        names = list(result.hosts)
+        words.insert(0, f"{len(names)} machines ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})")  # noqa: PLR2004 - as many names as a line holds
     if target.driver_version is not None:
         words.append(f"driver {target.driver_version}")
     if target.driver_cuda is not None:
         words.append(f"CUDA up to {target.driver_cuda}")
     words += [f"{gpu.name or 'GPU'} ({gpu.compute_capability})" for gpu in dict.fromkeys(target.gpus)]
     if not target.gpus and target.driver_cuda is None and target.driver_version is None:
-        words.append("Apple GPU (MPS)" if target.mps else "no NVIDIA GPU")
+        words.append("Apple GPU (MPS)" if target.mps or target.subdir == "osx-arm64" else "no NVIDIA GPU")
     return ", ".join(words) + f"; channels {', '.join(result.channels)}"
-
-
-def _table(shown: Sequence[object], result: object, *, everything: bool, limit: int, why: bool) -> object:
-    from envkit.cli.output import TIER_STYLE, human_bytes, human_date, table  # noqa: PLC0415
-    from envkit.models.build import Verdict  # noqa: PLC0415
-
-    del result
-    rows: dict[tuple[object, ...], list[Verdict]] = {}
-    for number, verdict in enumerate(v for v in shown if isinstance(v, Verdict)):
-        build = verdict.build
-        key = (build.record.version, build.variant, build.build_cuda, build.record.channel, verdict.tier)
-        rows.setdefault((number,) if everything else key, []).append(verdict)
-    columns = ("runs", "version", "CUDA", "Python", "channel", "size", "date", "build", "why")
-    view = table(*columns, right=("size",))
-    for verdicts in list(rows.values())[: None if everything else limit]:
-        verdict = verdicts[0]
-        build, record = verdict.build, verdict.build.record
-        style = TIER_STYLE[verdict.tier.value]
-        reasons = [r.text for r in verdict.reasons] if why else [r.code for r in verdict.reasons[:1]]
-        more = f" [dim]+{len(verdicts) - 1} more[/dim]" if len(verdicts) > 1 else ""
-        cuda = str(build.build_cuda) if build.build_cuda else build.variant if build.variant != "generic" else ""
-        if build.build_cuda and build.cuda_major_only:
-            cuda = f"{build.build_cuda.major}.x"
-        view.add_row(
-            f"[{style}]{verdict.tier.value}[/{style}]",
-            record.version,
-            cuda,
-            _pythons([v.build.python for v in verdicts]),
-            _channel_words(record.channel),
-            human_bytes(record.size),
-            human_date(record.timestamp),
-            record.build + more,
-            "; ".join(reasons),
-        )
-    left = len(rows) - limit
-    if left > 0 and not everything:
-        view.caption = f"and {left} more rows: --limit N, --all for each build, --json for everything"
-        view.caption_justify = "left"
-    return view
-
-
-def _channel_words(url: str) -> str:
-    from envkit.builds.families import channel_name  # noqa: PLC0415
-
-    return channel_name(url)
-
-
-def _pythons(versions: list[str | None]) -> str:
-    known = sorted({v for v in versions if v}, key=lambda v: [int(part) for part in v.split(".")])
-    if len(known) > 2:  # noqa: PLR2004
-        return f"{known[0]} to {known[-1]}"
-    return ", ".join(known)

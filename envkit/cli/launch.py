@@ -1,4 +1,4 @@
-"""``envkit run``: from the command line to the command in a few milliseconds. Imports little; the rest asks it too."""
+"""What stands before every job and every shell: run, activate, deactivate. Imports little, takes milliseconds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from envkit.activated import environ_of
+from envkit.activation import plan_activate, plan_deactivate
 from envkit.client.volume import environment_name, generation_of, locate_volume, unknown
-from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
+from envkit.errors import UnknownEnvironmentError, UsageError
+from envkit.shells import detect_shell, dialect, render
 
-__all__ = ["Place", "find_place", "run_command", "run_quickly"]
+__all__ = ["Place", "activation_code", "deactivation_code", "find_place", "run_command"]
 
 
 class Place(NamedTuple):
@@ -38,27 +40,34 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
     return Place(prefix, environment_name(prefix))
 
 
-def run_quickly(argv: Sequence[str]) -> None:
-    """Do ``run`` when its arguments are plain; return when the whole command line has to look at them.
+def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: str | None) -> str:
+    """What a shell has to read to be in an environment.
 
     Args:
-        argv: What stands behind ``run``.
+        name: The environment, or a path.
+        persist: The volume.
+        shell: Name of the shell; that of the calling one if None.
+
+    Raises:
+        UnknownEnvironmentError: There is no such environment.
+        UsageError: The shell is not known.
     """
-    words = list(argv)
-    persist: str | None = None
-    while words and words[0].startswith("-") and words[0] != "--":
-        option, equals, value = words.pop(0).partition("=")
-        if option != "--persist" or not (equals or words):
-            return
-        persist = value if equals else words.pop(0)
-    name, *command = words or [""]
-    command = command[1:] if command[:1] == ["--"] else command
-    if not name or name == "--" or not command:
-        return
-    try:
-        run_command(find_place(name, persist), command)
-    except EnvkitError:
-        return  # it is met again there, and told as every error is
+    spoken = dialect(shell or detect_shell(os.environ))
+    place = find_place(name, persist)
+    return render(plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix), spoken)
+
+
+def deactivation_code(shell: str | None) -> str:
+    """What a shell has to read to leave its environment.
+
+    Raises:
+        UsageError: None is active, or the shell is not known.
+    """
+    spoken = dialect(shell or detect_shell(os.environ))
+    steps = plan_deactivate(os.environ, suffix=spoken.suffix)
+    if steps is None:
+        raise UsageError("no environment is active", hint="Activate one with: envkit activate NAME")
+    return render(steps, spoken)
 
 
 def run_command(place: Place, command: Sequence[str]) -> NoReturn:

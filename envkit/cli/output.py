@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import re
 import sys
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["STATUS_STYLE", "TIER_STYLE", "console", "human_bytes", "human_date", "print_json", "table"]
+__all__ = [
+    "STATUS_STYLE",
+    "TIER_STYLE",
+    "console",
+    "human_bytes",
+    "human_date",
+    "labelled",
+    "literal",
+    "print_json",
+    "table",
+    "visible",
+]
+
+_PIPE_WIDTH = 160
+# C0 and C1 controls but tab and newline, and the marks that turn the direction of text (Unicode UAX 9).
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 TIER_STYLE = {
     "native": "green",
@@ -25,9 +43,30 @@ STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "
 
 
 def console() -> Console:
-    """What people read, on stdout; wide enough for tables in a pipe."""
-    terminal = sys.stdout.isatty()
-    return Console(highlight=False, width=None if terminal else 160, soft_wrap=False)
+    """What people read, on stdout; wide enough for tables in a pipe, unless COLUMNS says how wide."""
+    columns = os.environ.get("COLUMNS", "")
+    width = None if sys.stdout.isatty() or columns.isdigit() else _PIPE_WIDTH
+    return Console(highlight=False, width=width, soft_wrap=False)
+
+
+def visible(text: str) -> str:
+    """Text of a channel, a file or another program as people may see it: what a terminal would obey is replaced."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def literal(text: str, style: str = "") -> Text:
+    """Such text for rich, which then reads no markup in it."""
+    return Text(visible(text), style=style)
+
+
+def labelled(*rows: tuple[str, str, str]) -> Table:
+    """Lines of label, its style, and a text that wraps beside it."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, style, text in rows:
+        grid.add_row(literal(label, style), literal(text))
+    return grid
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:

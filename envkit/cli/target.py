@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Optional, TypedDict
 
 import typer
 
 from envkit.cli.options import parse_platform
+from envkit.errors import UsageError
 from envkit.models.host import Target
 from envkit.settings import Settings
 
-__all__ = ["TargetFlags", "describe"]
+__all__ = ["DescribedBy", "TargetFlags", "describe", "read_machines"]
 
 _PANEL = "For another machine"
+
+
+class DescribedBy(TypedDict):
+    """The values of the flags that describe one machine."""
+
+    platform: str | None
+    driver: str | None
+    gpus: list[str] | None
+    cuda_arch: list[str] | None
+    glibc: str | None
+    no_gpu: bool
 
 
 class TargetFlags:
@@ -34,7 +48,45 @@ class TargetFlags:
         Optional[str],  # noqa: UP045
         typer.Option("--glibc", metavar="X.Y", help="Its C library: 2.28.", rich_help_panel=_PANEL),
     ]
+    hosts = Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(
+            "--hosts",
+            metavar="FILE",
+            help="What `envkit detect --json` printed on several machines: it has to run on all; repeatable.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
     no_gpu = Annotated[bool, typer.Option("--no-gpu", help="It has no GPU.", rich_help_panel=_PANEL)]
+
+
+def read_machines(
+    paths: list[Path] | None,
+    *,
+    platform: str | None,
+    driver: str | None,
+    gpus: list[str] | None,
+    cuda_arch: list[str] | None,
+    glibc: str | None,
+    no_gpu: bool,
+) -> dict[str, Target]:
+    """The machines of ``--hosts``, by name; none without it.
+
+    Raises:
+        UsageError: Another flag describes the machine as well.
+        SettingsError: A file cannot be read.
+    """
+    if not paths:
+        return {}
+    if platform or driver or gpus or cuda_arch or glibc or no_gpu:
+        raise UsageError(
+            "--hosts says all about the machines: it excludes --platform, --driver, --gpu, --cuda-arch, --glibc and "
+            "--no-gpu",
+            hint="Leave these out, or change the file.",
+        )
+    from envkit.host.inventory import read_hosts  # noqa: PLC0415 - after --help
+
+    return read_hosts(paths)
 
 
 def describe(
@@ -46,12 +98,17 @@ def describe(
     glibc: str | None,
     no_gpu: bool,
     settings: Settings,
+    machines: Mapping[str, Target] | None = None,
 ) -> Target:
-    """The target that the flags describe; this host where they say nothing.
+    """The target that the flags describe, or what the machines of ``--hosts`` have in common; else this host.
 
     Raises:
         UsageError: A flag's value cannot be read.
     """
+    if machines:
+        from envkit.checks.hosts import common_target  # noqa: PLC0415 - only with --hosts
+
+        return common_target(machines)
     from envkit.cuda.target import describe_target  # noqa: PLC0415 - after --help
     from envkit.host.detect import detect  # noqa: PLC0415
     from envkit.models.host import Target  # noqa: PLC0415

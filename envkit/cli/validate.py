@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from envkit.cli import complete, options
+from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from envkit.models.host import Host
+    from envkit.models.probe import Level
     from envkit.models.report import Finding
+    from envkit.models.results import ValidateResult
 
 __all__ = ["register", "render_findings"]
 
@@ -33,12 +38,30 @@ def validate(
         ),
     ],
     persist: options.Persist = None,
+    html: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option("--html", metavar="FILE", help="Write the report as one HTML page, too."),
+    ] = None,
+    level: Annotated[
+        str,
+        typer.Option(
+            help="driver: the GPU itself; framework: also what is installed; collective: also several processes "
+            "together, and torch.compile on the CPU."
+        ),
+    ] = "framework",
+    device: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+        typer.Option("--device", metavar="N|UUID", help="Only this GPU; may be repeated. cpu: no GPU."),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Limit for each check.")] = 300.0,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Prove that an environment computes on this host, or say what does not and why."""
-    from envkit.api.validate import validate as validate_environment  # noqa: PLC0415 - after --help
+    from rich.markup import escape  # noqa: PLC0415 - after --help
+
+    from envkit.api.validate import ValidateOptions  # noqa: PLC0415 - after --help
+    from envkit.api.validate import validate as validate_environment  # noqa: PLC0415
     from envkit.cli.output import STATUS_STYLE, console, print_json  # noqa: PLC0415
     from envkit.cli.progress import make_reporter  # noqa: PLC0415
     from envkit.host.wire import host_to_json  # noqa: PLC0415
@@ -53,19 +76,51 @@ def validate(
         name,
         volume=volume,
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-        timeout_s=timeout,
+        options=ValidateOptions(level=_level(level), devices=tuple(device or ()), timeout_s=timeout),
     )
     report = result.report
+    if html is not None:
+        _write_html(html, result)
     if as_json:
         print_json(validate_json(result, host_to_json(result.host)))
     else:
         out = console()
+        out.print(f"[bold]{escape(report.prefix)}[/bold] on {escape(_host(result.host))}")
         out.print(render_findings(report.findings))
         style = STATUS_STYLE[report.verdict]
-        out.print(f"[{style}]{report.verdict}[/{style}]  {report.prefix} ({report.seconds:.1f} s)")
+        out.print(f"[{style}]{report.verdict}[/{style}]  {len(report.findings)} checks in {report.seconds:.1f} s")
     if report.blaming("environment"):
         return 3
     return 4 if report.verdict == "fail" else 0
+
+
+def _host(host: Host) -> str:
+    """One line on the machine."""
+    gpus = ", ".join(f"{gpu.name} ({gpu.compute_capability})" for gpu in host.gpus)
+    if gpus:
+        return f"{gpus}, driver {host.driver_version}, up to CUDA {host.driver_cuda}"
+    traces = f" (yet {', '.join(host.nvidia_traces)})" if host.nvidia_traces else ""
+    return f"{host.subdir} without a usable NVIDIA GPU{traces}"
+
+
+def _write_html(path: Path, result: ValidateResult) -> None:
+    from envkit.cli.html import render_html  # noqa: PLC0415
+    from envkit.layout.volume import write_atomic  # noqa: PLC0415
+
+    try:
+        write_atomic(path.absolute(), render_html(result))
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="Give another file with --html."
+        ) from error
+
+
+def _level(text: str) -> Level:
+    match text:
+        case "driver" | "framework" | "collective":
+            return text
+        case _:
+            raise UsageError(f"--level {text!r} is not known", hint="driver, framework or collective.")
 
 
 def render_findings(findings: Sequence[Finding]) -> Table:

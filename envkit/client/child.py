@@ -25,6 +25,9 @@ __all__ = ["ORIGIN", "error_of", "run_envkit"]
 ORIGIN = "ENVKIT_PYTHON"
 """The interpreter that has envkit installed, for a process that went on inside an environment."""
 
+_WITHIN = "ENVKIT_WITHIN"
+"""Set for the child and all that it starts: a sitecustomize that uses the API runs there too, without end."""
+
 _START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 _TAIL_CHARS = 2000
 _CHUNK_BYTES = 1 << 16
@@ -46,6 +49,11 @@ def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | Non
         EnvkitError: The child could not be started, or ended without a document.
     """
     verb, *rest = argv
+    if os.environ.get(_WITHIN):
+        raise errors.EnvkitError(
+            "envkit is at work in a process above this one, which this call would wait for",
+            hint="A sitecustomize that calls it may skip this where ENVKIT_WITHIN is set.",
+        )
     style = "jsonl" if progress is not None else "none"
     flags = ["--json"] if verb == "detect" else ["--json", f"--progress={style}"]
     order = {"argv": [verb, *flags, *rest], "path": _import_path(), "parent": os.getpid()}
@@ -56,6 +64,7 @@ def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | Non
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            env={**os.environ, _WITHIN: "1"},
         )
     except OSError as error:
         raise errors.EnvkitError(

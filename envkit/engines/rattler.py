@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import tempfile
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -94,6 +95,8 @@ class RattlerEngine:
             )
             for name, version, build in task.virtual_packages
         ]
+        with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
+            locked = to_rattler(task.installed, Path(folder))
         priority = rattler.ChannelPriority.Strict if task.channel_priority == "strict" else _no_priority()
 
         async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
@@ -102,6 +105,7 @@ class RattlerEngine:
                 specs,
                 gateway=gateway,
                 platforms=list(task.platforms),  # type: ignore[arg-type]
+                locked_packages=locked,
                 virtual_packages=virtual,
                 constraints=constraints,
                 channel_priority=priority,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.models.report import Finding
 
-__all__ = ["InstalledPackage", "check_files", "installed_packages", "size_bytes"]
+__all__ = ["InstalledPackage", "installed_packages", "size_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class InstalledPackage:
     build: str
     depends: tuple[str, ...]
     paths: tuple[tuple[str, int | None, bool], ...]  # path in the prefix, size in bytes if fixed, whether a link
+    linked_at: float = 0.0  # mtime of its record: the package's files are not newer
+    hashes: Mapping[str, str] = field(default_factory=dict)  # path to sha256 of the file as it is in the prefix
 
 
 def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Finding]]:
@@ -39,6 +41,8 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Findi
                     build=str(raw.get("build", "")),
                     depends=tuple(map(str, raw.get("depends", ()))),
                     paths=tuple((str(e["_path"]), _fixed_size(e), e.get("path_type") == "softlink") for e in entries),
+                    linked_at=path.stat().st_mtime,
+                    hashes={str(e["_path"]): digest for e in entries if (digest := _placed_hash(e))},
                 )
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -63,38 +67,14 @@ def _fixed_size(entry: dict[str, object]) -> int | None:
     return size if entry.get("path_type", "hardlink") == "hardlink" else None
 
 
-def check_files(prefix: Path, packages: list[InstalledPackage]) -> Finding:
-    """Whether each file that a package brought is there and has its size."""
-    wrong: list[str] = []
-    count = 0
-    for package in packages:
-        for name, size, is_link in package.paths:
-            count += 1
-            try:
-                state = os.lstat(prefix / name)
-            except OSError:
-                wrong.append(f"{name} ({package.name} {package.version}) is missing")
-                continue
-            if size is not None and not is_link and state.st_size != size:
-                wrong.append(f"{name} ({package.name} {package.version}) has {state.st_size} bytes, not {size}")
-    if wrong:
-        shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")  # noqa: PLR2004
-        return Finding(
-            check="files",
-            status="fail",
-            code="files-damaged",
-            text=f"{len(wrong)} of {count} files: {shown}",
-            blames="environment",
-            hint="Make the environment again with create --replace; the packages are still in the cache.",
-            data={"wrong": wrong[:100], "files": count},
-        )
-    return Finding(
-        check="files",
-        status="pass",
-        code=None,
-        text=f"{count} files of {len(packages)} packages are there",
-        data={"files": count, "packages": len(packages)},
-    )
+def _placed_hash(entry: dict[str, object]) -> str | None:
+    """The sha256 of the file in the prefix; None for links, and where linking changed it and nobody kept the result."""
+    if entry.get("path_type") == "softlink":
+        return None
+    if entry.get("prefix_placeholder"):
+        return str(entry["sha256_in_prefix"]) if entry.get("sha256_in_prefix") else None
+    digest = entry.get("sha256_in_prefix") or entry.get("sha256")
+    return str(digest) if digest else None
 
 
 def size_bytes(prefix: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["LockedPackage", "Manifest", "RecordedRequest", "ValidationRecord", "VolumeFile"]
+__all__ = ["LockedPackage", "Manifest", "PastValidation", "RecordedRequest", "ValidationRecord", "VolumeFile"]
 
 
 class _File(BaseModel):
@@ -75,8 +75,16 @@ class Manifest(_File):
     skipped_link_scripts: tuple[str, ...] = ()
 
 
-class ValidationRecord(_File):
-    """The outcome of one validation of one generation on one kind of host.
+class PastValidation(_File):
+    """That a generation was validated, and how it went."""
+
+    verdict: Literal["pass", "fail", "skip"]
+    created: str
+    seconds: float = 0.0
+
+
+class ValidationRecord(PastValidation):
+    """The outcome of the last validation of one generation on one kind of host, and of those before it.
 
     `tokens` are what a quick look at such hosts gave (`envkit.host.fingerprint.Quick`), the latest last: by them a
     host is recognised without asking its driver.
@@ -85,11 +93,10 @@ class ValidationRecord(_File):
     schema_version: Literal[1] = 1
     generation: str
     fingerprint: str
-    verdict: Literal["pass", "fail", "skip"]
-    created: str
-    seconds: float = 0.0
     host: dict[str, Any] = Field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
+    needs_gpu: bool = False
+    history: tuple[PastValidation, ...] = ()
     tokens: tuple[str, ...] = ()
 
 

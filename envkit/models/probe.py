@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["ProbeOutcome", "ProbeState", "TraceStep"]
+__all__ = ["Level", "ProbeOutcome", "ProbeState", "TraceStep"]
 
+Level = Literal["driver", "framework", "collective"]
 ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-started"]
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Blame", "Finding", "Report", "Status", "Verdict"]
+__all__ = ["Blame", "Finding", "Report", "Status", "Verdict", "describe_figure"]
 
 Status = Literal["pass", "fail", "skip", "warn"]
 Blame = Literal["environment", "host"]
 Verdict = Literal["pass", "fail", "skip"]
+_WITHOUT_GPU = frozenset({"no-gpu", "gpu-not-asked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Finding:
         text: What was seen, with numbers.
         blames: Whose fault a failure is.
         hint: What to do about it.
-        data: Details for scripts; only JSON values.
+        data: Details for scripts; only JSON values. ``gpu`` is true for what was computed on a GPU, ``figures`` maps
+            names that end in their unit (``matmul_flop_per_s``) to numbers.
     """
 
     check: str
@@ -61,10 +63,38 @@ class Report:
         """``fail`` with any failure; ``skip`` when a CUDA environment met no GPU; else ``pass``."""
         if any(f.status == "fail" for f in self.findings):
             return "fail"
-        if self.needs_gpu and any(f.status == "skip" and f.code == "no-gpu" for f in self.findings):
+        if self.needs_gpu and any(f.status == "skip" and f.code in _WITHOUT_GPU for f in self.findings):
             return "skip"
         return "pass"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether something was computed on a GPU, and came out right."""
+        return any(f.status == "pass" and f.data.get("gpu") is True for f in self.findings)
+
+    @property
+    def figures(self) -> tuple[tuple[str, str, float], ...]:
+        """What was measured, of which no verdict is made: check, name with its unit at the end, number."""
+        return tuple(
+            (finding.check, str(name), float(value))
+            for finding in self.findings
+            if isinstance(figures := finding.data.get("figures"), Mapping)
+            for name, value in figures.items()
+            if isinstance(value, int | float)
+        )
 
     def blaming(self, whom: Blame) -> tuple[Finding, ...]:
         """The failures that are the fault of `whom`."""
         return tuple(f for f in self.findings if f.status == "fail" and f.blames == whom)
+
+
+def describe_figure(name: str, value: float) -> tuple[str, str]:
+    """A figure as people read it: what was measured, and the number with its unit, which ends the name."""
+    for end, unit in (("_flop_per_s", "FLOP/s"), ("_bytes_per_s", "B/s"), ("_s", "s")):
+        if name.endswith(end):
+            what = name.removesuffix(end).replace("_", " ")
+            for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1.0, ""), (1e-3, "m")):
+                if value >= factor and (unit != "s" or factor <= 1):
+                    return what, f"{value / factor:.3g} {prefix}{unit}"
+            return what, f"{value:.3g} {unit}"
+    return name.replace("_", " "), f"{value:.4g}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from envkit.models.version import CudaVersion
 
-__all__ = ["CudaChoice", "Prefer", "Request"]
+__all__ = ["Correction", "CudaChoice", "Prefer", "Request"]
 
 Prefer = Literal["version", "native"]
 _CHOICE = re.compile(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
@@ -89,3 +89,22 @@ class Request:
     python: str | None = None
     prefer: Prefer = "version"
     channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A request that cannot work as it stands, and the one that does.
+
+    Attributes:
+        code: Stable code.
+        text: What is wrong and what the correction does, with numbers.
+        specs: The corrected MatchSpecs, all of them.
+        channels: The corrected channels, all of them.
+        cuda: The corrected ``--cuda``, or None to leave it.
+    """
+
+    code: str
+    text: str
+    specs: tuple[str, ...]
+    channels: tuple[str, ...]
+    cuda: str | None = None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from envkit.models.build import Record, Verdict
+from envkit.models.build import Reason, Record, Verdict
 from envkit.models.host import Host, Target
-from envkit.models.manifest import Manifest, ValidationRecord
+from envkit.models.matrix import Matrix
 from envkit.models.report import Report
-from envkit.models.request import Request
+from envkit.models.request import Correction, Request
+
+if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
+    from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 
 __all__ = ["CreateResult", "EnvironmentInfo", "FindResult", "ValidateResult", "VolumeListing"]
 
@@ -28,6 +31,12 @@ class FindResult:
         pick: The build that `create` would take; None when none runs.
         advice: Sentences for people: what limits the choice, what would run otherwise.
         error: Why there is no answer, when there is none: code, message, hint and exit code.
+        hosts: The machines by name, where the choice is for several; `target` is then what they have in common.
+        corrections: What in the request is known not to work, and what does.
+        matrix: Versions by CUDA, whatever CUDA was asked for.
+        explanation: Why this build, why no newer one, why CPU, what to change; codes name the question.
+        source: ``channels``, or ``table`` where the built-in table of published builds answered.
+        table_date: The day of that table.
     """
 
     request: Request
@@ -38,6 +47,12 @@ class FindResult:
     pick: Verdict | None = None
     advice: tuple[str, ...] = ()
     error: Exception | None = None
+    hosts: Mapping[str, Target] = field(default_factory=dict)
+    corrections: tuple[Correction, ...] = ()
+    matrix: Matrix = field(default_factory=lambda: Matrix((), ()))
+    explanation: tuple[Reason, ...] = ()
+    source: str = "channels"
+    table_date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,9 @@ class CreateResult:
         report: The validation, if there was one.
         dry_run: Whether nothing was made.
         skipped_link_scripts: Scripts of packages that were not run.
+        corrections: What in the request is known to mislead, and what does not.
+        fixed: Corrections that were applied before.
+        explanation: As in `FindResult`.
     """
 
     environment: str
@@ -74,15 +92,28 @@ class CreateResult:
     host: Host | None = None
     dry_run: bool = False
     skipped_link_scripts: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    fixed: tuple[Correction, ...] = ()
+    explanation: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ValidateResult:
-    """The report on one environment, and the host that it was made on."""
+    """The report on one environment, and the host that it was made on.
+
+    Attributes:
+        report: What was found.
+        host: Where.
+        environment: Its name, if envkit made it.
+        manifest: What it is, if envkit made it.
+        history: This and earlier validations on any host, newest first, each with the record of its kind of host.
+    """
 
     report: Report
     host: Host
     environment: str | None = None
+    manifest: Manifest | None = None
+    history: tuple[tuple[PastValidation, ValidationRecord], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +127,8 @@ class EnvironmentInfo:
         manifest: What the generation is; None when it is damaged or gone.
         size_bytes: Bytes on disk, hard links counted once.
         validated: The last validation on a host like this one, else the last one anywhere.
+        here: Whether `validated` is of a host like this one.
+        passed: When it last passed on any host, and the record of that kind of host.
         problem: What is wrong with it, in words.
     """
 
@@ -105,6 +138,8 @@ class EnvironmentInfo:
     manifest: Manifest | None
     size_bytes: int
     validated: ValidationRecord | None = None
+    here: bool = False
+    passed: tuple[str, ValidationRecord] | None = None
     problem: str | None = None
 
 

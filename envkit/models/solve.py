@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from envkit.models.build import Record
+
 __all__ = ["ChannelPriority", "Pin", "SolveTask", "VirtualPackage"]
 
 ChannelPriority = Literal["strict", "flexible"]
@@ -40,6 +42,7 @@ class SolveTask:
         timeout_s: Time limit in seconds.
         pins: What the plan itself added to the specs, and why.
         reasons: Why each constraint is there: the constraint to a sentence.
+        installed: Records that the solution keeps where it can.
     """
 
     specs: tuple[str, ...]
@@ -52,3 +55,4 @@ class SolveTask:
     timeout_s: float | None = None
     pins: tuple[Pin, ...] = ()
     reasons: tuple[tuple[str, str], ...] = ()
+    installed: tuple[Record, ...] = ()

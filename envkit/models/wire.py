@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
-from envkit.models.build import Verdict
+from envkit.models.build import Reason, Verdict
 from envkit.models.host import Target
+from envkit.models.matrix import Matrix
 from envkit.models.report import Finding, Report
-from envkit.models.request import Request
+from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
+
+if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
+    from envkit.models.manifest import ValidationRecord
 
 __all__ = [
     "SCHEMA_VERSION",
     "build_json",
+    "correction_json",
     "create_json",
     "error_json",
     "find_json",
     "finding_json",
     "list_json",
+    "matrix_json",
     "report_json",
     "show_json",
     "target_json",
@@ -31,7 +38,7 @@ LIST_LIMIT = 20
 
 def error_json(error: EnvkitError) -> dict[str, Any]:
     """``{"schema_version", "error": {"code", "message", "hint"}}``."""
-    return {"schema_version": SCHEMA_VERSION, "error": _error(error)}
+    return {"schema_version": SCHEMA_VERSION, **error.members, "error": _error(error)}
 
 
 def _error(error: EnvkitError) -> dict[str, Any]:
@@ -55,7 +62,7 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
             "python": build.python,
             "tier": verdict.tier.value,
             "runs": verdict.tier.runs,
-            "reasons": [{"code": reason.code, "text": reason.text} for reason in verdict.reasons],
+            "reasons": _reasons(verdict.reasons),
             "sass": sorted(str(cc) for cc in build.arch.sass) if build.arch else None,
             "ptx": sorted(str(cc) for cc in build.arch.ptx) if build.arch else None,
             "conflicts": list(build.conflicts),
@@ -95,7 +102,41 @@ def target_json(target: Target) -> dict[str, Any]:
     }
 
 
-def find_json(result: FindResult, *, everything: bool = False) -> dict[str, Any]:
+def _reasons(reasons: Sequence[Reason]) -> list[dict[str, str]]:
+    return [{"code": reason.code, "text": reason.text} for reason in reasons]
+
+
+def correction_json(correction: Correction) -> dict[str, Any]:
+    """What in a request is known not to work, and the request that does; ``cuda`` null leaves it."""
+    return {
+        "code": correction.code,
+        "text": correction.text,
+        "specs": list(correction.specs),
+        "channels": list(correction.channels),
+        "cuda": correction.cuda,
+    }
+
+
+def matrix_json(matrix: Matrix) -> dict[str, Any]:
+    """Versions by CUDA: each cell with its best tier, that build's file and the number of builds."""
+    return {
+        "columns": list(matrix.columns),
+        "rows": [
+            {
+                "version": version,
+                "cells": {
+                    column: {"tier": cell.tier.value, "fn": cell.best.build.record.fn, "builds": cell.number}
+                    for column, cell in cells.items()
+                },
+            }
+            for version, cells in matrix.rows
+        ],
+    }
+
+
+def find_json(
+    result: FindResult, *, everything: bool = False, matrix: bool = False, fixed: Sequence[Correction] = ()
+) -> dict[str, Any]:
     """What ``find --json`` prints."""
     limit = None if everything else LIST_LIMIT
     document: dict[str, Any] = {
@@ -107,7 +148,18 @@ def find_json(result: FindResult, *, everything: bool = False) -> dict[str, Any]
         "builds": [build_json(verdict) for verdict in result.builds[:limit]],
         "nearest": [build_json(verdict) for verdict in result.nearest[:limit]],
         "advice": list(result.advice),
+        "corrections": [correction_json(correction) for correction in result.corrections],
+        "explanation": _reasons(result.explanation),
+        "source": result.source,
     }
+    if fixed:
+        document["fixed"] = [correction_json(correction) for correction in fixed]
+    if matrix:
+        document["matrix"] = matrix_json(result.matrix)
+    if result.table_date is not None:
+        document["table_date"] = result.table_date
+    if result.hosts:
+        document["hosts"] = [{"name": name, "target": target_json(host)} for name, host in result.hosts.items()]
     if isinstance(result.error, EnvkitError):
         document["error"] = _error(result.error)
     return document
@@ -137,6 +189,8 @@ def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
         "seconds": report.seconds,
         "host": host,
         "findings": [finding_json(finding) for finding in report.findings],
+        "figures": [{"check": check, "name": name, "value": value} for check, name, value in report.figures],
+        "on_gpu": report.on_gpu,
     }
 
 
@@ -162,9 +216,13 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         "cached": result.cached,
         "pick": build_json(result.pick) if result.pick else None,
         "advice": list(result.advice),
+        "corrections": [correction_json(correction) for correction in result.corrections],
+        "explanation": _reasons(result.explanation),
         "skipped_link_scripts": list(result.skipped_link_scripts),
         "validation": report_json(result.report, host) if result.report else None,
     }
+    if result.fixed:
+        document["fixed"] = [correction_json(correction) for correction in result.fixed]
     if result.dry_run:
         document["dry_run"] = True
     return document
@@ -186,9 +244,20 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
             "created": validated.created,
             "fingerprint": validated.fingerprint,
             "driver_version": validated.host.get("driver_version"),
+            "here": info.here,
         }
         if validated
         else None,
+        "last_passed": _passed(*info.passed) if info.passed else None,
+    }
+
+
+def _passed(created: str, record: ValidationRecord) -> dict[str, Any]:
+    return {
+        "created": created,
+        "fingerprint": record.fingerprint,
+        "driver_version": record.host.get("driver_version"),
+        "gpus": sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()}),
     }
 
 

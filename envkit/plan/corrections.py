@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
-from envkit.builds.families import channel_name
+from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu
 from envkit.models.build import Record, Tier
 from envkit.models.host import Target
-from envkit.models.request import Request
+from envkit.models.request import Correction, CudaChoice, Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["Correction", "find_corrections"]
+__all__ = ["Correction", "apply_corrections", "find_corrections"]
+
+_MOST = 8  # corrections of one request: each takes something out, so that they end
 
 _PYTORCH_CUDA = tuple(CudaVersion.parse(text) for text in ("12.4", "12.1", "11.8", "11.7"))
 _LAST_CUDATOOLKIT = CudaVersion(11, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """A request that cannot work as it stands, and the one that does.
-
-    Attributes:
-        code: Stable code.
-        text: What is wrong and what the correction does, with numbers.
-        specs: The corrected MatchSpecs, all of them.
-        channels: The corrected channels, all of them.
-        cuda: The corrected ``--cuda``, or None to leave it.
-    """
-
-    code: str
-    text: str
-    specs: tuple[str, ...]
-    channels: tuple[str, ...]
-    cuda: str | None = None
 
 
 def _without(request: Request, *names: str) -> tuple[str, ...]:
@@ -75,7 +58,7 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
         return Correction("pytorch-cuda-on-macos", text, rest, request.channels)
     if not wants_cuda(target):
         text = (
-            f"{spec.name} {spec.version or ''}".strip() + " on a target without a GPU: conda would install it all the "
+            f"pytorch-cuda {asked or ''}".strip() + " on a target without a GPU: conda would install it all the "
             "same (channel pytorch never asks for a driver): cpuonly instead"
         )
         return Correction("pytorch-cuda-without-gpu", text, (*rest, "cpuonly"), request.channels, "none")
@@ -127,13 +110,17 @@ def _cudatoolkit(spec: MatchSpec, request: Request, target: Target) -> Correctio
     asked = _version(spec)
     if asked is None or asked <= _LAST_CUDATOOLKIT:
         return None
-    text = (
-        f"cudatoolkit ended with {_LAST_CUDATOOLKIT}: from CUDA 12 on the toolkit is many packages that follow "
-        f"cuda-version, so cuda-version={asked}"
-    )
+    frameworks = {framework_of_package(parse_match_spec(text).name) for text in request.specs}
+    ended = f"cudatoolkit ended with {_LAST_CUDATOOLKIT}"
     ceiling = ceiling_of(target)
     if ceiling is not None and ceiling.major < asked.major:
-        text += f" (and {judge_driver(asked, False, target).reasons[0].text})"  # noqa: FBT003 - the minor is known
+        ended += f" (and {judge_driver(asked, False, target).reasons[0].text})"  # noqa: FBT003 - the minor is known
+    if frameworks & set(GPU_FRAMEWORKS):
+        exact = "pytorch" in frameworks and asked in _PYTORCH_CUDA
+        cuda = str(asked) if exact else str(asked.major)
+        text = f"{ended}: which CUDA a framework was compiled with is said by --cuda {cuda}"
+        return Correction("cudatoolkit-12", text, _without(request, "cudatoolkit"), request.channels, cuda)
+    text = f"{ended}: from CUDA 12 on the toolkit is many packages that follow cuda-version, so cuda-version={asked}"
     specs = _replaced(request, "cudatoolkit", f"cuda-version={asked}")
     return Correction("cudatoolkit-12", text, specs, request.channels)
 
@@ -160,3 +147,20 @@ def find_corrections(request: Request, target: Target) -> list[Correction]:
         if correction is not None:
             found.append(correction)
     return found
+
+
+def apply_corrections(request: Request, target: Target) -> tuple[Request, tuple[Correction, ...]]:
+    """The request with one correction after the other applied, until none is left; and those that were.
+
+    A correction that names a ``--cuda`` replaces the user's: what it was about does not work.
+    """
+    applied: list[Correction] = []
+    while len(applied) < _MOST:
+        found = find_corrections(request, target)
+        if not found:
+            break
+        first = found[0]
+        cuda = CudaChoice.parse(first.cuda) if first.cuda is not None else request.cuda
+        request = replace(request, specs=first.specs, channels=first.channels, cuda=cuda)
+        applied.append(first)
+    return request, tuple(applied)

@@ -63,10 +63,6 @@ def _no_choice(verdicts: Sequence[Verdict], request: Request, target: Target, ra
     if ranked:
         reason = ranked[0].reasons[0].text if ranked[0].reasons else "it does not run here"
         texts.append(f"{_name(ranked[0].build)}: {reason}")
-    if request.cuda.kind != "none":
-        on_cpu = pick(rank(verdicts, replace(request, cuda=CudaChoice("none")), target))
-        if on_cpu is not None and on_cpu.tier is Tier.CPU:
-            texts.append(f"{_name(on_cpu.build)} runs on the CPU: --cuda none")
     if request.python is not None and not ranked:
         pythons = {v.build.python for v in verdicts if v.build.python}
         if pythons and request.python not in pythons:
@@ -75,6 +71,15 @@ def _no_choice(verdicts: Sequence[Verdict], request: Request, target: Target, ra
     if not wants_cuda(target) and request.cuda.asks_cuda and target.nvidia_traces:
         texts.append("signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu")
     return texts
+
+
+def _on_cpu(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[str]:
+    if request.cuda.kind == "none":
+        return []
+    on_cpu = pick(rank(verdicts, replace(request, cuda=CudaChoice("none")), target))
+    if on_cpu is None or on_cpu.tier is not Tier.CPU:
+        return []
+    return [f"{_name(on_cpu.build)} runs on the CPU: --cuda none"]
 
 
 def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[str]:
@@ -94,7 +99,9 @@ def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> lis
         held = f"limits you to {chosen.build.record.version}" if chosen is not None else "leaves nothing that runs"
         who = "this driver" if wants_cuda(target) and not target.gpus else "this target"
         texts.append(f"{what} {held}; {who} runs {_name(found.build)}, {found.tier.value}: drop {what}")
-    if chosen is not None:
+    if chosen is None:
+        texts += _on_cpu(verdicts, request, target)
+    else:
         safe = conservative(ranked, chosen)
         if safe is not None:
             texts.append(

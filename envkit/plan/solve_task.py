@@ -225,6 +225,7 @@ def plan_solve(
     pick: Verdict | None,
     records: Sequence[Record] = (),
     *,
+    installed: Sequence[Record] = (),
     exclude_newer: int | None = None,
     timeout_s: float | None = None,
 ) -> SolveTask:
@@ -238,6 +239,7 @@ def plan_solve(
         target: The machine.
         pick: The framework's build that `envkit.plan.rank.pick` chose; None for a request without a framework.
         records: The candidates, to see whether the pin may leave the Python open.
+        installed: Records that the solution keeps where it can.
         exclude_newer: Records newer than this are not seen; milliseconds since 1970.
         timeout_s: Time limit in seconds.
     """
@@ -279,4 +281,5 @@ def plan_solve(
         timeout_s=timeout_s,
         pins=tuple(pins),
         reasons=reasons,
+        installed=tuple(installed),
     )

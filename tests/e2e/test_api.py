@@ -254,6 +254,14 @@ def test_in_a_sitecustomize(request_words: str, tmp_path: Path) -> None:
     assert "train-" in run_python(code, PYTHONPATH=str(tmp_path))
 
 
+def test_a_sitecustomize_of_the_child_does_not_start_another(volume: Path) -> None:
+    """One in site-packages is run by every Python that is started, those of envkit among them."""
+    code = f"import envkit; print(bool(envkit.ensure('train', persist={str(volume)!r})))"
+    assert run_python(code, ENVKIT_WITHIN="1") == "True\n"
+    code = "import envkit\ntry: envkit.find('x')\nexcept envkit.EnvkitError as error: print(error)"
+    assert "at work in a process above" in run_python(code, ENVKIT_WITHIN="1")
+
+
 def _script(folder: Path, request_words: str) -> Path:
     script = folder / "job.py"
     script.write_text(

@@ -30,7 +30,17 @@ def volume(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A volume with ``nb`` (ipykernel) and ``plain`` (Python alone)."""
     folder = tmp_path_factory.mktemp("kernels")
     for name, spec in (("nb", "ipykernel"), ("plain", "python")):
-        words: list[str | Path] = ["create", spec, "-n", name, "-c", channel, "--override-channels", "--persist", folder / "envs"]
+        words: list[str | Path] = [
+            "create",
+            spec,
+            "-n",
+            name,
+            "-c",
+            channel,
+            "--override-channels",
+            "--persist",
+            folder / "envs",
+        ]
         subprocess.run(
             [sys.executable, "-m", "envkit", *words],
             env={**os.environ, "HOME": str(folder)},

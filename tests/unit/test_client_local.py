@@ -45,7 +45,7 @@ def test_same_request(wanted: Wanted, same: bool) -> None:  # noqa: FBT001 - a p
 
 @pytest.mark.parametrize(
     "text",
-    ["conda-forge", "nvidia/label/cuda-12.1.0", "/srv/channel/", "/srv/../opt/./x", "./here", "/a b", "https://h/c"],
+    ["conda-forge", "nvidia/label/cuda-12.1.0", "/srv/channel/", "/srv/../opt/./x", "./here", "/a+b", "https://h/c"],
 )
 def test_channels_are_named_as_the_command_line_names_them(text: str) -> None:
     assert _channel(text) == parse_channel(text, cwd=str(Path.cwd())).name

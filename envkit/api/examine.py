@@ -1,0 +1,211 @@
+"""Examine: everything that is checked of a prefix, in the order in which one finding explains the next."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from envkit.checks.driver_probe import check_driver
+from envkit.checks.framework import Gpus
+from envkit.checks.frameworks import JUDGES
+from envkit.checks.interpreter import python_findings
+from envkit.checks.pytorch import collective_findings
+from envkit.layout.contents import Contents, owners, read_contents
+from envkit.layout.damage import Wrong, check_contents, find_wrong
+from envkit.layout.health import InstalledPackage, installed_packages
+from envkit.models.host import Host
+from envkit.models.manifest import Manifest
+from envkit.models.probe import Level
+from envkit.models.progress import Reporter
+from envkit.models.report import Finding, Report
+from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
+
+__all__ = ["PROBE_TIMEOUT_S", "ValidateOptions", "run_environment", "validate_prefix"]
+
+PROBE_TIMEOUT_S = 300.0
+_REPAIR = "Make the environment again with create --replace; the packages are still in the cache."
+_LIBRARY = (".so", ".dylib")
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOptions:
+    """How thoroughly to validate.
+
+    Attributes:
+        level: ``driver``: files, interpreter and the GPU itself. ``framework``: also what is installed there.
+            ``collective``: also several processes that compute together, and what takes its time on a CPU.
+        devices: Ordinals or UUIDs to use; all that are visible when empty. ``cpu`` alone: no GPU.
+        timeout_s: Limit for each check's process, in seconds.
+    """
+
+    level: Level = "framework"
+    devices: tuple[str, ...] = ()
+    timeout_s: float = PROBE_TIMEOUT_S
+
+
+_DEFAULTS = ValidateOptions()
+
+
+def validate_prefix(
+    prefix: Path,
+    *,
+    manifest: Manifest | None,
+    host: Host,
+    reporter: Reporter,
+    options: ValidateOptions = _DEFAULTS,
+) -> Report:
+    """Check files, interpreter, imports, driver and frameworks of a prefix, in this order."""
+    began = time.monotonic()
+    reporter.start("validate", str(prefix))
+    packages, findings = installed_packages(prefix)
+    count = sum(len(package.paths) for package in packages)
+    wrong = find_wrong(prefix, packages, full=False)
+    contents = read_contents(prefix, packages, manifest)
+    ran = list(_run(prefix, contents, manifest, host, options))
+    if packages:
+        if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):
+            wrong = _look_closer(prefix, packages, wrong, ran)
+        found = check_contents(wrong, files=count, full=False, hint=_REPAIR)
+        # What others made may have been changed on purpose (pip over conda): there, only what does not work fails.
+        lenient = manifest is None and found.status == "fail"
+        findings.append(replace(found, status="warn") if lenient else found)
+    findings += ran
+    report = Report(
+        prefix=str(prefix),
+        fingerprint=host.fingerprint,
+        needs_gpu=contents.for_gpu or options.level == "driver",
+        findings=tuple(findings),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began, 3),
+    )
+    reporter.finish("validate", f"{report.verdict}, {len(report.findings)} checks")
+    return report
+
+
+def _run(
+    prefix: Path,
+    contents: Contents,
+    manifest: Manifest | None,
+    host: Host,
+    options: ValidateOptions,
+) -> Iterator[Finding]:
+    """Everything that runs something."""
+    env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
+    broken: set[str] = set()
+    if contents.python is None:
+        yield Finding("python", "skip", "no-python", "the environment has no Python; nothing was run in it")
+    else:
+        # Frameworks are imported by their own probes, once.
+        modules = [name for name in contents.modules if name not in JUDGES]
+        if options.level == "driver":
+            modules = []
+        outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.timeout_s)
+        found = python_findings(outcome)
+        yield from found
+        broken = {f.check.removeprefix("import ") for f in found if f.status == "fail"}
+    gpus = Gpus("unasked" if "cpu" in options.devices else "none")
+    if gpus.state != "unasked" and (contents.for_gpu or options.level == "driver") and sys.platform == "linux":
+        python = contents.python if contents.python is not None and "python" not in broken else Path(sys.executable)
+        found = _drive(python, env, host, options)
+        yield from found
+        gpus = _gpus(found)
+    if contents.python is None or "python" in broken or options.level == "driver":
+        return
+    for module in contents.frameworks:
+        if module in JUDGES:
+            yield from _frame(contents.python, module, _framework_variables(env, gpus, options), gpus, options)
+
+
+def _drive(python: Path, env: Mapping[str, str], host: Host, options: ValidateOptions) -> list[Finding]:
+    """The driver level."""
+    outcomes = run_driver_probe(
+        python,
+        env=env,
+        timeout_s=options.timeout_s,
+        devices=options.devices,
+        mig_uuids=[gpu.uuid for gpu in host.gpus if gpu.mig and gpu.uuid],
+    )
+    return check_driver(outcomes)
+
+
+def _gpus(found: Sequence[Finding]) -> Gpus:
+    """What the driver level means for frameworks."""
+    if any(finding.status == "fail" for finding in found):
+        return Gpus("failed")
+    whole = {f.data.get("device") for f in found if f.check == "driver.vadd" and f.status == "pass"}
+    return Gpus("ok", len(whole)) if whole else Gpus("none")
+
+
+def _framework_variables(env: Mapping[str, str], gpus: Gpus, options: ValidateOptions) -> dict[str, str]:
+    """What frameworks see: the devices that were asked for, none where the driver failed; plain float32."""
+    variables = {
+        **env,
+        "NVIDIA_TF32_OVERRIDE": "0",  # https://docs.nvidia.com/cuda/cublas: whatever the program says, no TF32
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "TF_CPP_MIN_LOG_LEVEL": "1",
+    }
+    if gpus.state in {"failed", "unasked"}:
+        variables["CUDA_VISIBLE_DEVICES"] = "-1"
+    elif options.devices:
+        visible = [word.strip() for word in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.strip()]
+        # Ordinals count among the visible ones, as in the driver's probe.
+        chosen = [visible[int(d)] if d.isdigit() and int(d) < len(visible) else d for d in options.devices]
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
+    return variables
+
+
+def _frame(
+    python: Path, module: str, env: Mapping[str, str], gpus: Gpus, options: ValidateOptions
+) -> Iterator[Finding]:
+    """One framework, and for PyTorch the processes that compute together."""
+    framework, judge = JUDGES[module]
+    args = ["--gpu"] if gpus.state == "ok" else []
+    if module == "torch":
+        args += ["--compile"] if options.level == "collective" else []
+    outcome = run_probe(python, PROBES_DIR / f"{framework.key}.py", args, env=env, timeout_s=options.timeout_s)
+    found = judge(outcome, gpus)
+    yield from found
+    collective = options.level == "collective"
+    if module == "torch" and (collective or gpus.state == "ok") and not any(f.status == "fail" for f in found):
+        args = ["--gpu"] if gpus.state == "ok" else []
+        args += ["--all"] if collective else []
+        outcome = run_probe(python, PROBES_DIR / "pytorch_collective.py", args, env=env, timeout_s=options.timeout_s)
+        yield from collective_findings(outcome, gpus)
+
+
+def _look_closer(
+    prefix: Path, packages: Sequence[InstalledPackage], wrong: Sequence[Wrong], ran: Sequence[Finding]
+) -> list[Wrong]:
+    """After a failure, hash what can be the cause: all shared libraries, and all files of the packages that failed."""
+    failed = {f.check.removeprefix("import ").split(".", 1)[0] for f in ran if f.status == "fail"}
+    modules = {"torch" if name == "pytorch" else name for name in failed} | {"numpy"}  # which most of them load
+    suspects = frozenset[str]().union(*(owners(packages, module) for module in modules))
+    closer = [
+        replace(
+            package,
+            hashes={
+                name: digest
+                for name, digest in package.hashes.items()
+                if package.name in suspects or any(end in name.rsplit("/", 1)[-1] for end in _LIBRARY)
+            },
+        )
+        for package in packages
+    ]
+    known = {(item.package, item.path) for item in wrong}
+    return [*wrong, *(w for w in find_wrong(prefix, closer, full=True) if (w.package, w.path) not in known)]
+
+
+def run_environment(prefix: Path, base: Mapping[str, str], *, name: str | None) -> dict[str, str]:
+    """The variables that programs of an environment see; the generation's own path, never the link's."""
+    env = {k: v for k, v in base.items() if k not in {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}}
+    env["PATH"] = os.pathsep.join([str(prefix / "bin"), *filter(None, [base.get("PATH", os.defpath)])])
+    if (prefix / "conda-meta").is_dir():
+        env["CONDA_PREFIX"] = str(prefix)
+        env["CONDA_DEFAULT_ENV"] = name or str(prefix)
+    return env

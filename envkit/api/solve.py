@@ -1,0 +1,255 @@
+"""From a request to exact records: choose the framework's build, solve around it, check the solution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from envkit.api.choose import (
+    Candidates,
+    advise,
+    channels_for,
+    engine_settings,
+    judge_spec,
+    judge_table,
+    nothing_runs,
+    refuse_unclear,
+)
+from envkit.builds.dependency import parse_match_spec
+from envkit.builds.families import channel_name
+from envkit.checks.solution import check_solution
+from envkit.engines.base import Engine
+from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
+from envkit.layout.volume import Volume
+from envkit.models.build import Reason, Record, Verdict
+from envkit.models.channel import Channel
+from envkit.models.host import Target
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+from envkit.models.request import Request
+from envkit.plan.explain import explain
+from envkit.plan.implied import allows_toolkit, imply_cuda
+from envkit.plan.rank import solve_candidates
+from envkit.plan.solve_task import framework_of, plan_solve
+from envkit.settings import Settings
+
+__all__ = ["Plan", "index_dir", "solve_request"]
+
+_ATTEMPTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be installed, and why.
+
+    Attributes:
+        records: The exact packages, sorted by name.
+        channels: Where they come from, with credentials.
+        virtual_packages: What the solver was told of the target.
+        pick: The framework's build that decided the solution, if any.
+        choice: The same as the manifest keeps it.
+        advice: Sentences for people.
+        explanation: Why this build, why no newer one, why CPU, what to change.
+    """
+
+    records: tuple[Record, ...]
+    channels: tuple[Channel, ...]
+    virtual_packages: tuple[tuple[str, str, str], ...] = ()
+    pick: Verdict | None = None
+    choice: Mapping[str, Any] = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
+    explanation: tuple[Reason, ...] = ()
+
+
+def solve_request(
+    request: Request,
+    target: Target,
+    *,
+    settings: Settings,
+    channels: tuple[Channel, ...],
+    override_channels: bool,
+    policy: NetworkPolicy,
+    index: Path,
+    engine: Engine,
+    reporter: Reporter,
+    installed: Sequence[Record] = (),
+    hosts: Mapping[str, Target] | None = None,
+) -> Plan:
+    """Choose the framework's build, solve around it, and check the solution record by record.
+
+    Args:
+        request: What was asked.
+        target: For which machine.
+        settings: Channels that are configured.
+        channels: Channels that the user, a recipe or a manifest named.
+        override_channels: Use only these.
+        policy: How the network may be used.
+        index: Where channel indexes are cached.
+        engine: The solver.
+        reporter: Hears what goes on.
+        installed: Records that the solution keeps where it can: those of the generation before.
+        hosts: Machines by name, all of which the solution has to run on; `target` is what they have in common.
+
+    Raises:
+        EnvkitError: Nothing satisfies the request, nothing of it runs, or a channel cannot be read.
+    """
+    request = imply_cuda(request)
+    framework = framework_of(request.specs)
+    asked, chosen = channels_for(
+        [framework] if framework else [], explicit=channels, override=override_channels, settings=settings
+    )
+    es = engine_settings(asked, policy, index)
+    candidates: Candidates | None = None
+    picks: Sequence[Verdict | None] = [None]
+    if framework is not None:
+        spec = _framework_spec(framework, request)
+        try:
+            candidates = judge_spec(
+                spec, request, target, engine=engine, settings=es, reporter=reporter, hosts=hosts, strict=chosen
+            )
+        except ChannelError as error:
+            if not channels and judge_table(spec, request, target, channels=asked) is not None:
+                error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
+            raise
+        picks = _picks(candidates, request, target, installed)
+    reporter.start("solve", " ".join(request.specs))
+    failure: EnvkitError | None = None
+    tried: set[tuple[str, ...]] = set()
+    unsolved: list[tuple[Verdict, str]] = []
+    for pick in picks:
+        candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
+        task = plan_solve(request, target, pick, candidate_records, installed=installed)
+        if task.specs in tried:
+            continue
+        tried.add(task.specs)
+        used = es if chosen else engine_settings(tuple(_of(asked, task.channels)) or asked, policy, index)
+        try:
+            records = engine.solve(task, settings=used)
+        except UnsatisfiableError as error:
+            failure = failure or error
+            unsolved += [(pick, _cause(error))] if pick is not None else []
+            continue
+        refusals = _refusals(records, target, request, hosts or {})
+        if refusals:
+            failure = failure or HostCannotRunError(
+                "the solution would not run: " + "; ".join(refusals),
+                hint="See what runs with `envkit find`, or pin another version.",
+            )
+            unsolved += [(pick, refusals[0])] if pick is not None else []
+            continue
+        taken = _installed(pick, candidates, records)
+        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
+        advice, explanation = _explained(candidates, request, target, taken, unsolved)
+        return Plan(
+            records=records,
+            channels=used.channels,
+            virtual_packages=task.virtual_packages,
+            pick=taken,
+            choice=_choice(taken),
+            advice=advice,
+            explanation=explanation,
+        )
+    raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:
+    """The builds to try, in turn: what is installed first, then the best.
+
+    Raises:
+        EnvkitError: There is none, or it is not clear for which machine.
+    """
+    unclear = refuse_unclear(candidates, request, target)
+    if unclear is not None:
+        raise unclear
+    kept = {(record.url, record.sha256) for record in installed}
+    stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
+    fitting = [v for v in candidates.ranked if allows_toolkit(request, v.build.build_cuda)]
+    picks = [*stays, *solve_candidates(fitting, _ATTEMPTS)]
+    if not picks:
+        raise nothing_runs(candidates, request, target)
+    return picks
+
+
+def _explained(
+    candidates: Candidates | None,
+    request: Request,
+    target: Target,
+    taken: Verdict | None,
+    unsolved: Sequence[tuple[Verdict, str]],
+) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
+    """Advice and explanation."""
+    if candidates is None:
+        return (), ()
+    advice = advise(candidates, request, target)
+    ranked, hosts = candidates.ranked, candidates.hosts
+    return tuple(advice), explain(ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved)
+
+
+def _cause(error: EnvkitError) -> str:
+    """The last thing that a solver says: what is missing, at the end of its tree."""
+    lines = [
+        line.strip(
+            " \N{BOX DRAWINGS LIGHT VERTICAL}\N{BOX DRAWINGS LIGHT UP AND RIGHT}"
+            "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+        )
+        for line in error.message.splitlines()
+    ]
+    return next((line for line in reversed(lines) if line), error.message).rstrip(".")
+
+
+def index_dir(volume: Volume) -> Path:
+    """Where channel indexes are cached: on the volume, or in the user's cache while there is no volume yet."""
+    if volume.index.is_dir():
+        return volume.index
+    from platformdirs import user_cache_path  # noqa: PLC0415 - for dry runs on volumes that do not exist yet
+
+    return user_cache_path("envkit") / "index"
+
+
+def _framework_spec(framework: str, request: Request) -> str:
+    """The user's own spec of the framework, else its bare name."""
+    return next((spec for spec in request.specs if parse_match_spec(spec).name == framework), framework)
+
+
+def _refusals(records: Sequence[Record], target: Target, request: Request, hosts: Mapping[str, Target]) -> list[str]:
+    """What speaks against a solution, on any of the machines."""
+    found: list[str] = []
+    for name, machine in (hosts or {"": target}).items():
+        before = f"{name}: " if name else ""
+        found += [f"{before}{r.record.fn}: {r.reason.text}" for r in check_solution(records, machine, request)]
+    return found
+
+
+def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
+    """The channels of a plan, in its order."""
+    names = {channel_name(channel.url): channel for channel in reversed(channels)}
+    return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
+
+
+def _installed(pick: Verdict | None, candidates: Candidates | None, records: Sequence[Record]) -> Verdict | None:
+    """The verdict on the record that the solver took: the pin may have left the Python open."""
+    if pick is None or candidates is None:
+        return None
+    names = {record.fn for record in records}
+    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
+
+
+def _build_words(pick: Verdict) -> str:
+    record = pick.build.record
+    return f"{record.name} {record.version} {record.build} ({pick.tier.value})"
+
+
+def _choice(pick: Verdict | None) -> dict[str, Any]:
+    if pick is None:
+        return {}
+    build = pick.build
+    return {
+        "name": build.record.name,
+        "fn": build.record.fn,
+        "variant": build.variant,
+        "build_cuda": str(build.build_cuda) if build.build_cuda else None,
+        "tier": pick.tier.value,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in pick.reasons],
+    }

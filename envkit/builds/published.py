@@ -1,0 +1,102 @@
+"""The published builds of the frameworks, for where no channel can be reached: a table of one day, with sources."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from envkit.models.build import Record
+from envkit.models.version import CudaVersion
+
+__all__ = ["published_builds", "published_channels", "published_rows", "table_date"]
+
+_ALIAS = "https://conda.anaconda.org"
+_FIRST_CUDA_VERSION = CudaVersion(
+    11, 8
+)  # conda-forge's builds depend on cuda-version from here on, before on cudatoolkit
+
+
+@cache
+def _table() -> dict[str, Any]:
+    text = (files("envkit.builds") / "data" / "published.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def table_date() -> str:
+    """The day of the table: builds that were published later are not in it."""
+    date: str = _table()["as_of"]
+    return date
+
+
+def published_rows() -> tuple[dict[str, Any], ...]:
+    """The rows of ``envkit/builds/data/published.json``, as they are."""
+    return tuple(_table()["builds"])
+
+
+def published_channels(name: str) -> frozenset[str]:
+    """The channels of which the table knows builds of a package."""
+    return frozenset(row["channel"] for row in published_rows() if row["name"] == name)
+
+
+def _depends(row: dict[str, Any], subdir: str) -> list[str]:
+    depends: list[str] = []
+    if row["python"]:
+        first, _, last = row["python"].partition("-")
+        major, minor = last.split(".")
+        depends.append(f"python >={first},<{major}.{int(minor) + 1}")
+    if row["glibc"] and subdir.startswith("linux"):
+        depends.append(f"__glibc >={row['glibc']}")
+    if row["channel"] == "pytorch":
+        # Builds for macOS carry no mutex.
+        if not subdir.startswith("osx"):
+            depends.append(f"pytorch-mutex 1.0 {'cuda' if row['cuda'] else 'cpu'}")
+        if row["cuda"]:
+            depends.append(f"pytorch-cuda {row['cuda']}.*")
+    elif row["cuda"]:
+        cuda = CudaVersion.parse(row["cuda"])
+        toolkit = "cuda-version" if cuda >= _FIRST_CUDA_VERSION else "cudatoolkit"
+        depends += ["__cuda", f"{toolkit} >={cuda},<{cuda.major + 1}"]
+        if subdir == "linux-aarch64":
+            depends.append("arm-variant * sbsa")
+    return depends
+
+
+def published_builds(name: str, subdir: str) -> tuple[Record, ...]:
+    """Records for the table's builds of a package: what is known of them, and no file, size or hash.
+
+    Args:
+        name: ``pytorch``, ``tensorflow`` or ``jaxlib``; others have none.
+        subdir: The platform.
+    """
+    found: list[Record] = []
+    for row in published_rows():
+        if row["name"] != name or subdir not in row["subdirs"]:
+            continue
+        depends = tuple(_depends(row, subdir))
+        channel = f"{_ALIAS}/{row['channel']}"
+        for version in row["versions"]:
+            raw = {
+                "name": name,
+                "version": version,
+                "build": row["build"],
+                "build_number": row["number"],
+                "subdir": subdir,
+                "depends": list(depends),
+            }
+            found.append(
+                Record(
+                    name=name,
+                    version=version,
+                    build=row["build"],
+                    build_number=row["number"],
+                    subdir=subdir,
+                    fn=f"{name}-{version}-{row['build']}",
+                    channel=channel,
+                    depends=depends,
+                    raw=raw,
+                )
+            )
+    return tuple(found)

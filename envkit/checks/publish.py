@@ -1,0 +1,53 @@
+"""Whether a generation may become the environment, as its validation says."""
+
+from __future__ import annotations
+
+from envkit.errors import EnvkitError, NotOnGpuError, ValidationFailedError
+from envkit.models.report import Report
+
+__all__ = ["check_publishable"]
+
+
+def check_publishable(name: str, report: Report | None, *, require_gpu: bool) -> EnvkitError | None:
+    """What keeps a generation from being published; None when nothing does.
+
+    A finding that blames the environment does. One that blames the host does not: the environment is as good as
+    another, and is published as not validated, unless a validation on a GPU was asked for.
+
+    Args:
+        name: The environment.
+        report: Its validation; None when there was none.
+        require_gpu: Whether something must have been computed on a GPU.
+    """
+    if report is None:
+        if not require_gpu:
+            return None
+        return NotOnGpuError(
+            f"{name} was not validated on a GPU, which --require-gpu asks for: it is for another platform",
+            hint="Create it on the machine with the GPU.",
+        )
+    blamed = report.blaming("environment")
+    if blamed:
+        return ValidationFailedError(
+            f"{name} was made and does not work, so it was not published: "
+            + "; ".join(finding.text for finding in blamed),
+            hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
+        )
+    if not require_gpu or (report.on_gpu and report.verdict == "pass"):
+        return None
+    faults = [finding for finding in report.findings if finding.status == "fail"]
+    if faults:
+        return NotOnGpuError(
+            f"{name} could not be validated on a GPU, so it was not published: "
+            + "; ".join(finding.text for finding in faults),
+            hint=faults[0].hint,
+        )
+    if report.needs_gpu:
+        return NotOnGpuError(
+            f"{name} was not published: --require-gpu, and there is no GPU here",
+            hint="Create it on the machine with the GPU, or leave --require-gpu out.",
+        )
+    return NotOnGpuError(
+        f"{name} was not published: --require-gpu, and it holds nothing that uses a GPU",
+        hint="Ask for a CUDA build with --cuda, or leave --require-gpu out.",
+    )

@@ -1,0 +1,114 @@
+"""Builds as tables: one line for builds that are alike, or versions by CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from envkit.builds.dependency import version_bounds
+from envkit.builds.families import channel_name
+from envkit.cli.output import TIER_STYLE, human_bytes, human_date, literal, table
+from envkit.models.build import Build, Tier, Verdict
+from envkit.models.matrix import Matrix
+from envkit.plan.phrases import phrase
+
+__all__ = ["builds_table", "matrix_table"]
+
+_WIDE = 132  # from here on a build string fits beside the rest
+_MIDDLE = 96
+_SYMBOLS = {
+    Tier.NATIVE: ("N", "native"),
+    Tier.MINOR: ("m", "minor: older driver of the same major"),
+    Tier.JIT: ("j", "jit: compiled at first start"),
+    Tier.COMPAT: ("c", "compat: through cuda-compat"),
+    Tier.UNKNOWN: ("?", "unknown"),
+    Tier.CPU: ("o", "on the CPU"),
+    Tier.NO: ("x", "does not run"),
+}
+
+
+def builds_table(
+    out: Console, verdicts: Sequence[Verdict], *, everything: bool, limit: int, every_reason: bool
+) -> Table:
+    """Builds, best first; those of one version, CUDA, channel and tier on one line unless `everything`.
+
+    Columns that do not fit the width are left out: the build first, then size and date.
+    """
+    rows: dict[tuple[object, ...], list[Verdict]] = {}
+    for number, verdict in enumerate(verdicts):
+        build = verdict.build
+        key = (build.record.version, build.variant, build.build_cuda, build.record.channel, verdict.tier)
+        rows.setdefault((number,) if everything else key, []).append(verdict)
+    shown = list(rows.values())[: None if everything else limit]
+    columns = ["runs", "version", "CUDA", "Python", "channel"]
+    columns += ["size", "date"] if out.width >= _MIDDLE and any(v[0].build.record.size for v in shown) else []
+    columns += ["build"] if out.width >= _WIDE or everything else []
+    columns.append("why")
+    view = table(*columns, right=("size",))
+    for found in shown:
+        cells = _cells(found, every_reason=every_reason)
+        view.add_row(*(cells[column] for column in columns))
+    left = len(rows) - limit
+    if left > 0 and not everything:
+        view.caption = f"and {left} more rows: --limit N, --all for each build, --json for everything"
+        view.caption_justify = "left"
+    return view
+
+
+def _cells(found: Sequence[Verdict], *, every_reason: bool) -> dict[str, Text]:
+    first = found[0]
+    build, record = first.build, first.build.record
+    more = Text(f" +{len(found) - 1} more", style="dim") if len(found) > 1 else Text()
+    why = "; ".join(reason.text for reason in first.reasons) if every_reason else phrase(first)
+    return {
+        "runs": literal(first.tier.value, TIER_STYLE[first.tier.value]),
+        "version": literal(record.version),
+        "CUDA": literal(_cuda(build)),
+        "Python": literal(_pythons(found)),
+        "channel": literal(channel_name(record.channel)),
+        "size": literal(human_bytes(record.size) if record.size else ""),
+        "date": literal(human_date(record.timestamp)),
+        "build": literal(record.build).append_text(more),
+        "why": literal(why),
+    }
+
+
+def _cuda(build: Build) -> str:
+    if build.build_cuda is None:
+        return "" if build.variant == "generic" else build.variant.upper()
+    return f"{build.build_cuda.major}.x" if build.cuda_major_only else str(build.build_cuda)
+
+
+def _pythons(found: Sequence[Verdict]) -> str:
+    known = {verdict.build.python for verdict in found if verdict.build.python}
+    listed = sorted(known, key=lambda text: [int(part) if part.isdigit() else 0 for part in text.split(".")])
+    if not listed:  # one build for several, as in the built-in table
+        return next((_range(spec) for verdict in found for spec in verdict.build.needs.python), "")
+    return f"{listed[0]} to {listed[-1]}" if len(listed) > 2 else ", ".join(listed)  # noqa: PLR2004 - a range
+
+
+def _range(spec: str) -> str:
+    """``>=3.10,<3.15`` as people say it; any other spec as it is."""
+    low, high, has_minor = version_bounds(spec)
+    return f"{low} to {high.major}.{high.minor - 1}" if low and high and has_minor and high.minor else spec
+
+
+def matrix_table(matrix: Matrix) -> tuple[Table, str]:
+    """Versions by CUDA, each cell a letter in its tier's colour; and what the letters mean."""
+    view = table("version", *matrix.columns)
+    seen: set[Tier] = set()
+    for version, cells in matrix.rows:
+        row = [literal(version)]
+        for column in matrix.columns:
+            cell = cells.get(column)
+            if cell is None:
+                row.append(Text("."))
+                continue
+            seen.add(cell.tier)
+            row.append(Text(_SYMBOLS[cell.tier][0], style=TIER_STYLE[cell.tier.value]))
+        view.add_row(*row)
+    letters = [f"{letter} {words}" for tier, (letter, words) in _SYMBOLS.items() if tier in seen]
+    return view, ", ".join([*letters, ". no build known"])

@@ -1,0 +1,74 @@
+"""The command that does what a correction says, to copy; and what ``--fix`` makes of a request."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from envkit.errors import EnvkitError
+from envkit.models.channel import Channel
+from envkit.models.host import Target
+from envkit.models.request import Correction, CudaChoice, Request
+from envkit.settings import Settings, resolve_channels
+
+__all__ = ["Fix", "command", "corrected", "fixed", "hinted"]
+
+Fix = Annotated[
+    bool, typer.Option("--fix", help="Apply the corrections of a request that is known not to work as it stands.")
+]
+_REPLACED = frozenset({"channel", "cuda", "fix", "file", "recipe", "as_json", "why"})
+
+
+def command(context: typer.Context, request: Request) -> str:
+    """The command line of `context` with another request; every other flag stays as it was given."""
+    words = ["envkit", str(context.info_name), *request.specs]
+    for channel in request.channels:
+        words += ["-c", channel]
+    if request.cuda.kind != "auto":
+        words += ["--cuda", str(request.cuda)]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if parameter.param_type_name != "option" or name in _REPLACED or getattr(source, "name", "") != "COMMANDLINE":
+            continue
+        flag = max(parameter.opts, key=len)
+        value = context.params.get(name)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [flag] if one is True else [flag, str(one)]
+    return shlex.join(words)
+
+
+def corrected(request: Request, correction: Correction) -> Request:
+    """The request that a correction proposes."""
+    return Request(
+        specs=correction.specs,
+        cuda=CudaChoice.parse(correction.cuda) if correction.cuda is not None else request.cuda,
+        python=request.python,
+        prefer=request.prefer,
+        channels=correction.channels,
+    )
+
+
+def fixed(
+    request: Request, target: Target, explicit: tuple[Channel, ...], settings: Settings
+) -> tuple[Request, tuple[Channel, ...], tuple[Correction, ...]]:
+    """What ``--fix`` makes of a request: the request, its channels with their credentials, and what was applied."""
+    from envkit.plan.corrections import apply_corrections  # noqa: PLC0415 - after --help
+
+    request, applied = apply_corrections(request, target)
+    by_name = {channel.name: channel for channel in explicit}
+    missing = [name for name in request.channels if name not in by_name]
+    by_name.update((channel.name, channel) for channel in resolve_channels(missing, settings))
+    return request, tuple(by_name[name] for name in request.channels if name in by_name), applied
+
+
+def hinted(
+    error: EnvkitError, corrections: tuple[Correction, ...], context: typer.Context, request: Request
+) -> EnvkitError:
+    """The error with the first correction as its hint: it is about the cause, where the solver saw the effect."""
+    if corrections:
+        first = corrections[0]
+        error.hint = f"{first.text}. Instead, or with --fix:\n  {command(context, corrected(request, first))}"
+    return error

@@ -1,0 +1,67 @@
+"""Files that describe several machines: what ``detect --json`` printed on each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from envkit.errors import SettingsError
+from envkit.host.wire import host_from_json
+from envkit.models.host import Target
+
+__all__ = ["read_hosts"]
+
+_HINT = "Write it with `envkit detect --json` on each machine: a JSON array, or one document after the other."
+
+
+def read_hosts(paths: Sequence[Path]) -> dict[str, Target]:
+    """Read the machines of ``--hosts``, each by its name: its member ``name``, else the file's and its place there.
+
+    A file holds one document, an array of them, or several, one after the other.
+
+    Raises:
+        SettingsError: A file cannot be read, or holds something else; the message has the path to it.
+    """
+    found: dict[str, Target] = {}
+    for path in paths:
+        documents = _documents(path)
+        for index, document in enumerate(documents):
+            place = path.name if len(documents) == 1 else f"{path.name}[{index}]"
+            target = Target.from_host(host_from_json(document, where=place))
+            target = replace(target, described=target.described | {"hosts"})
+            name = _name(document) or place
+            found[name if name not in found else f"{name} ({place})"] = target
+    if not found:
+        raise SettingsError(f"no machine in {', '.join(map(str, paths))}", hint=_HINT)
+    return found
+
+
+def _name(document: object) -> str | None:
+    facts = document.get("facts") if isinstance(document, dict) else None
+    for holder in (document, facts):
+        name = holder.get("name") if isinstance(holder, dict) else None
+        if isinstance(name, str) and name.strip():
+            return name.strip()
+    return None
+
+
+def _documents(path: Path) -> list[object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{path} cannot be read: {reason}", hint=_HINT) from error
+    decoder = json.JSONDecoder()
+    documents: list[object] = []
+    at = len(text) - len(text.lstrip())
+    while at < len(text):
+        try:
+            document, end = decoder.raw_decode(text, at)
+        except (json.JSONDecodeError, RecursionError) as error:
+            line = text.count("\n", 0, getattr(error, "pos", at)) + 1
+            raise SettingsError(f"{path}, line {line}: not JSON", hint=_HINT) from error
+        documents += document if isinstance(document, list) else [document]
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return documents

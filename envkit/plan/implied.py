@@ -1,0 +1,98 @@
+"""What the packages of a request say about CUDA, where no flag does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from envkit.builds.buildstring import parse_build_string
+from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
+from envkit.builds.families import GPU_FRAMEWORKS, framework_of_package
+from envkit.errors import UsageError
+from envkit.models.request import CudaChoice, Request
+from envkit.models.version import CudaVersion
+
+__all__ = ["allows_toolkit", "imply_cuda"]
+
+_TOOLKITS = ("pytorch-cuda", "cudatoolkit", "cuda-version")
+_CPU_NAMES = frozenset({"cpuonly", "pytorch-cpu", "tensorflow-cpu"})
+
+
+class _Implied(NamedTuple):
+    choice: CudaChoice
+    spec: str
+
+
+def _of_toolkit(spec: MatchSpec) -> CudaChoice | None:
+    bounds = version_bounds(spec.version) if spec.version else None
+    if bounds is None or bounds.low is None:
+        return None
+    # cuda-version bounds the libraries, and a build needs no newer ones than its own: its major is what is meant.
+    if spec.name != "cuda-version" and bounds.one_minor:
+        return CudaChoice("exact", bounds.low)
+    return CudaChoice("major", bounds.low) if bounds.high is not None else None
+
+
+def _of_build(spec: MatchSpec) -> CudaChoice | None:
+    """``pytorch=2.5=*cuda12.1*`` and ``pytorch=*=cpu_*``."""
+    if spec.build is None or framework_of_package(spec.name) not in GPU_FRAMEWORKS:
+        return None
+    said = parse_build_string(spec.build.strip("*"))
+    if said.variant == "cpu":
+        return CudaChoice("none")
+    if said.cuda is not None:
+        return CudaChoice("major" if said.cuda_major_only else "exact", said.cuda)
+    return None
+
+
+def _implied(request: Request) -> _Implied | None:
+    found: _Implied | None = None
+    for text in request.specs:
+        spec = parse_match_spec(text)
+        choice = _of_toolkit(spec) if spec.name in _TOOLKITS else _of_build(spec)
+        if spec.name in _CPU_NAMES:
+            choice = CudaChoice("none")
+        if choice is None:
+            continue
+        if found is None or (found.choice.kind == "major" and choice.kind == "exact"):
+            found = _Implied(choice, text)
+    return found
+
+
+def _agree(one: CudaChoice, other: CudaChoice) -> bool:
+    if one.version is None or other.version is None:
+        return one.kind == other.kind
+    if "major" in {one.kind, other.kind}:
+        return one.version.major == other.version.major
+    return one.version == other.version
+
+
+def imply_cuda(request: Request) -> Request:
+    """The request with the CUDA that its packages name: ``pytorch-cuda=12.1`` is ``--cuda 12.1``, ``cpuonly`` none.
+
+    Raises:
+        UsageError: ``--cuda`` says something else than the packages.
+    """
+    found = _implied(request)
+    if found is None:
+        return request
+    if request.cuda.kind == "auto":
+        return replace(request, cuda=found.choice)
+    if not _agree(request.cuda, found.choice):
+        raise UsageError(
+            f"--cuda {request.cuda} contradicts {found.spec}",
+            hint=f"Leave one of them out: {found.spec} alone means --cuda {found.choice}.",
+        )
+    return request
+
+
+def allows_toolkit(request: Request, build_cuda: CudaVersion | None) -> bool:
+    """Whether the request's ``cuda-version`` lets in libraries as new as a build's toolkit: it needs no older ones."""
+    if build_cuda is None:
+        return True
+    for text in request.specs:
+        spec = parse_match_spec(text)
+        high = version_bounds(spec.version).high if spec.name == "cuda-version" and spec.version else None
+        if high is not None and build_cuda >= high:
+            return False
+    return True

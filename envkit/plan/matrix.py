@@ -1,0 +1,58 @@
+"""Versions by CUDA: the best tier of each pair, for those who would rather look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envkit.builds.version import version_key
+from envkit.models.build import Build, Verdict
+from envkit.models.matrix import Cell, Matrix
+
+__all__ = ["make_matrix"]
+
+_ELSEWHERE = frozenset({"wrong-platform", "wrong-python"})
+_LAST = ("CUDA", "CPU", "MPS", "any")
+
+
+def _column(build: Build) -> str:
+    if build.variant == "cuda":
+        if build.build_cuda is None:
+            return "CUDA"
+        return f"{build.build_cuda.major}.x" if build.cuda_major_only else str(build.build_cuda)
+    return {"cpu": "CPU", "mps": "MPS"}.get(build.variant, "any")
+
+
+def _order(column: str) -> tuple[int, float, float]:
+    if column in _LAST:
+        return (_LAST.index(column) + 1, 0, 0)
+    major, _, minor = column.partition(".")
+    return (0, -int(major), 1 if minor == "x" else -int(minor))
+
+
+def make_matrix(verdicts: Iterable[Verdict]) -> Matrix:
+    """The grid of builds that match a name and version, whatever CUDA was asked for.
+
+    Args:
+        verdicts: Builds with their verdicts; those for another platform or Python than asked are left out.
+    """
+    grid: dict[str, dict[str, list[Verdict]]] = {}
+    for verdict in verdicts:
+        if verdict.reasons and verdict.reasons[0].code in _ELSEWHERE:
+            continue
+        row = grid.setdefault(verdict.build.record.version, {})
+        row.setdefault(_column(verdict.build), []).append(verdict)
+    versions = sorted(grid, key=lambda text: (version_key(text), text), reverse=True)
+    columns = sorted({column for version in versions for column in grid[version]}, key=_order)
+    return Matrix(
+        tuple(columns),
+        tuple(
+            (
+                version,
+                {
+                    column: Cell(min(found, key=lambda v: v.tier.rank), len(found))
+                    for column, found in grid[version].items()
+                },
+            )
+            for version in versions
+        ),
+    )

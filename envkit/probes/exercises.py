@@ -1,0 +1,204 @@
+"""Mathematics with known answers, in plain Python: what every framework is asked to compute.
+
+Loaded by path from the probes beside it. Inputs are exact in float32 (or in bfloat16), so that the only errors are
+those of the framework's arithmetic. The answer is computed here in float64, by the closed form, with no library that
+could be the broken one. For each entry of an answer the `scale` is the same sum with absolute values: floating-point
+arithmetic bounds the error by a multiple of it (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+The factor is judged elsewhere (`envkit.checks.tolerance`): here only ``max |error| / scale`` is measured.
+"""
+
+import math
+
+_FLOAT32_BITS = 23
+_BFLOAT16_BITS = 7
+
+
+class Numbers:
+    """A fixed sequence of numbers in [-1, 1) with few enough bits to be exact.
+
+    A linear congruential generator (Knuth's MMIX constants): the same numbers on every machine and Python.
+    """
+
+    def __init__(self, seed, bits=_FLOAT32_BITS):
+        """Start at `seed`; each number is a multiple of ``2**-bits``."""
+        self.state = seed
+        self.bits = bits
+
+    def vector(self, count):
+        """`count` numbers."""
+        return [self.one() for _ in range(count)]
+
+    def matrix(self, rows, columns):
+        """Rows of numbers."""
+        return [self.vector(columns) for _ in range(rows)]
+
+    def one(self):
+        """The next number."""
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return ((self.state >> 20) % 2 ** (self.bits + 1) - 2**self.bits) / 2.0**self.bits
+
+
+class Answer:
+    """What an exercise has to come out as.
+
+    Attributes:
+        values: The exact answer, flat, in float64.
+        scale: For each entry, what its error is measured by.
+        terms: How many roundings can add up in an entry: the ``n`` of the bound.
+        arithmetic: In which arithmetic the framework computes: "float32", "bfloat16", "exact".
+    """
+
+    def __init__(self, values, scale, terms, arithmetic="float32"):
+        """Keep the parts."""
+        self.values = values
+        self.scale = scale
+        self.terms = terms
+        self.arithmetic = arithmetic
+
+    def compare(self, found):
+        """How far `found`, a flat list of floats, is from the answer."""
+        detail = {"terms": self.terms, "arithmetic": self.arithmetic, "elements": len(self.values)}
+        if len(found) != len(self.values):
+            detail.update(relative_error="shape", worst={"found_elements": len(found)})
+            return detail
+        worst, where = 0.0, 0
+        for index, (value, right, scale) in enumerate(zip(found, self.values, self.scale)):
+            error = abs(value - right)
+            relative = error / scale if scale else (0.0 if error == 0 else math.inf)
+            if not relative <= worst:  # also when it is not a number
+                worst, where = relative, index
+                if math.isnan(worst):
+                    break
+        detail["relative_error"] = worst if math.isfinite(worst) else str(worst)
+        detail["worst"] = {"index": where, "found": _json(found[where]), "expected": self.values[where]}
+        return detail
+
+
+def _json(value):
+    return value if math.isfinite(value) else str(value)
+
+
+def _dot(a, b):
+    return math.fsum(map(float.__mul__, a, b))
+
+
+def _columns(matrix):
+    return [list(column) for column in zip(*matrix)]
+
+
+def _product(a, b):
+    columns = _columns(b)
+    return [[_dot(row, column) for column in columns] for row in a]
+
+
+def _abs(matrix):
+    return [[abs(value) for value in row] for row in matrix]
+
+
+def _flat(matrix):
+    return [value for row in matrix for value in row]
+
+
+def matmul(arithmetic="float32"):
+    """A product of matrices whose sizes fit no tile: a (80 x 112), b (112 x 96), Answer."""
+    numbers = Numbers(1, _BFLOAT16_BITS if arithmetic == "bfloat16" else _FLOAT32_BITS)
+    a, b = numbers.matrix(80, 112), numbers.matrix(112, 96)
+    return a, b, Answer(_flat(_product(a, b)), _flat(_product(_abs(a), _abs(b))), 112, arithmetic)
+
+
+CONVOLUTION = {"batch": 2, "channels": 4, "size": 12, "filters": 8, "kernel": 3, "padding": 1}
+
+
+def convolution():
+    """A convolution as frameworks mean it, padded: x flat (2, 4, 12, 12), w flat (8, 4, 3, 3), Answer."""
+    batch, channels, size = CONVOLUTION["batch"], CONVOLUTION["channels"], CONVOLUTION["size"]
+    filters, kernel, padding = CONVOLUTION["filters"], CONVOLUTION["kernel"], CONVOLUTION["padding"]
+    numbers = Numbers(2)
+    x = numbers.vector(batch * channels * size * size)
+    w = numbers.vector(filters * channels * kernel * kernel)
+    taps = [(c, i, j) for c in range(channels) for i in range(kernel) for j in range(kernel)]
+    values, scale = [], []
+    for n in range(batch):
+        patches = []
+        for row in range(size):
+            for column in range(size):
+                patch = []
+                for c, i, j in taps:
+                    y, z = row + i - padding, column + j - padding
+                    inside = 0 <= y < size and 0 <= z < size
+                    patch.append(x[((n * channels + c) * size + y) * size + z] if inside else 0.0)
+                patches.append(patch)
+        for f in range(filters):
+            weights = w[f * len(taps) : (f + 1) * len(taps)]
+            magnitudes = [abs(weight) for weight in weights]
+            values += [_dot(patch, weights) for patch in patches]
+            scale += [_dot([abs(v) for v in patch], magnitudes) for patch in patches]
+    return x, w, Answer(values, scale, len(taps))
+
+
+def regression(rows=64):
+    """The gradient of mean((X w - y)^2) in w, which is 2/m X^T (X w - y): X (rows x 8), y (rows), w (8), Answer.
+
+    A rounding of each residual, then a sum over rows: at most rows + 8 + 6 roundings meet in an entry.
+    """
+    columns = 8
+    numbers = Numbers(3)
+    x, y, w = numbers.matrix(rows, columns), numbers.vector(rows), numbers.vector(columns)
+    residuals = [_dot(row, w) - target for row, target in zip(x, y)]
+    sizes = [_dot([abs(v) for v in row], [abs(v) for v in w]) + abs(target) for row, target in zip(x, y)]
+    values = [2.0 / rows * _dot(column, residuals) for column in _columns(x)]
+    scale = [2.0 / rows * _dot([abs(v) for v in column], sizes) for column in _columns(x)]
+    return x, y, w, Answer(values, scale, rows + columns + 6)
+
+
+ATTENTION = {"heads": 2, "tokens": 16, "width": 16}
+
+
+def attention():
+    """The gradients of softmax(Q K^T / sqrt(d)) V, met by G from above: q, k, v, g (heads x tokens x width), Answers.
+
+    With P the softmax: dV = P^T G; dP = G V^T; dS = P * (dP - rowsum(dP * P)); dQ = dS K / sqrt(d);
+    dK = dS^T Q / sqrt(d). An error e of a score is a relative error of about e in exp, so it counts 2 |S| times: once
+    in the exponential, once in its sum. Scores stay below `tallest`, from which `terms` follows.
+    """
+    heads, tokens, width = ATTENTION["heads"], ATTENTION["tokens"], ATTENTION["width"]
+    root = math.sqrt(width)
+    numbers = Numbers(4)
+    q, k, v, g = ([numbers.matrix(tokens, width) for _ in range(heads)] for _ in range(4))
+    parts = {"dq": ([], []), "dk": ([], []), "dv": ([], [])}
+    tallest = 0.0
+    for head in range(heads):
+        scores = [[s / root for s in row] for row in _product(q[head], _columns(k[head]))]
+        sizes = _product(_abs(q[head]), _columns(_abs(k[head])))
+        tallest = max(tallest, max(map(max, sizes)) / root)
+        weights = []
+        for row in scores:
+            top = max(row)
+            powers = [math.exp(s - top) for s in row]
+            total = math.fsum(powers)
+            weights.append([p / total for p in powers])
+        dp, dp_size = _product(g[head], _columns(v[head])), _product(_abs(g[head]), _columns(_abs(v[head])))
+        ds = [[p * (d - _dot(row, ps)) for p, d in zip(ps, row)] for ps, row in zip(weights, dp)]
+        ds_size = [[p * (d + _dot(row, ps)) for p, d in zip(ps, row)] for ps, row in zip(weights, dp_size)]
+        for name, values, scale in (
+            ("dv", _product(_columns(weights), g[head]), _product(_columns(weights), _abs(g[head]))),
+            ("dq", _product(ds, k[head]), _product(ds_size, _abs(k[head]))),
+            ("dk", _product(_columns(ds), q[head]), _product(_columns(ds_size), _abs(q[head]))),
+        ):
+            over = root if name != "dv" else 1.0
+            parts[name][0].extend(value / over for value in _flat(values))
+            parts[name][1].extend(value / over for value in _flat(scale))
+    terms = math.ceil(2 * (width + 4) * tallest) + 3 * tokens + 2 * width + 16
+    return q, k, v, g, [Answer(*parts[name], terms=terms) for name in ("dq", "dk", "dv")]
+
+
+def elementwise():
+    """max(2 x + 1, 0) * x on small integers, exact in every arithmetic: x, Answer."""
+    x = [float(value) for value in range(-512, 512)]
+    values = [max(2 * value + 1, 0.0) * value for value in x]
+    return x, Answer(values, [1.0] * len(x), 0, "exact")
+
+
+def worst_of(details):
+    """Of several comparisons, the one that is furthest off: what is no number comes first."""
+    return max(details, key=lambda d: d["relative_error"] if isinstance(d["relative_error"], float) else math.inf)

@@ -1,0 +1,152 @@
+"""What every framework's probe shares: arguments, one JSON document on standard output, a trace of what goes on.
+
+Loaded by path from the probes beside it, never imported as a package: the folder must stay off ``sys.path``, where
+``jax.py`` would hide JAX. Python 3.7 and newer, standard library only. It judges nothing.
+
+The document of a framework's probe::
+
+    schema_version  1
+    framework       "pytorch", ...
+    version         of the framework
+    build           what the framework says of its build: cuda, cudnn, arch_list, ...
+    devices         id ("cpu", "cuda:0", "mps"), kind ("cpu", "gpu"), name, compute_capability, ...
+    checks          check, device (an id or null), outcome ("ok", "error", "skipped"), elapsed_s; with "ok" detail,
+                    with "error" error_type and error, with "skipped" reason
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+TEXT_LIMIT = 2000
+
+
+class Skip(Exception):  # noqa: N818 - not an error: a check that does not apply here
+    """This check does not apply here; the text says why."""
+
+
+class Session:
+    """One run of a probe: gathers facts, tells the parent through the trace, writes the document."""
+
+    def __init__(self, framework, options=()):
+        """Read the arguments and keep standard output for the document.
+
+        Args:
+            framework: Name for the document.
+            options: Names of further flags, such as ``compile``.
+        """
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--trace", type=int)
+        parser.add_argument("--gpu", action="store_true", help="GPUs are expected: use them")
+        for name in options:
+            parser.add_argument("--" + name, action="store_true")
+        self.options = parser.parse_args()
+        self.out = os.dup(1)
+        os.dup2(2, 1)  # what libraries print must not mix with the document
+        self.scratch = tempfile.mkdtemp(prefix="envkit-probe-")
+        self.use_scratch()
+        self.devices = []
+        self.checks = []
+        self.document = {
+            "schema_version": 1,
+            "framework": framework,
+            "version": None,
+            "build": {},
+            "devices": self.devices,
+            "checks": self.checks,
+        }
+
+    def use_scratch(self):
+        """Send what compilers cache into a folder that goes again: an old cache would hide that compiling fails."""
+        for name in (
+            "CUDA_CACHE_PATH",
+            "CUPY_CACHE_DIR",
+            "NUMBA_CACHE_DIR",
+            "TORCHINDUCTOR_CACHE_DIR",
+            "TRITON_CACHE_DIR",
+        ):
+            os.environ[name] = os.path.join(self.scratch, name.lower())
+
+    def trace(self, line):
+        """Tell the parent one thing."""
+        if self.options.trace is None:
+            return
+        data = (json.dumps(line, default=str) + "\n").encode("ascii")
+        try:
+            while data:
+                data = data[os.write(self.options.trace, data) :]
+        except OSError:  # the parent is gone
+            self.options.trace = None
+
+    def step(self, check, call, device=None):
+        """`call` is about to happen."""
+        self.trace({"step": {"check": check, "call": call + (" on " + device if device else ""), "device": None}})
+
+    def fact(self, key, value):
+        """`value` is known."""
+        self.document[key] = value
+        self.trace({"facts": {key: value}})
+
+    def build(self, key, action):
+        """A fact about the build; one that cannot be had is left out."""
+        try:
+            self.document["build"][key] = action()
+        except Exception as error:  # noqa: BLE001 - a framework may raise anything
+            self.document["build"][key + "_error"] = describe(error)
+        self.trace({"facts": {"build": self.document["build"]}})
+
+    def device(self, facts):
+        """A device that the framework sees."""
+        self.devices.append(facts)
+        self.trace({"facts": {"devices": self.devices}})
+
+    def check(self, name, device, action):
+        """Run `action`, record what it answers or raises; returns its detail or None."""
+        self.step(name, name, device)
+        record = {"check": name, "device": device, "outcome": "ok"}
+        began = time.perf_counter()
+        detail = None
+        try:
+            detail = action() or {}
+            record["detail"] = detail
+        except Skip as reason:
+            record["outcome"], record["reason"] = "skipped", str(reason)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a framework may raise anything
+            record["outcome"] = "error"
+            record["error_type"], record["error"] = type(error).__name__, describe(error)
+        record["elapsed_s"] = round(time.perf_counter() - began, 4)
+        self.checks.append(record)
+        self.trace({"check": record})
+        return detail
+
+    def finish(self):
+        """Write the document and leave at once: exit handlers of frameworks are nobody's business here."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        with os.fdopen(self.out, "w", encoding="utf-8") as file:
+            file.write(json.dumps(self.document, default=str) + "\n")
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def describe(error):
+    """One line of an exception, bounded."""
+    text = " ".join(str(error).split())
+    return "%s: %s" % (type(error).__name__, text[:TEXT_LIMIT])
+
+
+def best_rate(operations, run, seconds=0.5, at_most=20):
+    """Operations for a second of the fastest of some runs of `run`, which returns when it is done."""
+    run()  # the first pays for what is loaded and compiled
+    best, until = None, time.perf_counter() + seconds
+    for _ in range(at_most):
+        began = time.perf_counter()
+        run()
+        elapsed = time.perf_counter() - began
+        best = elapsed if best is None else min(best, elapsed)
+        if time.perf_counter() >= until:
+            break
+    return operations / best if best else None
