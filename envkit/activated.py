@@ -37,7 +37,7 @@ def environ_of(prefix: str, env: Mapping[str, str], *, name: str | None = None) 
     Raises:
         ValidationFailedError: A script of the environment ended the shell.
     """
-    base = activation.starting_point(env)
+    base = _with_kernels(prefix, activation.starting_point(env))
     steps = activation.plan_activate(prefix, base, name=name)
     if not activation.needs_shell(steps):
         return activation.apply_steps(steps, base)
@@ -56,6 +56,16 @@ def environ_of(prefix: str, env: Mapping[str, str], *, name: str | None = None) 
         changes = {k: v for k, v in result.items() if base.get(k) != v}
         write_entry(folder, key, {"set": changes, "unset": [k for k in base if k not in result]})
     return result
+
+
+def _with_kernels(prefix: str, env: dict[str, str]) -> dict[str, str]:
+    """Variables by which a Jupyter of one environment finds the kernels that lie on the volume, those of all."""
+    join, up = os.path.join, os.path.dirname
+    folder = join(up(up(prefix)), "jupyter")
+    paths = env.get("JUPYTER_PATH", "").split(os.pathsep)
+    if folder in paths or not os.path.isdir(join(folder, "kernels")):  # noqa: PTH112
+        return env
+    return {**env, "JUPYTER_PATH": os.pathsep.join([folder, *filter(None, paths)])}
 
 
 def _digest(steps: activation.Steps, base: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ class Settings:
 
     Attributes:
         volume: Root of the volume that is used.
+        volumes: Every root that the setting names; a name is looked up in each (conda's rule for ``envs_dirs``).
         channels: Channels of condarc or ``CONDA_CHANNELS``, in order; empty when nothing names any.
         channel_alias: Where plain channel names live.
         default_channels: What the name ``defaults`` stands for.
@@ -30,6 +31,7 @@ class Settings:
     """
 
     volume: Path
+    volumes: tuple[Path, ...] = ()
     channels: tuple[str, ...] = ()
     channel_alias: str = DEFAULT_ALIAS
     default_channels: tuple[str, ...] = DEFAULTS
@@ -40,12 +42,17 @@ class Settings:
 
 
 def load_settings(
-    *, persist: Path | None = None, engine: str | None = None, env: Mapping[str, str] | None = None
+    *,
+    persist: Path | None = None,
+    name: str | None = None,
+    engine: str | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Settings:
     """Read every source of settings.
 
     Args:
         persist: ``--persist DIR``.
+        name: An environment: where several roots are named, the one that has it is used.
         engine: ``--engine NAME``.
         env: Environment variables; those of the process by default.
 
@@ -75,10 +82,13 @@ def load_settings(
         origins["channel_alias"] = "CONDA_CHANNEL_ALIAS"
     overrides = condarc.get("override_virtual_packages")
     override = overrides.get("cuda") if isinstance(overrides, dict) else None
-    volume = _volume(persist, env, condarc, origins, notes)
+    volume, volumes = _volume(persist, env, condarc, origins, notes)
+    if name is not None and "/" not in name:
+        volume = next((path for path in volumes if (path / name).is_symlink()), volume)
     engine = _engine(engine, env, origins)
     return Settings(
         volume=volume,
+        volumes=volumes,
         channels=tuple(map(str, channels)),
         channel_alias=alias,
         default_channels=tuple(map(str, condarc.get("default_channels") or DEFAULTS)),
@@ -109,7 +119,7 @@ def _volume(
     condarc: Mapping[str, Any],
     origins: dict[str, str],
     notes: list[str],
-) -> Path:
+) -> tuple[Path, tuple[Path, ...]]:
     """Where environments live: the flag, the variable, envkit's file, condarc, else the user's data directory."""
     by_variable = {n: env[n] for n in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH") if env.get(n)}
     if len(set(by_variable.values())) > 1 and persist is None:
@@ -118,28 +128,31 @@ def _volume(
             + " and ".join(f"{k}={v}" for k, v in by_variable.items()),
             hint="They are two names of one setting; unset one of them, or give --persist DIR.",
         )
-    if persist is not None:
-        origins["volume"] = "--persist"
-        return _absolute(str(persist), env)
-    for name, value in by_variable.items():
-        origins["volume"] = name
-        return _first_usable(value.split(os.pathsep), env, notes, name)
     own = _own_file(env)
     content = _read_yaml(own) if own.is_file() else {}
+    candidates: list[tuple[str, list[Path]]] = []
+    if persist is not None:
+        candidates.append(("--persist", [_absolute(str(persist), env)]))
+    for name, value in list(by_variable.items())[:1]:
+        candidates.append((name, [_absolute(text, env) for text in value.split(os.pathsep) if text.strip()]))
     if content.get("persist"):
-        origins["volume"] = str(own)
-        return _absolute(str(content["persist"]), env)
+        candidates.append((str(own), [_absolute(str(content["persist"]), env)]))
     if condarc.get("envs_dirs"):
-        origins["volume"] = origins["envs_dirs"]
-        return _first_usable(condarc["envs_dirs"], env, notes, "envs_dirs")
-    from platformdirs import user_data_path  # noqa: PLC0415 - only when nothing is configured
+        listed = [_absolute(text, env) for text in condarc["envs_dirs"] if text.strip()]
+        candidates.append((f"envs_dirs in {origins['envs_dirs']}", listed))
+    if not candidates:
+        from platformdirs import user_data_path  # noqa: PLC0415 - only when nothing is configured
 
-    origins["volume"] = "default"
-    return user_data_path("envkit") / "envs"
+        candidates.append(("default", [user_data_path("envkit") / "envs"]))
+    origin, paths = candidates[0]
+    origins["volume"] = origin
+    for other, others in candidates[1:]:
+        if others and others[0] not in paths:
+            notes.append(f"{other} names {others[0]}; {origin} comes first")
+    return _first_usable(paths, notes, origin), tuple(paths)
 
 
-def _first_usable(values: Sequence[str], env: Mapping[str, str], notes: list[str], name: str) -> Path:
-    paths = [_absolute(value, env) for value in values if value.strip()]
+def _first_usable(paths: Sequence[Path], notes: list[str], name: str) -> Path:
     if not paths:
         raise SettingsError(f"{name} is set and names no directory", hint=f"Unset {name} or give it a directory.")
     for path in paths:

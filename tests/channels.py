@@ -92,10 +92,10 @@ def archive(package: Package) -> tuple[bytes, dict[str, Any]]:
         info["info/link.json"] = json.dumps(package.link).encode()
     compress = zstandard.ZstdCompressor().compress
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as container:
-        container.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
-        container.writestr(f"pkg-{package.stem}.tar.zst", compress(_tar(dict(package.files))))
-        container.writestr(f"info-{package.stem}.tar.zst", compress(_tar(info)))
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as container:  # ZipInfo: the same bytes at any time
+        container.writestr(zipfile.ZipInfo("metadata.json"), json.dumps({"conda_pkg_format_version": 2}))
+        container.writestr(zipfile.ZipInfo(f"pkg-{package.stem}.tar.zst"), compress(_tar(dict(package.files))))
+        container.writestr(zipfile.ZipInfo(f"info-{package.stem}.tar.zst"), compress(_tar(info)))
     data = buffer.getvalue()
     record = {
         **index,

@@ -50,6 +50,7 @@ class Candidates:
         rejected: What matches the spec and not the request: another CUDA, Python or platform.
         others: What does not match the spec, and what a channel of higher priority hides.
         hidden: The best of what is hidden, where it is newer than all that is not.
+        channel: The channel that hides the others, where they are in order.
         hosts: The machines by name, where there are several.
         table_date: The day of the built-in table, where that answered and not the channels.
     """
@@ -59,6 +60,7 @@ class Candidates:
     rejected: tuple[Verdict, ...]
     others: tuple[Verdict, ...]
     hidden: Verdict | None = None
+    channel: str | None = None
     hosts: Mapping[str, Target] = field(default_factory=dict)
     table_date: str | None = None
 
@@ -168,6 +170,7 @@ def _judged(
         rejected=tuple(verdict for verdict in verdicts if id(verdict) not in chosen),
         others=(*others, *hidden),
         hidden=_worth_it(_best_of_any_cuda(hidden, request, target), pick(ranked)),
+        channel=first,
         hosts=hosts,
         table_date=table_date,
     )
@@ -187,7 +190,8 @@ def _worth_it(hidden: Verdict | None, chosen: Verdict | None) -> Verdict | None:
 
 def advise(candidates: Candidates, request: Request, target: Target) -> list[str]:
     """What limits the choice, in sentences that say what to change."""
-    texts = limits((*candidates.ranked, *candidates.rejected), request, target)
+    seen = [v for v in candidates.others if candidates.channel in {None, v.build.record.channel.rstrip("/")}]
+    texts = limits((*candidates.ranked, *candidates.rejected, *seen), request, target)
     if candidates.hidden is not None:
         build = candidates.hidden.build
         channel = channel_name(build.record.channel)

@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
-import datetime
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import envkit
-from envkit.api.solve import Plan, index_dir, solve_request
-from envkit.api.validate import recognise, record_validation, run_environment, validate_prefix
+from envkit.api.make import Made, make_generation
+from envkit.api.solve import Plan, index_dir, plan_of, records_of, solve_request
+from envkit.api.validate import recognise, record_validation, validate_prefix
 from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
-from envkit.errors import (
-    EnvironmentExistsError,
-    UsageError,
-)
+from envkit.errors import EnvironmentExistsError, UsageError
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
-from envkit.installer.bytecode import link_bytecode
 from envkit.installer.cache import cached
-from envkit.installer.fetch import fetch
-from envkit.installer.link import link, link_scripts
 from envkit.layout import gc, lease
-from envkit.layout.generation import active, claim, publish, read_manifest, refuse_foreign, write_manifest
-from envkit.layout.space import check_space
+from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
+from envkit.layout.lineage import next_origin
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name, check_writable, open_volume
-from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
-from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.models.request import Request
 from envkit.models.results import CreateResult
-from envkit.models.solution import digest
 from envkit.models.wire import target_json
 from envkit.settings import Settings
 
-__all__ = ["CreateOptions", "create"]
+__all__ = ["NAME_WAIT_S", "CreateOptions", "create", "made_result", "planned_result", "reused_result", "sweep_aloud"]
 
-_WAIT_S = 3600.0
-_ATTEMPTS = 12
+NAME_WAIT_S = 3600.0
+"""How long a verb waits for another process that changes the same environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +106,71 @@ def create(
             check_writable(volume)
         existing = _existing(volume, name, recorded, options)
         if existing is not None and options.dry_run:
-            return _reused(volume, name, existing, None, host, dry_run=True)
+            return reused_result(volume, name, existing, None, host, dry_run=True)
         # A volume is made only for a request that has an answer.
         plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
         if options.dry_run:
-            return _result(volume, name, plan, host, prefix=None, report=None, dry_run=True)
+            return planned_result(volume, name, plan, host)
     volume = open_volume(settings.volume, create=True)
-    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=_WAIT_S):
-        swept = gc.sweep(volume)
-        if swept:
-            reporter.note(f"removed {swept} leftovers of runs that died")
+    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
+        sweep_aloud(volume, reporter)
         existing = _existing(volume, name, recorded, options)
-        if existing is not None:
+        if existing is not None and is_moved(existing, volume.generations / existing.generation):
+            reporter.note(f"{name} was made at {existing.prefix}: its packages are linked anew here")
+            plan = plan_of(existing, settings)
+        elif existing is not None:
             report = _revalidate(volume, existing, host, options, reporter)
             refusal = check_publishable(name, report, require_gpu=options.require_gpu) if options.require_gpu else None
             if refusal is not None:
                 raise refusal
-            return _reused(volume, name, existing, report, host)
+            return reused_result(volume, name, existing, report, host)
         if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
-        return _make(volume, name, plan, recorded, target, host, policy, options, reporter)
+        made = make_generation(
+            volume,
+            name,
+            plan,
+            recorded,
+            target=target,
+            origin=next_origin(volume, name, "create --replace" if options.replace else "create"),
+            policy=policy,
+            validate=options.validate,
+            require_gpu=options.require_gpu,
+            reporter=reporter,
+            host=host,
+        )
+    return made_result(volume, name, plan, made, host)
+
+
+def sweep_aloud(volume: Volume, reporter: Reporter) -> None:
+    """Remove what runs that died have left behind, and say so."""
+    swept = gc.sweep(volume)
+    if swept:
+        reporter.note(f"removed {swept} leftovers of runs that died")
+
+
+def _plan(
+    request: Request,
+    target: Target,
+    settings: Settings,
+    policy: NetworkPolicy,
+    options: CreateOptions,
+    reporter: Reporter,
+    engine: Engine,
+    volume: Volume,
+) -> Plan:
+    return solve_request(
+        request,
+        target,
+        settings=settings,
+        channels=options.channels,
+        override_channels=options.override_channels,
+        policy=policy,
+        index=index_dir(volume),
+        engine=engine,
+        reporter=reporter,
+        hosts=options.hosts,
+    )
 
 
 def _recorded(request: Request, target: Target, options: CreateOptions) -> RecordedRequest:
@@ -212,123 +247,14 @@ def _machine_words(facts: Mapping[str, Any]) -> str:
     return f"driver {driver}, {', '.join(sorted(gpus)) or 'no GPU'}" if driver else f"no driver, {machine}"
 
 
-def _plan(
-    request: Request,
-    target: Target,
-    settings: Settings,
-    policy: NetworkPolicy,
-    options: CreateOptions,
-    reporter: Reporter,
-    engine: Engine,
-    volume: Volume,
-) -> Plan:
-    return solve_request(
-        request,
-        target,
-        settings=settings,
-        channels=options.channels,
-        override_channels=options.override_channels,
-        policy=policy,
-        index=index_dir(volume),
-        engine=engine,
-        reporter=reporter,
-        hosts=options.hosts,
-    )
-
-
-def _make(
-    volume: Volume,
-    name: str,
-    plan: Plan,
-    recorded: RecordedRequest,
-    target: Target,
-    host: Host,
-    policy: NetworkPolicy,
-    options: CreateOptions,
-    reporter: Reporter,
-) -> CreateResult:
-    """From a plan to a published environment."""
+def planned_result(volume: Volume, name: str, plan: Plan, host: Host) -> CreateResult:
+    """What would be made."""
     missing = [record for record in plan.records if not cached(volume, record)]
-    check_space(volume, missing)
-    with claim(volume, name) as prefix:
-        fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
-        link(volume, plan.records, prefix, requested=recorded.specs, reporter=reporter, platform=target.subdir)
-        runs_here = target.subdir == host.subdir
-        if runs_here:
-            env = run_environment(prefix, os.environ, name=name)
-            link_bytecode(volume, plan.records, prefix, env=env, reporter=reporter)
-        manifest = _manifest(name, prefix, plan, recorded, target, host, volume)
-        write_manifest(manifest)
-        report: Report | None = None
-        if options.validate and runs_here:
-            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-        refusal = check_publishable(name, report, require_gpu=options.require_gpu)
-        if refusal is not None:
-            raise refusal
-        if report is not None:
-            record_validation(volume, prefix.name, report, host)
-        publish(volume, name, prefix)
-    return _result(volume, name, plan, host, prefix=prefix, report=report, missing=missing)
-
-
-def _manifest(
-    name: str,
-    prefix: Path,
-    plan: Plan,
-    recorded: RecordedRequest,
-    target: Target,
-    host: Host,
-    volume: Volume,
-) -> Manifest:
-    return Manifest(
-        envkit_version=envkit.__version__,
-        name=name,
-        generation=prefix.name,
-        prefix=str(prefix),
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        request=recorded,
-        channels=tuple(channel.url for channel in plan.channels),
-        virtual_packages=plan.virtual_packages,
-        digest=digest(plan.records),
-        packages=tuple(
-            LockedPackage(
-                name=r.name,
-                version=r.version,
-                build=r.build,
-                subdir=r.subdir,
-                fn=r.fn,
-                url=r.url,
-                channel=r.channel,
-                sha256=r.sha256,
-                size=r.size,
-                record=dict(r.raw),
-            )
-            for r in plan.records
-        ),
-        target=target_json(target),
-        fingerprint=host.fingerprint,
-        choice=dict(plan.choice),
-        skipped_link_scripts=link_scripts(volume, plan.records),
-    )
-
-
-def _result(
-    volume: Volume,
-    name: str,
-    plan: Plan,
-    host: Host,
-    *,
-    prefix: Path | None,
-    report: Report | None,
-    missing: Sequence[Record] | None = None,
-    dry_run: bool = False,
-) -> CreateResult:
-    missing = missing if missing is not None else [r for r in plan.records if not cached(volume, r)]
     return CreateResult(
         environment=name,
         volume=str(volume.root),
         path=str(volume.root / name),
-        prefix=str(prefix) if prefix else None,
+        prefix=None,
         reused=False,
         records=plan.records,
         cached=len(plan.records) - len(missing),
@@ -336,31 +262,36 @@ def _result(
         pick=plan.pick,
         advice=plan.advice,
         explanation=plan.explanation,
-        report=report,
         host=host,
-        dry_run=dry_run,
-        skipped_link_scripts=link_scripts(volume, plan.records) if prefix else (),
+        dry_run=True,
     )
 
 
-def _reused(
+def made_result(volume: Volume, name: str, plan: Plan, made: Made, host: Host) -> CreateResult:
+    """What was made."""
+    return CreateResult(
+        environment=name,
+        volume=str(volume.root),
+        path=str(volume.root / name),
+        prefix=str(made.prefix),
+        reused=False,
+        records=plan.records,
+        cached=len(plan.records) - len(made.fetched),
+        download_bytes=sum(record.size or 0 for record in made.fetched),
+        pick=plan.pick,
+        advice=(*plan.advice, *made.notes),
+        explanation=plan.explanation,
+        report=made.report,
+        host=host,
+        skipped_link_scripts=made.manifest.skipped_link_scripts,
+    )
+
+
+def reused_result(
     volume: Volume, name: str, manifest: Manifest, report: Report | None, host: Host, *, dry_run: bool = False
 ) -> CreateResult:
-    records = tuple(
-        Record(
-            name=p.name,
-            version=p.version,
-            build=p.build,
-            subdir=p.subdir,
-            fn=p.fn,
-            url=p.url,
-            channel=p.channel,
-            size=p.size,
-            sha256=p.sha256,
-            raw=p.record,
-        )
-        for p in manifest.packages
-    )
+    """What was there already."""
+    records = records_of(manifest)
     return CreateResult(
         environment=name,
         volume=str(volume.root),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError
-from envkit.layout.generation import read_manifest, resolve
-from envkit.layout.health import size_bytes
+from envkit.layout.generation import is_moved, read_manifest, resolve
+from envkit.layout.usage import Share, shares
 from envkit.layout.validations import last_pass, latest_validation, read_validation
 from envkit.layout.volume import Volume, environments
 from envkit.models.results import EnvironmentInfo, VolumeListing
@@ -21,8 +21,10 @@ def list_environments(volume: Volume, *, fingerprint: str | None = None) -> Volu
         volume: Which one.
         fingerprint: Of this host: a validation on its kind is preferred over later ones elsewhere.
     """
-    found = [_info(volume, name, prefix, fingerprint) for name, prefix in environments(volume)]
-    return VolumeListing(str(volume.root), tuple(found))
+    named = list(environments(volume))
+    each, together = shares([prefix for _, prefix in named])
+    found = [_info(volume, name, prefix, fingerprint, share) for (name, prefix), share in zip(named, each, strict=True)]
+    return VolumeListing(str(volume.root), tuple(found), size_bytes=together)
 
 
 def show_environment(volume: Volume, name: str, *, fingerprint: str | None = None) -> EnvironmentInfo:
@@ -37,15 +39,19 @@ def show_environment(volume: Volume, name: str, *, fingerprint: str | None = Non
             f"{name} is no environment of {volume.root}",
             hint="show takes a name; envkit validate takes any prefix.",
         )
-    return _info(volume, prefix.name.rsplit("-", 1)[0] if "/" in name else name, prefix, fingerprint)
+    others = [path for _, path in environments(volume) if path != prefix]
+    each, _ = shares([prefix, *others])
+    return _info(volume, prefix.name.rsplit("-", 1)[0] if "/" in name else name, prefix, fingerprint, each[0])
 
 
-def _info(volume: Volume, name: str, prefix: Path, fingerprint: str | None) -> EnvironmentInfo:
+def _info(volume: Volume, name: str, prefix: Path, fingerprint: str | None, share: Share) -> EnvironmentInfo:
     manifest, problem = None, None
     try:
         manifest = read_manifest(prefix)
         if manifest is None:
             problem = "its generation is unfinished" if prefix.is_dir() else "its generation is gone"
+        elif is_moved(manifest, prefix):
+            problem = f"it was made at {manifest.prefix}: envkit doctor --fix links it anew"
     except IntegrityError as error:
         problem = error.message
     validated = read_validation(volume, prefix.name, fingerprint) if fingerprint else None
@@ -54,7 +60,8 @@ def _info(volume: Volume, name: str, prefix: Path, fingerprint: str | None) -> E
         path=str(volume.root / name),
         prefix=str(prefix),
         manifest=manifest,
-        size_bytes=size_bytes(prefix),
+        size_bytes=share.total_bytes,
+        adds_bytes=share.own_bytes,
         validated=validated or latest_validation(volume, prefix.name),
         here=validated is not None,
         passed=last_pass(volume, prefix.name),

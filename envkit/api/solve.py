@@ -19,6 +19,7 @@ from envkit.api.choose import (
 )
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
+from envkit.builds.record import record_from_repodata
 from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
 from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
@@ -26,16 +27,17 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Reason, Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Target
+from envkit.models.manifest import Manifest
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
-from envkit.plan.solve_task import framework_of, plan_solve
-from envkit.settings import Settings
+from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
+from envkit.settings import Settings, resolve_channels
 
-__all__ = ["Plan", "index_dir", "solve_request"]
+__all__ = ["Plan", "index_dir", "plan_of", "records_of", "solve_request"]
 
 _ATTEMPTS = 12
 
@@ -183,6 +185,8 @@ def _explained(
     if candidates is None:
         return (), ()
     advice = advise(candidates, request, target)
+    if target.subdir.startswith("linux") and target.glibc is None:
+        advice.append(f"glibc {ASSUMED['glibc']} is assumed: --glibc names another")
     ranked, hosts = candidates.ranked, candidates.hosts
     return tuple(advice), explain(ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved)
 
@@ -253,3 +257,22 @@ def _choice(pick: Verdict | None) -> dict[str, Any]:
         "tier": pick.tier.value,
         "reasons": [{"code": reason.code, "text": reason.text} for reason in pick.reasons],
     }
+
+
+def plan_of(manifest: Manifest, settings: Settings) -> Plan:
+    """The plan that a manifest locks. Credentials of its channels come from the configuration."""
+    configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
+    channels: tuple[Channel, ...] = tuple(
+        configured.get(channel.url, channel) for channel in resolve_channels(manifest.channels, settings)
+    )
+    return Plan(
+        records=records_of(manifest),
+        channels=channels,
+        virtual_packages=manifest.virtual_packages,
+        choice=manifest.choice,
+    )
+
+
+def records_of(manifest: Manifest) -> tuple[Record, ...]:
+    """The records that a manifest locks: enough to fetch and link them again, bit for bit."""
+    return tuple(record_from_repodata(p.record, p.fn, p.channel, p.subdir) for p in manifest.packages)

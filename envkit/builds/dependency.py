@@ -14,6 +14,12 @@ __all__ = ["MatchSpec", "VersionBounds", "parse_match_spec", "spec_matches", "ve
 
 _BRACKET = re.compile(r"\[([^\]]*)\]")
 _KEY = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,]*)")
+_PLAIN = re.compile(
+    r"([A-Za-z0-9_][\w.-]*)"  # name
+    r"(?: ([<>!~]=?[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*|[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*)"  # version
+    r"(?: ([\w.*+-]+))?)?\Z",  # build
+    re.ASCII,
+)
 _NAME = re.compile(r"[A-Za-z0-9_][\w.*-]*|\*")
 _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?")
 
@@ -33,6 +39,14 @@ def parse_match_spec(text: str) -> MatchSpec:
 
     ``name``, ``name 1.2 build*``, ``name=1.2=build``, ``name>=1,<2``, ``channel::name[version=">=1"]``.
     """
+    plain = _PLAIN.match(text)
+    if plain is not None:  # nearly every dependency of an index: three words need no more than this
+        return MatchSpec(plain[1].lower(), plain[2], plain[3])
+    return _parse(text)
+
+
+def _parse(text: str) -> MatchSpec:
+    """Any form of a MatchSpec."""
     text = text.split("#", 1)[0].split(" if ", 1)[0].strip()
     keys: dict[str, str] = {}
     for inner in _BRACKET.findall(text):

@@ -33,22 +33,26 @@ def _string_variant(record: Record, said: BuildString) -> Variant | None:
 
 def _claims(
     record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString
-) -> Iterator[tuple[Variant, str]]:
-    """Every claim with where it stands, the most trusted first; inside a source CUDA before CPU."""
+) -> Iterator[tuple[Variant, str, str]]:
+    """The first claim of each source for each variant, the most trusted first; inside a source CUDA before CPU."""
     for source, signals in (("depends", dependencies), ("constrains", constraints)):
-        for wanted in ("cuda", "cpu"):
-            for signal in signals:
-                if signal.variant == wanted:
-                    yield wanted, f"{source}: {signal.text}"
-    flag = read_flags(record.raw)
-    if flag.variant is not None:
-        yield flag.variant, f"flags: {flag.text}"
+        first: dict[Variant | None, str] = {}
+        for signal in signals:
+            if signal.variant is not None:
+                first.setdefault(signal.variant, signal.text)
+        if "cuda" in first:
+            yield "cuda", source, first["cuda"]
+        if "cpu" in first:
+            yield "cpu", source, first["cpu"]
+    flag = read_flags(record.raw) if "flags" in record.raw else None
+    if flag is not None and flag.variant is not None:
+        yield flag.variant, "flags", flag.text
     by_name = _name_variant(record.name)
     if by_name is not None:
-        yield by_name, f"name: {record.name}"
+        yield by_name, "name", record.name
     string_variant = _string_variant(record, said)
     if string_variant is not None:
-        yield string_variant, f"build string: {record.build}"
+        yield string_variant, "build string", record.build
 
 
 def _has_metal(record: Record) -> bool:
@@ -66,7 +70,9 @@ def read_variant(
 
     A framework's compiled package without any claim is a CPU build, everything else ``generic``.
     """
-    claims = list(_claims(record, dependencies, constraints, said))
+    claims = [
+        (variant, f"{source}: {text}") for variant, source, text in _claims(record, dependencies, constraints, said)
+    ]
     if not claims:
         if not is_core(record.name) or record.subdir == "noarch":
             return "generic"

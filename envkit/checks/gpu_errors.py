@@ -32,7 +32,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], GpuError], ...] = (
         (
             "unsupported toolchain",
             "cuda_error_unsupported_ptx_version",
-            "driver is too old",
+            "on your system is too old",
             "driver version is insuff",
         ),
         GpuError("driver-too-old", "environment", f"The build is newer than the driver. Update it, or: {_FIND}"),

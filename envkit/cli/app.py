@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,8 +14,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from envkit.cli import activate, create, detect, environments, find, kernel, validate
-from envkit.errors import EnvkitError, UsageError
+from envkit.cli import (
+    activate,
+    change,
+    clean,
+    create,
+    detect,
+    doctor,
+    environments,
+    export,
+    find,
+    history,
+    kernel,
+    remove,
+    validate,
+    volume,
+)
+from envkit.errors import EnvkitError, NoSpaceError, UsageError
 from envkit.models.wire import error_json
 
 __all__ = ["app", "run"]
@@ -59,7 +75,22 @@ def main(
     del version
 
 
-for module in (find, create, validate, environments, detect, activate, kernel):
+for module in (
+    find,
+    create,
+    validate,
+    environments,
+    change,
+    history,
+    remove,
+    export,
+    doctor,
+    clean,
+    volume,
+    detect,
+    activate,
+    kernel,
+):
     module.register(app)
 
 
@@ -112,11 +143,21 @@ def _run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 0
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            where = f" at {error.filename}" if error.filename else ""
+            hint = "See what `envkit clean --dry-run` would free, or choose another volume."
+            return _report(NoSpaceError(f"no space left{where}", hint=hint), wants_json=wants_json)
+        return _bug()
     except Exception:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
-        traceback.print_exc()
-        sys.stderr.write("envkit: this is a bug in envkit; please report it with the lines above\n")
-        return BUG
+        return _bug()
     return result if isinstance(result, int) else 0
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    sys.stderr.write("envkit: this is a bug in envkit; please report it with the lines above\n")
+    return BUG
 
 
 def _usage_hint(error: Exception) -> str:

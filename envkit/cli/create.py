@@ -15,11 +15,13 @@ from envkit.cli.target import DescribedBy, TargetFlags, describe, read_machines
 from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from envkit.models.request import Correction
     from envkit.models.results import CreateResult
     from envkit.recipes import Recipe
 
-__all__ = ["register"]
+__all__ = ["exit_code", "register", "render_findings_of"]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +42,9 @@ def create(
     ] = None,
     file: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("-f", "--file", metavar="FILE", help="An environment.yml (CEP 24)."),
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="An environment.yml (CEP 24), or an @EXPLICIT file (CEP 23)."
+        ),
     ] = None,
     recipe: Annotated[
         Optional[str],  # noqa: UP045
@@ -85,15 +89,26 @@ def create(
     del yes
     from envkit.api.create import CreateOptions  # noqa: PLC0415 - after --help
     from envkit.api.create import create as create_environment  # noqa: PLC0415
-    from envkit.cli.output import print_json  # noqa: PLC0415
+    from envkit.api.explicit import create_explicit, is_explicit  # noqa: PLC0415
     from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
     from envkit.models.request import Request  # noqa: PLC0415
-    from envkit.models.wire import create_json  # noqa: PLC0415
     from envkit.plan.corrections import find_corrections  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(persist=persist, engine=engine)
+    how = CreateOptions(replace=replace, dry_run=dry_run, validate=not no_validate, require_gpu=require_gpu)
+    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
+    policy = options.policy_of(offline=offline)
+    if file is not None and is_explicit(file):
+        if specs or recipe or dry_run or not name:
+            raise UsageError(
+                f"{file} is an @EXPLICIT file: it says everything but the name",
+                hint=f"envkit create -n NAME -f {file}, without SPEC, --recipe and --dry-run.",
+            )
+        return _finish(
+            create_explicit(name, file, settings=settings, policy=policy, options=how, reporter=reporter),
+            as_json=as_json,
+        )
     source = _source(specs, file, recipe)
     texts = list(channel or [])
     if source is not None and not override_channels:
@@ -133,28 +148,34 @@ def create(
             request,
             target=target,
             settings=settings,
-            policy=options.policy_of(offline=offline),
-            options=CreateOptions(
+            policy=policy,
+            options=dataclasses.replace(
+                how,
                 channels=explicit,
                 override_channels=override_channels or bool(source and source.channels),
-                dry_run=dry_run,
-                replace=replace,
-                validate=not no_validate,
-                require_gpu=require_gpu,
                 variables=source.variables if source else (),
                 source_sha256=source.sha256 if source else None,
                 hosts=machines,
             ),
-            reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+            reporter=reporter,
         )
-    except (NoAnswerError, HostCannotRunError, UsageError) as error:
+    except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
+    commands = [(c.text, command(context, corrected(request, c))) for c in corrections]
+    return _finish(result, as_json=as_json, commands=commands)
+
+
+def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str, str]] = ()) -> int:
+    from envkit.cli.output import print_json  # noqa: PLC0415 - after --help
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.models.wire import create_json  # noqa: PLC0415
+
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:
-        _render(result, [(c.text, command(context, corrected(request, c))) for c in corrections])
-    return _exit_code(result)
+        _render(result, commands)
+    return exit_code(result)
 
 
 def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | None:
@@ -178,7 +199,8 @@ def _first_name(packages: tuple[str, ...]) -> str:
     return parse_match_spec(packages[0]).name or packages[0]
 
 
-def _exit_code(result: CreateResult) -> int:
+def exit_code(result: CreateResult) -> int:
+    """0; 3 when the environment is at fault, 4 when the host is."""
     if result.report is None:
         return 0
     if result.report.blaming("environment"):
@@ -189,7 +211,6 @@ def _exit_code(result: CreateResult) -> int:
 def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> None:
     from envkit.builds.families import channel_name  # noqa: PLC0415 - after --help
     from envkit.cli.output import console, human_bytes, labelled, literal, table  # noqa: PLC0415
-    from envkit.cli.validate import render_findings  # noqa: PLC0415
 
     out = console()
     out.print(labelled(*_about(result, commands)))
@@ -204,12 +225,7 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
             f"({result.cached} cached); nothing was made (--dry-run)"
         )
         return
-    if result.report is not None:
-        failing = [finding for finding in result.report.findings if finding.status != "pass"]
-        if failing:
-            out.print(render_findings(failing))
-    for script in result.skipped_link_scripts:
-        out.print(labelled(("note", "yellow", f"not run: {script}")))
+    render_findings_of(out, result)
     state = "was there already" if result.reused else "is ready"
     verdict = ", not validated"
     if result.report is not None and result.report.verdict != "fail":
@@ -219,6 +235,18 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
     out.print(f"  run   envkit run{volume} {result.environment} -- python")
     out.print(f"  show  envkit show{volume} {result.environment}")
     out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")
+
+
+def render_findings_of(out: Console, result: CreateResult) -> None:
+    """What the validation found wrong, and which scripts were not run."""
+    from envkit.cli.output import labelled  # noqa: PLC0415
+    from envkit.cli.validate import render_findings  # noqa: PLC0415
+
+    failing = [finding for finding in result.report.findings if finding.status != "pass"] if result.report else []
+    if failing:
+        out.print(render_findings(failing))
+    for script in result.skipped_link_scripts:
+        out.print(labelled(("note", "yellow", f"not run: {script}")))
 
 
 def _about(result: CreateResult, commands: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:

@@ -45,17 +45,22 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
     if not listing.environments:
         out.print("no environments yet; make one with `envkit create`")
         return
-    view = table("name", "packages", "size", "created", "validated", "generation", right=("packages", "size"))
+    view = table(
+        "name", "packages", "size", "adds", "created", "validated", "generation", right=("packages", "size", "adds")
+    )
     for info in listing.environments:
         view.add_row(
             info.name,
             str(len(info.manifest.packages)) if info.manifest else "",
             human_bytes(info.size_bytes),
+            human_bytes(info.adds_bytes),
             info.manifest.created[:10] if info.manifest else "",
             f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
     out.print(view)
+    if len(listing.environments) > 1:
+        out.print(f"together {human_bytes(listing.size_bytes)}: what environments share is on the disk once")
 
 
 def _validated(record: ValidationRecord | None, *, here: bool) -> str:
@@ -90,7 +95,7 @@ def show(
     from envkit.models.wire import show_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    volume = open_volume(load_settings(persist=persist).volume, create=False)
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     info = show_environment(volume, name, fingerprint=detect().fingerprint)
     if as_json:
         print_json(show_json(info))
@@ -108,7 +113,8 @@ def show(
     facts.add_row("asked", " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda != "auto" else ""))
     facts.add_row("created", f"{manifest.created} by envkit {manifest.envkit_version}")
     facts.add_row("channels", ", ".join(manifest.channels))
-    facts.add_row("size", f"{human_bytes(info.size_bytes)} on disk, {len(manifest.packages)} packages")
+    size = f"{human_bytes(info.size_bytes)} on disk, {human_bytes(info.adds_bytes)} of it only here"
+    facts.add_row("size", f"{size}, {len(manifest.packages)} packages")
     if manifest.choice:
         reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
         facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")

@@ -40,7 +40,9 @@ def install(
     as_json: options.Json = False,
 ) -> None:
     """Register a Jupyter kernel for an environment. It needs ipykernel among its packages."""
-    from envkit.cli.output import console, print_json  # noqa: PLC0415 - after --help
+    from rich.markup import escape  # noqa: PLC0415 - after --help
+
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
     from envkit.client.volume import generation_of, locate_volume, unknown  # noqa: PLC0415
     from envkit.kernels import install_kernel  # noqa: PLC0415
 
@@ -52,7 +54,7 @@ def install(
         print_json(_json([kernel]))
         return
     out = console()
-    out.print(f"[green]{kernel.display_name}[/green] is registered in {kernel.path}")
+    out.print(f"[green]{escape(kernel.display_name)}[/green] is registered in {kernel.path}")
     if shared:
         out.print(f"  Jupyter finds it with JUPYTER_PATH={os.path.dirname(os.path.dirname(kernel.path))}")  # noqa: PTH120
 
@@ -60,7 +62,9 @@ def install(
 @_kernel.command("list")
 def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the kernels that envkit has registered, for this user and on the volume."""
-    from envkit.cli.output import console, print_json, table  # noqa: PLC0415 - after --help
+    from rich.markup import escape  # noqa: PLC0415 - after --help
+
+    from envkit.cli.output import console, print_json, table  # noqa: PLC0415
     from envkit.client.volume import locate_volume  # noqa: PLC0415
     from envkit.kernels import list_kernels  # noqa: PLC0415
 
@@ -74,8 +78,10 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
         return
     view = table("kernel", "shown as", "environment", "for", "folder")
     for kernel in found:
-        state = f"[red]{kernel.problem}[/red]" if kernel.problem else kernel.environment
-        view.add_row(kernel.name, kernel.display_name, state, "all" if kernel.shared else "this user", kernel.path)
+        state = f"[red]{escape(kernel.problem)}[/red]" if kernel.problem else kernel.environment
+        view.add_row(
+            kernel.name, escape(kernel.display_name), state, "all" if kernel.shared else "this user", kernel.path
+        )
     out.print(view)
 
 

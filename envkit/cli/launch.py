@@ -8,7 +8,8 @@ from typing import NamedTuple, NoReturn
 
 from envkit.activated import environ_of
 from envkit.activation import plan_activate, plan_deactivate
-from envkit.client.volume import environment_name, generation_of, locate_volume, unknown
+from envkit.client.use import share_for_life
+from envkit.client.volume import environment_name, generation_of, locate_volume, read_manifest, settle, unknown
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.shells import detect_shell, dialect, render
 
@@ -27,13 +28,14 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
 
     Raises:
         UnknownEnvironmentError: There is none.
+        VolumeError: The volume is mounted elsewhere than when it was made.
     """
     if "/" not in name:
         root = locate_volume(persist)
         prefix = generation_of(root, name)
         if prefix is None:
             raise unknown(root, name)
-        return Place(prefix, name)
+        return Place(settle(prefix, read_manifest(prefix)), name)
     prefix = os.path.realpath(name)
     if not os.path.isdir(prefix):  # noqa: PTH112 - pathlib is milliseconds
         raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")
@@ -78,6 +80,7 @@ def run_command(place: Place, command: Sequence[str]) -> NoReturn:
         ValidationFailedError: An activation script of the environment does not run.
     """
     prefix = place.prefix
+    share_for_life(prefix)  # `clean` leaves what is in use
     if os.path.isdir(os.path.join(prefix, "conda-meta")):  # noqa: PTH112, PTH118
         env = environ_of(prefix, os.environ, name=place.name)
     else:

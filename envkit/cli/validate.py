@@ -71,7 +71,7 @@ def validate(
 
     volume = None
     if "/" not in name or persist is not None:
-        volume = open_volume(load_settings(persist=persist).volume, create=False)
+        volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = validate_environment(
         name,
         volume=volume,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from envkit.client.environment import Environment
 from envkit.client.report import Report
-from envkit.client.volume import generation_of, locate_volume, read_manifest, read_validation
+from envkit.client.volume import generation_of, locate_volume, read_manifest, read_validation, settle
 
 __all__ = ["Found", "Wanted", "look", "matches", "refusal"]
 
@@ -47,6 +47,7 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
 
     Raises:
         IntegrityError: Its manifest cannot be read.
+        VolumeError: The volume is mounted elsewhere than when it was made.
         UsageError: The name is none.
     """
     root = locate_volume(persist)
@@ -54,6 +55,7 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
     if prefix is None:
         return Found(root, None)
     manifest = read_manifest(prefix)
+    prefix = settle(prefix, manifest)
     from envkit.host.fingerprint import fingerprint_now  # noqa: PLC0415 - only for what is there
 
     token, fingerprint = fingerprint_now()

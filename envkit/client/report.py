@@ -22,6 +22,7 @@ class Finding(NamedTuple):
         code: Stable code of the outcome; None for a plain pass.
         blames: ``environment`` or ``host``, for a failure.
         hint: What to do about it.
+        data: Details: ``gpu`` is true for what was computed on a GPU, ``figures`` maps names to numbers.
     """
 
     check: str
@@ -30,6 +31,7 @@ class Finding(NamedTuple):
     code: str | None = None
     blames: str | None = None
     hint: str | None = None
+    data: Mapping[str, Any] = {}
 
 
 class Report:
@@ -62,6 +64,7 @@ class Report:
                 f.get("code"),
                 f.get("blames"),
                 f.get("hint"),
+                f.get("data") or {},
             )
             for f in document.get("findings", ())
         )
@@ -70,6 +73,11 @@ class Report:
     def ok(self) -> bool:
         """Whether nothing failed."""
         return self.verdict != "fail"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether something was computed on a GPU, and came out right."""
+        return any(f.status == "pass" and f.data.get("gpu") is True for f in self.findings)
 
     def __bool__(self) -> bool:
         return self.ok

@@ -229,7 +229,7 @@ def ensure(
     here = found.environment
     if here is not None and (wanted.is_empty or local.matches(here.manifest, wanted)):
         known = here.validation
-        if known is not None and known.ok and (not require_gpu or known.verdict == "pass"):
+        if known is not None and known.ok and (not require_gpu or known.on_gpu):
             return here
     if wanted.is_empty:
         if here is None:

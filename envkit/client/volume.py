@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
+from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
 
-__all__ = ["environment_name", "generation_of", "locate_volume", "read_manifest", "read_validation", "unknown"]
+__all__ = [
+    "environment_name",
+    "generation_of",
+    "locate_volume",
+    "read_manifest",
+    "read_validation",
+    "settle",
+    "unknown",
+]
 
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
@@ -92,6 +102,25 @@ def read_manifest(prefix: str) -> dict[str, Any]:
         ) from error
 
 
+def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
+    """The path at which a generation can be used: the one that its files have baked in.
+
+    Raises:
+        VolumeError: The volume is mounted elsewhere than when the generation was made.
+    """
+    baked = str(manifest.get("prefix") or prefix)
+    if baked == prefix:
+        return prefix
+    with contextlib.suppress(OSError):
+        if os.path.samefile(baked, prefix):
+            return baked
+    raise VolumeError(
+        f"{prefix} was made as {baked}, which its files name, and these are not the same directory",
+        hint="Link its packages anew (seconds): envkit doctor --fix. Or mount the volume where it was, or put a "
+        "symbolic link there.",
+    )
+
+
 def read_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
     """The outcome of a validation on this kind of host, or None where there is none.
 
@@ -102,16 +131,25 @@ def read_validation(root: str, generation: str, *, token: str, fingerprint: str 
             it was found to hold.
         fingerprint: The host's fingerprint, where it is known.
     """
-    folder = os.path.join(root, ".envkit", "validations", generation)
-    try:
-        names = [name for name in os.listdir(folder) if name.endswith(".json")]
-    except OSError:
-        return None
-    for name in names:
-        record = _read(os.path.join(folder, name))
-        if record and (record.get("fingerprint") == fingerprint or token in record.get("tokens", ())):
-            return record
-    return None
+    found: list[dict[str, Any]] = []
+    for folder in _validation_folders(root, generation):
+        with contextlib.suppress(OSError):
+            records = (_read(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(".json"))
+            found += [r for r in records if r and (r.get("fingerprint") == fingerprint or token in r.get("tokens", ()))]
+    return max(found, key=lambda record: str(record.get("created", "")), default=None)
+
+
+def _validation_folders(root: str, generation: str) -> list[str]:
+    """Where outcomes are kept: on the volume, and in the user's cache for a volume that takes no writes."""
+    from hashlib import sha256  # noqa: PLC0415 - the fingerprint has loaded it
+
+    from envkit.host.cache import default_cache_dir  # noqa: PLC0415 - as above
+
+    folders = [os.path.join(root, ".envkit", "validations", generation)]
+    if cache := default_cache_dir(os.environ):
+        identity = sha256(os.fsencode(root)).hexdigest()[:16]
+        folders.append(os.path.join(cache, "validations", identity, generation))
+    return folders
 
 
 def _read(path: str) -> dict[str, Any]:

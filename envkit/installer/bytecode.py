@@ -1,66 +1,214 @@
-"""Bytecode: compiled once for each package and Python, then hard-linked, since nobody may write into a generation."""
+"""Bytecode: compiled once for each package and Python, then hard-linked, since nobody may write into a generation.
+
+``pyc/<key of the package>/<tag>/`` mirrors the prefix: it holds the ``__pycache__`` folders of one package for one
+Python. A package that is whole there (it has its marker) is linked from here, file by file, which takes a fraction of
+what starting the environment's Python would; the others are compiled by that Python and kept.
+
+A source that linking rewrote (the prefix stands in it, as in ``_sysconfigdata``) gets none: in the next generation it
+has the same size and time, and another prefix, so that the interpreter would take the wrong bytecode for it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import NoSpaceError
 from envkit.installer import cache
-from envkit.layout.volume import Volume
+from envkit.layout.volume import Volume, no_space
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
 
-__all__ = ["link_bytecode"]
+__all__ = ["Kept", "link_kept", "make_bytecode"]
 
 _TIMEOUT_S = 1800.0
+_MARKER = "whole"
 
 
-def link_bytecode(
-    volume: Volume, records: Sequence[Record], prefix: Path, *, env: Mapping[str, str], reporter: Reporter
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came out of the cache: how many files, and the packages whose bytecode is still to be made."""
+
+    linked: int
+    rest: tuple[Record, ...]
+
+
+def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
+    """Link the bytecode of packages that are whole in the cache. It may run while the packages themselves are linked.
+
+    Raises:
+        NoSpaceError: The volume is full.
+    """
+    tag = _tag(records)
+    linked, rest = 0, []
+    for record in records if tag is not None else ():
+        folder = volume.bytecode / cache.key(record) / str(tag)
+        try:
+            if not (folder / _MARKER).exists() or not _fits(folder, cache.package_dir(volume, record)):
+                rest.append(record)
+                continue
+            linked += _link_tree(folder, prefix)
+        except OSError as error:
+            if no_space(error):
+                raise _full(volume) from error
+            rest.append(record)  # too many links (EMLINK), or none at all: compile
+    return Kept(linked, tuple(rest))
+
+
+def make_bytecode(
+    volume: Volume,
+    records: Sequence[Record],
+    prefix: Path,
+    kept: Kept,
+    *,
+    env: Mapping[str, str],
+    reporter: Reporter,
 ) -> None:
-    """Give each module in the prefix its bytecode, with the prefix's own Python.
+    """Let the environment's own Python compile what the cache did not have, and keep it there.
 
     Without bytecode everything still works, so only a full disk is an error here.
+
+    Args:
+        volume: Whose cache.
+        records: All packages of the prefix, which is linked.
+        prefix: The generation.
+        kept: What `link_kept` did.
+        env: Variables for the environment's Python.
+        reporter: Hears what was done.
 
     Raises:
         NoSpaceError: The volume is full.
     """
     python = prefix / "bin" / "python"
-    if not python.exists():
+    tag = _tag(records)
+    if tag is None or not python.exists():
         return
-    files: list[tuple[str, str]] = []
-    for record in records:
-        meta = prefix / "conda-meta" / f"{record.name}-{record.version}-{record.build}.json"
-        names = json.loads(meta.read_bytes()).get("files", [])
-        files += [(cache.key(record), name) for name in names if name.endswith(".py") and "site-packages" in name]
-        files += [(cache.key(record), name) for name in names if _is_standard_library(name)]
-    reporter.start("bytecode", f"{len(files)} modules")
+    reporter.start("bytecode", f"{len(records)} packages")
+    counts = {"linked": kept.linked} if kept.linked else {}
+    files = [(cache.key(record), name) for record in kept.rest for name in _modules(prefix, record)]
+    if files:
+        for what, count in _compile(volume, python, prefix, tag, files, env).items():
+            counts[what] = counts.get(what, 0) + count
+        for record in kept.rest:
+            folder = volume.bytecode / cache.key(record) / tag
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / _MARKER).touch()
+    reporter.finish("bytecode", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none")
+
+
+def _tag(records: Sequence[Record]) -> str | None:
+    """What bytecode depends on besides the source: the release series, whose magic number never changes once final."""
+    python = next((record for record in records if record.name == "python"), None)
+    if python is None:
+        return None
+    parts = python.version.split(".")
+    series = "".join(parts[:2]) if all(part.isdigit() for part in parts) else python.version
+    kind = "pypy" if "pypy" in python.build else "cpython"
+    return f"{kind}-{series}{'t' if python.build.endswith('t') and '_cp' in python.build else ''}"
+
+
+def _folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder with bytecode below `folder`, as a path in the prefix, and the names in it."""
+    stack = [""]
+    while stack:
+        inner = stack.pop()
+        names = []
+        with os.scandir(f"{folder}/{inner}") as entries:
+            for entry in entries:
+                if entry.name.endswith(".pyc"):
+                    names.append(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    stack.append(f"{inner}/{entry.name}" if inner else entry.name)
+        if names:
+            yield inner, names
+
+
+def _fits(folder: Path, package: Path) -> bool:
+    """Whether bytecode of the package has the time and size of its source (PEP 552), looked at once.
+
+    All sources of a package came out of one archive, and a hard link has the time of what it links. Where packages
+    are copied the times may differ, and the interpreter would not take the bytecode: then it is compiled.
+    """
+    for inner, names in _folders(folder):
+        home = inner.rpartition("__pycache__")[0]
+        _, noarch, short = home.partition("/site-packages/")
+        module = names[0].split(".", 1)[0] + ".py"
+        for source in (package / home / module, package / "site-packages" / short / module if noarch else None):
+            if source is None or not source.exists():
+                continue
+            state = source.stat()
+            with (folder / inner / names[0]).open("rb") as file:
+                head = file.read(16)
+            return head[4:] == struct.pack("<III", 0, int(state.st_mtime) & 0xFFFFFFFF, state.st_size & 0xFFFFFFFF)
+        return False
+    return True
+
+
+def _link_tree(folder: Path, prefix: Path) -> int:
+    count = 0
+    for inner, names in _folders(folder):
+        target = f"{prefix}/{inner}"
+        os.makedirs(target, exist_ok=True)  # noqa: PTH103 - thousands of them
+        # By descriptors: the kernel walks two long paths for each of thousands of names otherwise.
+        here, there = os.open(f"{folder}/{inner}", os.O_RDONLY), os.open(target, os.O_RDONLY)
+        try:
+            for name in names:
+                try:
+                    os.link(name, name, src_dir_fd=here, dst_dir_fd=there)
+                except FileExistsError:
+                    continue  # two packages with one module, or the package brought its own
+        finally:
+            os.close(here)
+            os.close(there)
+        count += len(names)
+    return count
+
+
+def _modules(prefix: Path, record: Record) -> list[str]:
+    """The modules of a linked package, but for those that hold the prefix."""
+    meta = prefix / "conda-meta" / f"{record.name}-{record.version}-{record.build}.json"
+    content = json.loads(meta.read_bytes())
+    entries = content.get("paths_data", {}).get("paths", ())
+    rewritten = {entry["_path"] for entry in entries if entry.get("prefix_placeholder")}
+    return [
+        name
+        for name in content.get("files", [])
+        if name.endswith(".py")
+        and ("site-packages" in name or name.startswith(("lib/python3", "lib/pypy3")))
+        and name not in rewritten
+    ]
+
+
+def _compile(
+    volume: Volume, python: Path, prefix: Path, tag: str, files: list[tuple[str, str]], env: Mapping[str, str]
+) -> dict[str, int]:
     with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
         listing = Path(folder) / "files.json"
         listing.write_text(json.dumps(files), encoding="utf-8")
         outcome = run_probe(
             python,
             PROBES_DIR / "bytecode.py",
-            [str(prefix), str(volume.bytecode), str(listing)],
+            [str(prefix), str(volume.bytecode), tag, str(listing)],
             env=env,
             timeout_s=_TIMEOUT_S,
         )
     space = volume.space()
     if space.free_bytes == 0 or space.free_inodes == 0 or os.strerror(28) in outcome.stderr_tail:
-        raise NoSpaceError(
-            f"no space left on {volume.root} while modules were compiled",
-            hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
-        )
+        raise _full(volume)
     counts = outcome.facts.get("counts")
-    done = counts if isinstance(counts, Mapping) else {}
-    text = ", ".join(f"{count} {what}" for what, count in sorted(done.items())) or f"not made: {outcome.state}"
-    reporter.finish("bytecode", text)
+    if not isinstance(counts, Mapping):
+        return {f"modules not compiled ({outcome.state})": len(files)}
+    return {str(what): int(count) for what, count in counts.items()}
 
 
-def _is_standard_library(name: str) -> bool:
-    return name.startswith("lib/python3") and name.endswith(".py") and "site-packages" not in name
+def _full(volume: Volume) -> NoSpaceError:
+    return NoSpaceError(
+        f"no space left on {volume.root} while bytecode was made",
+        hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
+    )

@@ -7,16 +7,24 @@ channels with a file of the same name, cannot disturb each other. py-rattler tak
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from envkit.builds.record import record_from_repodata
 from envkit.errors import IntegrityError
+from envkit.layout import lease
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 
-__all__ = ["cached", "incoming", "key", "package_dir"]
+_UNLEASED_AGE_S = 24 * 3600  # where a file system cannot lock, only age tells the dead
+
+__all__ = ["adopt", "archive_in", "cached", "incoming", "key", "package_dir", "read_index"]
 
 
 def key(record: Record) -> str:
@@ -46,13 +54,58 @@ def cached(volume: Volume, record: Record) -> bool:
     return (package_dir(volume, record) / "info" / "index.json").is_file()
 
 
-def incoming(volume: Volume) -> Path:
-    """A new directory for one run's downloads; swept when its maker has died."""
-    parent = volume.packages / ".incoming"
+def read_index(volume: Volume, record: Record) -> Record:
+    """A record of a cached package with what the package says of itself (``info/index.json``) filled in."""
+    index = json.loads((package_dir(volume, record) / "info" / "index.json").read_bytes())
+    return record_from_repodata({**index, **record.raw}, record.fn, record.channel, record.subdir)
+
+
+@contextlib.contextmanager
+def incoming(volume: Volume) -> Iterator[Path]:
+    """A new directory for one run's downloads, gone after the block; a run that dies leaves it to `adopt`.
+
+    The lease is taken first, so that a directory without a holder is always one whose maker died.
+    """
+    parent = _incoming(volume)
     parent.mkdir(exist_ok=True)
     path = parent / f"fetch-{secrets.token_hex(4)}"
-    path.mkdir()
-    return path
+    with lease.hold(volume, path.name):
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def archive_in(folder: Path, record: Record) -> Path:
+    """Where a run downloads the archive of a record to."""
+    return folder / (key(record) + (".tar.bz2" if record.fn.endswith(".tar.bz2") else ".conda"))
+
+
+def adopt(volume: Volume, records: Sequence[Record], folder: Path) -> int:
+    """Move the archives that dead runs were downloading, or had downloaded, into `folder`; return how many.
+
+    A rename gives each to one taker. They are verified before use, like every archive. The rest of what a dead run
+    left goes.
+    """
+    adopted = 0
+    for dead in sorted(_incoming(volume).iterdir()):
+        if dead == folder or lease.is_held(volume, dead.name):
+            continue
+        if not lease.can_lock(volume) and time.time() - dead.stat().st_mtime < _UNLEASED_AGE_S:
+            continue
+        for record in records:
+            try:
+                archive_in(dead, record).rename(archive_in(folder, record))
+            except OSError:
+                continue
+            adopted += 1
+        shutil.rmtree(dead, ignore_errors=True)
+    return adopted
+
+
+def _incoming(volume: Volume) -> Path:
+    return volume.packages / ".incoming"
 
 
 def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 from envkit.checks.package import check_entry_points, check_link_target, check_paths
 from envkit.errors import ChannelError, IntegrityError, NoSpaceError
 from envkit.installer import cache
-from envkit.layout import lease
-from envkit.layout.volume import Volume, no_space
+from envkit.layout.generation import sync_file_system
+from envkit.layout.volume import Volume, discard, no_space, sync_directory
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.network import NetworkPolicy
@@ -30,6 +31,7 @@ __all__ = ["fetch"]
 
 _PARALLEL = 6
 _CHUNK = 1 << 20
+_SYNC_S = 5.0
 
 
 def fetch(
@@ -59,9 +61,11 @@ def fetch(
         return
     total = sum(record.size or 0 for record in missing)
     reporter.start("download", f"{len(missing)} packages", total=total, unit="B")
-    folder = cache.incoming(volume)
-    with lease.hold(volume, folder.name):
+    with cache.incoming(volume) as folder:
         try:
+            adopted = cache.adopt(volume, missing, folder)
+            if adopted:
+                reporter.note(f"took over {adopted} downloads of a run that died")
             asyncio.run(_fetch_all(volume, missing, folder, channels, policy, reporter))
         except OSError as error:
             if no_space(error):
@@ -71,9 +75,50 @@ def fetch(
                     "space, or choose another volume; complete packages are kept in the cache.",
                 ) from error
             raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     reporter.finish("download", f"{len(missing)} packages, {total / 1e6:,.1f} MB")
+
+
+class _Shelf:
+    """Puts extracted packages into the cache, several at a time.
+
+    A name in the cache is a promise that outlives a power cut, so the bytes are on the disk before the name is
+    (syncfs, then the renames). One sync for each package would be slow, one for all would lose the extraction of all
+    when the process dies; so whatever is ready is put there every few seconds. Until then the archives stay: a later
+    run takes them over, and nothing is downloaded twice.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self.volume = volume
+        self.ready: list[tuple[Record, Path, Path]] = []
+        self.busy = asyncio.Lock()
+        self.last = time.monotonic()
+
+    async def put(self, record: Record, home: Path, archive: Path) -> None:
+        """Take an extracted and checked package."""
+        self.ready.append((record, home, archive))
+        if time.monotonic() - self.last > _SYNC_S:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Put everything that is ready into the cache."""
+        async with self.busy:
+            ready, self.ready = self.ready, []
+            if ready:
+                await asyncio.to_thread(self._move, ready)
+            self.last = time.monotonic()
+
+    def _move(self, ready: Sequence[tuple[Record, Path, Path]]) -> None:
+        sync_file_system(self.volume.packages)
+        for record, home, archive in ready:
+            final = cache.package_dir(self.volume, record).parent
+            try:
+                home.rename(final)
+            except OSError:
+                if not cache.cached(self.volume, record):  # what is there is not whole, or it is no question of names
+                    discard(self.volume, final)
+                    home.rename(final)
+            archive.unlink()
+        sync_directory(self.volume.packages)
 
 
 async def _fetch_all(
@@ -88,10 +133,12 @@ async def _fetch_all(
 
     client = make_client(policy, channels)
     gate = asyncio.Semaphore(_PARALLEL)
+    shelf = _Shelf(volume)
 
     async def one(record: Record) -> None:
         async with gate:
-            await _fetch_one(volume, record, folder, client, policy, reporter)
+            home, archive = await _fetch_one(volume, record, folder, client, policy, reporter)
+            await shelf.put(record, home, archive)
 
     tasks = [asyncio.ensure_future(one(record)) for record in sorted(records, key=lambda r: -(r.size or 0))]
     try:
@@ -100,7 +147,10 @@ async def _fetch_all(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            await shelf.flush()
         raise
+    await shelf.flush()
 
 
 async def _fetch_one(
@@ -110,15 +160,17 @@ async def _fetch_one(
     client: Client,
     policy: NetworkPolicy,
     reporter: Reporter,
-) -> None:
+) -> tuple[Path, Path]:
+    """Download, verify, extract and check one package; return the extracted package's home and its archive."""
     from rattler.exceptions import ExtractError  # noqa: PLC0415
     from rattler.package_streaming import extract  # noqa: PLC0415
 
+    archive = cache.archive_in(folder, record)
     home = folder / cache.key(record)
     target = home / f"{record.name}-{record.version}-{record.build}"
     home.mkdir()
-    archive = home / ("package" + _suffix(record))
-    await _download(record, archive, client, policy, reporter)
+    if not await asyncio.to_thread(_is_whole, archive, record, reporter):
+        await _download(record, archive, client, policy, reporter)
     try:
         await asyncio.to_thread(extract, archive, target)
     except (ExtractError, OSError) as error:
@@ -132,19 +184,24 @@ async def _fetch_one(
             f"{record.fn} from {record.channel} cannot be extracted: {redact(str(error))}",
             hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
         ) from error
-    archive.unlink()
     await asyncio.to_thread(_check_and_seal, record, target)
-    final = cache.package_dir(volume, record).parent
+    return home, archive
+
+
+def _is_whole(archive: Path, record: Record, reporter: Reporter) -> bool:
+    """Whether an archive that a dead run left is all there."""
+    digest = hashlib.sha256() if record.sha256 else hashlib.md5(usedforsecurity=False)
     try:
-        home.rename(final)
-    except OSError:
-        if not cache.cached(volume, record):  # another process was faster, or what is there is not whole
-            shutil.rmtree(final, ignore_errors=True)
-            home.rename(final)
-
-
-def _suffix(record: Record) -> str:
-    return ".tar.bz2" if record.fn.endswith(".tar.bz2") else ".conda"
+        with archive.open("rb") as file:
+            while data := file.read(_CHUNK):
+                digest.update(data)
+            size = file.tell()
+    except FileNotFoundError:
+        return False
+    if digest.hexdigest() != (record.sha256 or str(record.raw["md5"])).lower():
+        return False
+    reporter.advance("download", size, text=record.name)
+    return True
 
 
 def _full(volume: Volume, error: BaseException) -> bool:

@@ -1,11 +1,13 @@
-"""Damage: files that are not what a package brought."""
+"""Damage: files that are not what a package brought, packages that nobody recorded, prefixes that were moved."""
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 from envkit.layout.health import InstalledPackage
 from envkit.models.report import Finding
 
-__all__ = ["Wrong", "check_contents", "find_wrong", "sha256_of"]
+__all__ = ["Distribution", "Wrong", "check_contents", "distributions", "find_wrong", "moved_from", "sha256_of"]
 
 _CHUNK = 1 << 20
 # A package's record is written right after its files; a file that is newer by more was changed later.
@@ -98,3 +100,82 @@ def check_contents(wrong: Sequence[Wrong], *, files: int, full: bool, hint: str)
         hint=hint,
         data={"wrong": [str(item) for item in wrong[:100]], "files": files},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A Python distribution that no conda package brought, as its ``.dist-info`` says (PEP 376, PEP 627)."""
+
+    name: str
+    version: str
+    installer: str
+    wrong: tuple[Wrong, ...]
+
+
+def distributions(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool) -> list[Distribution]:
+    """What pip or uv installed into a prefix, with files that differ from their RECORD."""
+    recorded = {name for package in packages for name, _, _ in package.paths}
+    found = []
+    for site in sorted(prefix.glob("lib/python3*/site-packages")):
+        for info in sorted(site.glob("*.dist-info")):
+            if f"{info.relative_to(prefix)}/METADATA" in recorded:
+                continue
+            name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
+            installer = _read(info / "INSTALLER").strip() or "hand"
+            found.append(Distribution(name, version, installer, tuple(_check_record(site, info, name, full=full))))
+    return found
+
+
+def _check_record(site: Path, info: Path, label: str, *, full: bool) -> Iterator[Wrong]:
+    for row in csv.reader(_read(info / "RECORD").splitlines()):
+        if len(row) != 3 or not row[1]:  # noqa: PLR2004 - path, hash, size
+            continue
+        path = site / row[0]
+        try:
+            size = path.stat().st_size
+        except OSError:
+            yield Wrong(label, row[0], "is missing")
+            continue
+        if row[2].isdigit() and int(row[2]) != size:
+            yield Wrong(label, row[0], f"has {size} bytes, not {row[2]}")
+        elif full and row[1].startswith("sha256="):
+            wanted = base64.urlsafe_b64decode(row[1][7:] + "==").hex()
+            if sha256_of(path) != wanted:
+                yield Wrong(label, row[0], "was changed: its sha256 is another")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+_TRIES = 8
+_HEAD = 1 << 16
+
+
+def moved_from(prefix: Path, packages: Sequence[InstalledPackage]) -> bool:
+    """Whether text files hold another prefix than the one where they lie: the environment was moved or copied.
+
+    A few files are looked at. The prefix may be written through a link, so any path that leads here counts.
+    """
+    looked = 0
+    for package in packages:
+        for name, _ in package.texts:
+            text = _read(prefix / name)[:_HEAD]
+            if not text.startswith("#!/"):
+                continue
+            interpreter = text[2:].split("\n", 1)[0].strip().split(" ", 1)[0]
+            if not interpreter.startswith("/") or "/bin/" not in interpreter or interpreter in _SYSTEM:
+                continue
+            looked += 1
+            home = Path(interpreter).parent.parent
+            if home.exists() and home.samefile(prefix):
+                return False
+            if looked == _TRIES:
+                return True
+    return looked > 0
+
+
+_SYSTEM: Mapping[str, None] = dict.fromkeys(("/bin/sh", "/usr/bin/env", "/bin/bash", "/usr/bin/perl", "/usr/bin/bash"))

@@ -12,12 +12,22 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError
+from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
 from envkit.layout.volume import Volume, check_name, discard, environments, sync_directory, write_atomic
 from envkit.models.manifest import Manifest
 
-__all__ = ["active", "claim", "list_generations", "publish", "read_manifest", "resolve", "write_manifest"]
+__all__ = [
+    "active",
+    "claim",
+    "is_moved",
+    "list_generations",
+    "publish",
+    "read_manifest",
+    "refuse_moved",
+    "resolve",
+    "write_manifest",
+]
 
 MANIFEST = ".envkit.json"
 
@@ -87,6 +97,29 @@ def read_manifest(prefix: Path) -> Manifest | None:
             f"the manifest of {prefix} cannot be read: {where}: {first['msg']}",
             hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
         ) from error
+
+
+def is_moved(manifest: Manifest, prefix: Path) -> bool:
+    """Whether a generation is seen at another path than the one that its files hold.
+
+    A link at the old path that leads here is as good as the old path.
+    """
+    home = Path(manifest.prefix)
+    return home != prefix and not (home.exists() and home.samefile(prefix))
+
+
+def refuse_moved(manifest: Manifest | None, prefix: Path) -> None:
+    """Refuse to use a generation whose files hold a path where it is not.
+
+    Raises:
+        VolumeError: It was made elsewhere.
+    """
+    if manifest is not None and is_moved(manifest, prefix):
+        raise VolumeError(
+            f"{manifest.name} was made at {manifest.prefix} and is at {prefix} now; its files hold the old path",
+            hint="Link its packages anew (seconds): envkit doctor --fix. Or mount the volume where it was, or put a "
+            "link there.",
+        )
 
 
 def publish(volume: Volume, name: str, generation: Path) -> Path:

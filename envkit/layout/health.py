@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.models.report import Finding
 
-__all__ = ["InstalledPackage", "installed_packages", "size_bytes"]
+__all__ = ["InstalledPackage", "installed_packages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +20,12 @@ class InstalledPackage:
     version: str
     build: str
     depends: tuple[str, ...]
+    archive_bytes: int | None
     paths: tuple[tuple[str, int | None, bool], ...]  # path in the prefix, size in bytes if fixed, whether a link
-    linked_at: float = 0.0  # mtime of its record: the package's files are not newer
+    record: str = ""  # the file in conda-meta
+    linked_at: float = 0.0  # its mtime: the package's files are not newer
     hashes: Mapping[str, str] = field(default_factory=dict)  # path to sha256 of the file as it is in the prefix
+    texts: tuple[tuple[str, str], ...] = ()  # text files that hold the prefix, and what stood in its place
 
 
 def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Finding]]:
@@ -40,9 +42,16 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Findi
                     version=str(raw["version"]),
                     build=str(raw.get("build", "")),
                     depends=tuple(map(str, raw.get("depends", ()))),
+                    archive_bytes=size if isinstance(size := raw.get("size"), int) else None,
                     paths=tuple((str(e["_path"]), _fixed_size(e), e.get("path_type") == "softlink") for e in entries),
+                    record=path.name,
                     linked_at=path.stat().st_mtime,
                     hashes={str(e["_path"]): digest for e in entries if (digest := _placed_hash(e))},
+                    texts=tuple(
+                        (str(e["_path"]), str(e["prefix_placeholder"]))
+                        for e in entries
+                        if e.get("prefix_placeholder") and e.get("file_mode") != "binary"
+                    ),
                 )
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -75,28 +84,3 @@ def _placed_hash(entry: dict[str, object]) -> str | None:
         return str(entry["sha256_in_prefix"]) if entry.get("sha256_in_prefix") else None
     digest = entry.get("sha256_in_prefix") or entry.get("sha256")
     return str(digest) if digest else None
-
-
-def size_bytes(prefix: Path) -> int:
-    """Bytes on disk below a prefix, each hard link counted once."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for state in _states(prefix):
-        if (state.st_dev, state.st_ino) not in seen:
-            seen.add((state.st_dev, state.st_ino))
-            total += state.st_blocks * 512
-    return total
-
-
-def _states(prefix: Path) -> Iterator[os.stat_result]:
-    stack = [prefix]
-    while stack:
-        try:
-            entries = list(os.scandir(stack.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                stack.append(Path(entry.path))
-            else:
-                yield entry.stat(follow_symlinks=False)

@@ -18,13 +18,15 @@ from envkit.errors import HeldError
 from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
 
-__all__ = ["hold", "is_held"]
+__all__ = ["can_lock", "hold", "is_held"]
 
 _POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s: float = 0.0) -> Iterator[None]:
+def hold(
+    volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s: float = 0.0, shared: bool = False
+) -> Iterator[None]:
     """Hold the lease on `what` (an environment's or a generation's name) while the block runs.
 
     Args:
@@ -32,6 +34,7 @@ def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s:
         what: A plain file name.
         reporter: Hears once that somebody else holds it.
         wait_s: How long to wait for that.
+        shared: Let others share it; only one who wants it alone has to wait.
 
     Raises:
         HeldError: Another process still holds it after `wait_s` seconds.
@@ -42,12 +45,15 @@ def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if _lock(descriptor) and _is_still(descriptor, path):
+            locked = _lock(descriptor, shared=shared)
+            if locked and _is_still(descriptor, path):
                 break
             os.close(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
+        if locked:  # its last holder removed the file meanwhile: a lock on that keeps nobody out
+            continue
         if time.monotonic() >= deadline:
             raise HeldError(
                 f"another process is working on {what} in {volume.root}",
@@ -60,8 +66,9 @@ def hold(volume: Volume, what: str, *, reporter: Reporter | None = None, wait_s:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()  # while it is locked: one who has opened it meanwhile sees that it is not there any more
+        if not shared or _lock(descriptor):
+            with contextlib.suppress(OSError):
+                path.unlink()  # while it is locked: one who has opened it meanwhile sees that it is not there any more
         os.close(descriptor)  # which also releases the lock
 
 
@@ -99,9 +106,9 @@ def can_lock(volume: Volume) -> bool:
     return True
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, *, shared: bool = False) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -8,7 +8,7 @@ from envkit.errors import NoSpaceError
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 
-__all__ = ["check_space"]
+__all__ = ["EXTRACTED_RATIO", "check_space"]
 
 # Records hold the compressed size only. Extracted, packages of conda-forge take 2 to 5 times that (PyTorch 3.6).
 EXTRACTED_RATIO = 4.0

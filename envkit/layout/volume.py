@@ -9,14 +9,16 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import NoSpaceError, UsageError, VolumeError
+from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
+from envkit.models.channel import redact
 from envkit.models.manifest import VolumeFile
 
 __all__ = ["Space", "Volume", "check_name", "check_writable", "no_space", "open_volume", "write_atomic"]
@@ -76,6 +78,21 @@ class Volume:
     def leases(self) -> Path:
         """Locks that save work; nothing is wrong without them."""
         return self.private / "leases"
+
+    @property
+    def binaries(self) -> Path:
+        """The launcher that ``env.sh`` puts on PATH."""
+        return self.private / "bin"
+
+    @property
+    def own(self) -> Path:
+        """The copy of envkit itself that `bootstrap` puts there."""
+        return self.private / "self"
+
+    @property
+    def entry_script(self) -> Path:
+        """What an entrypoint sources."""
+        return self.root / "env.sh"
 
     @property
     def trash(self) -> Path:
@@ -150,10 +167,12 @@ def open_volume(root: Path, *, create: bool) -> Volume:
             volume.validations,
             volume.leases,
             volume.trash,
+            volume.own,
         ):
             path.mkdir(exist_ok=True)
         if not volume.volume_file.exists():
             _initialise(volume)
+        write_entry_script(volume)
     except OSError as error:
         raise _cannot_write(volume, error) from error
     return volume
@@ -180,47 +199,68 @@ def check_writable(volume: Volume) -> None:
 
 
 def _initialise(volume: Volume) -> None:
-    """Probe what the file system can do, refuse what cannot carry an environment, and remember it."""
-    capabilities = probe_file_system(volume.private)
-    missing = [what for what in ("symlink", "rename_over_symlink", "mode_bits", "execute") if not capabilities[what]]
+    """Probe what the file system can do, refuse what cannot carry an environment, and remember it.
+
+    Raises:
+        VolumeError: The file system cannot carry an environment.
+    """
+    mount = read_mount(volume.root)
+    if mount.object_store:
+        raise VolumeError(
+            f"{volume.root} is an object store shown as files ({mount.fs_type}): it has no links and no atomic rename",
+            hint="Use a block device or a network file system (NFS, Lustre); object stores are for data.",
+        )
+    able = probe_abilities(volume.private)
+    missing = missing_abilities(able)
     if missing:
         raise VolumeError(
-            f"the file system at {volume.root} cannot carry an environment: no {', '.join(missing)}",
+            f"the file system at {volume.root} ({mount.fs_type or 'unknown'}) cannot carry an environment: it lacks "
+            f"{', '.join(missing)}",
             hint="Use a volume with POSIX semantics (a block device or NFS), not an object store or a noexec mount.",
         )
+    known = read_volume_file(volume)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    content = VolumeFile(id=secrets.token_hex(8), mounted_at=str(volume.root), created=now, capabilities=capabilities)
+    content = VolumeFile(
+        id=known.id if known else secrets.token_hex(8),
+        mounted_at=str(volume.root),
+        created=known.created if known else now,
+        probed=now,
+        capabilities=able,
+        file_system={"type": mount.fs_type, "mount_point": mount.point, "source": redact(mount.source)},
+    )
     write_atomic(volume.volume_file, content.model_dump_json(indent=1))
 
 
-def probe_file_system(folder: Path) -> dict[str, bool]:
-    """Try in `folder` what an environment needs: links, rename over a link, mode bits, execution."""
-    able: dict[str, bool] = {}
-    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as name:
-        base = Path(name)
-        script = base / "script"
-        script.write_text("#!/bin/sh\nexit 0\n")
-        script.chmod(0o755)
-        able["mode_bits"] = stat.S_IMODE(script.stat().st_mode) == 0o755  # noqa: PLR2004 - the mode just set
-        able["execute"] = os.access(script, os.X_OK) and not os.statvfs(base).f_flag & os.ST_NOEXEC
-        able["hard_link"] = _works(lambda: os.link(script, base / "hard"))
-        able["symlink"] = _works(lambda: (base / "soft").symlink_to("script"))
-        able["rename_over_symlink"] = able["symlink"] and _works(lambda: _rename_over_link(base))
-        able["case_sensitive"] = not (base / "SCRIPT").exists()
-    return able
+def restate(volume: Volume) -> None:
+    """Probe again, and describe the volume as being where it is now. It stays the same volume.
+
+    Raises:
+        VolumeError: The file system cannot carry an environment.
+    """
+    _initialise(volume)
 
 
-def _rename_over_link(base: Path) -> None:
-    (base / "soft.new").symlink_to("script")
-    (base / "soft.new").rename(base / "soft")
+# Sourced by any POSIX shell, any number of times. What is there already stays, behind the volume's own.
+_ENTRY_SCRIPT = """\
+# Written by envkit. Source it where a shell or a container starts: . {root}/env.sh
+_envkit={root}
+case ":${{CONDA_ENVS_PATH:-}}:" in *":$_envkit:"*) ;; *) CONDA_ENVS_PATH="$_envkit${{CONDA_ENVS_PATH:+:$CONDA_ENVS_PATH}}" ;; esac
+case ":$PATH:" in *":$_envkit/.envkit/bin:"*) ;; *) PATH="$_envkit/.envkit/bin:$PATH" ;; esac
+case ":${{JUPYTER_PATH:-}}:" in *":$_envkit/.envkit/jupyter:"*) ;; *) JUPYTER_PATH="$_envkit/.envkit/jupyter${{JUPYTER_PATH:+:$JUPYTER_PATH}}" ;; esac
+export CONDA_ENVS_PATH PATH JUPYTER_PATH
+unset _envkit
+"""  # noqa: E501 - one case for each variable
 
 
-def _works(action: object) -> bool:
+def write_entry_script(volume: Volume) -> None:
+    """Write ``env.sh``, unless it is there as it should be."""
+    text = _ENTRY_SCRIPT.format(root=shlex.quote(str(volume.root)))
     try:
-        action()  # type: ignore[operator]
-    except OSError:
-        return False
-    return True
+        if volume.entry_script.read_text(encoding="utf-8") == text:
+            return
+    except (OSError, UnicodeDecodeError):
+        pass
+    write_atomic(volume.entry_script, text)
 
 
 def _cannot_write(volume: Volume, error: OSError) -> VolumeError:

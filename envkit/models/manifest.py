@@ -56,7 +56,10 @@ class RecordedRequest(_File):
 
 
 class Manifest(_File):
-    """What a generation is and where it comes from."""
+    """What a generation is and where it comes from.
+
+    `lineage`, `number`, `parent` and `verb` are those of `envkit.layout.lineage.Origin`.
+    """
 
     schema_version: Literal[1] = 1
     envkit_version: str
@@ -64,6 +67,10 @@ class Manifest(_File):
     generation: str
     prefix: str
     created: str
+    lineage: str = ""
+    number: int = 1
+    parent: str | None = None
+    verb: str = "create"
     request: RecordedRequest
     channels: tuple[str, ...]
     virtual_packages: tuple[tuple[str, str, str], ...] = ()
@@ -107,4 +114,6 @@ class VolumeFile(_File):
     id: str
     mounted_at: str
     created: str
+    probed: str = ""
     capabilities: dict[str, Any] = Field(default_factory=dict)
+    file_system: dict[str, Any] = Field(default_factory=dict)

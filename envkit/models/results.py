@@ -126,6 +126,7 @@ class EnvironmentInfo:
         prefix: The generation that the link names.
         manifest: What the generation is; None when it is damaged or gone.
         size_bytes: Bytes on disk, hard links counted once.
+        adds_bytes: Those of them that no other environment shares.
         validated: The last validation on a host like this one, else the last one anywhere.
         here: Whether `validated` is of a host like this one.
         passed: When it last passed on any host, and the record of that kind of host.
@@ -137,6 +138,7 @@ class EnvironmentInfo:
     prefix: str
     manifest: Manifest | None
     size_bytes: int
+    adds_bytes: int = 0
     validated: ValidationRecord | None = None
     here: bool = False
     passed: tuple[str, ValidationRecord] | None = None
@@ -145,9 +147,10 @@ class EnvironmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class VolumeListing:
-    """The environments of a volume."""
+    """The environments of a volume; `size_bytes` is what they take together, what they share counted once."""
 
     root: str
     environments: tuple[EnvironmentInfo, ...]
     origin: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    size_bytes: int = 0

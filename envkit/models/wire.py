@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
 from envkit.models.build import Reason, Verdict
-from envkit.models.host import Target
+from envkit.models.host import Gpu, Target
 from envkit.models.matrix import Matrix
 from envkit.models.report import Finding, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
+from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
     from envkit.models.manifest import ValidationRecord
@@ -28,6 +29,7 @@ __all__ = [
     "matrix_json",
     "report_json",
     "show_json",
+    "target_from_json",
     "target_json",
     "validate_json",
 ]
@@ -100,6 +102,26 @@ def target_json(target: Target) -> dict[str, Any]:
         "mps": target.mps,
         "described": sorted(target.described),
     }
+
+
+def target_from_json(document: dict[str, Any]) -> Target:
+    """The target that `target_json` wrote, as far as a choice looks at it."""
+    driver, ceiling = document.get("driver_version"), document.get("driver_cuda")
+    gpus = tuple(
+        Gpu(gpu.get("name"), ComputeCapability.parse(cc) if (cc := gpu.get("compute_capability")) else None)
+        for gpu in document.get("gpus", ())
+    )
+    return Target(
+        subdir=document["subdir"],
+        glibc=document.get("glibc"),
+        microarch=document.get("microarch"),
+        osx=document.get("osx"),
+        driver_version=DriverVersion.parse(driver) if driver else None,
+        driver_cuda=CudaVersion.parse(ceiling) if ceiling else None,
+        gpus=gpus,
+        mps=bool(document.get("mps")),
+        described=frozenset(document.get("described", ())),
+    )
 
 
 def _reasons(reasons: Sequence[Reason]) -> list[dict[str, str]]:
@@ -237,6 +259,7 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
         "generation": info.prefix.rsplit("/", 1)[-1],
         "packages": len(info.manifest.packages) if info.manifest else 0,
         "size_bytes": info.size_bytes,
+        "adds_bytes": info.adds_bytes,
         "created": info.manifest.created if info.manifest else None,
         "problem": info.problem,
         "validated": {
@@ -266,6 +289,7 @@ def list_json(listing: VolumeListing) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "volume": listing.root,
+        "size_bytes": listing.size_bytes,
         "environments": [_environment(info) for info in listing.environments],
     }
 

@@ -17,7 +17,10 @@ from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
 from envkit.plan.rank import PTX_TO_DRIVER
 
-__all__ = ["framework_of", "plan_solve", "virtual_packages"]
+__all__ = ["ASSUMED", "framework_of", "plan_solve", "virtual_packages"]
+
+ASSUMED = {"glibc": "2.28", "osx": "13.0"}
+"""What a described machine has where nothing says it (pixi's default system requirements)."""
 
 _ROOTS = {
     "pytorch": ("pytorch", "pytorch-gpu", "torchvision", "torchaudio", "libtorch"),
@@ -65,12 +68,10 @@ def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
     packages: list[VirtualPackage] = []
     if system == "linux":
         packages += [VirtualPackage("__unix", "0"), VirtualPackage("__linux", "0")]
-        if target.glibc:
-            packages.append(VirtualPackage("__glibc", target.glibc))
+        packages.append(VirtualPackage("__glibc", target.glibc or ASSUMED["glibc"]))
     elif system == "osx":
         packages.append(VirtualPackage("__unix", "0"))
-        if target.osx:
-            packages.append(VirtualPackage("__osx", target.osx))
+        packages.append(VirtualPackage("__osx", target.osx or ASSUMED["osx"]))
     elif system == "win":
         packages.append(VirtualPackage("__win", "0"))
     microarch = target.microarch or _ARCHSPEC_OF_SUBDIR.get(target.subdir)
@@ -133,6 +134,8 @@ def _companions_pytorch_channel(build: Build, constraints: _Constraints) -> None
     for name in ("torchvision", "torchaudio"):
         constraints.add(f"{name} * *{short}", why)
     constraints.add(f"pytorch-cuda {cuda}.*", why)
+    # pytorch-cuda leaves libcurand, libcufile and cuda-opencl open: a solver takes the newest major that it finds.
+    constraints.add(f"cuda-version >={cuda.major},<{cuda.major + 1}", "libraries of two CUDA majors do not mix")
     constraints.add("pytorch-mutex * cuda", why)
     constraints.add("cpuonly <0", why)
 

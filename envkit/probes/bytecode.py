@@ -2,15 +2,14 @@
 
 Run by the environment's own Python (3.7 and newer):
 
-    python bytecode.py PREFIX CACHE FILES
+    python bytecode.py PREFIX CACHE TAG FILES
 
 FILES is a JSON file with a list of [key, path]: the key of the package (its archive's digest) and the path of a ``.py``
-file in the prefix. The cache holds ``<key>/<tag>/<digest of path>.pyc``; a file there fits when its header has the
-source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object is set right by
-the import system on loading. One JSON line on stdout says what was done.
+file in the prefix. The cache holds the prefix's ``__pycache__`` folders below ``<key>/<TAG>/``; a file there fits when
+its header has the source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object
+is set right by the import system on loading. One JSON line on stdout says what was done.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -51,6 +50,11 @@ def place(source, cached):
         )
     except (py_compile.PyCompileError, SyntaxError, ValueError, UnicodeError, RecursionError):
         return "failed"  # templates and files for other Pythons: nobody imports them
+    return "compiled"
+
+
+def keep(target, cached):
+    """Put bytecode that is on the disk into the cache."""
     temporary = "%s.%d" % (cached, os.getpid())
     try:
         os.makedirs(os.path.dirname(cached), exist_ok=True)
@@ -58,15 +62,29 @@ def place(source, cached):
         os.replace(temporary, cached)
     except OSError:
         pass  # the cache is a saving, not a need
-    return "compiled"
 
 
-def work(prefix, cache, files):
-    """Place the bytecode of all files; count what was done."""
+def sync(path):
+    """Put what was compiled on the disk (syncfs(2)): a name in the cache outlives a power cut, so its bytes must."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        import ctypes
+
+        if ctypes.CDLL(None).syncfs(descriptor) == 0:
+            return
+    except (ImportError, OSError, AttributeError):
+        pass
+    finally:
+        os.close(descriptor)
+    os.sync()
+
+
+def work(prefix, cache, tag, files):
+    """Place the bytecode of all files; count what was done, and list what is new to the cache."""
     counts = {}
+    compiled = []
     for key, path in files:
-        name = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24] + ".pyc"
-        cached = os.path.join(cache, key, sys.implementation.cache_tag, name)
+        cached = os.path.join(cache, key, tag, importlib.util.cache_from_source(path))
         try:
             done = place(os.path.join(prefix, path), cached)
         except OSError as error:
@@ -74,26 +92,44 @@ def work(prefix, cache, files):
                 raise
             done = "failed"
         counts[done] = counts.get(done, 0) + 1
-    return counts
+        if done == "compiled":
+            compiled.append((importlib.util.cache_from_source(os.path.join(prefix, path)), cached))
+    return counts, compiled
+
+
+def die_with_parent():
+    """Ask the kernel to kill this process when the one that started it dies (Linux): nobody would wait for it."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    except (ImportError, OSError, AttributeError):
+        pass
 
 
 def main():
     """Split the work over the processors."""
-    prefix, cache, listing = sys.argv[1:4]
+    die_with_parent()
+    prefix, cache, tag, listing = sys.argv[1:5]
     with open(listing, encoding="utf-8") as file:
         files = json.load(file)
     jobs = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8, len(files) // 200))
     if jobs == 1:
-        totals = [work(prefix, cache, files)]
+        totals = [work(prefix, cache, tag, files)]
     else:
         import multiprocessing
 
-        with multiprocessing.get_context("fork").Pool(jobs) as pool:
-            totals = pool.starmap(work, [(prefix, cache, files[n::jobs]) for n in range(jobs)])
+        with multiprocessing.get_context("fork").Pool(jobs, die_with_parent) as pool:
+            totals = pool.starmap(work, [(prefix, cache, tag, files[n::jobs]) for n in range(jobs)])
     total = {}
-    for counts in totals:
+    for counts, _ in totals:
         for key, count in counts.items():
             total[key] = total.get(key, 0) + count
+    new = [pair for _, compiled in totals for pair in compiled]
+    if new:
+        sync(prefix)
+        for target, cached in new:
+            keep(target, cached)
     print(json.dumps({"schema_version": 1, "counts": total}))
 
 

@@ -75,7 +75,7 @@ def refused(outcome: Outcome, code: int, kind: str, *words: str) -> None:
 
 def nothing_left(volume: Path) -> None:
     """A volume without environments, generations, leases and downloads; it may not even be there."""
-    assert not [p for p in volume.iterdir() if p.name != ".envkit"] if volume.exists() else True
+    assert not volume.exists() or {p.name for p in volume.iterdir()} <= {".envkit", "env.sh"}
     for folder in ("g", "leases", "trash", "pkgs/.incoming"):
         assert not list((volume / ".envkit" / folder).glob("*"))
 
@@ -106,12 +106,15 @@ def test_package(envkit: Envkit, url: str, tmp_path: Path, package: str, code: i
 
 
 def test_hostile_text_in_an_index_is_shown_as_it_is(envkit: Envkit, tmp_path: Path) -> None:
-    package = Package("odd", build="[red]0[bold]", files={"lib/a": b""})
-    record = {**archive(package)[1], "depends": ["python [red]", "__glibc >=[link=x]"], "license": "\u001b[31m"}
-    write_index(tmp_path / "channel", {"linux-64": {"odd-1.0-0.conda": record}, "noarch": {}})
+    package = Package("odd", files={"lib/a": b""})
+    depends = ["python [red]", "__glibc >=[link=x]", "cuda-version [bold]"]
+    record = {**archive(package)[1], "build": "[red]0[bold]", "depends": depends, "license": "\u001b[31m"}
+    # The engine takes the build from the file's name where the two differ.
+    write_index(tmp_path / "channel", {"linux-64": {"odd-1.0-[red]0[bold].conda": record}, "noarch": {}})
     found = envkit("find", "odd", "-c", tmp_path / "channel", "--override-channels", "--all", "--why")
     assert "Traceback" not in found.err
-    assert "[red]0[bold]" in found.out or found.code == 5
+    assert "\u001b" not in found.out + found.err
+    assert "[red]0[bold]" in found.out, found.out + found.err
 
 
 def test_unreachable_channel(envkit: Envkit, tmp_path: Path) -> None:

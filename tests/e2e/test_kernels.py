@@ -137,6 +137,9 @@ def test_shared_kernel(envkit: Envkit, volume: Path, isolation: Path) -> None:
     assert spec["display_name"] == "For all"
     known = jupyter_client.kernelspec.KernelSpecManager(kernel_dirs=[str(folder.parent)]).find_kernel_specs()
     assert known["envkit-nb"] == str(folder)
+    # A Jupyter of any environment of the volume finds it.
+    told = envkit("run", "--persist", volume, "plain", "--", "sh", "-c", 'echo "$JUPYTER_PATH"')
+    assert told.out.strip() == str(folder.parents[1])
     listed = envkit("kernel", "list", "--persist", volume, "--json").json["kernels"]
     assert [(k["name"], k["shared"], k["problem"]) for k in listed] == [("envkit-nb", True, None)]
     removed = envkit("kernel", "remove", "nb", "--persist", volume, "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ def test_a_validation_is_found_by_token_or_fingerprint(tmp_path: Path) -> None:
     assert read_validation(root, "train-1", token="t2", fingerprint=None) == record  # noqa: S106 - no password
     assert read_validation(root, "train-1", token="t9", fingerprint="f1") == record  # noqa: S106
     assert read_validation(root, "train-1", token="t9", fingerprint=None) is None  # noqa: S106
+    cache = Path.home() / ".cache/envkit/validations" / hashlib.sha256(root.encode()).hexdigest()[:16] / "train-1"
+    cache.mkdir(parents=True)
+    newer = {**record, "verdict": "fail", "created": "2026-01-01T00:00:00+00:00"}
+    (cache / "f1.json").write_text(json.dumps(newer))  # of a volume that took no writes then
+    assert read_validation(root, "train-1", token="t1", fingerprint="f1") == newer  # noqa: S106
     assert read_validation(root, "train-2", token="t1", fingerprint="f1") is None  # noqa: S106
 
 

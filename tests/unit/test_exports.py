@@ -6,9 +6,9 @@ import inspect
 import json
 import subprocess
 import sys
-import time
 
 import pytest
+from interpreter_cost import costs_at_most
 
 import envkit
 from envkit import errors
@@ -18,30 +18,12 @@ IMPORT_LIMIT_S = 0.010
 VERSION_LIMIT_S = 0.080
 
 
-def _seconds(code: str, rounds: int = 7) -> float:
-    """The quickest of several runs: on a busy machine the others measure the neighbours."""
-    best = float("inf")
-    for _ in range(rounds):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
-        best = min(best, time.perf_counter() - began)
-    return best
-
-
-def _costs_at_most(code: str, limit_s: float) -> None:
-    """Compare with a bare interpreter, a few times over, since either measurement may meet a busy moment."""
-    extra = [_seconds(code) - _seconds("pass")]
-    while min(extra) > limit_s and len(extra) < 4:
-        extra.append(_seconds(code) - _seconds("pass"))
-    assert min(extra) <= limit_s, extra
-
-
 def test_import_is_free() -> None:
     code = "import json, sys; old = set(sys.modules); import envkit; print(json.dumps(sorted(set(sys.modules) - old)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert set(json.loads(done.stdout)) <= {"envkit", "__future__"}
     assert not done.stderr
-    _costs_at_most("import envkit", IMPORT_LIMIT_S)
+    costs_at_most("import envkit", IMPORT_LIMIT_S)
 
 
 def test_using_the_api_loads_no_third_party_module() -> None:
@@ -56,7 +38,7 @@ def test_using_the_api_loads_no_third_party_module() -> None:
 
 
 def test_version_is_quick() -> None:
-    _costs_at_most(
+    costs_at_most(
         "import sys; sys.argv = ['envkit', '--version']; import envkit.__main__ as m; m.main()", VERSION_LIMIT_S
     )
 

@@ -225,9 +225,11 @@ def test_no_cuda_keeps_cuda_out() -> None:
     assert {"pytorch-gpu <0", "pytorch-cuda <0"} <= set(task.constraints)
 
 
-def test_cudatoolkit_12_becomes_cuda_version() -> None:
+def test_cudatoolkit_12_becomes_cuda_version_or_the_flag() -> None:
+    [found] = find_corrections(Request(("magma", "cudatoolkit=12.1")), _target("550"))
+    assert (found.code, found.specs, found.cuda) == ("cudatoolkit-12", ("magma", "cuda-version=12.1"), None)
     [found] = find_corrections(Request(("pytorch", "cudatoolkit=12.1")), _target("550"))
-    assert (found.code, found.specs) == ("cudatoolkit-12", ("pytorch", "cuda-version=12.1"))
+    assert (found.code, found.specs, found.cuda) == ("cudatoolkit-12", ("pytorch",), "12.1")
     assert find_corrections(Request(("cudatoolkit=11.8",)), _target("550")) == []
 
 

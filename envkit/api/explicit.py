@@ -1,0 +1,133 @@
+"""create from an @EXPLICIT file: URLs with hashes, no solve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from envkit.api.create import NAME_WAIT_S, CreateOptions, made_result, sweep_aloud
+from envkit.api.make import make_generation
+from envkit.api.solve import Plan
+from envkit.builds.record import record_from_repodata
+from envkit.errors import EnvironmentExistsError, RecipeError
+from envkit.host.detect import detect
+from envkit.installer.cache import read_index
+from envkit.installer.fetch import fetch
+from envkit.layout import lease
+from envkit.layout.generation import active, refuse_foreign
+from envkit.layout.lineage import next_origin
+from envkit.layout.volume import check_name, open_volume
+from envkit.models.build import Record
+from envkit.models.channel import Channel, parse_channel
+from envkit.models.host import Target
+from envkit.models.manifest import RecordedRequest
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+from envkit.models.results import CreateResult
+from envkit.settings import Settings
+
+__all__ = ["create_explicit", "is_explicit", "parse_explicit"]
+
+_HASH = re.compile(r"(?:(?:sha256:)?(?P<sha256>[0-9a-fA-F]{64})|(?P<md5>[0-9a-fA-F]{32}))\Z")
+_MARK = re.compile(rb"^\s*@EXPLICIT\s*$", re.MULTILINE)
+_MAX_BYTES = 4 << 20
+
+
+def is_explicit(path: Path) -> bool:
+    """Whether a file is an ``@EXPLICIT`` one (CEP 23)."""
+    try:
+        with path.open("rb") as file:
+            return _MARK.search(file.read(_MAX_BYTES)) is not None
+    except OSError:
+        return False  # whoever reads it next says why
+
+
+def parse_explicit(path: Path) -> tuple[tuple[Record, ...], tuple[Channel, ...]]:
+    """The packages of an ``@EXPLICIT`` file, with as much of their records as URLs tell, and their channels.
+
+    Raises:
+        RecipeError: A line is no URL of a package with a hash.
+    """
+    records: dict[str, Record] = {}
+    channels: dict[str, Channel] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#") or text == "@EXPLICIT":
+            continue
+        url, _, digest = text.partition("#")
+        found = _HASH.match(digest)
+        parts = url.rsplit("/", 2)
+        if len(parts) != 3 or "://" not in url or not parts[2].endswith((".conda", ".tar.bz2")):  # noqa: PLR2004
+            raise RecipeError(f"{path}:{number}: not the URL of a package", hint="CEP 23: one URL in each line.")
+        if found is None:
+            raise RecipeError(
+                f"{path}:{number}: {parts[2]} has no hash",
+                hint="envkit installs nothing that it cannot verify: add #sha256:... (conda list --explicit --sha256).",
+            )
+        channel = parse_channel(parts[0])
+        raw: Mapping[str, Any] = {key: value.lower() for key, value in found.groupdict().items() if value}
+        record = record_from_repodata(raw, parts[2], channel.url, parts[1])
+        if record.name in records and records[record.name].fn != record.fn:
+            raise RecipeError(f"{path}:{number}: {record.name} is there twice", hint="One environment has it once.")
+        records[record.name] = record
+        channels.setdefault(channel.url, channel)
+    if not records:
+        raise RecipeError(f"{path} names no package", hint="CEP 23: @EXPLICIT, then one URL in each line.")
+    return tuple(records[name] for name in sorted(records)), tuple(channels.values())
+
+
+def create_explicit(
+    name: str,
+    path: Path,
+    *,
+    settings: Settings,
+    policy: NetworkPolicy,
+    options: CreateOptions,
+    reporter: Reporter,
+) -> CreateResult:
+    """Make an environment of exactly the packages in an ``@EXPLICIT`` file. Nothing is solved or judged.
+
+    Args:
+        name: The environment's name.
+        path: The file.
+        settings: The volume.
+        policy: How the network may be used.
+        options: Of these, `replace` and `validate`.
+        reporter: Hears what goes on.
+
+    Raises:
+        RecipeError: The file cannot be read.
+        EnvironmentExistsError: The name is taken, and `replace` was not asked for.
+        EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
+    """
+    check_name(name)
+    bare, channels = parse_explicit(path)
+    host = detect()
+    target = Target.from_host(host)
+    volume = open_volume(settings.volume, create=True)
+    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
+        sweep_aloud(volume, reporter)
+        refuse_foreign(volume, name)
+        if active(volume, name) is not None and not options.replace:
+            raise EnvironmentExistsError(
+                f"{name} is there already", hint="Choose another name with -n, or make a new generation with --replace."
+            )
+        # The file names no dependencies; what the packages say of themselves makes the records whole.
+        fetch(volume, bare, channels=channels, policy=policy, reporter=reporter)
+        records = tuple(read_index(volume, record) for record in bare)
+        plan = Plan(records, channels)
+        made = make_generation(
+            volume,
+            name,
+            plan,
+            RecordedRequest(specs=tuple(f"{r.name}=={r.version}={r.build}" for r in records), platform=target.subdir),
+            target=target,
+            origin=next_origin(volume, name, "create --file"),
+            policy=policy,
+            validate=options.validate,
+            reporter=reporter,
+            host=host,
+        )
+    return made_result(volume, name, plan, made, host)

@@ -1,0 +1,81 @@
+"""export: an environment as text that makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envkit.errors import IntegrityError, UnknownEnvironmentError
+from envkit.layout.generation import read_manifest
+from envkit.layout.lineage import generation_of
+from envkit.layout.volume import Volume
+from envkit.models.manifest import LockedPackage, Manifest
+
+__all__ = ["explicit_text", "export_manifest", "yaml_document"]
+
+
+def export_manifest(volume: Volume, reference: str) -> Manifest:
+    """The manifest of what is exported.
+
+    Raises:
+        UnknownEnvironmentError: There is no such environment, or envkit did not make it.
+    """
+    manifest = read_manifest(generation_of(volume, reference))
+    if manifest is None:
+        raise UnknownEnvironmentError(
+            f"{reference} was not made by envkit: there is no record of its request",
+            hint="Export it with the tool that made it.",
+        )
+    return manifest
+
+
+def explicit_text(manifest: Manifest) -> str:
+    """An ``@EXPLICIT`` file (CEP 23): the URL of each package with its sha256, those it depends on first.
+
+    Raises:
+        IntegrityError: A package has no sha256.
+    """
+    lines = ["# Made by envkit; make it again with: envkit create -n NAME --file FILE"]
+    lines += [f"# platform: {manifest.request.platform}"] if manifest.request.platform else []
+    lines.append("@EXPLICIT")
+    for package in _in_order(manifest.packages):
+        if not package.sha256:
+            raise IntegrityError(
+                f"the index gave no sha256 for {package.fn}", hint="Export the environment.yml form instead."
+            )
+        lines.append(f"{package.url}#sha256:{package.sha256}")
+    return "\n".join(lines) + "\n"
+
+
+def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any]:
+    """The content of an environment.yml (CEP 24): what was asked for, or with `pins` every package exactly."""
+    request = manifest.request
+    if pins:
+        specs = [f"{p.name}={p.version}={p.build}" for p in manifest.packages]
+    else:
+        specs = list(request.specs)
+        if request.python and not any(spec.split("=")[0].strip() == "python" for spec in specs):
+            specs.append(f"python={request.python}")
+    document: dict[str, Any] = {"name": manifest.name, "channels": list(manifest.channels), "dependencies": specs}
+    if request.variables:
+        document["variables"] = dict(request.variables)
+    return document
+
+
+def _in_order(packages: tuple[LockedPackage, ...]) -> list[LockedPackage]:
+    """Dependencies before what needs them, else by name: tools that link one by one want that."""
+    by_name = {package.name: package for package in packages}
+    done: dict[str, LockedPackage] = {}
+
+    def visit(package: LockedPackage, above: frozenset[str]) -> None:
+        if package.name in done or package.name in above:  # a cycle (python and pip) has no right order
+            return
+        for text in sorted(map(str, package.record.get("depends", ()))):
+            needed = by_name.get(text.split(" ", 1)[0].lower())
+            if needed is not None:
+                visit(needed, above | {package.name})
+        done[package.name] = package
+
+    for package in sorted(packages, key=lambda p: p.name):
+        visit(package, frozenset())
+    return list(done.values())

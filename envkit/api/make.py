@@ -1,0 +1,211 @@
+"""The one primitive: these records at a new path, whole and published, or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import envkit
+from envkit.api.solve import Plan
+from envkit.api.validate import record_validation, run_environment, validate_prefix
+from envkit.checks.publish import check_publishable
+from envkit.errors import NoSpaceError
+from envkit.host.detect import detect
+from envkit.installer.bytecode import link_kept, make_bytecode
+from envkit.installer.cache import cached
+from envkit.installer.demand import check_room
+from envkit.installer.fetch import fetch
+from envkit.installer.link import link, link_scripts
+from envkit.layout import lease
+from envkit.layout.filesystem import concerns, read_mount
+from envkit.layout.gc import CACHE, Keep, find_rubbish
+from envkit.layout.generation import claim, publish, write_manifest
+from envkit.layout.lineage import Origin
+from envkit.layout.space import EXTRACTED_RATIO, check_space
+from envkit.layout.usage import freed_by
+from envkit.layout.volume import Volume, no_space, read_volume_file
+from envkit.models.build import Record
+from envkit.models.host import Host, Target
+from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+from envkit.models.report import Report
+from envkit.models.solution import digest
+from envkit.models.wire import target_json
+
+_CLEAN_WAIT_S = 600.0
+
+__all__ = ["Made", "make_generation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A generation that is finished and published.
+
+    Attributes:
+        prefix: Its directory.
+        manifest: What it is.
+        report: The validation, if there was one.
+        fetched: The packages that were not in the cache before.
+        notes: What a user should know of the volume.
+    """
+
+    prefix: Path
+    manifest: Manifest
+    report: Report | None
+    fetched: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
+
+
+def make_generation(
+    volume: Volume,
+    name: str,
+    plan: Plan,
+    request: RecordedRequest,
+    *,
+    target: Target,
+    origin: Origin,
+    policy: NetworkPolicy,
+    validate: bool,
+    reporter: Reporter,
+    require_gpu: bool = False,
+    host: Host | None = None,
+    publish_link: bool = True,
+) -> Made:
+    """Make a generation of the plan's records at a new path, and point the environment's link at it.
+
+    Args:
+        volume: Where.
+        name: The environment; the caller holds its lease.
+        plan: The records and what they were chosen for.
+        request: What the manifest keeps of the request.
+        target: For which machine.
+        origin: What the generation comes from.
+        policy: How the network may be used.
+        validate: Whether to validate before publishing.
+        reporter: Hears what goes on.
+        require_gpu: Whether to refuse to publish what was not validated on a GPU.
+        host: This host; detected when None.
+        publish_link: Whether the environment's link is to point at it; whoever says no keeps it from `clean`.
+
+    Raises:
+        EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
+    """
+    host = host or detect()
+    able, notes = _notes(volume, plan)
+    for text in notes:
+        reporter.note(text)
+    try:
+        # Shared by all who make something: `clean` takes no package from under them.
+        with (
+            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=_CLEAN_WAIT_S),
+            claim(volume, name) as prefix,
+        ):
+            missing = tuple(record for record in plan.records if not cached(volume, record))
+            check_space(volume, missing)
+            fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
+            check_room(volume, plan.records, hard_links=able.get("hard_link", True))
+            runs_here = target.subdir == host.subdir
+            with ThreadPoolExecutor(1) as pool:  # beside the packages: both wait for the disk most of the time
+                pending = pool.submit(link_kept, volume, plan.records if runs_here else (), prefix)
+                link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
+                kept = pending.result()
+            if runs_here:
+                env = run_environment(prefix, os.environ, name=name)
+                make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
+            manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
+            write_manifest(manifest)
+            report = None
+            if validate and runs_here:
+                report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+            refusal = check_publishable(name, report, require_gpu=require_gpu)
+            if refusal is not None:
+                raise refusal
+            if report is not None:
+                record_validation(volume, prefix.name, report, host)
+            if publish_link:
+                publish(volume, name, prefix)
+    except NoSpaceError as error:
+        raise NoSpaceError(error.message, hint=f"{_what_frees(volume)} {error.hint or ''}".strip()) from error
+    except OSError as error:
+        if not no_space(error):
+            raise
+        raise NoSpaceError(f"no space left on {volume.root}", hint=_what_frees(volume)) from error
+    return Made(prefix, manifest, report, missing, notes)
+
+
+def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """What the file system can do, and what a user should know of it."""
+    described = read_volume_file(volume)
+    able = dict(described.capabilities) if described else {}
+    size = int(sum(record.size or 0 for record in plan.records) * EXTRACTED_RATIO)
+    return able, tuple(concerns(read_mount(volume.root), able, copied_bytes=size))
+
+
+def _what_frees(volume: Volume) -> str:
+    """What `clean` would give back, by default and at most."""
+    sentences = []
+    before = 0
+    for keep, command in ((Keep(), "envkit clean"), (Keep(0, 0.0), "envkit clean --keep 0 --older-than 0")):
+        try:
+            freed = freed_by(Path(item.path) for item in find_rubbish(volume, keep).items).size_bytes
+        except OSError:
+            return ""
+        if freed > before:
+            sentences.append(f"`{command}` frees {freed / 1e6:,.1f} MB.")
+        before = freed
+    return " ".join(sentences)
+
+
+def _manifest(
+    volume: Volume,
+    name: str,
+    prefix: Path,
+    plan: Plan,
+    request: RecordedRequest,
+    target: Target,
+    origin: Origin,
+    host: Host,
+) -> Manifest:
+    return Manifest(
+        envkit_version=envkit.__version__,
+        name=name,
+        generation=prefix.name,
+        prefix=str(prefix),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        lineage=origin.lineage,
+        number=origin.number,
+        parent=origin.parent,
+        verb=origin.verb,
+        request=request,
+        channels=tuple(channel.url for channel in plan.channels),
+        virtual_packages=plan.virtual_packages,
+        digest=digest(plan.records),
+        packages=_locked(plan.records),
+        target=target_json(target),
+        fingerprint=host.fingerprint,
+        choice=dict(plan.choice),
+        skipped_link_scripts=link_scripts(volume, plan.records),
+    )
+
+
+def _locked(records: Sequence[Record]) -> tuple[LockedPackage, ...]:
+    return tuple(
+        LockedPackage(
+            name=r.name,
+            version=r.version,
+            build=r.build,
+            subdir=r.subdir,
+            fn=r.fn,
+            url=r.url,
+            channel=r.channel,
+            sha256=r.sha256,
+            size=r.size,
+            record=dict(r.raw),
+        )
+        for r in records
+    )

@@ -1,0 +1,101 @@
+"""volume: where environments live and why, what that place can do, what is on it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from envkit.installer.verify import cached_packages
+from envkit.layout.filesystem import concerns, missing_abilities, probe_abilities, read_mount
+from envkit.layout.generation import list_generations
+from envkit.layout.usage import measure
+from envkit.layout.volume import Volume, environments, read_volume_file, restate
+from envkit.models.volume import VolumeReport, VolumeUse
+from envkit.settings import Settings
+
+__all__ = ["describe_volume"]
+
+
+def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
+    """Everything about the configured volume. Nothing is made where there is none.
+
+    Args:
+        settings: Which volume, and where each setting came from.
+        probe: Try again what the file system can do, and remember it.
+
+    Raises:
+        VolumeError: With `probe`: the file system cannot carry an environment.
+    """
+    volume = Volume(settings.volume)
+    known = read_volume_file(volume)
+    if known is not None and probe:
+        restate(volume)
+        known = read_volume_file(volume)
+    mount = read_mount(volume.root)
+    able = dict(known.capabilities) if known is not None else _try_out(volume.root)
+    place = volume.root
+    while not place.is_dir():
+        place = place.parent
+    space = Volume(place).space()
+    launcher = volume.binaries / "envkit"
+    values = {
+        "volume": str(settings.volume),
+        "channels": ", ".join(settings.channels) or "conda-forge (and pytorch, nvidia for frameworks)",
+        "channel_alias": settings.channel_alias,
+    }
+    return VolumeReport(
+        root=str(volume.root),
+        settings={key: (value, settings.origins.get(key, "default")) for key, value in values.items()},
+        notes=settings.notes,
+        exists=known is not None,
+        id=known.id if known else None,
+        mounted_at=known.mounted_at if known else None,
+        fs_type=mount.fs_type,
+        mount_point=mount.point,
+        abilities=able,
+        missing=tuple(missing_abilities(able)) if able else (),
+        concerns=tuple(concerns(mount, able)),
+        free_bytes=space.free_bytes,
+        free_inodes=space.free_inodes,
+        use=_use(volume) if known is not None else None,
+        launcher=str(launcher) if launcher.is_file() else None,
+    )
+
+
+def _try_out(root: Path) -> dict[str, bool]:
+    """What the file system of a volume that is not made yet can do; nothing where it cannot be written."""
+    place = root if root.is_dir() else root.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return {}
+    try:
+        with tempfile.TemporaryDirectory(prefix=".envkit-probe-", dir=place) as folder:
+            return probe_abilities(Path(folder))
+    except OSError:
+        return {}
+
+
+def _use(volume: Volume) -> VolumeUse:
+    active = [path for _, path in environments(volume)]
+    generations = list(list_generations(volume))
+    packages = cached_packages(volume)
+    seen: set[tuple[int, int]] = set()
+
+    def take(*roots: Path) -> int:
+        size = 0
+        for root in roots:
+            for state in measure(root):
+                if (state.st_dev, state.st_ino) not in seen:
+                    seen.add((state.st_dev, state.st_ino))
+                    size += state.st_blocks * 512
+        return size
+
+    return VolumeUse(
+        environments=len(active),
+        generations=len(generations),
+        packages=len(packages),
+        active_bytes=take(*active),
+        superseded_bytes=take(*generations),
+        cache_bytes=take(volume.packages, volume.bytecode),
+        other_bytes=take(volume.private),
+    )

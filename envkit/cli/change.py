@@ -1,0 +1,173 @@
+"""envkit install, uninstall, upgrade."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from envkit.cli import options
+
+if TYPE_CHECKING:
+    from envkit.api.change import ChangeOptions
+    from envkit.models.changes import ChangeResult
+    from envkit.models.network import NetworkPolicy
+    from envkit.models.progress import Reporter
+    from envkit.settings import Settings
+
+__all__ = ["register"]
+
+Name = Annotated[str, typer.Option("-n", "--name", metavar="NAME", help="The environment.")]
+DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
+NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("install")(install)
+    app.command("uninstall")(uninstall)
+    app.command("upgrade")(upgrade)
+
+
+def install(
+    *,
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Packages, such as scipy 'numpy<2'.")],
+    name: Name,
+    persist: options.Persist = None,
+    channel: options.Channels = None,
+    dry_run: DryRun = False,
+    no_validate: NoValidate = False,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Add packages: a new generation, the rest as it is where that is possible."""
+    del yes
+    from envkit.api.change import install as install_packages  # noqa: PLC0415 - after --help
+
+    settings, policy, how, reporter = _prepare(
+        name,
+        persist,
+        channel,
+        dry_run=dry_run,
+        no_validate=no_validate,
+        offline=offline,
+        as_json=as_json,
+        progress=progress,
+    )
+    result = install_packages(name, specs, settings=settings, policy=policy, options=how, reporter=reporter)
+    return _finish(result, as_json=as_json)
+
+
+def uninstall(
+    *,
+    packages: Annotated[list[str], typer.Argument(metavar="PACKAGE...", help="Packages that were asked for.")],
+    name: Name,
+    persist: options.Persist = None,
+    dry_run: DryRun = False,
+    no_validate: NoValidate = False,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Take packages away, with what only they needed: a new generation."""
+    del yes
+    from envkit.api.change import uninstall as uninstall_packages  # noqa: PLC0415 - after --help
+
+    settings, policy, how, reporter = _prepare(
+        name,
+        persist,
+        None,
+        dry_run=dry_run,
+        no_validate=no_validate,
+        offline=offline,
+        as_json=as_json,
+        progress=progress,
+    )
+    result = uninstall_packages(name, packages, settings=settings, policy=policy, options=how, reporter=reporter)
+    return _finish(result, as_json=as_json)
+
+
+def upgrade(
+    *,
+    specs: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[SPEC]...", help="Only these; a version in it changes what is asked."),
+    ] = None,
+    name: Name,
+    persist: options.Persist = None,
+    channel: options.Channels = None,
+    dry_run: DryRun = False,
+    no_validate: NoValidate = False,
+    offline: options.Offline = False,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Take the newest that the request allows: a new generation. Nothing newer, nothing made."""
+    del yes
+    from envkit.api.change import upgrade as upgrade_packages  # noqa: PLC0415 - after --help
+
+    settings, policy, how, reporter = _prepare(
+        name,
+        persist,
+        channel,
+        dry_run=dry_run,
+        no_validate=no_validate,
+        offline=offline,
+        as_json=as_json,
+        progress=progress,
+    )
+    result = upgrade_packages(name, specs or (), settings=settings, policy=policy, options=how, reporter=reporter)
+    return _finish(result, as_json=as_json)
+
+
+def _prepare(
+    name: str,
+    persist: options.Persist,
+    channel: list[str] | None,
+    *,
+    dry_run: bool,
+    no_validate: bool,
+    offline: bool,
+    as_json: bool,
+    progress: str,
+) -> tuple[Settings, NetworkPolicy, ChangeOptions, Reporter]:
+    from envkit.api.change import ChangeOptions  # noqa: PLC0415 - after --help
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(persist=persist, name=name)
+    how = ChangeOptions(
+        channels=options.parse_channels(channel, settings, override=False), dry_run=dry_run, validate=not no_validate
+    )
+    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
+    return settings, options.policy_of(offline=offline), how, reporter
+
+
+def _finish(result: ChangeResult, *, as_json: bool) -> int:
+    from envkit.cli.create import exit_code, render_findings_of  # noqa: PLC0415 - after --help
+    from envkit.cli.history import render_difference  # noqa: PLC0415
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.models.volume_wire import change_json  # noqa: PLC0415
+
+    created = result.created
+    if as_json:
+        print_json(change_json(result, host_to_json(created.host) if created.host else {}))
+        return exit_code(created)
+    out = console()
+    if created.reused:
+        out.print(f"[green]{created.environment}[/green] has it all already; nothing was made")
+        return exit_code(created)
+    render_difference(out, result.difference)
+    render_findings_of(out, created)
+    if created.dry_run:
+        out.print("nothing was made (--dry-run)")
+    else:
+        verdict = f"validated: {created.report.verdict}" if created.report else "not validated"
+        out.print(f"[green]{created.environment}[/green] is now {result.difference.after} ({verdict})")
+        out.print(f"  back  envkit rollback --persist {created.volume} {created.environment}")
+    return exit_code(created)

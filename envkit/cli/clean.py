@@ -1,0 +1,82 @@
+"""envkit clean."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from envkit.cli import options
+from envkit.errors import UsageError
+
+__all__ = ["parse_age", "register"]
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 86400.0, "w": 604800.0}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("clean")(clean)
+
+
+def parse_age(text: str) -> float:
+    """Seconds in ``7d``, ``12h``, ``30m``, ``2w``; a bare number counts days.
+
+    Raises:
+        UsageError: The text is no age.
+    """
+    match = _AGE.match(text.strip().lower())
+    if match is None:
+        raise UsageError(f"not an age: {text!r}", hint="Write days (7), or 12h, 30m, 2w.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def clean(
+    *,
+    persist: options.Persist = None,
+    keep: Annotated[int, typer.Option(min=0, help="Superseded generations that stay for each environment.")] = 2,
+    older_than: Annotated[str, typer.Option(metavar="AGE", help="Generations younger than this stay: 7d, 12h.")] = "7d",
+    dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only say what would go.")] = False,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> None:
+    """Give back what nobody needs: superseded generations, unused packages, leftovers. What is in use stays."""
+    del yes
+    from envkit.api.clean import clean as clean_volume  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.layout.gc import Keep  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import clean_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    root = load_settings(persist=persist).volume
+    volume = open_volume(root, create=False)
+    if not dry_run and volume.private.is_dir():
+        volume = open_volume(root, create=True)  # refuses what cannot be written before anything goes
+    result = clean_volume(
+        volume,
+        Keep(keep, parse_age(older_than)),
+        dry_run=dry_run,
+        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+    )
+    if as_json:
+        print_json(clean_json(result))
+        return
+    out = console()
+    if result.items:
+        shown = [item for item in result.items if item.kind not in {"bytecode", "validation"}]
+        view = table("", "what", "why")
+        for item in shown:
+            view.add_row(item.kind, item.path.removeprefix(f"{result.volume}/"), item.why)
+        out.print(view)
+    for name, why in result.kept:
+        out.print(f"[yellow]kept[/yellow]  {name}: {why}")
+    counts = Counter(item.kind for item in result.items)
+    words = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "nothing to remove"
+    verb = "would free" if dry_run else "freed"
+    out.print(f"{words}; {verb} {human_bytes(result.freed_bytes)} and {result.freed_inodes:,} inodes")

@@ -1,0 +1,68 @@
+"""envkit doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from envkit.cli import options
+
+__all__ = ["register"]
+
+UNHEALTHY = 6
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    *,
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[NAME|PREFIX]", help="An environment, NAME@N, or a path: conda, pixi, venv."),
+    ] = None,
+    persist: options.Persist = None,
+    full: Annotated[bool, typer.Option("--full", help="Hash every file, in the package cache too.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Check environments against what was installed, and the volume. Exits with 6 when something is wrong."""
+    from envkit.api.doctor import doctor as check  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.cli.validate import render_findings  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import checkup_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(persist=persist, name=name)
+    alone = name is not None and "/" in name and persist is None
+    result = check(
+        None if alone else open_volume(settings.volume, create=False),
+        name,
+        full=full,
+        fix=fix,
+        settings=settings,
+        policy=options.policy_of(offline=offline),
+        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+    )
+    if as_json:
+        print_json(checkup_json(result))
+        return 0 if result.healthy else UNHEALTHY
+    out = console()
+    for subject in result.subjects:
+        out.print(f"[bold]{subject.name}[/bold]  {subject.path}")
+        out.print(render_findings(subject.findings))
+    for text in result.mended:
+        out.print(f"[green]mended[/green]  {text}")
+    warned = any(f.status == "warn" for subject in result.subjects for f in subject.findings)
+    verdict = "[red]something is wrong[/red]"
+    if result.healthy:
+        verdict = "[green]healthy[/green], with warnings" if warned else "[green]healthy[/green]"
+    out.print(f"{verdict} ({result.seconds:.1f} s{', every file hashed' if full else ''})")
+    return 0 if result.healthy else UNHEALTHY

@@ -1,0 +1,55 @@
+"""envkit export."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from envkit.cli import options
+from envkit.errors import UsageError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export")(export)
+
+
+def export(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
+    persist: options.Persist = None,
+    explicit: Annotated[bool, typer.Option("--explicit", help="URLs with sha256 (CEP 23).")] = False,
+    pins: Annotated[bool, typer.Option("--pins", help="Every package with version and build.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Print an environment as a file that makes it again: what was asked (environment.yml), or every URL."""
+    from envkit.api.export import explicit_text, export_manifest, yaml_document  # noqa: PLC0415 - after --help
+    from envkit.cli.output import print_json  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    if explicit and pins:
+        raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
+    manifest = export_manifest(
+        open_volume(load_settings(persist=persist, name=name.partition("@")[0]).volume, create=False), name
+    )
+    if as_json:
+        content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)
+        print_json({"schema_version": SCHEMA_VERSION, **content})
+        return
+    if explicit:
+        sys.stdout.write(explicit_text(manifest))
+        return
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only for this form
+
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = io.StringIO()
+    yaml.dump(dict(yaml_document(manifest, pins=pins)), text)
+    sys.stdout.write(text.getvalue())

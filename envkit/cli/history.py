@@ -1,0 +1,158 @@
+"""envkit history, diff, rollback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from envkit.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from envkit.models.changes import Difference, PackageState
+
+__all__ = ["register", "render_difference"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("history")(history)
+    app.command("diff")(diff)
+    app.command("rollback")(rollback)
+
+
+def history(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show the generations of an environment and what each changed."""
+    from envkit.api.history import history as read_history  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, print_json, table  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import history_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    found = read_history(open_volume(load_settings(persist=persist, name=name).volume, create=False), name)
+    if as_json:
+        print_json(history_json(found))
+        return
+    view = table("", "n", "made", "by", "packages", "changed", "validated", "generation", right=("n", "packages"))
+    for info in found.generations:
+        view.add_row(
+            "[green]*[/green]" if info.active else "",
+            str(info.number),
+            info.created[:19].replace("T", " "),
+            info.verb,
+            str(info.packages),
+            _short(info.difference, info.parent),
+            info.validated or "never",
+            info.generation,
+        )
+    console().print(view)
+
+
+def _short(change: Difference | None, parent: int | None) -> str:
+    if change is None:
+        return ""
+    signs = {"added": "+", "removed": "-", "changed": "~"}
+    words = [signs[c.kind] + c.name for c in change.changes]
+    more = f" and {len(words) - 4} more" if len(words) > 4 else ""  # noqa: PLR2004 - what fits a line
+    return f"{' '.join(words[:4]) or 'nothing'}{more} (from {parent})"
+
+
+def diff(
+    *,
+    before: Annotated[str, typer.Argument(metavar="A", help="NAME, NAME@N, or the path of a conda environment.")],
+    after: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[B]", help="The same; without it, A against the generation before it."),
+    ] = None,
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show which packages differ between two environments or generations."""
+    from envkit.api.history import diff as compare  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import difference_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    volume = None
+    if persist is not None or not all(text and "/" in text for text in (before, after)):
+        volume = open_volume(load_settings(persist=persist, name=before.partition("@")[0]).volume, create=False)
+    found = compare(volume, before, after)
+    if as_json:
+        print_json(difference_json(found))
+        return
+    render_difference(console(), found)
+
+
+def rollback(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    number: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Argument(metavar="[N]", help="The generation's number in `envkit history`; else the one before."),
+    ] = None,
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
+    """Go back to an earlier generation, or forward again. Nothing is made or removed: only the link changes."""
+    from envkit.api.history import rollback as roll_back  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.host.detect import detect  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import switch_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
+    result = roll_back(
+        volume, name, number, fingerprint=detect().fingerprint, reporter=make_reporter("none" if as_json else "lines")
+    )
+    if as_json:
+        print_json(switch_json(result))
+        return
+    out = console()
+    if result.before == result.number:
+        out.print(f"[green]{name}[/green] is at generation {result.number} already")
+        return
+    if result.difference is not None:
+        render_difference(out, result.difference)
+    out.print(f"[green]{name}[/green] is at generation {result.number} again ({result.prefix})")
+    if not result.validated:
+        out.print(f"[yellow]note[/yellow]  not validated on a host like this one: envkit validate {name}")
+
+
+def render_difference(out: Console, change: Difference) -> None:
+    """The packages that differ, as a table."""
+    from envkit.cli.output import human_bytes, table  # noqa: PLC0415
+
+    if not change.changes:
+        out.print(f"{change.before} and {change.after}: the same {change.same} packages")
+        return
+    style = {"added": "green", "removed": "red", "changed": "yellow"}
+    view = table("", "package", change.before, change.after, "size", right=("size",))
+    for item in change.changes:
+        grown = (item.after.size_bytes or 0 if item.after else 0) - (item.before.size_bytes or 0 if item.before else 0)
+        sign = "+" if grown > 0 else "-" if grown < 0 else ""
+        view.add_row(
+            f"[{style[item.kind]}]{item.kind}[/{style[item.kind]}]",
+            item.name,
+            _words(item.before),
+            _words(item.after),
+            f"{sign}{human_bytes(abs(grown))}",
+        )
+    out.print(view)
+    out.print(
+        f"{len(change.changes)} packages differ, {change.same} are the same; archives "
+        f"{human_bytes(change.before_bytes)} and {human_bytes(change.after_bytes)}"
+    )
+
+
+def _words(state: PackageState | None) -> str:
+    return f"{state.version} {state.build}" if state else ""

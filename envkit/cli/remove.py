@@ -1,0 +1,113 @@
+"""envkit remove, rename, clone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from envkit.cli import options
+
+__all__ = ["register"]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")]
+NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("remove")(remove)
+    app.command("rename")(rename)
+    app.command("clone")(clone)
+
+
+def remove(
+    *,
+    name: Name,
+    persist: options.Persist = None,
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+) -> None:
+    """Remove an environment with all its generations. Packages stay in the cache until `envkit clean`."""
+    del yes
+    from envkit.api.remove import remove as remove_environment  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, human_bytes, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import remove_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
+    result = remove_environment(volume, name, reporter=make_reporter("none" if as_json else "lines"))
+    if as_json:
+        print_json(remove_json(result))
+        return
+    out = console()
+    out.print(
+        f"[green]{name}[/green] is gone with {len(result.generations)} generations, "
+        f"{human_bytes(result.freed_bytes)} freed"
+    )
+    if result.kept:
+        out.print(
+            f"[yellow]note[/yellow]  in use and left for `envkit clean`: {', '.join(result.kept)}",
+        )
+
+
+def rename(*, name: Name, new_name: NewName, persist: options.Persist = None, as_json: options.Json = False) -> None:
+    """Give an environment another name. Only its link changes: what runs in it goes on."""
+    from envkit.api.remove import rename as rename_environment  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.host.detect import detect  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import switch_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
+    result = rename_environment(
+        volume, name, new_name, fingerprint=detect().fingerprint, reporter=make_reporter("none" if as_json else "lines")
+    )
+    if as_json:
+        print_json(switch_json(result))
+        return
+    console().print(f"{name} is [green]{new_name}[/green] now ({result.path})")
+
+
+def clone(
+    *,
+    source: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
+    name: Annotated[str, typer.Argument(metavar="NEW", help="The clone's name.")],
+    persist: options.Persist = None,
+    no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Make another environment of the same packages. Nothing is solved; the files are shared."""
+    from envkit.api.clone import clone as clone_environment  # noqa: PLC0415 - after --help
+    from envkit.cli.create import exit_code, render_findings_of  # noqa: PLC0415
+    from envkit.cli.output import console, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.host.wire import host_to_json  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.wire import create_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(persist=persist, name=source.partition("@")[0])
+    open_volume(settings.volume, create=False)
+    result = clone_environment(
+        open_volume(settings.volume, create=True),
+        source,
+        name,
+        settings=settings,
+        policy=options.policy_of(offline=offline),
+        validate=not no_validate,
+        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+    )
+    if as_json:
+        print_json(create_json(result, host_to_json(result.host) if result.host else {}))
+    else:
+        out = console()
+        render_findings_of(out, result)
+        out.print(f"[green]{name}[/green] is ready in {result.path} ({len(result.records)} packages of {source})")
+    return exit_code(result)

@@ -1,0 +1,120 @@
+"""envkit volume, envkit volume bootstrap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envkit.cli import options
+
+if TYPE_CHECKING:
+    from envkit.models.volume import VolumeReport
+
+__all__ = ["register"]
+
+volume_app = typer.Typer(
+    help="Show the volume: where it is and why, what it can do, what is on it.", invoke_without_command=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(volume_app, name="volume")
+
+
+@volume_app.callback()
+def volume(
+    context: typer.Context,
+    *,
+    persist: options.Persist = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Try again what the file system can do.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show the volume: where it is and why, what it can do, what is on it."""
+    if context.invoked_subcommand is not None:
+        return
+    from envkit.api.volume import describe_volume  # noqa: PLC0415 - after --help
+    from envkit.cli.output import print_json  # noqa: PLC0415
+    from envkit.models.volume_wire import volume_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    report = describe_volume(load_settings(persist=persist), probe=probe)
+    if as_json:
+        print_json(volume_json(report))
+    else:
+        _render(report)
+
+
+def _render(report: VolumeReport) -> None:
+    from envkit.cli.output import console, human_bytes, table  # noqa: PLC0415
+
+    out = console()
+    state = f"volume {report.id}" if report.exists else "no volume yet; `envkit create` makes it"
+    out.print(f"[bold]{report.root}[/bold]  {state}")
+    facts = table("", "")
+    facts.show_header = False
+    for key, (value, origin) in report.settings.items():
+        facts.add_row(key, f"{value}  [dim](from {origin})[/dim]")
+    facts.add_row("file system", f"{report.fs_type or 'unknown'}, mounted at {report.mount_point}")
+    if report.mounted_at and report.mounted_at != report.root:
+        facts.add_row("made at", f"[yellow]{report.mounted_at}[/yellow]; see `envkit doctor`")
+    yes = ", ".join(key.replace("_", " ") for key, able in report.abilities.items() if able)
+    no = ", ".join(key.replace("_", " ") for key, able in report.abilities.items() if not able)
+    facts.add_row("can", yes or "not known: it cannot be written")
+    if no:
+        facts.add_row("cannot", f"[yellow]{no}[/yellow]")
+    inodes = f", {report.free_inodes:,} inodes" if report.free_inodes is not None else ""
+    facts.add_row("free", f"{human_bytes(report.free_bytes)}{inodes}")
+    if report.use is not None:
+        use = report.use
+        facts.add_row("environments", f"{use.environments}, {human_bytes(use.active_bytes)}")
+        more = use.generations - use.environments
+        facts.add_row("generations", f"{more} more, {human_bytes(use.superseded_bytes)} besides")
+        facts.add_row("cache", f"{use.packages} packages, {human_bytes(use.cache_bytes)} besides")
+        facts.add_row("other", human_bytes(use.other_bytes))
+    facts.add_row("launcher", report.launcher or "none; `envkit volume bootstrap` puts envkit on the volume")
+    out.print(facts)
+    for text in report.missing:
+        out.print(f"[red]lacks[/red]  {text}: it cannot carry an environment")
+    for text in (*report.concerns, *report.notes):
+        out.print(f"[yellow]note[/yellow]  {text}")
+    if report.exists:
+        out.print(f"At the start of a shell or a container:  . {report.root}/env.sh")
+
+
+@volume_app.command("bootstrap")
+def bootstrap(
+    *,
+    persist: options.Persist = None,
+    channel: options.Channels = None,
+    override_channels: options.Override = False,
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> None:
+    """Put envkit itself on the volume, with a Python of its own: a restart needs no pip."""
+    from envkit.api.bootstrap import bootstrap as put_on_volume  # noqa: PLC0415 - after --help
+    from envkit.cli.output import console, human_bytes, print_json  # noqa: PLC0415
+    from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.layout.volume import open_volume  # noqa: PLC0415
+    from envkit.models.volume_wire import bootstrap_json  # noqa: PLC0415
+    from envkit.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(persist=persist)
+    result = put_on_volume(
+        open_volume(settings.volume, create=True),
+        settings=settings,
+        channels=options.parse_channels(channel, settings, override=override_channels),
+        override_channels=override_channels,
+        policy=options.policy_of(offline=offline),
+        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+    )
+    if as_json:
+        print_json(bootstrap_json(result))
+        return
+    out = console()
+    out.print(
+        f"[green]envkit {result.version}[/green] is on the volume ({human_bytes(result.size_bytes)}): {result.launcher}"
+    )
+    out.print(f"After a restart:  . {result.volume}/env.sh && envkit list")

@@ -1,0 +1,109 @@
+"""Demand: exactly what linking packages takes, known once they are extracted."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envkit.errors import NoSpaceError
+from envkit.installer import cache
+from envkit.layout.volume import Volume
+from envkit.models.build import Record
+
+__all__ = ["Demand", "check_room", "link_demand"]
+
+# Above this nobody needs to count: more than any environment's folders, records and rewritten files.
+_PLENTY_INODES = 2_000_000
+_PLENTY_RATIO = 12
+_PLENTY_BYTES = 2_000_000_000
+# conda-meta, history, manifest, markers, and the temporary files that they are written through.
+_OVERHEAD_INODES = 32
+_OVERHEAD_BYTES = 64_000
+_RECORD_BYTES_PER_FILE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What linking takes: bytes in whole blocks, and inodes."""
+
+    size_bytes: int
+    inodes: int
+
+
+def link_demand(volume: Volume, records: Sequence[Record], *, hard_links: bool, block_bytes: int = 4096) -> Demand:
+    """What linking cached packages at a new path takes.
+
+    Args:
+        volume: Whose cache.
+        records: The packages; each is in the cache.
+        hard_links: Whether files are linked, or copied.
+        block_bytes: Unit in which the file system gives out space.
+    """
+    folders: set[str] = {""}
+    size, inodes = _OVERHEAD_BYTES, _OVERHEAD_INODES
+    for record in records:
+        package = cache.package_dir(volume, record)
+        entries = _entries(package / "info" / "paths.json")
+        for entry in entries:
+            path = str(entry.get("_path", ""))
+            while (path := path.rpartition("/")[0]) and path not in folders:
+                folders.add(path)
+            if entry.get("path_type") == "softlink":
+                inodes += 1
+                size += block_bytes
+            elif entry.get("prefix_placeholder") or not hard_links:
+                inodes += 1
+                size += _blocks(_size(package / str(entry.get("_path"))), block_bytes)
+        inodes += 1
+        size += _blocks(_RECORD_BYTES_PER_FILE * len(entries) + 2000, block_bytes)
+    return Demand(size + len(folders) * block_bytes, inodes + len(folders))
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(path.read_bytes())["paths"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # an old package: its files are few enough for the overhead
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _size(path: Path) -> int:
+    try:
+        state = path.lstat()
+    except OSError:
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
+
+
+def _blocks(size: int, block: int) -> int:
+    return -(-size // block) * block
+
+
+def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -> None:
+    """Refuse before linking what will not fit. Where there is plenty, nothing is counted.
+
+    Raises:
+        NoSpaceError: Fewer bytes or inodes are free than linking takes.
+    """
+    space = volume.space()
+    archives = sum(record.size or 0 for record in records)
+    inodes = space.free_inodes
+    if (inodes is None or inodes > _PLENTY_INODES) and space.free_bytes > _PLENTY_BYTES + _PLENTY_RATIO * archives:
+        return
+    demand = link_demand(volume, records, hard_links=hard_links)
+    how = "to link" if hard_links else "to copy (this file system has no hard links)"
+    if demand.size_bytes > space.free_bytes:
+        raise NoSpaceError(
+            f"{volume.root} has {space.free_bytes / 1e6:,.1f} MB free and {demand.size_bytes / 1e6:,.1f} MB are needed "
+            f"{how} {len(records)} packages",
+            hint="Free space, or choose another volume with --persist DIR; the packages are in the cache.",
+        )
+    if inodes is not None and demand.inodes > inodes:
+        raise NoSpaceError(
+            f"{volume.root} has {inodes:,} inodes free and {demand.inodes:,} are needed {how} {len(records)} packages",
+            hint="Remove files, or choose another volume with --persist DIR; the packages are in the cache.",
+        )

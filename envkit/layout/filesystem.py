@@ -1,0 +1,263 @@
+"""File systems: which one a directory lies on, what it can do, and what that means for environments."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Mount", "concerns", "missing_abilities", "parse_mountinfo", "probe_abilities", "read_mount"]
+
+_MOUNTINFO = Path("/proc/self/mountinfo")
+
+# fs/nfs, fs/smb, and what HPC sites and clouds mount; FUSE names are those of the programs' own mount types.
+_NETWORK = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "ceph",
+        "glusterfs",
+        "afs",
+        "9p",
+        "wekafs",
+        "panfs",
+        "orangefs",
+        "pvfs2",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "fuse.ceph",
+        "fuse.juicefs",
+        "fuse.moosefs",
+    }
+)
+# These show keys of an object store as files: no atomic rename, no links, no mode bits, whatever some of them imitate.
+_OBJECT_STORES = frozenset(
+    {
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "gcsfuse",
+        "fuse.mountpoint-s3",
+        "mountpoint-s3",
+        "fuse.rclone",
+        "fuse.blobfuse",
+        "fuse.blobfuse2",
+        "fuse.goofys",
+        "fuse.geesefs",
+        "fuse.ossfs",
+        "fuse.cosfs",
+        "fuse.obsfs",
+        "fuse.hf-mount",
+    }
+)
+_MEMORY = frozenset({"tmpfs", "ramfs"})
+_LAYERS = frozenset({"overlay", "overlayfs", "aufs", "fuse.fuse-overlayfs", "fuse-overlayfs"})
+
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+# What an environment cannot be without, and in which words to say so.
+_NEEDED = {
+    "symlink": "symbolic links",
+    "rename": "rename",
+    "rename_over_symlink": "replacing a link by rename",
+    "mode_bits": "mode bits",
+    "execute": "running programs from it (noexec)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """The mount that a directory lies on.
+
+    Attributes:
+        point: Where it is mounted.
+        fs_type: Its type, such as ``ext4``, ``nfs4`` or ``fuse.s3fs``; None where the system does not tell.
+        source: What is mounted there.
+        options: Mount options, those of the file system included.
+    """
+
+    point: str
+    fs_type: str | None
+    source: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> bool:
+        """Whether other hosts may see it too."""
+        return self.fs_type in _NETWORK
+
+    @property
+    def object_store(self) -> bool:
+        """Whether it shows an object store as files."""
+        return self.fs_type in _OBJECT_STORES
+
+    @property
+    def ephemeral(self) -> str | None:
+        """Why what is written there is lost at the next restart, or None."""
+        if self.fs_type in _MEMORY:
+            return f"{self.point} is memory ({self.fs_type}): what is there is gone after a restart"
+        if self.fs_type in _LAYERS and self.point == "/":
+            return "it lies in the container's own layer: what is there goes with the container"
+        return None
+
+
+def parse_mountinfo(text: str, path: str) -> Mount | None:
+    """The mount of an absolute, resolved path in ``/proc/self/mountinfo`` (proc(5)); the last of the deepest ones."""
+    best: Mount | None = None
+    for line in text.splitlines():
+        left, separator, right = line.partition(" - ")
+        fields, tail = left.split(" "), right.split(" ")
+        if not separator or len(fields) < 6 or len(tail) < 3:  # noqa: PLR2004 - proc(5)
+            continue
+        point = _unescape(fields[4])
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and (best is None or len(point) >= len(best.point)):
+            options = tuple(dict.fromkeys([*fields[5].split(","), *tail[2].split(",")]))
+            best = Mount(point, tail[0], _unescape(tail[1]), options)
+    return best
+
+
+def _unescape(text: str) -> str:
+    for code, char in ((r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def read_mount(path: Path) -> Mount:
+    """The mount that an existing directory, or the nearest one above it, lies on."""
+    real = Path(os.path.realpath(path))
+    while not real.exists() and real != real.parent:
+        real = real.parent
+    try:
+        found = parse_mountinfo(_MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape"), str(real))
+    except OSError:
+        found = None
+    if found is not None:
+        return found
+    while not real.is_mount():
+        real = real.parent
+    return Mount(str(real), None, "")
+
+
+def probe_abilities(folder: Path) -> dict[str, bool]:
+    """Try in `folder` what an environment needs, and what makes one cheap."""
+    able: dict[str, bool] = {}
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as name:
+        base = Path(name)
+        script = base / "script"
+        script.write_bytes(b"#!/bin/sh\nexit 0\n" + b"#" * 8192)  # some file systems clone whole blocks only
+        script.chmod(0o755)
+        able["mode_bits"] = stat.S_IMODE(script.stat().st_mode) == 0o755 and _reads_only(base)  # noqa: PLR2004
+        able["execute"] = _runs(script)
+        able["hard_link"] = _works(lambda: os.link(script, base / "hard")) and script.stat().st_nlink > 1
+        able["reflink"] = _works(lambda: _clone(script, base / "clone"))
+        able["symlink"] = _works(lambda: (base / "soft").symlink_to("script")) and (base / "soft").is_symlink()
+        able["rename"] = _works(lambda: _rename(base))
+        able["rename_over_symlink"] = able["symlink"] and _works(lambda: _rename_over_link(base))
+        able["flock"] = _works(lambda: _lock(script))
+        able["case_sensitive"] = not (base / "SCRIPT").exists()
+        able["counts_inodes"] = os.statvfs(base).f_files > 0
+    return able
+
+
+def missing_abilities(able: dict[str, bool]) -> list[str]:
+    """What an environment cannot be without and this file system lacks, in words."""
+    return [words for key, words in _NEEDED.items() if not able.get(key, True)]
+
+
+def _works(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except OSError:
+        return False
+    return True
+
+
+def _reads_only(base: Path) -> bool:
+    path = base / "sealed"
+    path.write_bytes(b"")
+    path.chmod(0o444)
+    return stat.S_IMODE(path.stat().st_mode) == 0o444  # noqa: PLR2004 - the mode just set
+
+
+def _runs(script: Path) -> bool:
+    if os.statvfs(script).f_flag & getattr(os, "ST_NOEXEC", 0):
+        return False
+    for _ in range(3):
+        try:
+            return subprocess.run([script], check=False, capture_output=True, timeout=30).returncode == 0
+        except OSError as error:
+            if error.errno != errno.ETXTBSY:  # a process that forks beside us still has it open for writing
+                return False
+        except subprocess.SubprocessError:
+            return False
+    return True
+
+
+def _clone(source: Path, target: Path) -> None:
+    with source.open("rb") as reader, target.open("wb") as writer:
+        fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+
+
+def _rename(base: Path) -> None:
+    folder = base / "folder"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"")
+    folder.rename(base / "moved")  # a directory, as packages and generations are
+    if not (base / "moved" / "file").exists():
+        raise OSError(errno.EIO, "the renamed directory lost its file")
+
+
+def _rename_over_link(base: Path) -> None:
+    (base / "soft.new").symlink_to("folder")
+    (base / "soft.new").rename(base / "soft")
+    if os.readlink(base / "soft") != "folder":
+        raise OSError(errno.EIO, "the link was not replaced")
+
+
+def _lock(path: Path) -> None:
+    """Two openings of a file cannot both have it alone, or the lock is none."""
+    one, two = os.open(path, os.O_RDWR), os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        raise OSError(errno.ENOLCK, "two have the lock")
+    finally:
+        os.close(one)
+        os.close(two)
+
+
+def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = None) -> Sequence[str]:
+    """What a user should know of a file system that can carry environments, with what it costs.
+
+    Args:
+        mount: Where the volume lies.
+        able: What `probe_abilities` found.
+        copied_bytes: What an environment's packages take, where that is known.
+    """
+    found = []
+    if mount.ephemeral:
+        found.append(f"{mount.ephemeral}; give a mounted volume with --persist DIR")
+    if not able.get("hard_link", True):
+        cost = f": {copied_bytes / 1e6:,.0f} MB more for this one" if copied_bytes else ""
+        how = "clones (reflink), which share their blocks" if able.get("reflink") else f"copies{cost}"
+        found.append(f"{mount.fs_type or 'the file system'} has no hard links, so each environment's files are {how}")
+    if not able.get("flock", True):
+        found.append("it has no locks: two commands at once may do the same work twice, nothing is lost by it")
+    if mount.network:
+        found.append(f"{mount.fs_type} is a network file system: linking takes longer than on a local disk")
+    return found

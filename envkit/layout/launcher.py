@@ -1,0 +1,67 @@
+"""The launcher: envkit on the volume itself, found by ``env.sh``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from envkit.layout.generation import sync_file_system
+from envkit.layout.volume import Volume, discard, sync_directory, write_atomic
+
+__all__ = ["RUN_SCRIPT", "own_python", "publish_launcher"]
+
+# Everything is found from the launcher's own place, through links and at any mount path.
+_LAUNCHER = """\
+#!/bin/sh
+# Written by `envkit volume bootstrap`: envkit with the Python of this volume; the image needs neither.
+self=$0
+while [ -L "$self" ]; do
+  target=$(readlink "$self")
+  case $target in /*) self=$target ;; *) self=$(dirname "$self")/$target ;; esac
+done
+own=$(cd "$(dirname "$self")/../self/current" && pwd -P) || exit 7
+exec "$own/python/bin/python" -I "$own/run.py" "$@"
+"""
+
+RUN_SCRIPT = """\
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "site"))
+
+from envkit.__main__ import main
+
+main()
+"""
+
+
+def own_python(volume: Volume) -> Path | None:
+    """The hidden generation that the launcher runs with, or None."""
+    link = volume.own / "current" / "python"
+    if not link.is_symlink():
+        return None
+    target = Path(os.path.realpath(link))
+    return volume.generations / target.name if target.is_dir() else None
+
+
+def publish_launcher(volume: Volume, home: Path, python: Path) -> Path:
+    """Make `home` the envkit of the volume; what was there before goes.
+
+    As with environments, one rename decides: the launcher runs the old copy or the new one, whole.
+    """
+    (home / "python").symlink_to(os.path.relpath(python, home))
+    sync_file_system(home)
+    before = volume.own / "current"
+    old = os.readlink(before) if before.is_symlink() else None
+    temporary = volume.own / f".current.{secrets.token_hex(4)}"
+    temporary.symlink_to(home.name)
+    temporary.rename(before)
+    sync_directory(volume.own)
+    volume.binaries.mkdir(exist_ok=True)
+    launcher = volume.binaries / "envkit"
+    write_atomic(launcher, _LAUNCHER, mode=0o755)
+    for path in volume.own.iterdir():
+        if path.name not in {home.name, "current"} and (path.name == old or path.is_dir()):
+            discard(volume, path)
+    return launcher

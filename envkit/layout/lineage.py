@@ -1,0 +1,109 @@
+"""Lineages: the generations of one environment, whatever it is called now."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
+from envkit.layout.generation import active, list_generations, read_manifest, resolve
+from envkit.layout.volume import Volume
+from envkit.models.manifest import Manifest
+
+__all__ = ["Origin", "generation_of", "generations_of", "next_origin", "previous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a generation comes from.
+
+    Attributes:
+        lineage: Id that all generations of one environment carry; a rename keeps it, a clone begins a new one.
+        number: Counts the generations of the lineage, from 1.
+        parent: The generation that was active when this one was made; None for the first.
+        verb: The command that made it.
+    """
+
+    lineage: str
+    number: int
+    parent: str | None
+    verb: str
+
+    @classmethod
+    def first(cls, verb: str) -> Origin:
+        """The beginning of a new lineage."""
+        return cls(secrets.token_hex(8), 1, None, verb)
+
+
+def generations_of(volume: Volume, name: str) -> list[Manifest]:
+    """The finished generations of an environment, oldest first. Those that cannot be read are left out.
+
+    Raises:
+        UnknownEnvironmentError: There is no environment of that name.
+    """
+    current = read_manifest(resolve(volume, name))
+    if current is None:
+        raise UnknownEnvironmentError(
+            f"the generation that {name} points to is unfinished or gone",
+            hint=f"envkit doctor {name} says more; envkit create --replace makes it again.",
+        )
+    found = []
+    for path in list_generations(volume):
+        try:
+            manifest = read_manifest(path)
+        except IntegrityError:
+            continue
+        if manifest is not None and manifest.lineage == current.lineage:
+            found.append(manifest)
+    return sorted(found, key=lambda m: (m.number, m.created, m.generation))
+
+
+def next_origin(volume: Volume, name: str, verb: str) -> Origin:
+    """What the next generation of `name` comes from: the one that is active, else nothing."""
+    prefix = active(volume, name)
+    try:
+        manifest = read_manifest(prefix) if prefix is not None else None
+    except IntegrityError:
+        manifest = None
+    if manifest is None:
+        return Origin.first(verb)
+    last = max((m.number for m in generations_of(volume, name)), default=manifest.number)
+    return Origin(manifest.lineage, last + 1, manifest.generation, verb)
+
+
+def previous(volume: Volume, name: str) -> Manifest | None:
+    """The generation to go back to: the parent of the active one, else the last before it."""
+    current = active(volume, name)
+    known = generations_of(volume, name)
+    here = next((m for m in known if current is not None and m.generation == current.name), None)
+    if here is None:
+        return None
+    parent = next((m for m in known if m.generation == here.parent), None)
+    older = [m for m in known if m.number < here.number]
+    return parent or (older[-1] if older else None)
+
+
+def generation_of(volume: Volume | None, reference: str) -> Path:
+    """The prefix that a reference means: ``NAME``, ``NAME@N``, a generation, or a path.
+
+    Raises:
+        UnknownEnvironmentError: There is none.
+        UsageError: The reference cannot be read.
+    """
+    if volume is None or "/" in reference:
+        return resolve(volume, reference)
+    name, at, number = reference.partition("@")
+    if not at:
+        direct = volume.generations / name
+        return direct if active(volume, name) is None and direct.is_dir() else resolve(volume, name)
+    if not number.isdigit():
+        raise UsageError(f"{reference!r} names no generation", hint="Write NAME@N, such as train@2.")
+    known = generations_of(volume, name)
+    for manifest in known:
+        if manifest.number == int(number):
+            return volume.generations / manifest.generation
+    numbers = ", ".join(str(m.number) for m in known)
+    raise UnknownEnvironmentError(
+        f"{name} has no generation {number}", hint=f"It has {numbers}. See `envkit history {name}`."
+    )

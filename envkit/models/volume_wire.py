@@ -1,0 +1,157 @@
+"""The JSON contract of the verbs that keep a volume: as in `envkit.models.wire`, fields are added, never changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from envkit.models.care import BootstrapResult, Checkup, CleanResult
+from envkit.models.changes import (
+    ChangeResult,
+    Difference,
+    GenerationInfo,
+    History,
+    PackageState,
+    RemoveResult,
+    SwitchResult,
+)
+from envkit.models.volume import VolumeReport
+from envkit.models.wire import SCHEMA_VERSION, create_json, finding_json
+
+__all__ = [
+    "bootstrap_json",
+    "change_json",
+    "checkup_json",
+    "clean_json",
+    "difference_json",
+    "history_json",
+    "remove_json",
+    "switch_json",
+    "volume_json",
+]
+
+
+def _package(state: PackageState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {"version": state.version, "build": state.build, "size_bytes": state.size_bytes}
+
+
+def _difference(result: Difference) -> dict[str, Any]:
+    return {
+        "before": result.before,
+        "after": result.after,
+        "changes": [
+            {"name": c.name, "kind": c.kind, "before": _package(c.before), "after": _package(c.after)}
+            for c in result.changes
+        ],
+        "same": result.same,
+        "before_bytes": result.before_bytes,
+        "after_bytes": result.after_bytes,
+    }
+
+
+def difference_json(result: Difference) -> dict[str, Any]:
+    """What ``diff --json`` prints."""
+    return {"schema_version": SCHEMA_VERSION, **_difference(result)}
+
+
+def change_json(result: ChangeResult, host: dict[str, Any]) -> dict[str, Any]:
+    """What ``install``, ``uninstall`` and ``upgrade --json`` print: what ``create`` does, and ``difference``."""
+    return {**create_json(result.created, host), "difference": _difference(result.difference)}
+
+
+def _generation(info: GenerationInfo) -> dict[str, Any]:
+    return {
+        "number": info.number,
+        "generation": info.generation,
+        "prefix": info.prefix,
+        "created": info.created,
+        "verb": info.verb,
+        "parent": info.parent,
+        "active": info.active,
+        "specs": list(info.specs),
+        "packages": info.packages,
+        "difference": _difference(info.difference) if info.difference else None,
+        "validated": info.validated,
+    }
+
+
+def history_json(history: History) -> dict[str, Any]:
+    """What ``history --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": history.environment,
+        "volume": history.volume,
+        "generations": [_generation(info) for info in history.generations],
+    }
+
+
+def switch_json(result: SwitchResult) -> dict[str, Any]:
+    """What ``rollback`` and ``rename --json`` print."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": result.environment,
+        "path": result.path,
+        "prefix": result.prefix,
+        "number": result.number,
+        "before": result.before,
+        "difference": _difference(result.difference) if result.difference else None,
+        "validated": result.validated,
+    }
+
+
+def remove_json(result: RemoveResult) -> dict[str, Any]:
+    """What ``remove --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "environment": result.environment,
+        "generations": list(result.generations),
+        "kept": list(result.kept),
+        "freed_bytes": result.freed_bytes,
+    }
+
+
+def checkup_json(result: Checkup) -> dict[str, Any]:
+    """What ``doctor --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "healthy": result.healthy,
+        "full": result.full,
+        "seconds": result.seconds,
+        "subjects": [
+            {
+                "name": subject.name,
+                "path": subject.path,
+                "healthy": subject.healthy,
+                "findings": [finding_json(finding) for finding in subject.findings],
+            }
+            for subject in result.subjects
+        ],
+        "mended": list(result.mended),
+    }
+
+
+def clean_json(result: CleanResult) -> dict[str, Any]:
+    """What ``clean --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "volume": result.volume,
+        "dry_run": result.dry_run,
+        "items": [{"kind": item.kind, "path": item.path, "why": item.why} for item in result.items],
+        "kept": [{"what": what, "why": why} for what, why in result.kept],
+        "freed_bytes": result.freed_bytes,
+        "freed_inodes": result.freed_inodes,
+    }
+
+
+def volume_json(report: VolumeReport) -> dict[str, Any]:
+    """What ``volume --json`` prints."""
+    document = dataclasses.asdict(report)
+    document["settings"] = {key: {"value": value, "origin": origin} for key, (value, origin) in report.settings.items()}
+    return {"schema_version": SCHEMA_VERSION, **document}
+
+
+def bootstrap_json(result: BootstrapResult) -> dict[str, Any]:
+    """What ``volume bootstrap --json`` prints."""
+    return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(result)}

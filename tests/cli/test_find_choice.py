@@ -1,0 +1,182 @@
+"""What find says about a choice: flags of CUDA, several machines, the matrix, the table, the widths."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from channels import Package, archive, write_channel, write_index
+from harness import Envkit, Outcome
+
+NOWHERE = {"CONDA_CHANNEL_ALIAS": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def find(envkit: Envkit, index_server: str) -> Any:  # noqa: ANN401 - a function
+    def run(*arguments: str | Path, **env: str) -> Outcome:
+        return envkit("find", *arguments, env={"CONDA_CHANNEL_ALIAS": index_server, **env})
+
+    return run
+
+
+def _machine(name: str | None, driver: str | None, *gpus: tuple[str, str], **facts: Any) -> dict[str, Any]:  # noqa: ANN401
+    document: dict[str, Any] = {
+        "schema_version": 1,
+        "facts": {
+            "subdir": "linux-64",
+            "glibc": "2.31",
+            "microarch": "x86_64_v3",
+            "driver_version": driver,
+            "driver_cuda": {"550.54.14": "12.4", "535.104.05": "12.2", "580.95.05": "13.0"}.get(driver or ""),
+            "gpus": [{"name": gpu, "compute_capability": cc} for gpu, cc in gpus],
+            **facts,
+        },
+    }
+    return {"name": name, **document} if name else document
+
+
+@pytest.mark.parametrize(
+    ("cuda", "version", "build_cuda"),
+    [("12.1", "2.5.1", "12.1"), ("12", "2.12.1", "12.9"), ("auto", "2.12.1", "12.9"), ("none", "2.12.0", None)],
+)
+def test_cuda_exact_major_auto_none(find: Any, cuda: str, version: str, build_cuda: str | None) -> None:  # noqa: ANN401
+    found = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", cuda, "--json").json
+    best = found["builds"][0]
+    assert found["pick"] == best["fn"]
+    assert (best["version"], best["envkit"]["build_cuda"]) == (version, build_cuda)
+
+
+def test_cuda_12_1_says_what_it_costs(find: Any) -> None:  # noqa: ANN401
+    advice = " ".join(find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "12.1", "--json").json["advice"])
+    assert "--cuda 12.1 limits you to 2.5.1" in advice
+    assert "2.12.1 for CUDA 12.9" in advice
+    assert "drop --cuda 12.1" in advice
+
+
+def test_why_names_the_driver_that_would_help(find: Any) -> None:  # noqa: ANN401
+    said = find("pytorch", "--driver", "535", "--gpu", "t4", "--why", "--limit", "3").out
+    for words in (
+        "why this build",
+        "why no newer one",
+        "what to change",
+        "CUDA 13.0 needs driver 580.65.06 or newer",
+        "driver 575.51.03 or newer runs pytorch 2.12.1 for CUDA 12.9 of conda-forge, native",
+        "2.5.1 for CUDA 12.1",
+    ):
+        assert words in said
+
+
+def test_error_and_notes_do_not_repeat_each_other(find: Any) -> None:  # noqa: ANN401
+    found = find("pytorch", "--driver", "470", "--cuda", "12.1", "--limit", "3")
+    assert found.code == 4
+    assert (found.out + found.err).count("CUDA 12.1 needs driver 525.60.13 or newer") == 1
+    assert "drop --cuda 12.1" in found.err
+
+
+@pytest.mark.parametrize("columns", ["80", "100", "160"])
+def test_the_table_fits(find: Any, columns: str) -> None:  # noqa: ANN401
+    lines = find("pytorch", "--driver", "535", "--gpu", "t4", "--limit", "8", COLUMNS=columns).out.splitlines()
+    assert all(len(line.rstrip()) <= int(columns) for line in lines)
+    at = next(number for number, line in enumerate(lines) if line.startswith("runs"))
+    assert [line.split()[0] for line in lines[at + 1 : at + 9]] == ["minor"] * 8  # nothing wraps
+    assert ("build" in lines[at]) is (columns == "160")
+
+
+def test_matrix(find: Any) -> None:  # noqa: ANN401
+    flags = ("pytorch", "--driver", "580", "--gpu", "v100", "--matrix")
+    matrix = find(*flags, "--json").json["matrix"]
+    assert matrix["columns"][:2] == ["13.0", "12.9"]
+    newest = matrix["rows"][0]
+    assert newest["version"] == "2.12.1"
+    assert newest["cells"]["13.0"]["tier"] == "no"
+    assert newest["cells"]["12.9"]["tier"] == "native"
+    text = find(*flags, "--limit", "2").out
+    assert "N native" in text
+    assert "x does not run" in text
+
+
+def test_one_choice_for_several_machines(find: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    pool = tmp_path / "pool.json"
+    pool.write_text(
+        json.dumps([_machine("a", "580.95.05", ("V100", "7.0")), _machine(None, "535.104.05", ("T4", "7.5"))])
+    )
+    found = find("pytorch", "--hosts", pool, "--json").json
+    assert [host["name"] for host in found["hosts"]] == ["a", "pool.json[1]"]
+    assert found["builds"][0]["envkit"]["build_cuda"] == "12.9"
+    assert found["builds"][0]["envkit"]["tier"] == "minor"
+    assert found["builds"][0]["envkit"]["reasons"][0]["text"].startswith("pool.json[1]: ")
+
+
+def test_the_machine_that_rules_all_out_is_named(find: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    lines = [_machine("gpu", "550.54.14", ("A100", "8.0")), _machine("login", None)]
+    (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--json")
+    assert found.code == 4
+    assert "login rules them out" in found.json["error"]["message"]
+    assert "--hosts" in found.json["error"]["hint"]
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", "[3]", '{"facts": {"subdir": 3}}'])
+def test_broken_hosts_file(envkit: Envkit, tmp_path: Path, text: str) -> None:
+    (tmp_path / "hosts.json").write_text(text)
+    found = envkit("find", "pytorch", "--hosts", "hosts.json", "--json", env=NOWHERE)
+    assert found.code == 2
+    assert "hosts.json" in found.json["error"]["message"]
+    assert found.json["error"]["hint"]
+
+
+def test_hosts_and_driver_exclude_each_other(envkit: Envkit, tmp_path: Path) -> None:
+    (tmp_path / "hosts.json").write_text(json.dumps(_machine("a", None)))
+    assert envkit("find", "pytorch", "--hosts", "hosts.json", "--driver", "550", "--json").code == 2
+
+
+def test_machines_of_two_platforms_have_no_one_environment(envkit: Envkit, tmp_path: Path) -> None:
+    machines = [_machine("a", None), _machine("mac", None, subdir="osx-arm64")]
+    (tmp_path / "hosts.json").write_text(json.dumps(machines))
+    found = envkit("find", "pytorch", "--hosts", "hosts.json", "--json")
+    assert found.code == 2
+    assert "mac is osx-arm64" in found.json["error"]["message"]
+
+
+def test_without_channels_the_table_answers(envkit: Envkit) -> None:
+    found = envkit("find", "pytorch", "--driver", "550", "--gpu", "a100", "--matrix", "--json", env=NOWHERE)
+    assert found.code == 0, found.out
+    document = found.json
+    assert (document["source"], document["table_date"]) == ("table", "2026-08-20")
+    assert document["builds"][0]["version"] == "2.13.0"
+    assert document["builds"][0]["envkit"]["tier"] == "minor"
+    assert document["matrix"]["rows"]
+    said = envkit("find", "pytorch", "--driver", "470", "--cuda", "12", env=NOWHERE)
+    assert said.code == 4
+    assert said.out.startswith("table")
+    assert "2026-08-20" in said.out.splitlines()[0]
+
+
+def test_the_table_does_not_stand_in_for_what_it_is_not(envkit: Envkit) -> None:
+    assert envkit("find", "torchvision", "--json", env=NOWHERE).code == 5
+    assert envkit("find", "pytorch", "-c", "conda-forge", "--json", env=NOWHERE).code == 5
+    made = envkit("create", "pytorch", "--persist", "envs", "--json", env=NOWHERE)
+    assert made.code == 5
+    assert "envkit find" in made.json["error"]["hint"]
+
+
+def test_markup_and_controls_of_a_channel_are_text(envkit: Envkit, tmp_path: Path) -> None:
+    package = Package("odd", files={"lib/a": b""})
+    record = {**archive(package)[1], "depends": ["python [red]", "__cuda >=[link=x]", "__glibc >=99\u001b[31m"]}
+    write_index(tmp_path / "channel", {"linux-64": {"odd-1.0-0.conda": record}, "noarch": {}})
+    found = envkit("find", "odd", "-c", tmp_path / "channel", "--override-channels", "--all", "--why")
+    assert "Traceback" not in found.err
+    assert "\u001b" not in found.out + found.err
+    assert "needs glibc 99" in found.out
+
+
+def test_the_command_of_a_correction_can_be_copied(envkit: Envkit, tmp_path: Path) -> None:
+    write_channel(tmp_path / "channel", [Package("cudatoolkit", version="11.8.0", files={"lib/a": b""})])
+    only = ("-c", tmp_path / "channel", "--override-channels")
+    refused = envkit("create", "cudatoolkit=12.1", "--persist", "my envs", *only, "--driver", "550", "--dry-run")
+    assert refused.code == 1
+    command = refused.err.strip().splitlines()[-1].strip()
+    assert command.startswith("envkit create cuda-version=12.1 -c file://")
+    assert command.endswith("--persist 'my envs' --override-channels --driver 550 --dry-run")

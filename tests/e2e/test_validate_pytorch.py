@@ -1,0 +1,275 @@
+"""The framework level with the real PyTorch on the CPU: it passes, and tampering is found and named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import ROOT, Envkit, Outcome
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume with an environment ``t`` that holds PyTorch and numpy, not validated."""
+
+    root: Path
+    prefix: Path
+
+    @property
+    def site(self) -> Path:
+        return next(self.prefix.glob("lib/python3*/site-packages"))
+
+    def file(self, pattern: str) -> Path:
+        return next(self.site.glob(pattern))
+
+    @contextlib.contextmanager
+    def changed(self, path: Path, content: bytes | None) -> Iterator[None]:
+        """A file with other content, or gone; as it was afterwards. The cache, hard-linked, is not touched."""
+        kept = path.with_name(f"{path.name}.kept")
+        if path.exists():
+            path.rename(kept)
+        if content is not None:
+            path.write_bytes(content)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            if kept.exists():
+                kept.rename(path)
+
+
+@pytest.fixture(scope="session")
+def torch_volume(tmp_path_factory: pytest.TempPathFactory) -> Volume:
+    """Made once, by the command line, out of the wheel channel."""
+    folder = tmp_path_factory.mktemp("torch")
+    channel = folder / "channel"
+    script = ROOT / "scripts" / "wheel_channel.py"
+    done = subprocess.run(
+        [sys.executable, script, channel, "--with-torch", "numpy"], capture_output=True, text=True, check=False
+    )
+    if done.returncode in {1, 2, 5}:
+        pytest.skip(f"no CPU wheel of PyTorch for this Python: {done.stderr.strip().splitlines()[0]}")
+    assert done.returncode == 0, done.stderr
+    root = folder / "envs"
+    made = subprocess.run(
+        [
+            *(sys.executable, "-m", "envkit", "create", "pytorch", "numpy", "-n", "t", "--no-validate"),
+            *("--persist", root, "-c", channel, "--override-channels"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    shutil.rmtree(channel)
+    return Volume(root, (root / "t").resolve())
+
+
+def validate(envkit: Envkit, volume: Volume, *args: str, env: Mapping[str, str] | None = None) -> Outcome:
+    return envkit("validate", "t", "--persist", volume.root, "--json", *args, timeout_s=280, env=env)
+
+
+def findings(outcome: Outcome, status: str) -> dict[str, Any]:
+    return {f["check"]: f for f in outcome.json["findings"] if f["status"] == status}
+
+
+def test_pytorch_computes_on_the_cpu(envkit: Envkit, torch_volume: Volume, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = validate(envkit, torch_volume, "--html", str(page))
+    assert done.code == 0, done.out
+    assert done.json["verdict"] == "pass"
+    assert set(findings(done, "pass")) == {
+        "files",
+        "python",
+        "import numpy",
+        "pytorch",
+        *(
+            f"pytorch.{check} cpu"
+            for check in ("matmul", "bf16", "conv", "regression-gradient", "attention-gradient", "throughput")
+        ),
+    }
+    for check, finding in findings(done, "pass").items():
+        if "relative_error" in finding["data"]:
+            assert 0 < finding["data"]["relative_error"] <= finding["data"]["tolerance"], check
+    assert done.json["figures"][0]["name"] == "matmul_float32_flop_per_s"
+    assert "gradients of attention" in page.read_text()
+
+
+@pytest.mark.full
+def test_processes_compute_together_and_functions_compile(envkit: Envkit, torch_volume: Volume) -> None:
+    done = validate(envkit, torch_volume, "--level", "collective")
+    assert done.code == 0, done.out
+    passed = findings(done, "pass")
+    assert passed["pytorch.all-reduce gloo:2"]["text"].startswith("all-reduce on 2 processes by gloo")
+    assert passed["pytorch.ddp-gradient gloo:2"]["data"]["relative_error"] > 0
+    assert "pytorch.compile cpu" in passed | findings(done, "skip")
+
+
+HOOK = """
+import importlib.abc, importlib.machinery, sys
+
+class Tamper(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        load = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (load(module), [tamper(module) for tamper in tampers])
+        return spec
+
+tampers = []
+sys.meta_path.insert(0, Tamper())
+"""
+MATMUL = """
+@tampers.append
+def tamper(torch):
+    right = torch.matmul
+    torch.matmul = lambda a, b: right(a, b) * (1 + 1e-4)
+"""
+BF16 = """
+@tampers.append
+def tamper(torch):
+    right = torch.matmul
+    torch.matmul = lambda a, b: right(a, b) * float("nan") if a.dtype == torch.bfloat16 else right(a, b)
+"""
+CONV = """
+@tampers.append
+def tamper(torch):
+    right = torch.nn.functional.conv2d
+    def conv2d(*args, **options):
+        out = right(*args, **options)
+        out[-1, -1, -1, -1] += 0.01
+        return out
+    torch.nn.functional.conv2d = conv2d
+"""
+REGRESSION = """
+@tampers.append
+def tamper(torch):
+    mean = torch.Tensor.mean
+    torch.Tensor.mean = lambda self: mean(self) * 1.0001
+"""
+ATTENTION = """
+@tampers.append
+def tamper(torch):
+    right = torch.nn.functional.scaled_dot_product_attention
+    torch.nn.functional.scaled_dot_product_attention = lambda q, k, v: right(q * 1.001, k, v)
+"""
+CRASH = """
+@tampers.append
+def tamper(torch):
+    import os, signal
+    torch.nn.functional.conv2d = lambda *args, **options: os.kill(os.getpid(), signal.SIGSEGV)
+"""
+HANG = """
+@tampers.append
+def tamper(torch):
+    import time
+    torch.nn.functional.conv2d = lambda *args, **options: time.sleep(600)
+"""
+
+
+def tampered(volume: Volume, *parts: str) -> contextlib.AbstractContextManager[None]:
+    """A sitecustomize that changes functions of PyTorch once it was imported."""
+    return volume.changed(volume.site / "sitecustomize.py", (HOOK + "".join(parts)).encode())
+
+
+def test_wrong_mathematics_is_found(envkit: Envkit, torch_volume: Volume) -> None:
+    """All five at once: each has a finding of its own, whatever the others do."""
+    with tampered(torch_volume, MATMUL, BF16, CONV, REGRESSION, ATTENTION):
+        done = validate(envkit, torch_volume)
+    assert done.code == 3, done.out
+    failed = findings(done, "fail")
+    wrong = ("matmul", "bf16", "conv", "regression-gradient", "attention-gradient")
+    assert {check: failed[check]["code"] for check in failed} == {f"pytorch.{c} cpu": "wrong-result" for c in wrong}
+    assert all(finding["blames"] == "environment" for finding in failed.values())
+    assert failed["pytorch.bf16 cpu"]["data"]["relative_error"] == "nan"
+
+
+def test_a_crash_is_placed(envkit: Envkit, torch_volume: Volume) -> None:
+    with tampered(torch_volume, CRASH):
+        done = validate(envkit, torch_volume)
+    assert done.code == 3
+    failed = findings(done, "fail")
+    assert failed["pytorch.conv"]["code"] == "pytorch-crashed"
+    assert "SIGSEGV" in failed["pytorch.conv"]["text"]
+    assert "pytorch.matmul cpu" in findings(done, "pass")  # what was known before it crashed
+
+
+@pytest.mark.full
+def test_a_hang_ends_at_the_limit(envkit: Envkit, torch_volume: Volume) -> None:
+    with tampered(torch_volume, HANG):
+        done = validate(envkit, torch_volume, "--timeout", "20")
+    assert done.code == 3
+    assert findings(done, "fail")["pytorch.conv"]["code"] == "pytorch-hung"
+
+
+def test_a_library_that_is_gone_or_another_is_named(envkit: Envkit, torch_volume: Volume) -> None:
+    library = torch_volume.file("torch/lib/libtorch_python.so")
+    with torch_volume.changed(library, None):
+        done = validate(envkit, torch_volume)
+    assert done.code == 3
+    failed = findings(done, "fail")
+    assert {f["code"] for f in failed.values()} == {"files-damaged", "import-failed"}
+    assert "libtorch_python.so" in failed["files"]["text"]
+    assert "libtorch_python.so" in failed["import torch"]["text"]
+
+    # Another version, of the same size and with an old time: only what it does gives it away.
+    other = torch_volume.file("torch/lib/libshm.so")
+    state = other.stat()
+    with torch_volume.changed(other, b"\x7fELF" + bytes(state.st_size - 4)):
+        os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+        done = validate(envkit, torch_volume)
+    assert done.code == 3, done.out
+    failed = findings(done, "fail")
+    assert failed["import torch"]["code"] == "import-failed"
+    assert "libshm.so (pytorch" in failed["files"]["text"]
+    assert "sha256" in failed["files"]["text"]
+
+
+def test_a_broken_numpy_is_named(envkit: Envkit, torch_volume: Volume) -> None:
+    source = torch_volume.file("numpy/__init__.py")
+    with torch_volume.changed(source, source.read_bytes().replace(b"from .", b"from,.", 1)):
+        done = validate(envkit, torch_volume)
+    assert done.code == 3
+    failed = findings(done, "fail")
+    assert "numpy/__init__.py (numpy" in failed["files"]["text"]
+    assert failed["import numpy"]["code"] == "import-failed"
+
+
+@pytest.mark.full
+def test_the_page_opens_in_a_browser_without_errors(envkit: Envkit, torch_volume: Volume, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("needs chromium")
+    page = tmp_path / "report.html"
+    assert validate(envkit, torch_volume, "--html", str(page)).code == 0
+    shown = subprocess.run(
+        [
+            *(browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"),
+            *("--enable-logging=stderr", "--v=0", "--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "CONSOLE" not in shown.stderr, shown.stderr
+    assert "gradients of attention" in shown.stdout
+    screenshot = tmp_path / "report.png"
+    subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={screenshot}", page.as_uri()],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert screenshot.stat().st_size > 1000

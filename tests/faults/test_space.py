@@ -1,0 +1,128 @@
+"""Volumes with too few bytes or inodes: the error says what would help, and the volume is as it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from channels import Package
+from commands import Shell
+
+Mount = Callable[[str], Shell]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Mount]:
+    """Make a volume on a tmpfs with the given options."""
+    shell = Shell.below(tmp_path)
+    place = tmp_path / "small"
+    mounted = []
+
+    def mount(options: str) -> Shell:
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+        mounted.append(place)
+        return Shell(place / "volume", shell.channel, shell.home)
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", path], check=True)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def big(name: str, megabytes: int) -> Package:
+    return Package(name, files={f"share/{name}": os.urandom(megabytes << 20)})
+
+
+def compressible(name: str, megabytes: int) -> Package:
+    """Small to download, large on the disk: no estimate sees it."""
+    return Package(name, files={f"share/{name}": bytes(megabytes << 20)})
+
+
+def many(name: str, count: int) -> Package:
+    return Package(name, files={f"share/{name}/{n}": b"" for n in range(count)})
+
+
+def test_an_estimate_refuses_before_the_download(small: Mount) -> None:
+    shell = small("size=6m")
+    shell.publish(big("first", 1), big("huge", 5))
+    shell.create("first")
+    before = files(shell.volume)
+    outcome = shell.run("create", "huge", "-n", "two", "-c", str(shell.channel), "--override-channels")
+    assert outcome.code == 7
+    assert "MB free and about" in outcome.err
+    assert files(shell.volume) == before
+
+
+def test_bytes_run_out_while_a_package_is_extracted(small: Mount) -> None:
+    shell = small("size=8m")
+    shell.publish(big("first", 1), compressible("second", 1), compressible("bomb", 60))
+    shell.create("first")
+    generations = files(shell.volume / ".envkit/g")
+    outcome = shell.run("create", "second", "bomb", "-n", "two", "-c", str(shell.channel), "--override-channels")
+    assert outcome.code == 7, outcome.err
+    assert "no space left" in outcome.err
+    assert files(shell.volume / ".envkit/g") == generations
+    assert not list((shell.volume / ".envkit/pkgs/.incoming").iterdir())
+    assert not (shell.volume / "two").is_symlink()
+    assert shell.ok("doctor", "--full", "--json").json["healthy"]
+    shell.create("second", name="three")  # what is small enough still goes
+
+
+def test_inodes_run_out_while_a_package_is_extracted(small: Mount) -> None:
+    shell = small("size=50m,nr_inodes=400")
+    shell.publish(many("few", 10), many("many", 600))
+    shell.create("few")
+    generations = files(shell.volume / ".envkit/g")
+    outcome = shell.run("create", "many", "-n", "two", "-c", str(shell.channel), "--override-channels")
+    assert outcome.code == 7, outcome.err
+    assert files(shell.volume / ".envkit/g") == generations
+    assert not list((shell.volume / ".envkit/pkgs/.incoming").iterdir())
+    assert shell.ok("doctor", "--full", "--json").json["healthy"]
+
+
+def test_exact_figures_refuse_before_linking(small: Mount) -> None:
+    """Extracted it fits; its folders in a generation do not."""
+    shell = small("size=50m,nr_inodes=600")
+    nested = Package("nested", files={f"share/{n}/file": b"" for n in range(220)})
+    shell.publish(many("few", 5), nested)
+    shell.create("few")
+    generations = files(shell.volume / ".envkit/g")
+    outcome = shell.run("create", "nested", "-n", "two", "-c", str(shell.channel), "--override-channels")
+    assert outcome.code == 7, outcome.err
+    assert "inodes" in outcome.err
+    assert "to link" in outcome.err
+    assert files(shell.volume / ".envkit/g") == generations
+
+
+def test_the_hint_names_what_clean_would_free(small: Mount) -> None:
+    shell = small("size=16m")
+    shell.publish(big("one", 2), big("two", 2), big("three", 3))
+    shell.create("one")
+    shell.create("two", args=("--replace",))
+    outcome = shell.run("create", "three", "-n", "more", "-c", str(shell.channel), "--override-channels")
+    assert outcome.code == 7
+    assert "`envkit clean --keep 0 --older-than 0` frees 2." in outcome.err
+    shell.ok("clean", "--keep", "0", "--older-than", "0")
+    assert len(list((shell.volume / ".envkit/g").iterdir())) == 1
+
+
+@pytest.mark.parametrize("size_kb", [200, 400, 700, 1000, 1500])
+def test_a_volume_of_almost_no_size(small: Mount, size_kb: int) -> None:
+    shell = small(f"size={size_kb}k")
+    shell.publish(Package("app", files={f"share/{n}": os.urandom(5000) for n in range(60)}))
+    outcome = shell.run("create", "app", "-n", "demo", "-c", str(shell.channel), "--override-channels")
+    assert outcome.code in {0, 7}, outcome.err
+    assert "Traceback" not in outcome.err
+    if outcome.code == 0:
+        assert shell.ok("doctor", "--full", "--json").json["healthy"]

@@ -1,0 +1,178 @@
+"""Reports: verdict, figures, what may be published, the page, and where they are kept."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+from pathlib import Path
+
+import pytest
+
+from envkit.checks.publish import check_publishable
+from envkit.cli.html import render_html
+from envkit.layout import validations
+from envkit.layout.volume import Volume
+from envkit.models.host import Gpu, Host
+from envkit.models.manifest import PastValidation, ValidationRecord
+from envkit.models.report import Finding, Report, describe_figure
+from envkit.models.results import ValidateResult
+from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+
+COMPUTED = Finding("driver.vadd", "pass", None, "exact", data={"gpu": True, "figures": {"vadd_bytes_per_s": 2e12}})
+FILES = Finding("files", "pass", None, "as they were")
+NO_GPU = Finding("driver.library", "skip", "no-gpu", "none")
+HOST_FAULT = Finding("driver.init", "fail", "driver-mismatch", "of different versions", "host", "Reboot.")
+BROKEN = Finding("import torch", "fail", "import-failed", "torch does not import", "environment", "Make it again.")
+
+
+def report(*findings: Finding, needs_gpu: bool = True) -> Report:
+    return Report("/e/g/t-1", "f" * 12, needs_gpu=needs_gpu, findings=findings, created="2026-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("made", "require_gpu", "code"),
+    [
+        (report(FILES, COMPUTED), False, None),
+        (report(FILES, COMPUTED), True, None),
+        (report(FILES, NO_GPU), False, None),
+        (report(FILES, NO_GPU), True, "not-on-gpu"),
+        (report(FILES, HOST_FAULT), False, None),
+        (report(FILES, HOST_FAULT), True, "not-on-gpu"),
+        (report(COMPUTED, HOST_FAULT), True, "not-on-gpu"),
+        (report(BROKEN, HOST_FAULT), False, "validation-failed"),
+        (report(BROKEN, COMPUTED), True, "validation-failed"),
+        (report(FILES, needs_gpu=False), False, None),
+        (report(FILES, needs_gpu=False), True, "not-on-gpu"),
+        (None, False, None),
+        (None, True, "not-on-gpu"),
+    ],
+)
+def test_what_is_published(made: Report | None, require_gpu: bool, code: str | None) -> None:  # noqa: FBT001
+    refusal = check_publishable("t", made, require_gpu=require_gpu)
+    assert (refusal.code if refusal else None) == code
+    assert refusal is None or refusal.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("matmul_flop_per_s", 9.95e11, ("matmul", "995 GFLOP/s")),
+        ("matmul_bfloat16_flop_per_s", 7.6e14, ("matmul bfloat16", "760 TFLOP/s")),
+        ("host_to_device_bytes_per_s", 2.5e10, ("host to device", "25 GB/s")),
+        ("context_s", 0.123, ("context", "123 ms")),
+        ("context_s", 2.0, ("context", "2 s")),
+        ("context_s", 0.0, ("context", "0 s")),
+        ("speed", 3.0, ("speed", "3")),
+    ],
+)
+def test_figures_in_words(name: str, value: float, text: tuple[str, str]) -> None:
+    assert describe_figure(name, value) == text
+
+
+HOSTILE = "</td><script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_page_with_hostile_names_holds_only_text() -> None:
+    finding = Finding(HOSTILE, "fail", HOSTILE, HOSTILE, "environment", HOSTILE, {"figures": {HOSTILE + "_s": 1.0}})
+    host = Host("linux-64", gpus=(Gpu(HOSTILE, ComputeCapability(9, 0)),), container=HOSTILE, nvidia_traces=(HOSTILE,))
+    record = ValidationRecord(
+        verdict="pass",
+        created=HOSTILE,
+        generation="t-1",
+        fingerprint=HOSTILE,
+        host={"driver_version": HOSTILE, "gpus": [{"name": HOSTILE}]},
+    )
+    past = PastValidation(verdict="pass", created=HOSTILE)
+    text = render_html(ValidateResult(report(finding), host, HOSTILE, None, ((past, record),)))
+    page = Page()
+    page.feed(text)
+    assert page.tags <= {
+        *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "section", "table", "thead", "tbody"),
+        *("tr", "th", "td", "span", "em", "code", "footer"),
+    }
+    assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class"}
+    assert page.text.count(HOSTILE) >= 10
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_a_page_says_what_was_found_where() -> None:
+    host = Host(
+        "linux-64",
+        driver_version=DriverVersion.parse("570.86.10"),
+        driver_cuda=CudaVersion(12, 8),
+        gpus=(Gpu("NVIDIA H100", ComputeCapability(9, 0)),),
+    )
+    page = Page()
+    page.feed(render_html(ValidateResult(report(COMPUTED, HOST_FAULT), host, "train")))
+    for words in ("NVIDIA H100 (9.0)", "570.86.10", "of different versions", "Reboot.", "2 TB/s", "driver-mismatch"):
+        assert words in page.text
+
+
+def record(verdict: str, created: str, fingerprint: str = "a" * 12) -> ValidationRecord:
+    return ValidationRecord.model_validate(
+        {"generation": "t-1", "fingerprint": fingerprint, "verdict": verdict, "created": created}
+    )
+
+
+def test_history_of_a_generation(tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    for verdict, created, fingerprint in (
+        ("pass", "2026-01-01", "a"),
+        ("skip", "2026-01-02", "b"),
+        ("fail", "2026-01-03", "a"),
+    ):
+        assert validations.write_validation(volume, record(verdict, created, fingerprint * 12)) is not None
+    kept = validations.read_validation(volume, "t-1", "a" * 12)
+    assert kept is not None
+    assert (kept.verdict, [past.verdict for past in kept.history]) == ("fail", ["pass"])
+    past = validations.past_validations(volume, "t-1")
+    assert [(entry.verdict, entry.created) for entry, _ in past] == [
+        ("fail", "2026-01-03"),
+        ("skip", "2026-01-02"),
+        ("pass", "2026-01-01"),
+    ]
+    passed = validations.last_pass(volume, "t-1")
+    assert passed is not None
+    assert (passed[0], passed[1].fingerprint) == ("2026-01-01", "a" * 12)
+    assert validations.last_pass(volume, "t-2") is None
+    latest = validations.latest_validation(volume, "t-1")
+    assert latest is not None
+    assert latest.created == "2026-01-03"
+    # The same outcome written again, with another quick token, is one validation.
+    validations.add_token(volume, kept, "token")
+    assert len(validations.past_validations(volume, "t-1")) == 3
+
+
+def test_a_volume_that_takes_no_writes(tmp_path: Path, isolation: Path) -> None:
+    volume = Volume(tmp_path / "envs")
+    volume.private.mkdir(parents=True)
+    # A file where the folder should be is refused for root, too; a read-only file system answers likewise.
+    volume.validations.symlink_to("/proc/self/nothing")
+    with pytest.raises(OSError, match="validations"):
+        validations.write_validation(volume, record("pass", "2026-01-01"))
+    volume.validations.unlink()
+    volume.validations.symlink_to("/sys/kernel")  # EPERM or EROFS for everybody
+    path = validations.write_validation(volume, record("pass", "2026-01-01"))
+    assert path is not None
+    assert path.is_relative_to(isolation / ".cache" / "envkit" / "validations")
+    assert json.loads(path.read_bytes())["verdict"] == "pass"
+    kept = validations.read_validation(volume, "t-1", "a" * 12)
+    assert kept is not None
+    assert kept.verdict == "pass"
+    assert [entry.verdict for entry, _ in validations.past_validations(volume, "t-1")] == ["pass"]
