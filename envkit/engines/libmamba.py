@@ -62,10 +62,11 @@ class LibmambaEngine:
             for record in self._index.closure(tuple(names), platforms=task.platforms, settings=settings)
             if task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer
         ]
-        database = Database(ChannelResolveParams(), MatchSpecParser.Mamba)
+        # Records through libsolv's own parser: through libmamba's (2.8.1), no ``constrains`` has any effect.
+        database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
         _add_virtual(database, task.virtual_packages)
         _add_channels(database, records, [channel.url for channel in settings.channels])
-        outcome = Solver().solve(database, request, MatchSpecParser.Mamba)
+        outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
             raise UnsatisfiableError(
                 f"no set of packages satisfies the request:\n{_explain(outcome, database)}",
