@@ -25,6 +25,7 @@ class Settings:
         channel_alias: Where plain channel names live.
         default_channels: What the name ``defaults`` stands for.
         override_cuda: condarc's ``override_virtual_packages: {cuda: ...}``, or None.
+        engine: Which solver is used.
         origins: Name of a setting to where it came from.
         notes: What was ignored or decided between contradictions.
     """
@@ -35,18 +36,24 @@ class Settings:
     channel_alias: str = DEFAULT_ALIAS
     default_channels: tuple[str, ...] = DEFAULTS
     override_cuda: str | None = None
+    engine: str = "rattler"
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 def load_settings(
-    *, persist: Path | None = None, name: str | None = None, env: Mapping[str, str] | None = None
+    *,
+    persist: Path | None = None,
+    name: str | None = None,
+    engine: str | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Settings:
     """Read every source of settings.
 
     Args:
         persist: ``--persist DIR``.
         name: An environment: where several roots are named, the one that has it is used.
+        engine: ``--engine NAME``.
         env: Environment variables; those of the process by default.
 
     Raises:
@@ -78,6 +85,7 @@ def load_settings(
     volume, volumes = _volume(persist, env, condarc, origins, notes)
     if name is not None and "/" not in name:
         volume = next((path for path in volumes if (path / name).is_symlink()), volume)
+    engine = _engine(engine, env, origins)
     return Settings(
         volume=volume,
         volumes=volumes,
@@ -85,9 +93,24 @@ def load_settings(
         channel_alias=alias,
         default_channels=tuple(map(str, condarc.get("default_channels") or DEFAULTS)),
         override_cuda=None if override is None else str(override),
+        engine=engine,
         origins=origins,
         notes=tuple(notes),
     )
+
+
+def _engine(flag: str | None, env: Mapping[str, str], origins: dict[str, str]) -> str:
+    """Which solver: the flag, the variable, envkit's file, else the embedded one. Whether it is here is asked later."""
+    if flag is not None:
+        origins["engine"] = "--engine"
+        return flag
+    if env.get("ENVKIT_ENGINE"):
+        origins["engine"] = "ENVKIT_ENGINE"
+        return env["ENVKIT_ENGINE"]
+    own = _own_file(env)
+    named = _read_yaml(own).get("engine") if own.is_file() else None
+    origins["engine"] = str(own) if named else "default"
+    return str(named) if named else "rattler"
 
 
 def _volume(

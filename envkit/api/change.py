@@ -10,7 +10,7 @@ from envkit.api.make import make_generation
 from envkit.api.solve import index_dir, records_of, solve_request
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
-from envkit.engines.rattler import RattlerEngine
+from envkit.engines.registry import make_engine
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.host.detect import detect
 from envkit.layout import lease
@@ -80,7 +80,7 @@ def install(
         policy: How the network may be used.
         options: See `ChangeOptions`.
         reporter: Hears what goes on.
-        engine: The solver; the embedded one when None.
+        engine: The solver; the configured one when None.
 
     Raises:
         EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
@@ -111,7 +111,7 @@ def uninstall(
         policy: How the network may be used.
         options: See `ChangeOptions`.
         reporter: Hears what goes on.
-        engine: The solver; the embedded one when None.
+        engine: The solver; the configured one when None.
 
     Raises:
         UsageError: A package was not asked for.
@@ -143,7 +143,7 @@ def upgrade(
         policy: How the network may be used.
         options: See `ChangeOptions`.
         reporter: Hears what goes on.
-        engine: The solver; the embedded one when None.
+        engine: The solver; the configured one when None.
 
     Raises:
         UsageError: A package is not in the environment.
@@ -188,7 +188,7 @@ def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> C
         override_channels=True,
         policy=work.policy,
         index=index_dir(volume),
-        engine=work.engine or RattlerEngine(),
+        engine=work.engine or make_engine(work.settings.engine),
         reporter=work.reporter,
         installed=installed,
     )

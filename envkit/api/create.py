@@ -12,7 +12,7 @@ from envkit.api.solve import Plan, index_dir, plan_of, records_of, solve_request
 from envkit.api.validate import recognise, record_validation, validate_prefix
 from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
-from envkit.engines.rattler import RattlerEngine
+from envkit.engines.registry import make_engine
 from envkit.errors import EnvironmentExistsError, UsageError
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
@@ -87,7 +87,7 @@ def create(
         policy: How the network may be used.
         options: See `CreateOptions`.
         reporter: Hears what goes on.
-        engine: The solver; the embedded one when None.
+        engine: The solver; the configured one when None.
 
     Raises:
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
@@ -95,6 +95,7 @@ def create(
     check_name(name)
     if options.require_gpu and not options.validate:
         raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
+    engine = engine or make_engine(settings.engine)
     host = detect()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
@@ -107,7 +108,7 @@ def create(
         if existing is not None and options.dry_run:
             return reused_result(volume, name, existing, None, host, dry_run=True)
         # A volume is made only for a request that has an answer.
-        plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+        plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
         if options.dry_run:
             return planned_result(volume, name, plan, host)
     volume = open_volume(settings.volume, create=True)
@@ -124,7 +125,7 @@ def create(
                 raise refusal
             return reused_result(volume, name, existing, report, host)
         if plan is None:
-            plan = _plan(request, target, settings, policy, options, reporter, engine or RattlerEngine(), volume)
+            plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
         made = make_generation(
             volume,
             name,

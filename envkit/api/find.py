@@ -19,7 +19,7 @@ from envkit.api.choose import (
 )
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
-from envkit.engines.rattler import RattlerEngine
+from envkit.engines.registry import make_engine
 from envkit.errors import ChannelError
 from envkit.models.channel import Channel
 from envkit.models.host import Target
@@ -87,7 +87,7 @@ def find(
             spec,
             request,
             target,
-            engine=engine or RattlerEngine(),
+            engine=engine or make_engine(settings.engine),
             settings=engine_settings(channels, policy, index_dir),
             reporter=reporter,
             hosts=hosts,

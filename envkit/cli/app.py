@@ -117,6 +117,9 @@ def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     from envkit.probe import kill_children  # noqa: PLC0415 - loaded already if there are any
 
     kill_children()
+    solvers = sys.modules.get("envkit.engines.child")  # not loaded: none runs
+    if solvers is not None:
+        solvers.kill_children()
     kill_descendants()
     os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
     os._exit(128 + number)

@@ -75,6 +75,7 @@ def create(
     dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would be installed.")] = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -94,7 +95,7 @@ def create(
     from envkit.plan.corrections import find_corrections  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(persist=persist)
+    settings = load_settings(persist=persist, engine=engine)
     how = CreateOptions(replace=replace, dry_run=dry_run, validate=not no_validate, require_gpu=require_gpu)
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     policy = options.policy_of(offline=offline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -23,13 +24,15 @@ def detect(
 ) -> None:
     """Show what this host can run, and where each fact comes from."""
     from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415 - after --help
+    from envkit.engines.registry import list_engines  # noqa: PLC0415
     from envkit.host.detect import detect as detect_host  # noqa: PLC0415
     from envkit.host.wire import host_to_json  # noqa: PLC0415
     from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
 
     host = detect_host(refresh=refresh)
     if as_json:
-        print_json({"schema_version": SCHEMA_VERSION, "facts": host_to_json(host)})
+        engines = [dataclasses.asdict(engine) for engine in list_engines()]
+        print_json({"schema_version": SCHEMA_VERSION, "facts": host_to_json(host), "engines": engines})
         return
     view = table("fact", "value", "from")
     facts = {
@@ -57,6 +60,9 @@ def detect(
         view.add_row("toolkit", f"CUDA {version}", path)
     for trace in host.nvidia_traces:
         view.add_row("trace", trace, "a sign of NVIDIA without a usable GPU")
+    for engine in list_engines():
+        word = engine.version or "version unknown"
+        view.add_row(f"engine {engine.name}", word if engine.available else "not here", engine.where or "")
     out = console()
     out.print(view)
     for note in host.notes:

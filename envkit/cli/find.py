@@ -48,6 +48,7 @@ def find(
     ] = False,
     matrix: Annotated[bool, typer.Option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
     fix: Fix = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -63,7 +64,7 @@ def find(
     from envkit.models.wire import find_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = load_settings(engine=engine)
     explicit = options.parse_channels(channel, settings, override=override_channels)
     request = Request(
         specs=(spec,),

@@ -16,6 +16,7 @@ from envkit.settings import Settings, resolve_channels
 __all__ = [
     "Channels",
     "Cuda",
+    "Engine",
     "Json",
     "Offline",
     "Override",
@@ -67,6 +68,15 @@ Platform = Annotated[
     typer.Option("--platform", "--subdir", metavar="SUBDIR", help="For another platform, such as linux-aarch64."),
 ]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
+
+Engine = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Solver: rattler (embedded), libmamba or conda. Else ENVKIT_ENGINE, envkit's config.",
+    ),
+]
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.network import make_client
@@ -50,7 +51,7 @@ class RattlerEngine:
             found = await gateway.query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
-                [_match_spec(name)],  # by name: what does not match is what almost does
+                [_match_spec(name)],  # the gateway gives only what matches, and the others are wanted too
                 recursive=False,
             )
             matching: list[Record] = []
@@ -62,11 +63,31 @@ class RattlerEngine:
 
         return self._run(run, settings)
 
+    def closure(
+        self, names: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings
+    ) -> tuple[Record, ...]:
+        """Every record of these names and of all that they may depend on: what another solver has to choose from."""
+        specs = [_match_spec(name) for name in names]
+
+        async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
+            found = await gateway.query(
+                [channel.url for channel in settings.channels],
+                list(platforms),  # type: ignore[arg-type]
+                specs,
+                recursive=True,
+            )
+            return tuple(from_rattler(record) for records in found for record in records)
+
+        return self._run(run, settings)
+
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`."""
         import rattler  # noqa: PLC0415 - the native engine
 
-        specs = [_match_spec(spec) for spec in task.specs]
+        # The gateway gives of a requested name what matches its spec alone: strict priority would not see that an
+        # earlier channel has the name. Asking for the bare name, too, brings all of it.
+        texts = dict.fromkeys([*task.specs, *(_bare(spec) for spec in task.specs)])
+        specs = [_match_spec(spec) for spec in texts]
         constraints = [_match_spec(spec) for spec in task.constraints]
         virtual = [
             rattler.GenericVirtualPackage(
@@ -156,6 +177,12 @@ def _match_spec(text: str) -> rattler.MatchSpec:
             hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
         ) from error
     return spec
+
+
+def _bare(text: str) -> str:
+    """The name of a spec; a spec that names a channel is meant to see that one alone and stays as it is."""
+    spec = parse_match_spec(text)
+    return text if spec.channel else spec.name
 
 
 def from_rattler(record: rattler.RepoDataRecord) -> Record:

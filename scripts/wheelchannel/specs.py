@@ -35,6 +35,8 @@ CONDA_NAMES: Final[Mapping[str, str]] = {
     "msgpack": "msgpack-python",
     "prometheus-client": "prometheus_client",
     "pure-eval": "pure_eval",
+    "ruamel-yaml": "ruamel.yaml",
+    "ruamel-yaml-clib": "ruamel.yaml.clib",
     "stack-data": "stack_data",
     "tables": "pytables",
     "torch": "pytorch",

@@ -1,0 +1,272 @@
+"""The conda executable as an engine: its solver, its configuration, its JSON.
+
+One call is one child with a condarc of its own (`envkit.engines.condarc`); nothing of the user's is written. conda
+gives no record of a solution in full but among what it would fetch: its package cache is ours and holds none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from envkit.builds.dependency import parse_match_spec
+from envkit.builds.record import record_from_repodata
+from envkit.checks.validity import check_validity
+from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.child import Ended, run_child
+from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
+from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
+from envkit.models.build import Record
+from envkit.models.channel import Channel, parse_channel, redact
+from envkit.models.solve import SolveTask
+
+__all__ = ["CondaEngine", "conda_version", "find_conda"]
+
+_SOLVE_S = 300.0
+_DERIVED = ("fn", "url", "channel", "package_type", "auth", "preferred_env")
+
+
+def find_conda(env: Mapping[str, str]) -> Path | None:
+    """The conda that an activated shell names, else the one on PATH."""
+    named = env.get("CONDA_EXE")
+    if named and Path(named).name == "conda" and os.access(named, os.X_OK):
+        return Path(named)
+    found = shutil.which("conda", path=env.get("PATH"))
+    return Path(found) if found else None
+
+
+def conda_version(executable: Path) -> str | None:
+    """The version that the installation's own records name, without starting it; None where they do not."""
+    root = executable.resolve().parent.parent
+    names = sorted((root / "conda-meta").glob("conda-[0-9]*.json"))
+    if names:
+        return names[-1].name.split("-")[1]
+    dists = sorted(root.glob("lib/python3*/site-packages/conda-[0-9]*.dist-info"))
+    return dists[-1].name.removesuffix(".dist-info").split("-")[1] if dists else None
+
+
+class CondaEngine:
+    """conda as an `Engine`.
+
+    Args:
+        executable: The program.
+        env: Environment variables to start it with; those of this process when None.
+    """
+
+    def __init__(self, executable: Path, *, env: Mapping[str, str] | None = None) -> None:
+        self._executable = executable
+        self._env = env
+
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+        """See `Engine.query`."""
+        name = parse_match_spec(spec).name
+        if not name or "*" in name or name.startswith("^"):
+            raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
+        records = self._search(name, platforms, settings)
+        if spec.strip().lower() == name:
+            return Found(name, records, ())
+        matching = {record.url for record in self._search(spec, platforms, settings)}
+        return Found(
+            name,
+            tuple(record for record in records if record.url in matching),
+            tuple(record for record in records if record.url not in matching),
+        )
+
+    def _search(self, spec: str, platforms: Sequence[str], settings: EngineSettings) -> tuple[Record, ...]:
+        with self._call(settings) as (call, index_dir):
+            write_condarc(
+                call,
+                channels=settings.channels,
+                platforms=platforms,
+                policy=settings.policy,
+                index_dir=index_dir,
+            )
+            arguments = ["search", "--json", "--skip-flexible-search", "--", spec]
+            answer = self._run(call, arguments, settings, timeout_s=_SOLVE_S)
+            if answer.get("exception_name", "").startswith("PackagesNotFound"):
+                self._refuse_uncached(index_dir, settings)
+                return ()
+            self._raise(answer, settings)
+        return tuple(
+            _record(raw, settings.channels)
+            for records in answer.values()
+            if isinstance(records, list)
+            for raw in records
+        )
+
+    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+        """See `Engine.solve`."""
+        if task.exclude_newer is not None:
+            raise SettingsError(
+                "conda's solvers cannot leave out what is newer than a date",
+                hint="Choose another engine for this: --engine rattler.",
+            )
+        with self._call(settings) as (call, index_dir):
+            write_condarc(
+                call,
+                channels=settings.channels,
+                platforms=task.platforms,
+                policy=settings.policy,
+                index_dir=index_dir,
+                priority=task.channel_priority,
+                request=True,
+            )
+            write_request(call, task)
+            answer = self._run(
+                call,
+                [
+                    *("create", "--dry-run", "--json", "--no-default-packages", "--prefix", str(call.prefix)),
+                    *("--", REQUEST_NAME, *roots(task)),
+                ],
+                settings,
+                timeout_s=task.timeout_s or _SOLVE_S,
+            )
+            if answer.get("exception_name", "").startswith("PackagesNotFound"):
+                self._refuse_uncached(index_dir, settings)
+            self._raise(answer, settings)
+        fetched = (answer.get("actions") or {}).get("FETCH", [])
+        records = [_record(raw, settings.channels) for raw in fetched]
+        kept = [record for record in records if not record.name.startswith((REQUEST_NAME, "__"))]
+        _refuse_ignored(kept, task)
+        return tuple(sorted(kept, key=lambda record: record.name))
+
+    def capabilities(self) -> Capabilities:
+        """See `Engine.capabilities`."""
+        version = conda_version(self._executable)
+        if version is None:
+            ended = run_child([self._executable, "--version"], env=self._variables(), timeout_s=60)
+            version = ended.out.strip().removeprefix("conda ") or "unknown"
+        return Capabilities("conda", version, exclude_newer=False, flexible_priority=True)
+
+    def _variables(self) -> Mapping[str, str]:
+        return os.environ if self._env is None else self._env
+
+    @contextlib.contextmanager
+    def _call(self, settings: EngineSettings) -> Iterator[tuple[Call, Path]]:
+        """The folder of one call, and where conda keeps its indexes.
+
+        conda writes the URL of an index beside it, credentials and all: a channel that has any is cached for one call.
+        """
+        with tempfile.TemporaryDirectory(prefix="envkit-conda-") as folder:
+            call = Call(Path(folder))
+            secret = any(channel.secrets for channel in settings.channels)
+            yield call, call.folder / "pkgs" if secret else settings.index_dir / "conda"
+
+    def _run(
+        self,
+        call: Call,
+        arguments: Sequence[str],
+        settings: EngineSettings,
+        *,
+        timeout_s: float,
+    ) -> dict[str, Any]:
+        env = child_variables(call, self._variables())
+        try:
+            ended = run_child([self._executable, *arguments], env=env, timeout_s=timeout_s)
+        except OSError as error:
+            raise SettingsError(
+                f"{self._executable} cannot be started: {error.strerror}", hint="Mend it, or use --engine rattler."
+            ) from None
+        if ended.code is None:
+            raise UnsatisfiableError(
+                f"conda found no answer in time ({timeout_s:.0f} s)",
+                hint="Pin more versions: fewer choices, faster answer. Or use --engine rattler.",
+            )
+        try:
+            answer = json.loads(ended.out)
+        except ValueError:
+            raise _no_json(self._executable, ended, settings) from None
+        return answer if isinstance(answer, dict) else {}
+
+    @staticmethod
+    def _refuse_uncached(index_dir: Path, settings: EngineSettings) -> None:
+        """Offline, conda takes an index that it has not for an empty one."""
+        remote = [c for c in settings.channels if urlsplit(c.url).scheme != "file"]
+        if settings.policy.offline and remote and not any(index_dir.glob("cache/*.json")):
+            raise ChannelError(
+                f"the index of {', '.join(c.name for c in remote)} is not in conda's cache and --offline forbids to "
+                "fetch it",
+                hint="Run once without --offline.",
+            )
+
+    @staticmethod
+    def _raise(answer: Mapping[str, Any], settings: EngineSettings) -> None:
+        """Translate conda's error document."""
+        kind = str(answer.get("exception_name") or "")
+        if not kind:
+            return
+        secrets = [secret for channel in settings.channels for secret in channel.secrets]
+        text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), secrets)
+        text = text.replace(REQUEST_NAME, "the constraints of the request")
+        raise _translate(kind, text, settings)
+
+
+def _refuse_ignored(records: Sequence[Record], task: SolveTask) -> None:
+    """Refuse what breaks a ``constrains`` on a virtual package: the classic solver (26.7) makes no clause of it."""
+    virtual = [constraint for record in records for constraint in record.constrains if constraint.startswith("__")]
+    if not virtual:
+        return
+    broken = [v for v in check_validity(records, task) if v.rule == "constrains" and v.text.startswith("__")]
+    if broken:
+        raise UnsatisfiableError(
+            "conda's solver chose packages that the target's virtual packages exclude: "
+            + "; ".join(f"{violation.subject}: {violation.text}" for violation in broken),
+            hint="Its libmamba solver heeds these (conda config --set solver libmamba); or use --engine rattler.",
+        )
+
+
+def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
+    flat = " ".join(text.split())
+    where = ", ".join(channel.name for channel in settings.channels)
+    if "Unsatisfiable" in kind or "Conflict" in kind or kind.startswith(("PackagesNotFound", "ResolvePackageNotFound")):
+        return UnsatisfiableError(
+            f"no set of packages satisfies the request:\n{text}",
+            hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
+        )
+    if "MatchSpec" in kind or "VersionSpec" in kind or kind in {"CondaValueError", "ArgumentError"}:
+        return SpecError(
+            f"cannot read a package specification: {flat}",
+            hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
+        )
+    if "NoSpace" in kind:
+        return NoSpaceError(f"no space left for conda's index: {flat}", hint="Free some space there.")
+    if any(part in kind for part in ("Channel", "HTTP", "SSL", "Proxy", "Connection", "Offline", "JSONDecode")):
+        return ChannelError(
+            f"conda cannot read the channels {where}: {flat}",
+            hint="Check the name or URL of the channel, the network and the proxy.",
+        )
+    return SettingsError(f"conda failed ({kind}): {flat}", hint="Mend conda (`conda doctor`), or use --engine rattler.")
+
+
+def _no_json(executable: Path, ended: Ended, settings: EngineSettings) -> EnvkitError:
+    secrets = [secret for channel in settings.channels for secret in channel.secrets]
+    lines = redact((ended.err + ended.out).strip(), secrets).splitlines() or [f"exit status {ended.code}"]
+    last = lines[-1].strip()
+    for kind in ("InvalidMatchSpec", "InvalidVersionSpec"):
+        found = next((line for line in lines if line.lstrip().startswith((kind, f"conda.exceptions.{kind}"))), None)
+        if found is not None:
+            return _translate(kind, found.strip(), settings)
+    return SettingsError(f"{executable} gave no answer: {last}", hint="Mend conda, or use --engine rattler.")
+
+
+def _record(raw: Mapping[str, Any], channels: Sequence[Channel]) -> Record:
+    """Conda's record as ours: of a known channel, without what conda derived, without credentials."""
+    url, subdir, fn = str(raw.get("url", "")), str(raw.get("subdir", "")), str(raw.get("fn", ""))
+    try:
+        base = parse_channel(url.removesuffix(f"/{subdir}/{fn}")).url
+    except ValueError:
+        base = ""
+    kept = {
+        key: value
+        for key, value in raw.items()
+        if key not in _DERIVED and not (value is None and key in {"arch", "platform"})
+    }
+    channel = next((c.url for c in channels if c.url == base), base)
+    return record_from_repodata(kept, fn, channel, subdir)

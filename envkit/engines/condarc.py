@@ -1,0 +1,207 @@
+"""What conda is told for one call: a configuration file of its own, a request channel, and its environment variables.
+
+conda merges every condarc that it finds. Keys that the task decides are written with conda's ``#!final``, so that
+nothing merges into them; all others (the solver, TLS, proxies) stay as the user configured them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from envkit.builds.dependency import parse_match_spec
+from envkit.models.channel import Channel
+from envkit.models.network import NetworkPolicy
+from envkit.models.solve import SolveTask
+
+__all__ = ["REQUEST_NAME", "Call", "child_variables", "request_records", "roots", "write_condarc", "write_request"]
+
+REQUEST_NAME = "_envkit-request"
+"""Name of the record that carries pins and constraints; never part of an answer."""
+
+# What conda detects of this machine; an empty CONDA_OVERRIDE_* takes it away (conda's documentation, "virtual
+# packages"; CUDA_ARCH is a plugin's). __unix and __linux go with the platform, and nobody asks for their versions.
+_DETECTED = ("CUDA", "CUDA_ARCH", "GLIBC", "OSX", "ARCHSPEC", "WIN")
+_OF_PLATFORM = ("__unix", "__linux")
+# Variables that would speak louder than the condarc of this call (conda's order: variables over files).
+_TASK_VARIABLES = re.compile(
+    r"CONDARC|CONDA_(OVERRIDE_.*|CHANNEL.*|PKGS_DIRS|ENVS_.*|SUBDIRS?|PINNED_PACKAGES|OFFLINE|REPODATA_FNS|PREFIX.*"
+    r"|CREATE_DEFAULT_PACKAGES|SHLVL|DEFAULT_ENV|DRY_RUN|JSON|USE_ONLY_TAR_BZ2|DISALLOWED_PACKAGES|TRACK_FEATURES"
+    r"|ADD_PIP_AS_PYTHON_DEPENDENCY|WHITELIST_CHANNELS|ALLOWLIST_CHANNELS|REPORT_ERRORS|REPODATA_USE_SHARDS)"
+    r"|PYTHON(PATH|HOME|SAFEPATH|STARTUP|INSPECT|WARNINGS)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The folder of one call, private to this user, and what lies in it."""
+
+    folder: Path
+
+    @property
+    def condarc(self) -> Path:
+        """Conda's configuration; it may hold credentials."""
+        return self.folder / "condarc"
+
+    @property
+    def request_channel(self) -> Path:
+        """The channel with the request record."""
+        return self.folder / "request"
+
+    @property
+    def prefix(self) -> Path:
+        """A prefix that is never made."""
+        return self.folder / "envs" / "none"
+
+
+def write_condarc(
+    call: Call,
+    *,
+    channels: Sequence[Channel],
+    platforms: Sequence[str],
+    policy: NetworkPolicy,
+    index_dir: Path,
+    priority: str = "strict",
+    request: bool = False,
+) -> None:
+    """Write the configuration of one call.
+
+    Args:
+        call: Where.
+        channels: In the order of priority, with their credentials: this file, 0600 in a folder of mode 0700, is the
+            only place where they go; arguments and variables show in process lists.
+        platforms: The subdir, and ``noarch``.
+        policy: How the network may be used.
+        index_dir: conda's package cache, which holds its channel indexes; nothing is downloaded into it.
+        priority: conda's ``channel_priority``.
+        request: Whether the request channel comes first.
+    """
+    urls = [channel.secret_url for channel in channels]
+    if request:
+        urls.insert(0, "file://" + quote(str(call.request_channel)))
+    decided: dict[str, object] = {
+        "channels": urls,
+        "channel_priority": priority,
+        "subdir": platforms[0],
+        "subdirs": list(platforms),
+        "pkgs_dirs": [str(index_dir)],
+        "envs_dirs": [str(call.prefix.parent)],
+        "repodata_fns": ["repodata.json"],
+        "offline": policy.offline,
+        "remote_max_retries": policy.retries,
+        "remote_read_timeout_secs": policy.stall_s,
+        "local_repodata_ttl": 1 if policy.use_index_cache else 0,
+        "pinned_packages": [],
+        "create_default_packages": [],
+        "aggressive_update_packages": [],
+        "disallowed_packages": [],
+        "track_features": [],
+        "allowlist_channels": [],
+        "add_pip_as_python_dependency": False,  # CEP 34 leaves it to the records
+        "use_only_tar_bz2": False,
+        "notify_outdated_conda": False,
+        "number_channel_notices": 0,
+        "report_errors": False,
+    }
+    # JSON is YAML; a mark of conda's is a comment at the end of a line, for a list on the line of its key.
+    lines = []
+    for key, value in decided.items():
+        if isinstance(value, list) and value:
+            lines += [f"{key}:  #!final", *(f"  - {json.dumps(item)}" for item in value)]
+        else:
+            lines.append(f"{key}: {json.dumps(value)}  #!final")
+    descriptor = os.open(call.condarc, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def roots(task: SolveTask) -> tuple[str, ...]:
+    """The specs for the command line: one for each name, since conda cannot merge two build patterns of one name."""
+    pins = {pin.spec for pin in task.pins}
+    chosen: dict[str, str] = {}
+    for spec in sorted(task.specs, key=pins.__contains__):
+        chosen.setdefault(parse_match_spec(spec).name, spec)
+    return tuple(spec for spec in task.specs if spec in chosen.values())
+
+
+def request_records(task: SolveTask) -> dict[str, dict[str, object]]:
+    """The request channel's ``noarch`` records by file name.
+
+    They depend on what the command line cannot say (a second spec of a name) and carry the constraints, which a solver
+    obeys for the packages that it takes. Of several specs of one name in one record conda's classic solver keeps a
+    merged one or the last, so each record has one for a name, and the first depends on the others.
+
+    The target's virtual packages are records, too, on which the first depends: conda has no name for all of them, and
+    libmamba before 2.9 heeds a ``constrains: __cuda`` only where ``__cuda`` was asked for.
+    """
+    named = roots(task)
+    virtual = [package for package in task.virtual_packages if package.name not in _OF_PLATFORM]
+    layers: list[dict[str, tuple[str, str]]] = [{}]
+    for kind, specs in (
+        ("depends", [package.name for package in virtual]),
+        ("depends", [spec for spec in task.specs if spec not in named]),
+        ("constrains", task.constraints),
+    ):
+        for spec in specs:
+            name = parse_match_spec(spec).name
+            layer = next((layer for layer in layers if name not in layer), None)
+            if layer is None:
+                layers.append(layer := {})
+            layer[name] = (kind, spec)
+    names = [REQUEST_NAME, *(f"{REQUEST_NAME}-{number}" for number in range(1, len(layers)))]
+    records = [_record(package.name, package.version, package.build) for package in virtual]
+    for name, layer in zip(names, layers, strict=True):
+        depends = [spec for kind, spec in layer.values() if kind == "depends"]
+        constrains = [spec for kind, spec in layer.values() if kind == "constrains"]
+        more = names[1:] if name == REQUEST_NAME else []
+        records.append(_record(name, "1", "0", depends=[*depends, *more], constrains=constrains))
+    return {f"{r['name']}-{r['version']}-{r['build']}.conda": r for r in records}
+
+
+def _record(name: str, version: str, build: str, **lists: list[str]) -> dict[str, object]:
+    return {
+        "name": name,
+        "version": version,
+        "build": build,
+        "build_number": 0,
+        "depends": [],
+        "constrains": [],
+        "subdir": "noarch",
+        "noarch": "generic",
+        "size": 0,
+        "md5": "0" * 32,
+        "sha256": "0" * 64,
+        **lists,
+    }
+
+
+def write_request(call: Call, task: SolveTask) -> None:
+    """Write the request channel."""
+    for subdir in dict.fromkeys((*task.platforms, "noarch")):
+        folder = call.request_channel / subdir
+        folder.mkdir(parents=True)
+        records = request_records(task) if subdir == "noarch" else {}
+        index = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": records, "repodata_version": 1}
+        (folder / "repodata.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def child_variables(call: Call, env: Mapping[str, str]) -> dict[str, str]:
+    """Conda's environment variables: those of this process without what the task decides or conda detects.
+
+    Args:
+        call: The folder of the call.
+        env: Variables of this process. A condarc that ``CONDARC`` names is kept: it is conda's last but one.
+    """
+    variables = {name: value for name, value in env.items() if not _TASK_VARIABLES.fullmatch(name)}
+    named = env.get("CONDARC")
+    if named and Path(named).is_file():
+        (call.folder / ".condarc").symlink_to(Path(named).absolute())
+        variables["CONDA_PREFIX"] = str(call.folder)  # conda reads $CONDA_PREFIX/.condarc before $CONDARC
+    variables["CONDARC"] = str(call.condarc)
+    variables.update({f"CONDA_OVERRIDE_{name}": "" for name in _DETECTED})
+    return variables

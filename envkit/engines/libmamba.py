@@ -1,0 +1,168 @@
+"""libmambapy 2.x as an engine: its database and its solver, fed with records; no Context, no global state.
+
+libmambapy reads channels only through its global Context, so the embedded engine's gateway brings the records; matching
+and solving are libmamba's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from envkit.builds.dependency import parse_match_spec
+from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.rattler import RattlerEngine
+from envkit.errors import SpecError, UnsatisfiableError
+from envkit.models.build import Record
+from envkit.models.solve import SolveTask, VirtualPackage
+
+if TYPE_CHECKING:
+    from libmambapy.solver import Request
+    from libmambapy.solver.libsolv import Database
+    from libmambapy.specs import MatchSpec, PackageInfo
+
+__all__ = ["LibmambaEngine"]
+
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class LibmambaEngine:
+    """libmambapy as an `Engine`.
+
+    Args:
+        index: Reads the channels.
+    """
+
+    def __init__(self, index: RattlerEngine | None = None) -> None:
+        self._index = index or RattlerEngine()
+
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+        """See `Engine.query`."""
+        match_spec = _match_spec(spec)
+        name = parse_match_spec(spec).name
+        if not name or "*" in name:
+            raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
+        found = self._index.query(name, platforms=platforms, settings=settings)
+        matching: list[Record] = []
+        others: list[Record] = []
+        for record in found.matching:
+            (matching if match_spec.contains_except_channel(_package(record)) else others).append(record)
+        return Found(name, tuple(matching), tuple(others))
+
+    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+        """See `Engine.solve`. `SolveTask.timeout_s` is not kept: libmamba's solver cannot be stopped from within."""
+        from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable  # noqa: PLC0415 - native
+        from libmambapy.specs import ChannelResolveParams  # noqa: PLC0415 - native
+
+        request = _request(task)
+        names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
+        records = [
+            record
+            for record in self._index.closure(tuple(names), platforms=task.platforms, settings=settings)
+            if task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer
+        ]
+        # Records through libsolv's own parser: through libmamba's (2.8.1), no ``constrains`` has any effect.
+        database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
+        _add_virtual(database, task.virtual_packages)
+        _add_channels(database, records, [channel.url for channel in settings.channels])
+        outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
+        if isinstance(outcome, UnSolvable):
+            raise UnsatisfiableError(
+                f"no set of packages satisfies the request:\n{_explain(outcome, database)}",
+                hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
+            )
+        by_url = {record.url: record for record in records}
+        chosen = [action.install for action in outcome.actions if hasattr(action, "install")]
+        kept = [by_url[package.package_url] for package in chosen if not package.name.startswith("__")]
+        return tuple(sorted(kept, key=lambda record: record.name))
+
+    def capabilities(self) -> Capabilities:
+        """See `Engine.capabilities`."""
+        import libmambapy  # noqa: PLC0415 - native
+
+        return Capabilities("libmamba", str(libmambapy.__version__), exclude_newer=True, flexible_priority=True)
+
+
+def _match_spec(text: str) -> MatchSpec:
+    from libmambapy.specs import MatchSpec  # noqa: PLC0415 - native
+
+    try:
+        return MatchSpec.parse(text)
+    except Exception as error:  # noqa: BLE001 - the bindings raise one class for everything
+        raise SpecError(
+            f"cannot read the package specification {text!r}: {' '.join(str(error).split())}",
+            hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
+        ) from None
+
+
+def _request(task: SolveTask) -> Request:
+    """The task as jobs.
+
+    Virtual packages are installed as pinned requests: left as what is there already, libmamba before 2.9 does not look
+    at ``constrains: __cuda``. A constraint is a pin, which binds a package only where the solution has it.
+    """
+    from libmambapy.solver import Request  # noqa: PLC0415 - native
+
+    jobs: list[Any] = [Request.Install(_match_spec(spec)) for spec in task.specs]
+    jobs += [Request.Install(_match_spec(f"{p.name}=={p.version}={p.build}")) for p in task.virtual_packages]
+    jobs += [Request.Pin(_match_spec(spec)) for spec in task.constraints]
+    flags = Request.Flags(strict_repo_priority=task.channel_priority == "strict", order_request=False)
+    return Request(jobs=jobs, flags=flags)
+
+
+def _package(record: Record) -> PackageInfo:
+    from libmambapy.specs import PackageInfo  # noqa: PLC0415 - native
+
+    features = record.raw.get("track_features") or ()
+    return PackageInfo(
+        name=record.name,
+        version=record.version,
+        build_string=record.build,
+        build_number=record.build_number,
+        channel=record.channel,
+        package_url=record.url,
+        platform=record.subdir,
+        filename=record.fn,
+        depends=list(record.depends),
+        constrains=list(record.constrains),
+        track_features=features.split() if isinstance(features, str) else list(features),
+        md5=str(record.raw.get("md5") or ""),
+        sha256=record.sha256 or "",
+        size=record.size or 0,
+        timestamp=(record.timestamp or 0) // 1000,
+    )
+
+
+def _add_virtual(database: Database, packages: Iterable[VirtualPackage]) -> None:
+    from libmambapy.specs import PackageInfo  # noqa: PLC0415 - native
+
+    database.add_repo_from_packages(
+        [
+            PackageInfo(name=p.name, version=p.version, build_string=p.build, build_number=0, channel="virtual")
+            for p in packages
+        ],
+        name="virtual",
+    )
+
+
+def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str]) -> None:
+    """One repository for each subdir of each channel; of a record in both archive formats the .conda counts."""
+    from libmambapy.solver.libsolv import Priorities  # noqa: PLC0415 - native
+
+    by_repo: dict[tuple[str, str], dict[str, Record]] = {}
+    for record in records:
+        stem = record.fn.removesuffix(".conda").removesuffix(".tar.bz2")
+        repo = by_repo.setdefault((record.channel, record.subdir), {})
+        if stem not in repo or record.fn.endswith(".conda"):
+            repo[stem] = record
+    for (channel, subdir), members in by_repo.items():
+        added = database.add_repo_from_packages([_package(r) for r in members.values()], name=f"{channel}/{subdir}")
+        position = urls.index(channel) if channel in urls else len(urls)
+        database.set_repo_priority(added, Priorities(len(urls) - position, 0 if subdir == "noarch" else 1))
+
+
+def _explain(outcome: Any, database: Database) -> str:  # noqa: ANN401 - the bindings' UnSolvable
+    from libmambapy.solver import ProblemsMessageFormat  # noqa: PLC0415 - native
+
+    return _TERMINAL.sub("", outcome.explain_problems(database, ProblemsMessageFormat())).strip()

@@ -1,0 +1,274 @@
+"""One contract for every engine: the same small channels, the same answers; what differs is in `DIFFERENCES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from channels import Package, write_channel
+
+from envkit.checks.validity import check_validity
+from envkit.engines.base import Engine, EngineSettings
+from envkit.errors import ChannelError, EnvkitError, SettingsError, SpecError, UnsatisfiableError
+from envkit.models.build import Record
+from envkit.models.solve import Pin, SolveTask, VirtualPackage
+
+Settings = Callable[..., EngineSettings]
+
+DIFFERENCES = {
+    # engine: what it does otherwise than the contract says, and what the tests below hold it to
+    "rattler": {
+        "flexible": "means no priority at all: the newest of any channel",
+    },
+    "libmamba": {
+        "time-limit": "kept by nobody: the solver cannot be stopped from within",
+    },
+    "conda-classic": {
+        "virtual-constrains": "a constrains on a virtual package guides no choice; what breaks one is refused",
+    },
+    "conda": {
+        "exclude-newer": "refused with a SettingsError: conda 26.7 has no such setting",
+        "raw": "records come without the members that conda does not know",
+    },
+}
+
+VIRTUAL = (
+    VirtualPackage("__unix", "0"),
+    VirtualPackage("__linux", "0"),
+    VirtualPackage("__glibc", "2.28"),
+    VirtualPackage("__archspec", "1", "x86_64_v3"),
+)
+CUDA = (*VIRTUAL, VirtualPackage("__cuda", "12.4"), VirtualPackage("__cuda_arch", "8.0"))
+
+
+def differs(engine_name: str, topic: str) -> bool:
+    names = {engine_name, engine_name.partition("-")[0]}
+    return any(topic in DIFFERENCES.get(name, {}) for name in names)
+
+
+def words(records: Sequence[Record]) -> list[str]:
+    return [f"{r.name} {r.version} {r.build}" for r in records]
+
+
+@pytest.fixture
+def ask(engine: Engine, settings_of: Settings) -> Callable[..., list[str]]:
+    """Solve over some packages, check the answer for validity, and give it in words."""
+
+    def solve(channel: Path | Sequence[Path], *specs: str, **task: object) -> list[str]:
+        settings = settings_of(*([channel] if isinstance(channel, Path) else channel))
+        platforms = ("linux-64", "noarch")
+        urls = tuple(c.url for c in settings.channels)
+        asked = SolveTask(specs, channels=urls, platforms=platforms, **{"virtual_packages": VIRTUAL, **task})  # type: ignore[arg-type]
+        records = engine.solve(asked, settings=settings)
+        assert check_validity(records, asked) == ()
+        return words(records)
+
+    return solve
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Path:
+    return write_channel(
+        tmp_path / "main",
+        [
+            Package("lib", "1.0", timestamp=1_500_000_000_000),
+            Package("lib", "1.2", timestamp=1_600_000_000_000),
+            Package("lib", "1.10", noarch="generic", timestamp=1_700_000_000_000, record={"license": "MIT", "odd": 1}),
+            Package("app", "1.0", depends=["lib"], timestamp=1_500_000_000_000),
+            Package("app", "2.0", depends=["lib >=1.2,<1.10"], timestamp=1_600_000_000_000),
+            Package("app", "3.0", depends=["lib >=9"], timestamp=1_700_000_000_000),
+            Package("tool", build="cpu_0"),
+            Package("tool", build="cuda_0", depends=["__cuda >=12"], record={"build_number": 1}),
+            Package("narrow", "2.0", depends=["__cuda >=12.6"]),
+            Package("narrow", "1.0", depends=["__cuda"], constrains=["lib <1.2"]),
+            Package("ampere", depends=["__cuda_arch >=8"]),
+            Package("hopper", depends=["__cuda_arch >=9"]),
+            Package("modern", "2.0", depends=["__glibc >=2.34"]),
+            Package("modern", "1.0", depends=["__glibc >=2.17"]),
+            Package("capped", "2.0", constrains=["__cuda <12"]),
+            Package("capped", "1.0"),
+            Package("micro", depends=["__archspec 1 x86_64_v3"]),
+            Package("mac", depends=["__osx"]),
+        ],
+    )
+
+
+def test_query_splits_what_matches_from_the_others(engine: Engine, settings_of: Settings, channel: Path) -> None:
+    platforms = ["linux-64", "noarch"]
+    found = engine.query("lib", platforms=platforms, settings=settings_of(channel))
+    assert found.name == "lib"
+    assert {r.version for r in found.matching} == {"1.0", "1.2", "1.10"}
+    assert found.others == ()
+    some = engine.query("lib>=1.2", platforms=platforms, settings=settings_of(channel))
+    assert {r.version for r in some.matching} == {"1.2", "1.10"}
+    assert {r.version for r in some.others} == {"1.0"}
+    built = engine.query("tool=*=cuda*", platforms=platforms, settings=settings_of(channel))
+    assert [r.build for r in built.matching] == ["cuda_0"]
+
+
+def test_query_gives_whole_records(engine: Engine, engine_name: str, settings_of: Settings, channel: Path) -> None:
+    found = engine.query("lib=1.10", platforms=["linux-64", "noarch"], settings=settings_of(channel))
+    [record] = found.matching
+    assert record.subdir == "noarch"
+    assert record.fn == "lib-1.10-0.conda"
+    assert record.url == f"{channel.as_uri()}/noarch/lib-1.10-0.conda"
+    assert record.channel == channel.as_uri()
+    assert record.sha256 is not None
+    assert record.timestamp == 1_700_000_000_000
+    assert record.raw["license"] == "MIT"
+    assert "url" not in record.raw
+    if engine_name == "fake":
+        assert record.raw["odd"] == 1
+    assert differs(engine_name, "raw") == (engine_name.startswith("conda"))
+
+
+def test_query_of_a_name_that_is_not_there_is_empty(engine: Engine, settings_of: Settings, channel: Path) -> None:
+    found = engine.query("nothing", platforms=["linux-64", "noarch"], settings=settings_of(channel))
+    assert (found.name, found.matching, found.others) == ("nothing", (), ())
+
+
+def test_the_newest_that_has_its_dependencies(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "app") == ["app 2.0 0", "lib 1.2 0"]
+
+
+def test_versions_and_builds(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "app=1", "lib <1.2") == ["app 1.0 0", "lib 1.0 0"]
+    assert ask(channel, "lib>1.2") == ["lib 1.10 0"]
+    assert ask(channel, "tool * cpu*") == ["tool 1.0 cpu_0"]
+    assert ask(channel, "tool=1.0=cpu_0") == ["tool 1.0 cpu_0"]
+
+
+def test_two_specs_of_one_name_both_hold(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "lib >=1.2", "lib <1.10") == ["lib 1.2 0"]
+    pin = Pin("app ==1.0 0*", "chosen")
+    assert ask(channel, "app * *0", pin.spec, "lib=1.2", pins=(pin,)) == ["app 1.0 0", "lib 1.2 0"]
+
+
+def test_a_constraint_binds_only_what_is_there(ask: Callable[..., list[str]], channel: Path) -> None:
+    constraints = ("lib <1.2", "nothing >=1", "mac <0")
+    assert ask(channel, "app", constraints=constraints) == ["app 1.0 0", "lib 1.0 0"]
+    assert ask(channel, "tool", constraints=("lib <1.2",)) == ["tool 1.0 cpu_0"]
+
+
+def test_several_constraints_on_one_name_all_hold(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "lib", constraints=("lib <1.10", "lib * 0", "lib >=1.0")) == ["lib 1.2 0"]
+    assert ask(channel, "tool", constraints=("tool * c*", "tool * *pu*"), virtual_packages=CUDA) == ["tool 1.0 cpu_0"]
+
+
+def test_records_constrain_each_other(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "narrow", "lib", virtual_packages=CUDA) == ["lib 1.0 0", "narrow 1.0 0"]
+
+
+def test_virtual_packages_are_the_target(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "tool", virtual_packages=CUDA) == ["tool 1.0 cuda_0"]
+    assert ask(channel, "tool") == ["tool 1.0 cpu_0"]
+    assert ask(channel, "narrow", virtual_packages=CUDA) == ["narrow 1.0 0"]
+    assert ask(channel, "modern") == ["modern 1.0 0"]
+    assert ask(channel, "micro") == ["micro 1.0 0"]
+    with pytest.raises(UnsatisfiableError):
+        ask(channel, "mac")
+
+
+def test_the_compute_capability_is_a_virtual_package(ask: Callable[..., list[str]], channel: Path) -> None:
+    assert ask(channel, "ampere", virtual_packages=CUDA) == ["ampere 1.0 0"]
+    for wanted, virtual in (("hopper", CUDA), ("ampere", VIRTUAL)):
+        with pytest.raises(UnsatisfiableError):
+            ask(channel, wanted, virtual_packages=virtual)
+
+
+def test_constrains_on_a_virtual_package_hold(ask: Callable[..., list[str]], engine_name: str, channel: Path) -> None:
+    if differs(engine_name, "virtual-constrains"):
+        with pytest.raises(UnsatisfiableError, match="__cuda <12"):
+            ask(channel, "capped", virtual_packages=CUDA)
+    else:
+        assert ask(channel, "capped", virtual_packages=CUDA) == ["capped 1.0 0"]
+    assert ask(channel, "capped") == ["capped 2.0 0"]
+
+
+def test_unsatisfiable_says_what(ask: Callable[..., list[str]], channel: Path) -> None:
+    with pytest.raises(UnsatisfiableError) as caught:
+        ask(channel, "app=2", "lib=1.10")
+    assert "lib" in caught.value.message
+    assert "app" in caught.value.message
+    assert caught.value.hint
+    with pytest.raises(UnsatisfiableError, match="nothing"):
+        ask(channel, "nothing")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Path]:
+    return [
+        write_channel(tmp_path / "first", [Package("lib", "1.0")]),
+        write_channel(tmp_path / "second", [Package("lib", "2.0"), Package("app", depends=["lib >=2"])]),
+    ]
+
+
+def test_the_first_channel_wins(ask: Callable[..., list[str]], two: list[Path]) -> None:
+    assert ask(two, "lib") == ["lib 1.0 0"]
+    assert ask(two[::-1], "lib") == ["lib 2.0 0"]
+
+
+def test_strict_priority_hides_what_a_later_channel_has(ask: Callable[..., list[str]], two: list[Path]) -> None:
+    for wanted in ("app", "lib >=2"):
+        with pytest.raises(UnsatisfiableError):
+            ask(two, wanted)
+
+
+def test_flexible_priority_falls_back(ask: Callable[..., list[str]], engine_name: str, two: list[Path]) -> None:
+    preferred = "lib 2.0 0" if differs(engine_name, "flexible") else "lib 1.0 0"
+    assert ask(two, "lib", channel_priority="flexible") == [preferred]
+    assert ask(two, "app", channel_priority="flexible") == ["app 1.0 0", "lib 2.0 0"]
+
+
+def test_exclude_newer(ask: Callable[..., list[str]], engine_name: str, channel: Path) -> None:
+    moment = 1_550_000_000_000
+    if differs(engine_name, "exclude-newer"):
+        with pytest.raises(SettingsError, match="newer"):
+            ask(channel, "app", exclude_newer=moment)
+    else:
+        assert ask(channel, "app", exclude_newer=moment) == ["app 1.0 0", "lib 1.0 0"]
+
+
+@pytest.mark.parametrize("spec", ["lib>=1,<", "=1.0"])
+def test_a_spec_that_cannot_be_read(engine: Engine, settings_of: Settings, channel: Path, spec: str) -> None:
+    settings = settings_of(channel)
+    with pytest.raises(SpecError) as caught:
+        engine.query(spec, platforms=["linux-64", "noarch"], settings=settings)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("verb", ["query", "solve"])
+def test_a_channel_that_is_not_there(engine: Engine, settings_of: Settings, tmp_path: Path, verb: str) -> None:
+    settings = settings_of(tmp_path / "missing")
+    platforms = ("linux-64", "noarch")
+
+    def act() -> None:
+        if verb == "query":
+            engine.query("lib", platforms=platforms, settings=settings)
+        else:
+            engine.solve(SolveTask(("lib",), platforms=platforms, virtual_packages=VIRTUAL), settings=settings)
+
+    with pytest.raises(ChannelError, match="missing") as caught:
+        act()
+    assert caught.value.hint
+
+
+def test_secrets_appear_in_no_error(engine: Engine, engine_name: str, settings_of: Settings) -> None:
+    if engine_name == "fake":
+        pytest.skip("the fake reads files only")
+    settings = settings_of("http://someone:s3cr3t@127.0.0.1:9/t/tk-0123456789/private")
+    with pytest.raises(EnvkitError) as caught:
+        engine.query("lib", platforms=["linux-64", "noarch"], settings=settings)
+    shown = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
+    assert isinstance(caught.value, ChannelError), shown
+    assert "s3cr3t" not in shown
+    assert "tk-0123456789" not in shown
+
+
+def test_capabilities(engine: Engine, engine_name: str) -> None:
+    able = engine.capabilities()
+    assert able.name == engine_name.partition("-")[0]
+    assert able.version[0].isdigit()
+    assert able.exclude_newer == (not differs(engine_name, "exclude-newer"))
+    assert able.flexible_priority == (not differs(engine_name, "flexible"))
