@@ -14,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 __all__ = [
     "HOOK",
@@ -255,7 +255,7 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def replace_process(words: Sequence[str], env: Mapping[str, str]) -> None:
+def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """`os.execvpe`, with the signals that Python ignores for itself as a program expects them.
 
     Raises:
