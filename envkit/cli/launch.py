@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from envkit.activated import environ_of
-from envkit.activation import plan_activate, plan_deactivate
+from envkit.activation import plan_activate, plan_deactivate, replace_process
 from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, generation_of, locate_volume, read_manifest, settle, unknown
@@ -94,7 +94,7 @@ def run_command(place: Place, command: Sequence[str]) -> NoReturn:
         env["PATH"] = os.pathsep.join([os.path.join(prefix, "bin"), env.get("PATH", os.defpath)])  # noqa: PTH118
         env["VIRTUAL_ENV"] = prefix
     try:
-        os.execvpe(command[0], list(command), env)  # noqa: S606 - that is the verb
+        replace_process(command, env)
     except FileNotFoundError as error:
         raise UsageError(
             f"there is no command {command[0]!r} in {place.name or prefix} or on PATH",

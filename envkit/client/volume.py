@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.paths import volume_path
 
 __all__ = [
     "environment_name",
@@ -31,13 +32,13 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
         SettingsError: A settings file cannot be read, or two settings contradict each other.
     """
     if persist is not None:
-        return os.path.abspath(os.path.expanduser(os.fspath(persist)))
+        return volume_path(os.fspath(persist), os.environ)
     values = {os.environ[name] for name in _VARIABLES if os.environ.get(name)}
     if len(values) == 1:
         value = values.pop()
         # One plain path is what images set; a list, a variable in it or a contradiction are for the whole reader.
         if os.path.isabs(value) and not set(value) & {os.pathsep, "$", "~"}:
-            return os.path.abspath(value)
+            return volume_path(value, os.environ)
     from envkit.settings import load_settings  # noqa: PLC0415 - reads YAML where there are files
 
     return str(load_settings().volume)
@@ -96,7 +97,7 @@ def read_manifest(prefix: str) -> dict[str, Any]:
         if manifest["schema_version"] != 1 or not isinstance(manifest["request"], dict):
             raise ValueError("another schema")  # noqa: TRY301 - told as one with the others
         return dict(manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(
             f"the manifest of {prefix} cannot be read: {type(error).__name__}: {error}",
             hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
@@ -163,6 +164,6 @@ def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             record = json.loads(file.read())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) and record.get("schema_version") == 1 else {}

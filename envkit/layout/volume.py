@@ -20,6 +20,7 @@ from envkit.errors import NoSpaceError, UsageError, VolumeError
 from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
 from envkit.models.channel import redact
 from envkit.models.manifest import VolumeFile
+from envkit.paths import is_plain
 
 __all__ = ["Space", "Volume", "check_name", "check_writable", "no_space", "open_volume", "write_atomic"]
 
@@ -142,6 +143,11 @@ def open_volume(root: Path, *, create: bool) -> Volume:
         VolumeError: There is no such directory, it cannot be written, or it cannot carry an environment.
     """
     volume = Volume(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve() would replace the mount path by its target
+    if not is_plain(str(volume.root)):
+        raise VolumeError(
+            f"the path of the volume holds control characters: {str(volume.root)!a}",
+            hint="It goes into scripts and their first lines; choose a plain name.",
+        )
     longest = len(os.fsencode(volume.generations / ("x" * 40)))
     if longest > PREFIX_LENGTH:
         raise VolumeError(
@@ -242,7 +248,7 @@ def restate(volume: Volume) -> None:
 
 # Sourced by any POSIX shell, any number of times. What is there already stays, behind the volume's own.
 _ENTRY_SCRIPT = """\
-# Written by envkit. Source it where a shell or a container starts: . {root}/env.sh
+# Written by envkit. Source it where a shell or a container starts: . VOLUME/env.sh
 _envkit={root}
 case ":${{CONDA_ENVS_PATH:-}}:" in *":$_envkit:"*) ;; *) CONDA_ENVS_PATH="$_envkit${{CONDA_ENVS_PATH:+:$CONDA_ENVS_PATH}}" ;; esac
 case ":$PATH:" in *":$_envkit/.envkit/bin:"*) ;; *) PATH="$_envkit/.envkit/bin:$PATH" ;; esac
