@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from envkit.api.make import Made, make_generation
+from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.solve import Plan, index_dir, plan_of, records_of, solve_request
 from envkit.api.validate import recognise, record_validation, validate_prefix
 from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
-from envkit.errors import EnvironmentExistsError, UsageError
+from envkit.errors import EnvironmentExistsError, IntegrityError, UsageError
 from envkit.host.detect import detect
 from envkit.host.wire import host_to_json
 from envkit.installer.cache import cached
@@ -100,6 +101,9 @@ def create(
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
     volume = Volume(settings.volume)
+    before = _replaced(volume, name, recorded, options)
+    if before is not None:
+        target = keep_target(before, request, target, reporter)
     plan: Plan | None = None
     if options.dry_run or not volume.volume_file.exists():
         if not options.dry_run:
@@ -109,6 +113,8 @@ def create(
             return reused_result(volume, name, existing, None, host, dry_run=True)
         # A volume is made only for a request that has an answer.
         plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
+        if before is not None:
+            refuse_loss(before, request, target, plan.choice)
         if options.dry_run:
             return planned_result(volume, name, plan, host)
     volume = open_volume(settings.volume, create=True)
@@ -126,6 +132,8 @@ def create(
             return reused_result(volume, name, existing, report, host)
         if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
+            if before is not None:
+                refuse_loss(before, request, target, plan.choice)
         made = make_generation(
             volume,
             name,
@@ -185,6 +193,22 @@ def _recorded(request: Request, target: Target, options: CreateOptions) -> Recor
         variables=dict(options.variables),
         source_sha256=options.source_sha256,
     )
+
+
+def _replaced(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
+    """What ``--replace`` makes again: the environment of that name, where the same was asked, for whatever machine."""
+    prefix = active(volume, name) if options.replace else None
+    try:
+        manifest = read_manifest(prefix) if prefix is not None else None
+    except IntegrityError:
+        return None
+    return manifest if manifest is not None and not _differing(manifest.request, recorded) - {"target"} else None
+
+
+def _differing(one: RecordedRequest, other: RecordedRequest) -> set[str]:
+    """Names of the members in which two requests differ."""
+    first, second = (request.model_dump(exclude={"source_sha256"}) for request in (one, other))
+    return {member for member in first if first[member] != second[member]}
 
 
 def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
