@@ -188,7 +188,10 @@ def _shortened(text: str) -> str:
 
 def _usage_hint(error: Exception) -> str:
     context = getattr(error, "ctx", None)
-    return f"See `{context.command_path} --help`." if context is not None else "See `envkit --help`."
+    if context is None:
+        return "See `envkit --help`."
+    which = "Say which environment with -n NAME. " if "'-n'" in str(error) else ""
+    return f"{which}See `{context.command_path} --help`."
 
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:
@@ -197,15 +200,17 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
             sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
     else:
         from rich.console import Console  # noqa: PLC0415 - only for people
+        from rich.markup import escape  # noqa: PLC0415
 
         from envkit.cli.output import visible  # noqa: PLC0415
+        from envkit.cli.progress import clear_bar  # noqa: PLC0415
 
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] ", end="")
-        console.print(visible(error.message), markup=False)
+        clear_bar()
+        # Words are wrapped for people; who reads a pipe gets each message on one line.
+        console = Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] {escape(visible(error.message))}")
         if error.hint:
-            console.print("[bold] hint[/bold] ", end="")
-            console.print(visible(error.hint), markup=False)
+            console.print(f"[bold] hint[/bold] {escape(visible(error.hint))}")
     return error.exit_code
 
 

@@ -50,6 +50,11 @@ def generation_of(root: str, name: str) -> str | None:
     Raises:
         UsageError: The name is none.
     """
+    if not isinstance(name, str):
+        raise UsageError(
+            f"the name of an environment is a text, not {type(name).__name__}",
+            hint='The name comes first, then the packages: ensure("train", ["pytorch"]).',
+        )
     if not name or name.startswith((".", "-")) or "/" in name or "\0" in name:
         raise UsageError(f"not a name for an environment: {name!r}", hint="Give the name that `envkit list` shows.")
     try:
@@ -73,7 +78,8 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
         )
     return UnknownEnvironmentError(
         f"there is no environment {name!r} in {root}",
-        hint=f"Environments there: {', '.join(known) or 'none'}. Make it with envkit.ensure or `envkit create`.",
+        hint=f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR, persist=. Make it: "
+        f"envkit create -n {name}.",
     )
 
 
