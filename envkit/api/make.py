@@ -36,9 +36,10 @@ from envkit.models.report import Report
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
 
-_CLEAN_WAIT_S = 600.0
+__all__ = ["CLEAN_WAIT_S", "Made", "make_generation"]
 
-__all__ = ["Made", "make_generation"]
+CLEAN_WAIT_S = 600.0
+"""How long a verb that needs packages in the cache waits for `clean`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def make_generation(
     try:
         # Shared by all who make something: `clean` takes no package from under them.
         with (
-            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=_CLEAN_WAIT_S),
+            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
             claim(volume, name) as prefix,
         ):
             missing = tuple(record for record in plan.records if not cached(volume, record))

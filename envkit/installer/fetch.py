@@ -362,6 +362,7 @@ def _check_and_seal(record: Record, target: Path) -> None:
         record.build,
     ):
         wrong.append("its info/index.json names another package")
+    wrong += _unreadable(target)
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004
         raise IntegrityError(
@@ -378,6 +379,22 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - untrusted JSON
         return None
     except (OSError, ValueError, RecursionError):
         return {}
+
+
+def _unreadable(target: Path) -> list[str]:
+    """What the native installer could not read when it links the package."""
+    from rattler import IndexJson, PathsJson  # noqa: PLC0415
+    from rattler.exceptions import IoError  # noqa: PLC0415
+
+    wrong = []
+    for name, reader in (("index.json", IndexJson.from_path), ("paths.json", PathsJson.from_path)):
+        path = target / "info" / name
+        try:
+            if path.exists():
+                reader(path)
+        except (IoError, OSError, ValueError) as error:
+            wrong.append(f"its info/{name} cannot be read: {' '.join(str(error).split())}")
+    return wrong
 
 
 def _listed(path: Path, present: Mapping[str, bool]) -> list[dict[str, str]] | None:
