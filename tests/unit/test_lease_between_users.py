@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from envkit.api.history import rollback
+from envkit.api.remove import remove, rename
 from envkit.client.use import share_for_life
+from envkit.errors import EnvkitError
 from envkit.layout import gc, lease
 from envkit.layout.generation import MANIFEST, publish
 from envkit.layout.volume import Volume, open_volume
-
-ROOT = Path(__file__).parents[2]
-_NOBODY = 65534
-_AS_NOBODY = """
-import os, sys
-os.setgid({id}); os.setuid({id})
-os.umask(0o022)
-from pathlib import Path
-from envkit.errors import EnvkitError
-from envkit.layout import gc, lease
-from envkit.layout.volume import Volume
 from envkit.models.progress import SilentReporter
-volume = Volume(Path(sys.argv[1]))
-try:
-    {code}
-except EnvkitError as error:
-    print(error.exit_code)
-"""
 
+_NOBODY = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 
 
@@ -56,17 +42,29 @@ def opened(volume: Volume) -> None:
             path.chmod(0o777)
 
 
-def as_nobody(volume: Volume, code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", _AS_NOBODY.format(id=_NOBODY, code=code), str(volume.root)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def as_nobody(act: Callable[[], object]) -> object:
+    """What a function gives in a process of another user; an error's exit code. The interpreter need not be theirs."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setgid(_NOBODY)
+            os.setuid(_NOBODY)
+            try:
+                value = act()
+            except EnvkitError as error:
+                value = error.exit_code
+            os.write(writer, json.dumps(value).encode())
+        except BaseException as error:  # noqa: BLE001 - never return into the test
+            os.write(writer, json.dumps(repr(error)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return json.loads(text)
 
 
 def test_what_the_other_makes_is_not_swept(volume: Volume) -> None:
@@ -75,21 +73,24 @@ def test_what_the_other_makes_is_not_swept(volume: Volume) -> None:
     opened(volume)
     with lease.hold(volume, path.name):
         assert (volume.leases / path.name).stat().st_mode & 0o777 == 0o666
-        assert as_nobody(volume, f"print(lease.is_held(volume, {path.name!r}), gc.sweep(volume))") == "True 0"
+        assert as_nobody(lambda: [lease.is_held(volume, path.name), gc.sweep(volume)]) == [True, 0]
         (volume.leases / path.name).chmod(0o600)  # it cannot even be looked at
-        assert as_nobody(volume, f"print(lease.is_held(volume, {path.name!r}), gc.sweep(volume))") == "True 0"
+        assert as_nobody(lambda: [lease.is_held(volume, path.name), gc.sweep(volume)]) == [True, 0]
     assert path.is_dir()
     assert gc.sweep(volume) == 1
 
 
 def test_the_lease_that_a_dead_user_left_is_taken(volume: Volume) -> None:
+    def take() -> bool:
+        with lease.hold(volume, "cache"):
+            return lease.is_held(volume, "cache")
+
     opened(volume)
     for mode in (0o666, 0o644):  # 0644: of an envkit of before
         path = volume.leases / "cache"
         path.touch()
         path.chmod(mode)
-        code = "\n    with lease.hold(volume, 'cache'):\n        print(lease.is_held(volume, 'cache'))"
-        assert as_nobody(volume, code) == "True"
+        assert as_nobody(take) is True
 
 
 def test_a_job_of_the_other_is_seen(volume: Volume) -> None:
@@ -105,22 +106,23 @@ def test_a_job_of_the_other_is_seen(volume: Volume) -> None:
             if (volume.leases / path.name).exists() and lease.is_held(volume, path.name):
                 break
             time.sleep(0.01)
-        assert as_nobody(volume, f"print(lease.is_held(volume, {path.name!r}))") == "True"
+        assert as_nobody(lambda: lease.is_held(volume, path.name)) is True
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize(
-    "code",
+    "act",
     [
-        "from envkit.api.remove import remove; remove(volume, 'train', reporter=SilentReporter())",
-        "from envkit.api.remove import rename; rename(volume, 'train', 'new', reporter=SilentReporter())",
-        "from envkit.api.history import rollback; rollback(volume, 'train', reporter=SilentReporter())",
+        lambda volume: remove(volume, "train", reporter=SilentReporter()),
+        lambda volume: rename(volume, "train", "new", reporter=SilentReporter()),
+        lambda volume: rollback(volume, "train", reporter=SilentReporter()),
     ],
+    ids=["remove", "rename", "rollback"],
 )
 @pytest.mark.parametrize("leases", [0o755, 0o777])
-def test_a_volume_of_somebody_else_is_refused(volume: Volume, code: str, leases: int) -> None:
+def test_a_volume_of_somebody_else_is_refused(volume: Volume, act: Callable[[Volume], object], leases: int) -> None:
     for number in (1, 2):
         path = volume.generations / f"train-0000000{number}"
         (path / "conda-meta").mkdir(parents=True)
@@ -131,5 +133,5 @@ def test_a_volume_of_somebody_else_is_refused(volume: Volume, code: str, leases:
         )
         publish(volume, "train", path)
     volume.leases.chmod(leases)
-    assert as_nobody(volume, code) == "7"
+    assert as_nobody(lambda: act(volume)) == 7
     assert (volume.root / "train").resolve() == volume.generations / "train-00000002"
