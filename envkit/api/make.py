@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
-from envkit.layout.volume import Volume, no_space, read_volume_file
+from envkit.layout.volume import Volume, no_space, read_volume_file, writing
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -74,7 +74,7 @@ def make_generation(
     reporter: Reporter,
     require_gpu: bool = False,
     host: Host | None = None,
-    publish_link: bool = True,
+    publish_by: Callable[[Path], object] | None = None,
 ) -> Made:
     """Make a generation of the plan's records at a new path, and point the environment's link at it.
 
@@ -90,7 +90,7 @@ def make_generation(
         reporter: Hears what goes on.
         require_gpu: Whether to refuse to publish what was not validated on a GPU.
         host: This host; detected when None.
-        publish_link: Whether the environment's link is to point at it; whoever says no keeps it from `clean`.
+        publish_by: Publishes the prefix instead of the environment's link; while it runs, `clean` takes nothing of it.
 
     Raises:
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
@@ -102,6 +102,7 @@ def make_generation(
     try:
         # Shared by all who make something: `clean` takes no package from under them.
         with (
+            writing(volume),
             lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
             claim(volume, name) as prefix,
         ):
@@ -126,7 +127,9 @@ def make_generation(
                 raise refusal
             if report is not None:
                 record_validation(volume, prefix.name, report, host)
-            if publish_link:
+            if publish_by is not None:
+                publish_by(prefix)
+            else:
                 publish(volume, name, prefix)
     except NoSpaceError as error:
         raise NoSpaceError(error.message, hint=f"{_what_frees(volume)} {error.hint or ''}".strip()) from error

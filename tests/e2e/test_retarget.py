@@ -104,3 +104,33 @@ def test_an_environment_without_cuda_is_changed_as_ever(shell: Shell) -> None:
     shell.create("extra", name="plain", args=ONLY)
     outcome = shell.ok("upgrade", "-n", "plain", *ONLY, "--progress", "lines")
     assert "machine" not in outcome.err
+
+
+def asked(shell: Shell, *args: str, **more: str) -> str:
+    outcome = shell.run("create", "-n", "demo", "-c", str(shell.channel), "--override-channels", *ONLY, *args, **more)
+    assert outcome.code == 2, outcome
+    return outcome.err
+
+
+def test_what_differs_is_named(shell: Shell) -> None:
+    shell.create("extra", name="plain", args=ONLY)
+    text = asked(shell, "extra", "-n", "plain", "--prefer", "native")
+    assert "differs in --prefer (version; now native)" in text
+    text = asked(shell, "extra", "-n", "plain", CONDA_OVERRIDE_CUDA="12.4")
+    assert "the machine (the host as detected; now linux-64, CUDA 12.4)" in text
+    assert "CONDA_OVERRIDE_CUDA" in text
+    assert "envkit install -n plain" in asked(shell, "extra", "pytorch", "-n", "plain")
+
+
+def test_an_override_at_create_that_is_gone_now_is_told(shell: Shell) -> None:
+    only = ("-c", str(shell.channel), "--override-channels", *ONLY)
+    shell.ok("create", "extra", "-n", "plain", *only, **ON_GPU)
+    text = asked(shell, "extra", "-n", "plain")
+    assert "the machine (linux-64, CUDA 12.4; now the host as detected)" in text
+    assert "When it was made, CONDA_OVERRIDE_CUDA" in text
+    # Another host under the same override asks for the same.
+    path = shell.prefix("plain") / ".envkit.json"
+    content = json.loads(path.read_text())
+    content["request"]["target"] |= {"glibc": "2.17", "microarch": "x86_64_v2"}
+    path.write_text(json.dumps(content))
+    assert shell.ok("create", "extra", "-n", "plain", "--json", *only, **ON_GPU).json["reused"]
