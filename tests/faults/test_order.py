@@ -35,7 +35,7 @@ def test_contents_are_on_the_disk_before_their_names(bench: Bench, tmp_path: Pat
     # A generation: everything that is linked and written, a sync, then the manifest, itself synced before its name.
     everything = last("syncfs", r"^/\.envkit/g/demo-\w+$", manifest)
     assert last("link", r"^/\.envkit/g/demo-\w+/share/app\.txt$", manifest) < everything
-    assert last("write", r"^/\.envkit/g/demo-\w+/conda-meta/frozen$", manifest) < everything
+    assert last("rename", r"^/\.envkit/g/demo-\w+/conda-meta/frozen$", manifest) < everything
     assert everything < last("fsync", r"^/\.envkit/g/demo-\w+/\.\.envkit\.json", manifest)
     assert manifest < last("fsync", r"^/\.envkit/g/demo-\w+$", commit)
     # The commit, and the sync that makes it last.
