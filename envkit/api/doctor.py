@@ -322,10 +322,10 @@ def _is_damaged(package: Path) -> bool:
     return package.is_dir() and damaged(package) is not None
 
 
-def _drop(volume: Volume, packages: Sequence[Path], reporter: Reporter) -> list[str]:
+def _drop(volume: Volume, packages: Sequence[Path], reporter: Reporter, *, wait_s: float = _MAKERS_WAIT_S) -> list[str]:
     """Take packages that are still damaged out of the cache, while nobody makes a generation of them."""
     dropped = []
-    with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=_MAKERS_WAIT_S):
+    with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=wait_s):
         for package in packages:
             if package.is_dir() and (damaged(package) or not (package / "info" / "index.json").is_file()):
                 discard(volume, package.parent)

@@ -9,6 +9,13 @@ import pytest
 from channels import Package
 from commands import Shell
 
+import envkit.api.doctor as doctor_api
+from envkit.errors import HeldError
+from envkit.layout import lease
+from envkit.layout.gc import CACHE
+from envkit.layout.volume import Volume
+from envkit.models.progress import SilentReporter
+
 SCRIPT = b"#!/bin/sh\necho hello\n"
 APP = Package("app", "1.0", depends=["lib"], files={"bin/app": SCRIPT, "share/app.txt": b"app 1"})
 LIB = Package("lib", "1.0", files={"share/lib.txt": b"one", "share/same.txt": b"same"})
@@ -127,3 +134,17 @@ def test_a_virtual_environment(tmp_path: Path, shell: Shell) -> None:
     (site / "thing.py").write_text("x = 12\n")
     assert codes(shell, str(venv)) == {str(venv): {"files-damaged"}}
     assert shell.run("doctor", str(tmp_path)).code == 6
+
+
+def test_packages_stay_while_something_is_made_of_them(shell: Shell) -> None:
+    volume = Volume(shell.volume)
+    package = next(path for path in volume.packages.glob("*/app-*") if path.is_dir())
+    (package / "share/app.txt").unlink()
+    silent = SilentReporter()
+    with lease.hold(volume, CACHE, shared=True), pytest.raises(HeldError):
+        doctor_api._drop(volume, [package], silent, wait_s=0.0)
+    assert package.is_dir()
+    sound = next(path for path in volume.packages.glob("*/lib-*") if path.is_dir())
+    assert doctor_api._drop(volume, [package, sound], silent) == [package.name]  # the other was mended meanwhile
+    assert sound.is_dir()
+    assert not package.exists()
