@@ -14,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 __all__ = [
     "HOOK",
@@ -23,10 +23,12 @@ __all__ = [
     "activated_environ",
     "apply_steps",
     "first_on_path",
+    "is_variable",
     "list_scripts",
     "needs_shell",
     "plan_activate",
     "plan_deactivate",
+    "replace_process",
     "run_scripts",
     "starting_point",
 ]
@@ -82,7 +84,12 @@ def read_variables(prefix: str) -> dict[str, str]:
         found.update(_texts(_read_json(path)))
     state = _read_json(os.path.join(prefix, "conda-meta", "state"))
     found.update(_texts(state.get("env_vars")))
-    return {name: value for name, value in found.items() if value != _UNSET}
+    return {name: value for name, value in found.items() if value != _UNSET and is_variable(name)}
+
+
+def is_variable(name: str) -> bool:
+    """Whether a text is a variable's name in every shell (POSIX 3.230): what else stands in one, a shell would run."""
+    return name.isascii() and name.isidentifier()
 
 
 def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = None, suffix: str = ".sh") -> Steps:
@@ -106,7 +113,7 @@ def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = Non
     export["CONDA_PREFIX"] = prefix
     export["CONDA_SHLVL"] = str(depth + 1)
     export["CONDA_DEFAULT_ENV"] = name or prefix
-    prompt = f"({name or prefix}) "
+    prompt = _prompt(name or prefix)
     export["CONDA_PROMPT_MODIFIER"] = prompt
     for variable, value in variables.items():
         if not again and variable in env:
@@ -144,13 +151,13 @@ def plan_deactivate(env: Mapping[str, str], *, suffix: str = ".sh") -> Steps | N
         export["CONDA_SHLVL"] = str(level - 1)
         name = _name_of(back)
         export["CONDA_DEFAULT_ENV"] = name
-        prompt = f"({name}) "
+        prompt = _prompt(name)
         export["CONDA_PROMPT_MODIFIER"] = prompt
         export.update(read_variables(back))
         unset.append(f"CONDA_PREFIX_{level - 1}")
         after = list_scripts(back, "activate.d", suffix)
     for name, value in env.items():
-        if name.startswith(saved):
+        if name.startswith(saved) and is_variable(name[len(saved) :]):
             export[name[len(saved) :]] = value
             unset.append(name)
     return Steps(
@@ -211,7 +218,7 @@ def run_scripts(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
     lines = ["exec 3>&1 1>&2"]
     lines += [f". {quote(path)}" for path in steps.before]
     lines += [f"unset {name}" for name in steps.unset]
-    lines += [f"export {name}={quote(value)}" for name, value in steps.export.items() if name.isidentifier()]
+    lines += [f"export {name}={quote(value)}" for name, value in steps.export.items() if is_variable(name)]
     lines += [f". {quote(path)}" for path in steps.after]
     lines += ["PATH=/usr/bin:/bin:$PATH command env -0 >&3" if shell is None else "exec env -0 >&3"]
     try:
@@ -248,6 +255,30 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """`os.execvpe`, with the signals that Python ignores for itself as a program expects them.
+
+    Raises:
+        OSError: There is no such program, or it cannot be started.
+    """
+    import signal  # noqa: PLC0415 - milliseconds; not every user of this module goes away
+
+    changed = []
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            try:
+                signal.signal(number, signal.SIG_DFL)
+            except ValueError:  # only the main thread may
+                break
+            changed.append(number)
+    try:
+        os.execvpe(words[0], list(words), dict(env))  # noqa: S606 - that is what it is for
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def main() -> None:
     """Start a Jupyter kernel: ``activation.py GENERATION NAME MODULE [ARG]...``, run by the generation's Python."""
     prefix, name, module = sys.argv[1:4]
@@ -257,7 +288,7 @@ def main() -> None:
         sys.stderr.write(f"envkit: {error}\n")
         raise SystemExit(3) from error
     python = os.path.join(prefix, "bin", "python")
-    os.execve(python, [python, "-m", module, *sys.argv[4:]], env)  # noqa: S606 - that is what it is for
+    replace_process([python, "-m", module, *sys.argv[4:]], env)
 
 
 def _level(env: Mapping[str, str]) -> int:
@@ -269,6 +300,11 @@ def _level(env: Mapping[str, str]) -> int:
 
 def _same(one: str, other: str) -> bool:
     return one == other or os.path.realpath(one) == os.path.realpath(other)
+
+
+def _prompt(name: str) -> str:
+    """What stands before a prompt. Shells expand dollars, backquotes, backslashes, % and ! each time they show it."""
+    return "(" + "".join(c if c.isalnum() or c in "/._-+=:,@~ " else "?" for c in name) + ") "
 
 
 def _name_of(prefix: str) -> str:
@@ -308,7 +344,7 @@ def _read_json(path: str) -> dict[str, object]:
     try:
         with open(path, "rb") as file:
             content = json.loads(file.read())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

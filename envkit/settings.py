@@ -10,6 +10,7 @@ from typing import Any
 
 from envkit.errors import SettingsError
 from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, parse_channel, redact
+from envkit.paths import volume_path
 
 __all__ = ["Settings", "load_settings", "resolve_channels"]
 
@@ -67,10 +68,14 @@ def load_settings(
     for path in _condarc_files(env):
         content = _read_yaml(path)
         for key, value in content.items():
+            if value is None:  # a key without a value says nothing
+                continue
             origins[key] = str(path)
             if key in {"channels", "envs_dirs"}:
                 # Lists merge: what a later file names comes first (conda documentation, "merging configuration").
                 condarc[key] = list(dict.fromkeys([*_strings(value, key, path), *condarc.get(key, [])]))
+            elif key == "default_channels":
+                condarc[key] = _strings(value, key, path)
             else:
                 condarc[key] = value
     channels = list(condarc.get("channels", []))
@@ -91,7 +96,7 @@ def load_settings(
         volumes=volumes,
         channels=tuple(map(str, channels)),
         channel_alias=alias,
-        default_channels=tuple(map(str, condarc.get("default_channels") or DEFAULTS)),
+        default_channels=tuple(condarc.get("default_channels") or DEFAULTS),
         override_cuda=None if override is None else str(override),
         engine=engine,
         origins=origins,
@@ -165,10 +170,7 @@ def _first_usable(paths: Sequence[Path], notes: list[str], name: str) -> Path:
 
 
 def _absolute(text: str, env: Mapping[str, str]) -> Path:
-    for name, value in env.items():
-        text = text.replace(f"${{{name}}}", value)
-    path = os.path.expandvars(os.path.expanduser(text.strip()))  # noqa: PTH111 - as conda expands
-    return Path(os.path.abspath(path))  # noqa: PTH100 - a link to the volume stays as it was written
+    return Path(volume_path(text, env))
 
 
 def _own_file(env: Mapping[str, str]) -> Path:
@@ -192,20 +194,20 @@ def _condarc_files(env: Mapping[str, str]) -> list[Path]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only when there is a file
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from envkit.recipes import parse_yaml  # noqa: PLC0415 - only when there is a file
 
+    hint = "Mend the file or move it away."
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise SettingsError(
-            f"{path} cannot be read: {' '.join(str(error).split())}", hint="Mend the file or move it away."
-        ) from error
+        content = parse_yaml(path.read_bytes(), kind="safe")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    except ValueError as error:
+        raise SettingsError(f"{path} cannot be read: {error}", hint=hint) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} is not a mapping of settings", hint="Mend the file or move it away.")
-    return content
+        raise SettingsError(f"{path} is not a mapping of settings", hint=hint)
+    return {str(key): value for key, value in content.items()}
 
 
 def _strings(value: object, key: str, path: Path) -> list[str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from envkit.activation import Steps, quote
+from envkit.activation import Steps, is_variable, quote
 from envkit.errors import UsageError
 
 __all__ = ["SHELLS", "Dialect", "detect_shell", "dialect", "render"]
@@ -39,8 +39,8 @@ class Dialect(NamedTuple):
 def render(steps: Steps, shell: Dialect) -> str:
     """The code that makes a shell do `steps`."""
     lines = [shell.source(path) for path in steps.before]
-    lines += [shell.unset(name) for name in steps.unset]
-    lines += [shell.export(name, value) for name, value in steps.export.items()]
+    lines += [shell.unset(name) for name in steps.unset if is_variable(name)]
+    lines += [shell.export(name, value) for name, value in steps.export.items() if is_variable(name)]
     lines.append(shell.prompt(steps.old_prompt, steps.prompt))
     lines += [shell.source(path) for path in steps.after]
     return "".join(f"{line}\n" for line in lines if line)
@@ -103,9 +103,16 @@ def _csh_prompt(old: str, new: str) -> str:
 
 
 def _powershell_quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    # Typographic quotes end a string as the plain one does (about_Quoting_Rules).
+    return "'" + "".join(c * 2 if c in _POWERSHELL_QUOTES else c for c in text) + "'"
 
 
+def _cmd_text(text: str) -> str:
+    # Nothing stands for a quote or a line's end within quotes; % is doubled in a batch file.
+    return text.replace("%", "%%").translate(dict.fromkeys(map(ord, '"\r\n')))
+
+
+_POWERSHELL_QUOTES = "'\u2018\u2019\u201a\u201b"
 _POSIX = Dialect(
     ".sh",
     lambda name, value: f"export {name}={quote(value)}",
@@ -161,9 +168,9 @@ SHELLS: Mapping[str, Dialect] = {
     ),
     "cmd": Dialect(
         ".bat",
-        lambda name, value: f'@SET "{name}={value}"',
+        lambda name, value: f'@SET "{name}={_cmd_text(value)}"',
         lambda name: f"@SET {name}=",
-        lambda path: f'@CALL "{path}"',
+        lambda path: f'@CALL "{_cmd_text(path)}"',
         _nothing,
     ),
 }

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import envkit
@@ -43,6 +44,7 @@ __all__ = ["bootstrap"]
 
 _NAME = "envkit-self"
 _TRY_S = 60.0
+_TAKEN_WAIT_S = 60.0  # `clean` may be at the generation
 
 
 def bootstrap(
@@ -87,9 +89,14 @@ def bootstrap(
                 reporter=reporter,
             )
         home = volume.own / f"{envkit.__version__}-{secrets.token_hex(4)}"
-        python = own_python(volume)
-        known = read_manifest(python) if python is not None else None
-        if python is None or known is None or known.digest != digest(plan.records):
+        python = _same_python(volume, plan)
+        if python is not None:
+            with lease.hold(volume, python.name, reporter=reporter, wait_s=_TAKEN_WAIT_S, shared=True):
+                if python.is_dir():
+                    _publish(volume, home, python)
+                else:  # `clean` was there
+                    python = None
+        if python is None:
             made = make_generation(
                 volume,
                 _NAME,
@@ -101,23 +108,35 @@ def bootstrap(
                 validate=False,
                 reporter=reporter,
                 host=host,
-                publish_link=False,
+                publish_by=partial(_publish, volume, home),
             )
             python = made.prefix
-        try:
-            _copy_distributions(home / "site")
-            (home / "run.py").write_text(RUN_SCRIPT, encoding="utf-8")
-        except OSError as error:
-            discard(volume, home)
-            if no_space(error):
-                raise NoSpaceError(
-                    f"no space left on {volume.root} for envkit itself", hint="Free some space."
-                ) from error
-            raise
-        _try(volume, python, home)
-        launcher = publish_launcher(volume, home, python)
     size = sum(path.stat().st_size for path in (home / "site").rglob("*") if path.is_file())
-    return BootstrapResult(str(volume.root), str(launcher), str(python), envkit.__version__, size)
+    return BootstrapResult(str(volume.root), str(volume.binaries / "envkit"), str(python), envkit.__version__, size)
+
+
+def _same_python(volume: Volume, plan: Plan) -> Path | None:
+    """The generation that the launcher runs with now, when it holds just these records."""
+    python = own_python(volume)
+    try:
+        known = read_manifest(python) if python is not None else None
+    except IntegrityError:
+        return None
+    return python if known is not None and known.digest == digest(plan.records) else None
+
+
+def _publish(volume: Volume, home: Path, python: Path) -> None:
+    """Put envkit beside its Python, try it, and make it the volume's own."""
+    try:
+        _copy_distributions(home / "site")
+        (home / "run.py").write_text(RUN_SCRIPT, encoding="utf-8")
+    except OSError as error:
+        discard(volume, home)
+        if no_space(error):
+            raise NoSpaceError(f"no space left on {volume.root} for envkit itself", hint="Free some space.") from error
+        raise
+    _try(volume, python, home)
+    publish_launcher(volume, home, python)
 
 
 def _python_here(volume: Volume, version: str, settings: Settings) -> Plan | None:

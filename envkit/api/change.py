@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from envkit.api.create import NAME_WAIT_S, made_result, planned_result, reused_result, sweep_aloud
 from envkit.api.make import make_generation
+from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.solve import index_dir, records_of, solve_request
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Engine
@@ -179,9 +180,13 @@ def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> C
     current = _current(volume, name)
     recorded, installed = merge(current)
     host = detect()
-    target = target_from_json(recorded.target) if recorded.target else Target.from_host(host)
+    request = _request(recorded)
+    if recorded.target:
+        target = target_from_json(recorded.target)
+    else:
+        target = keep_target(current, request, Target.from_host(host), work.reporter)
     plan = solve_request(
-        _request(recorded),
+        request,
         target,
         settings=work.settings,
         channels=_channels(current, work),
@@ -192,6 +197,7 @@ def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> C
         reporter=work.reporter,
         installed=installed,
     )
+    refuse_loss(current, request, target, plan.choice)
     change = _difference(records_of(current), plan.records, f"{name}@{current.number}", name)
     if work.options.dry_run:
         return ChangeResult(planned_result(volume, name, plan, host), change)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from envkit.api.make import Made, make_generation
+from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.solve import Plan, index_dir, plan_of, records_of, solve_request
 from envkit.api.validate import recognise, record_validation, validate_prefix
 from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
-from envkit.errors import EnvironmentExistsError, UsageError
+from envkit.errors import EnvironmentExistsError, IntegrityError, UsageError
 from envkit.host.detect import detect
+from envkit.host.overrides import VARIABLES
 from envkit.host.wire import host_to_json
 from envkit.installer.cache import cached
 from envkit.layout import gc, lease
@@ -100,6 +102,9 @@ def create(
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
     volume = Volume(settings.volume)
+    before = _replaced(volume, name, recorded, options)
+    if before is not None:
+        target = keep_target(before, request, target, reporter)
     plan: Plan | None = None
     if options.dry_run or not volume.volume_file.exists():
         if not options.dry_run:
@@ -109,6 +114,8 @@ def create(
             return reused_result(volume, name, existing, None, host, dry_run=True)
         # A volume is made only for a request that has an answer.
         plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
+        if before is not None:
+            refuse_loss(before, request, target, plan.choice)
         if options.dry_run:
             return planned_result(volume, name, plan, host)
     volume = open_volume(settings.volume, create=True)
@@ -126,6 +133,8 @@ def create(
             return reused_result(volume, name, existing, report, host)
         if plan is None:
             plan = _plan(request, target, settings, policy, options, reporter, engine, volume)
+            if before is not None:
+                refuse_loss(before, request, target, plan.choice)
         made = make_generation(
             volume,
             name,
@@ -187,6 +196,33 @@ def _recorded(request: Request, target: Target, options: CreateOptions) -> Recor
     )
 
 
+def _replaced(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
+    """What ``--replace`` makes again: the environment of that name, where the same was asked, for whatever machine."""
+    prefix = active(volume, name) if options.replace else None
+    try:
+        manifest = read_manifest(prefix) if prefix is not None else None
+    except IntegrityError:
+        return None
+    return manifest if manifest is not None and not _differing(manifest.request, recorded) - {"target"} else None
+
+
+def _differing(one: RecordedRequest, other: RecordedRequest) -> set[str]:
+    """Names of the members in which two requests differ."""
+    first, second = (
+        request.model_dump(exclude={"source_sha256"}) | {"target": _described(request.target)}
+        for request in (one, other)
+    )
+    return {member for member in first if first[member] != second[member]}
+
+
+def _described(target: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What flags or variables said of a machine. What was detected beside it is another on every host."""
+    described = target.get("described", ())
+    if not set(described) <= set(target):
+        return target  # machines of a file: all of it was said
+    return {"described": sorted(described), **{member: target[member] for member in described}}
+
+
 def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
     """The manifest of the environment of that name, when it was made from the same request.
 
@@ -198,12 +234,84 @@ def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: Cre
     refuse_foreign(volume, name)
     prefix = active(volume, name)
     manifest = read_manifest(prefix) if prefix is not None and not options.replace else None
-    if manifest is None or manifest.request == recorded:
+    if manifest is None or not _differing(manifest.request, recorded):
         return manifest
-    raise EnvironmentExistsError(
-        f"{name} is there and was made from another request: {_words(manifest.request)}; now asked: {_words(recorded)}",
-        hint=f"Choose another name with -n, or make a new generation of {name} with --replace.",
-    )
+    raise EnvironmentExistsError(_unlike(name, manifest.request, recorded), hint=_instead(name, manifest, recorded))
+
+
+# What a request holds beside what `_words` tells, in words.
+_MEMBERS = {"prefer": "--prefer", "platform": "the platform", "variables": "the variables", "pip": "the pip packages"}
+
+
+def _unlike(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
+    """In what an environment and a request of the same name differ."""
+    before, now = _words(old), _words(new)
+    told = f": {before}; now asked: {now}" if before != now else ""
+    differing = _differing(old, new)
+    parts = [
+        f"{words} ({_member(old, member)}; now {_member(new, member)})"
+        for member, words in _MEMBERS.items()
+        if member in differing and not (member == "platform" and "target" in differing)
+    ]
+    if "target" in differing:
+        parts.append(f"the machine ({_machine(old)}; now {_machine(new)})")
+    also = f"{'; also ' if told else ' in '}{', '.join(parts)}" if parts else ""
+    if not told and parts:
+        return f"{name} is there and was made from the same packages, but differs{also}"
+    return f"{name} is there and was made from another request{told}{also}"
+
+
+def _instead(name: str, manifest: Manifest, recorded: RecordedRequest) -> str:
+    """What to do instead: what would keep the rest as it is comes first."""
+    differing = _differing(manifest.request, recorded)
+    if differing == {"specs"}:
+        return (
+            f"Change it with `envkit install -n {name}`, `upgrade` or `uninstall`, choose another name with -n, or "
+            "make a new generation of just this request with --replace."
+        )
+    if differing <= {"target", "platform"} and (why := _by_override(manifest.request, recorded)):
+        return f"{why} Or choose another name with -n, or make a new generation of {name} with --replace."
+    return f"Choose another name with -n, or make a new generation of {name} with --replace."
+
+
+def _by_override(old: RecordedRequest, new: RecordedRequest) -> str:
+    """Where a CONDA_OVERRIDE_* variable may be what differs: what to do about it; else nothing."""
+    then, now = (set(request.target.get("described", ())) for request in (old, new))
+    variables = ", ".join(VARIABLES[member] for member in sorted(then | now) if member in VARIABLES)
+    if not variables:
+        return ""
+    if then and not now:
+        return f"When it was made, {variables} or a flag described the machine; give the same again."
+    if now and not then:
+        return f"It was made for the host as detected, and now {variables} or a flag describes another: leave it out."
+    return f"Give {variables}, or the flags, as they were."
+
+
+def _member(request: RecordedRequest, member: str) -> str:
+    value = getattr(request, member)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text}" for key, text in sorted(value.items())) or "none"
+    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
+
+
+def _machine(request: RecordedRequest) -> str:
+    """The machine of a request, by what was described of it."""
+    target = request.target
+    if not target:
+        return "the host as detected"
+    words = {
+        "driver_version": f"driver {target.get('driver_version')}",
+        "driver_cuda": f"CUDA {target.get('driver_cuda')}",
+        "gpus": "GPUs "
+        + (", ".join(str(g.get("name") or g.get("compute_capability")) for g in target["gpus"]) or "none")
+        if "gpus" in target
+        else "",
+        "glibc": f"glibc {target.get('glibc')}",
+        "microarch": str(target.get("microarch")),
+        "osx": f"macOS {target.get('osx')}",
+    }
+    described = [words[member] for member in target.get("described", ()) if words.get(member)]
+    return ", ".join([str(target.get("subdir")), *described])
 
 
 def _words(request: RecordedRequest) -> str:

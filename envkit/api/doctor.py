@@ -11,6 +11,7 @@ from envkit.api.make import make_generation
 from envkit.api.solve import plan_of, records_of
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.host.detect import detect
+from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, damaged, drop_damaged
 from envkit.layout import gc, lease
 from envkit.layout.damage import check_contents, distributions, find_wrong, moved_from
@@ -29,6 +30,9 @@ from envkit.models.wire import target_from_json
 from envkit.settings import Settings
 
 __all__ = ["doctor"]
+
+# How long those who make generations, and share the lease on the cache, may be at it.
+_MAKERS_WAIT_S = 3600.0
 
 _FIX = "Mend it with `envkit doctor {} --fix`: its packages are linked anew, the damaged generation stays for rollback."
 
@@ -303,15 +307,30 @@ def _mend(
             if finding.code in {"moved", "volume-file"} and subject.name == "volume":
                 restate(volume)
                 mended.append(f"the volume is described as being at {volume.root}")
-            for package in finding.data.get("packages", ()) if finding.code == "cache-damaged" else ():  # type: ignore[attr-defined]
-                discard(volume, Path(package).parent)
-                mended.append(f"took {Path(package).name} out of the cache")
+            if finding.code == "cache-damaged":
+                packages = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
+                mended += [f"took {package} out of the cache" for package in _drop(volume, packages, reporter)]
     for subject in subjects:
         name = subject.name
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:
             continue
         mended += _link_anew(volume, name, settings, policy, reporter)
     return mended
+
+
+def _is_damaged(package: Path) -> bool:
+    return package.is_dir() and damaged(package) is not None
+
+
+def _drop(volume: Volume, packages: Sequence[Path], reporter: Reporter) -> list[str]:
+    """Take packages that are still damaged out of the cache, while nobody makes a generation of them."""
+    dropped = []
+    with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=_MAKERS_WAIT_S):
+        for package in packages:
+            if package.is_dir() and (damaged(package) or not (package / "info" / "index.json").is_file()):
+                discard(volume, package.parent)
+                dropped.append(package.name)
+    return dropped
 
 
 def _link_anew(volume: Volume, name: str, settings: Settings, policy: NetworkPolicy, reporter: Reporter) -> list[str]:
@@ -324,7 +343,12 @@ def _link_anew(volume: Volume, name: str, settings: Settings, policy: NetworkPol
             manifest = None
         if manifest is None:
             return []  # without a manifest nobody knows what it was
-        dropped = drop_damaged(volume, records_of(manifest))
+        # First without the lease: to hash packages takes time, and whoever makes something would wait for it.
+        suspects = [record for record in records_of(manifest) if _is_damaged(package_dir(volume, record))]
+        dropped: list[str] = []
+        if suspects:
+            with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=_MAKERS_WAIT_S):
+                dropped = drop_damaged(volume, suspects)
         made = make_generation(
             volume,
             name,

@@ -172,9 +172,10 @@ def _frame(
     found = judge(outcome, gpus)
     yield from found
     collective = options.level == "collective"
-    if module == "torch" and (collective or gpus.state == "ok") and not any(f.status == "fail" for f in found):
-        args = ["--gpu"] if gpus.state == "ok" else []
-        args += ["--all"] if collective else []
+    build = outcome.facts.get("build")
+    by_gpu = gpus.state == "ok" and isinstance(build, Mapping) and bool(build.get("cuda"))
+    if module == "torch" and (collective or by_gpu) and not any(f.status == "fail" for f in found):
+        args = [*(["--gpu"] if by_gpu else []), *(["--all"] if collective else [])]
         outcome = run_probe(python, PROBES_DIR / "pytorch_collective.py", args, env=env, timeout_s=options.timeout_s)
         yield from collective_findings(outcome, gpus)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from envkit.api.create import NAME_WAIT_S, CreateOptions, made_result, sweep_aloud
-from envkit.api.make import make_generation
+from envkit.api.make import CLEAN_WAIT_S, make_generation
 from envkit.api.solve import Plan
 from envkit.builds.record import record_from_repodata
-from envkit.errors import EnvironmentExistsError, RecipeError
+from envkit.checks.package import check_record
+from envkit.checks.solution import check_solution
+from envkit.errors import EnvironmentExistsError, HostCannotRunError, RecipeError, UsageError
 from envkit.host.detect import detect
-from envkit.installer.cache import read_index
+from envkit.installer.cache import cached, read_index
 from envkit.installer.fetch import fetch
 from envkit.layout import lease
+from envkit.layout.gc import CACHE
 from envkit.layout.generation import active, refuse_foreign
 from envkit.layout.lineage import next_origin
 from envkit.layout.volume import check_name, open_volume
@@ -25,6 +31,7 @@ from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
+from envkit.models.request import Request
 from envkit.models.results import CreateResult
 from envkit.settings import Settings
 
@@ -48,11 +55,16 @@ def parse_explicit(path: Path) -> tuple[tuple[Record, ...], tuple[Channel, ...]]
     """The packages of an ``@EXPLICIT`` file, with as much of their records as URLs tell, and their channels.
 
     Raises:
-        RecipeError: A line is no URL of a package with a hash.
+        RecipeError: A line is no URL of a package with a hash, or the file cannot be read.
     """
     records: dict[str, Record] = {}
     channels: dict[str, Channel] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise RecipeError(f"{path} cannot be read: {why}", hint="CEP 23: one URL in each line.") from None
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#") or text == "@EXPLICIT":
             continue
@@ -66,9 +78,20 @@ def parse_explicit(path: Path) -> tuple[tuple[Record, ...], tuple[Channel, ...]]
                 f"{path}:{number}: {parts[2]} has no hash",
                 hint="envkit installs nothing that it cannot verify: add #sha256:... (conda list --explicit --sha256).",
             )
-        channel = parse_channel(parts[0])
+        try:
+            channel = parse_channel(parts[0])
+        except ValueError:  # its text may hold a password
+            raise RecipeError(
+                f"{path}:{number}: {parts[2]} is in no channel: its URL cannot be read",
+                hint="CEP 23: one URL in each line; a space in it is written %20.",
+            ) from None
         raw: Mapping[str, Any] = {key: value.lower() for key, value in found.groupdict().items() if value}
-        record = record_from_repodata(raw, parts[2], channel.url, parts[1])
+        record = record_from_repodata(raw, unquote(parts[2]), channel.url, parts[1])
+        fault = check_record(record)
+        if fault is not None:
+            raise RecipeError(
+                f"{path}:{number}: {fault}", hint="CEP 23: .../SUBDIR/NAME-VERSION-BUILD.conda#sha256:... in each line."
+            )
         if record.name in records and records[record.name].fn != record.fn:
             raise RecipeError(f"{path}:{number}: {record.name} is there twice", hint="One environment has it once.")
         records[record.name] = record
@@ -87,36 +110,46 @@ def create_explicit(
     options: CreateOptions,
     reporter: Reporter,
 ) -> CreateResult:
-    """Make an environment of exactly the packages in an ``@EXPLICIT`` file. Nothing is solved or judged.
+    """Make an environment of exactly the packages in an ``@EXPLICIT`` file. Nothing is solved.
 
     Args:
         name: The environment's name.
         path: The file.
         settings: The volume.
         policy: How the network may be used.
-        options: Of these, `replace` and `validate`.
+        options: Of these, `replace`, `validate` and `require_gpu`. Without `validate` nothing is judged.
         reporter: Hears what goes on.
 
     Raises:
         RecipeError: The file cannot be read.
+        UsageError: `require_gpu` without `validate`.
+        HostCannotRunError: The packages would not run here.
         EnvironmentExistsError: The name is taken, and `replace` was not asked for.
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
+    if options.require_gpu and not options.validate:
+        raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     bare, channels = parse_explicit(path)
     host = detect()
     target = Target.from_host(host)
     volume = open_volume(settings.volume, create=True)
-    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S))
         sweep_aloud(volume, reporter)
         refuse_foreign(volume, name)
         if active(volume, name) is not None and not options.replace:
             raise EnvironmentExistsError(
                 f"{name} is there already", hint="Choose another name with -n, or make a new generation with --replace."
             )
+        # From here on `clean` takes no package that was fetched.
+        stack.enter_context(lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S))
+        missing = tuple(record for record in bare if not cached(volume, record))
         # The file names no dependencies; what the packages say of themselves makes the records whole.
         fetch(volume, bare, channels=channels, policy=policy, reporter=reporter)
         records = tuple(read_index(volume, record) for record in bare)
+        if options.validate:
+            _refuse(path, records, target)
         plan = Plan(records, channels)
         made = make_generation(
             volume,
@@ -127,7 +160,30 @@ def create_explicit(
             origin=next_origin(volume, name, "create --file"),
             policy=policy,
             validate=options.validate,
+            require_gpu=options.require_gpu,
             reporter=reporter,
             host=host,
         )
-    return made_result(volume, name, plan, made, host)
+    return made_result(volume, name, plan, dataclasses.replace(made, fetched=missing), host)
+
+
+def _refuse(path: Path, records: Sequence[Record], target: Target) -> None:
+    """Refuse what would not run here.
+
+    Raises:
+        HostCannotRunError: With every reason.
+    """
+    found = [
+        f"{record.fn}: it is for {record.subdir}, this host is {target.subdir}"
+        for record in records
+        if record.subdir not in {target.subdir, "noarch"}
+    ] or [
+        f"{refusal.record.fn}: {refusal.reason.text}"
+        for refusal in check_solution(records, target, Request())
+        if refusal.reason.code != "cpu-build"  # the file asks for it by name
+    ]
+    if found:
+        raise HostCannotRunError(
+            f"what {path} lists would not run: {'; '.join(found)}",
+            hint="--no-validate installs it all the same; `envkit find` shows what runs.",
+        )

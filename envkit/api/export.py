@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError
-from envkit.layout.generation import read_manifest
+from envkit.layout.generation import active, read_manifest
 from envkit.layout.lineage import generation_of
 from envkit.layout.volume import Volume
 from envkit.models.manifest import LockedPackage, Manifest
@@ -26,7 +26,9 @@ def export_manifest(volume: Volume, reference: str) -> Manifest:
             f"{reference} was not made by envkit: there is no record of its request",
             hint="Export it with the tool that made it.",
         )
-    return manifest
+    name = reference.partition("@")[0]
+    # A rename changes the link, not the manifest: what is exported has the name that it has now.
+    return manifest.model_copy(update={"name": name}) if "/" not in name and active(volume, name) else manifest
 
 
 def explicit_text(manifest: Manifest) -> str:

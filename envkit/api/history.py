@@ -9,7 +9,7 @@ from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout import lease
 from envkit.layout.generation import active, publish, read_manifest, refuse_moved, resolve
 from envkit.layout.health import installed_packages
-from envkit.layout.lineage import generation_of, generations_of, previous
+from envkit.layout.lineage import directories_of, generation_of, generations_of, previous
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
 from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference
@@ -17,6 +17,9 @@ from envkit.models.manifest import Manifest
 from envkit.models.progress import Reporter
 
 __all__ = ["diff", "history", "rollback"]
+
+# How long `clean` may be at a generation that it takes away.
+_TAKEN_WAIT_S = 60.0
 
 
 def history(volume: Volume, name: str) -> History:
@@ -90,20 +93,26 @@ def rollback(
     Raises:
         UnknownEnvironmentError: There is no such generation.
         IntegrityError: The generation is not whole.
-        VolumeError: It was made where the volume is not any more.
+        VolumeError: It was made where the volume is not any more, or this user may not write there.
     """
     with lease.hold(volume, f"{check_name(name)}.name", reporter=reporter, wait_s=NAME_WAIT_S):
         current = resolve(volume, name)
         here = read_manifest(current)
         wanted = _wanted(volume, name, number)
-        prefix = volume.generations / wanted.generation
-        if not (prefix / "conda-meta").is_dir():
-            raise IntegrityError(
-                f"{wanted.generation} is not whole: it has no conda-meta", hint=f"See `envkit doctor {prefix}`."
+        prefix = directories_of(volume, name).get(wanted.generation)
+        if prefix is None:
+            raise UnknownEnvironmentError(
+                f"{name} has lost its generation {wanted.number}", hint=f"See `envkit history {name}`."
             )
-        refuse_moved(wanted, prefix)
-        if prefix != current:
-            publish(volume, name, prefix)
+        # Shared with the jobs that run in it: `clean` takes a generation alone, and not between this look and the link.
+        with lease.hold(volume, prefix.name, reporter=reporter, wait_s=_TAKEN_WAIT_S, shared=True):
+            if read_manifest(prefix) is None or not (prefix / "conda-meta").is_dir():
+                raise IntegrityError(
+                    f"{prefix.name} is not whole: it has no conda-meta", hint=f"See `envkit doctor {prefix}`."
+                )
+            refuse_moved(wanted, prefix)
+            if prefix != current:
+                publish(volume, name, prefix)
     return SwitchResult(
         environment=name,
         path=str(volume.root / name),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
-from envkit.layout.volume import Volume, no_space, read_volume_file
+from envkit.layout.volume import Volume, no_space, read_volume_file, writing
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -37,9 +36,10 @@ from envkit.models.report import Report
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
 
-_CLEAN_WAIT_S = 600.0
+__all__ = ["CLEAN_WAIT_S", "Made", "make_generation"]
 
-__all__ = ["Made", "make_generation"]
+CLEAN_WAIT_S = 600.0
+"""How long a verb that needs packages in the cache waits for `clean`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def make_generation(
     reporter: Reporter,
     require_gpu: bool = False,
     host: Host | None = None,
-    publish_link: bool = True,
+    publish_by: Callable[[Path], object] | None = None,
 ) -> Made:
     """Make a generation of the plan's records at a new path, and point the environment's link at it.
 
@@ -90,7 +90,7 @@ def make_generation(
         reporter: Hears what goes on.
         require_gpu: Whether to refuse to publish what was not validated on a GPU.
         host: This host; detected when None.
-        publish_link: Whether the environment's link is to point at it; whoever says no keeps it from `clean`.
+        publish_by: Publishes the prefix instead of the environment's link; while it runs, `clean` takes nothing of it.
 
     Raises:
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
@@ -102,7 +102,8 @@ def make_generation(
     try:
         # Shared by all who make something: `clean` takes no package from under them.
         with (
-            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=_CLEAN_WAIT_S),
+            writing(volume),
+            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
             claim(volume, name) as prefix,
         ):
             missing = tuple(record for record in plan.records if not cached(volume, record))
@@ -110,11 +111,10 @@ def make_generation(
             fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
             runs_here = target.subdir == host.subdir
-            with ThreadPoolExecutor(1) as pool:  # beside the packages: both wait for the disk most of the time
-                pending = pool.submit(link_kept, volume, plan.records if runs_here else (), prefix)
-                link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
-                kept = pending.result()
+            link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
             if runs_here:
+                # After the packages, not beside them: two who make links in one folder wait for each other.
+                kept = link_kept(volume, plan.records, prefix)
                 env = run_environment(prefix, os.environ, name=name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
             manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
@@ -127,7 +127,9 @@ def make_generation(
                 raise refusal
             if report is not None:
                 record_validation(volume, prefix.name, report, host)
-            if publish_link:
+            if publish_by is not None:
+                publish_by(prefix)
+            else:
                 publish(volume, name, prefix)
     except NoSpaceError as error:
         raise NoSpaceError(error.message, hint=f"{_what_frees(volume)} {error.hint or ''}".strip()) from error

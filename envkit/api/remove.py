@@ -9,11 +9,12 @@ from envkit.api.create import NAME_WAIT_S
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError
 from envkit.kernels import remove_kernels
 from envkit.layout import lease
+from envkit.layout.gc import take_generation
 from envkit.layout.generation import active, read_manifest, resolve
-from envkit.layout.lineage import generations_of
+from envkit.layout.lineage import directories_of
 from envkit.layout.usage import freed_by, in_use
 from envkit.layout.validations import read_validation
-from envkit.layout.volume import Volume, check_name, discard, sync_directory
+from envkit.layout.volume import Volume, check_name, sync_directory, writing
 from envkit.models.changes import RemoveResult, SwitchResult
 from envkit.models.progress import Reporter
 
@@ -28,26 +29,29 @@ def remove(volume: Volume, name: str, *, reporter: Reporter) -> RemoveResult:
 
     Raises:
         UnknownEnvironmentError: There is no environment of that name.
+        VolumeError: This user may not write there.
     """
-    with lease.hold(volume, f"{check_name(name)}.name", reporter=reporter, wait_s=NAME_WAIT_S):
+    with lease.hold(volume, f"{check_name(name)}.name", reporter=reporter, wait_s=NAME_WAIT_S), writing(volume):
         generation = active(volume, name)
         if generation is None:
             resolve(volume, name)  # says which there are
         prefixes = {generation} if generation is not None else set()
         # Without a manifest to read there is no lineage; then only what the link names goes.
         with contextlib.suppress(UnknownEnvironmentError, IntegrityError):
-            prefixes |= {volume.generations / manifest.generation for manifest in generations_of(volume, name)}
+            prefixes |= set(directories_of(volume, name).values())
         used = in_use(volume)
         doomed = sorted(path for path in prefixes if path.is_dir() and path.name not in used)
         freed = freed_by(doomed).size_bytes
         volume.link(name).unlink()
         sync_directory(volume.root)
         remove_kernels(volume.root, name)  # what starts in an environment goes with it
-        for path in doomed:
-            discard(volume, path)
+        gone = [path for path in doomed if take_generation(volume, path)]
+        for path in gone:
             shutil.rmtree(volume.validations / path.name, ignore_errors=True)
-    kept = sorted(path.name for path in prefixes if path.name in used)
-    return RemoveResult(name, tuple(path.name for path in doomed), tuple(kept), freed)
+        if gone != doomed:
+            freed = max(0, freed - freed_by(path for path in doomed if path not in gone).size_bytes)
+    kept = sorted(path.name for path in prefixes if path not in gone and path.is_dir())
+    return RemoveResult(name, tuple(path.name for path in gone), tuple(kept), freed)
 
 
 def rename(
@@ -58,6 +62,7 @@ def rename(
     Raises:
         UnknownEnvironmentError: There is no environment of the old name.
         EnvironmentExistsError: The new name is taken.
+        VolumeError: This user may not write there.
     """
     check_name(new_name)
     with contextlib.ExitStack() as stack:
@@ -67,7 +72,8 @@ def rename(
         link = volume.link(new_name)
         if link.exists() or link.is_symlink():
             raise EnvironmentExistsError(f"{link} is there already", hint="Choose another name, or remove that one.")
-        volume.link(name).rename(link)
+        with writing(volume):
+            volume.link(name).rename(link)
         sync_directory(volume.root)
     manifest = read_manifest(prefix)
     return SwitchResult(

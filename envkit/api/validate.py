@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment, validate_prefix
-from envkit.errors import UnknownEnvironmentError
+from envkit.errors import HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect
 from envkit.host.fingerprint import read_quick
 from envkit.host.tree import Tree
@@ -43,6 +43,7 @@ def validate(
 
     Raises:
         UnknownEnvironmentError: There is none.
+        HostCannotRunError: A GPU was named, and there is none.
     """
     prefix = resolve(volume, name_or_prefix)
     manifest = read_manifest(prefix)
@@ -52,6 +53,12 @@ def validate(
             hint="Give the directory that holds bin/ and conda-meta/ or pyvenv.cfg.",
         )
     host = detect()
+    wanted = [device for device in options.devices if device != "cpu"]
+    if wanted and not host.gpus:
+        raise HostCannotRunError(
+            f"--device {' '.join(wanted)}: this host has no GPU that CUDA can use",
+            hint="Leave --device out, or give --device cpu; envkit detect shows what was found.",
+        )
     report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter, options=options)
     whole = options.level != "driver" and not options.devices
     history: tuple[tuple[PastValidation, ValidationRecord], ...] = ()

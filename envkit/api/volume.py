@@ -11,6 +11,7 @@ from envkit.layout.filesystem import concerns, missing_abilities, probe_abilitie
 from envkit.layout.generation import list_generations
 from envkit.layout.usage import measure
 from envkit.layout.volume import Volume, environments, read_volume_file, restate
+from envkit.models.channel import redact
 from envkit.models.volume import VolumeReport, VolumeUse
 from envkit.settings import Settings
 
@@ -41,8 +42,8 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
     launcher = volume.binaries / "envkit"
     values = {
         "volume": str(settings.volume),
-        "channels": ", ".join(settings.channels) or "conda-forge (and pytorch, nvidia for frameworks)",
-        "channel_alias": settings.channel_alias,
+        "channels": ", ".join(map(redact, settings.channels)) or "conda-forge (and pytorch, nvidia for frameworks)",
+        "channel_alias": redact(settings.channel_alias),
     }
     return VolumeReport(
         root=str(volume.root),

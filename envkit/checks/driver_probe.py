@@ -596,8 +596,8 @@ def _result_finding(run: _Run, record: Mapping[str, object], where: str, data: M
     meaning = _SYMBOL if result is None else _with_settings(run, record) or _meaning(result)
     if meaning.code == "no-device" and (_hidden(run) or not run.traces):
         return _no_device(run, check, data)
-    number = "" if result is None else f" {result}"
-    text = f"{where}: {meaning.text} ({record.get('call')}: {record.get('result_name') or 'no such function'}{number})"
+    answered = " ".join(str(part) for part in (record.get("result_name"), result) if part is not None)
+    text = f"{where}: {meaning.text} ({record.get('call')}: {answered or 'no such function'})"
     code, blames, hint = meaning.code, meaning.blames, meaning.hint
     more = {key: record.get(key) for key in ("call", "result", "result_name", "result_text")}
     shadow = run.shadow()

@@ -140,7 +140,7 @@ def framework_findings(
 
 def _cpu_build(run: Run) -> Iterator[Finding]:
     """A build for the CPU in an environment that is meant for a GPU."""
-    if run.framework.gpu_is_optional:
+    if run.framework.gpu_is_optional or not run.outcome.facts.get("version"):  # processes together: told already
         return
     title, package = run.framework.title, run.framework.package
     text = f"{title} is a build for the CPU, in an environment with CUDA builds: it does not use the GPU"

@@ -1,14 +1,49 @@
-"""What an extracted package may write, decided before anything of it is linked."""
+"""What a record may be called and what an extracted package may write, decided before anything of it is on the disk."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["check_entry_points", "check_link_target", "check_paths"]
+from envkit.models.build import Record
+
+__all__ = ["check_entry_points", "check_link_target", "check_paths", "check_record"]
 
 _SHOWN = 200
+_LONGEST = 240  # file systems take 255 bytes, and a suffix comes after it
+_WORD = re.compile(r"[A-Za-z0-9._+!~-]+\Z")
+_DIGESTS = {"sha256": re.compile(r"[0-9a-fA-F]{64}\Z"), "md5": re.compile(r"[0-9a-fA-F]{32}\Z")}
+_HOOK = "etc/conda/activate.d/~~envkit."
+_FOLDERS = ("etc", "etc/conda", "etc/conda/activate.d", "etc/conda/deactivate.d")
+
+
+def check_record(record: Record) -> str | None:
+    """What is wrong with a record whose fields become names of files, in words; None when nothing is.
+
+    Whoever writes an index (or a manifest, or an @EXPLICIT file) writes these fields. A package's directory, its
+    archive and its file in ``conda-meta`` are named by them, and the native installer reads them from `Record.raw`.
+    """
+    for field in ("name", "version", "build", "fn", "subdir"):
+        value = getattr(record, field)
+        if field == "subdir" and not value:
+            continue  # a record of a package that lies in no channel
+        if not _WORD.match(value) or value in {".", ".."}:
+            return f"{field} {value[:_SHOWN]!r} is not one plain word"
+        told = record.raw.get(field, value)
+        if not isinstance(told, str) or (told.lower() if field == "name" else told) != value:
+            return f"{field} {value[:_SHOWN]!r} is also given as {str(told)[:_SHOWN]!r}"
+    if len(f"{record.name}-{record.version}-{record.build}") > _LONGEST or len(record.fn) > _LONGEST:
+        return "it has a name that is too long for a file"
+    for kind, pattern in _DIGESTS.items():
+        digest = record.sha256 if kind == "sha256" else record.raw.get(kind)
+        if digest and not (isinstance(digest, str) and pattern.match(digest)):
+            return f"{kind} {str(digest)[:_SHOWN]!r} is none"
+    site = record.raw.get("python_site_packages_path")  # CEP 17: where all noarch Python packages are linked
+    if site is not None and (not isinstance(site, str) or _fault(site) is not None):
+        return f"python_site_packages_path {str(site)[:_SHOWN]!r} is not a path in the prefix"
+    return None
 
 
 def check_paths(paths: Any, present: Mapping[str, bool]) -> list[str]:  # noqa: ANN401 - untrusted JSON
@@ -34,7 +69,9 @@ def check_paths(paths: Any, present: Mapping[str, bool]) -> list[str]:  # noqa: 
             fault = "is listed twice"
         seen.add(name)
         if fault is None and entry.get("path_type", "hardlink") != "directory":
-            if name not in present:
+            if name in _FOLDERS:
+                fault = "stands where the environment needs a directory"
+            elif name not in present:
                 fault = "is not in the archive"
             elif present[name] != (entry.get("path_type") == "softlink"):
                 fault = "is not of the type that paths.json says"
@@ -53,6 +90,8 @@ def _fault(name: str) -> str | None:
         return "leads out of the prefix"
     if parts[0].lower() == "conda-meta" or name == ".envkit.json":
         return "would change the records of the environment"
+    if name.lower().startswith(_HOOK):
+        return "would change the records of the environment: envkit writes its own hook there"
     if "" in parts or "." in parts:
         return "is not a plain path"
     return None
@@ -71,7 +110,9 @@ def check_link_target(name: str, target: str) -> str | None:
 def check_entry_points(link: Any) -> list[str]:  # noqa: ANN401 - untrusted JSON
     """What is wrong with the entry points of ``info/link.json``: each command is one plain file name."""
     noarch = link.get("noarch") if isinstance(link, dict) else None
-    points: Iterable[Any] = (noarch or {}).get("entry_points") or () if isinstance(noarch, dict) else ()
+    points = (noarch.get("entry_points") or []) if isinstance(noarch, dict) else []
+    if not isinstance(points, list):
+        return [f"link.json has no list of entry points: {str(points)[:_SHOWN]!r}"]
     wrong = []
     for point in points:
         command = str(point).split("=", 1)[0].strip()

@@ -30,12 +30,14 @@ from envkit.cli import (
     validate,
     volume,
 )
-from envkit.errors import EnvkitError, NoSpaceError, UsageError
-from envkit.models.wire import error_json
+from envkit.errors import EnvkitError, NoSpaceError, UsageError, VolumeError
+from envkit.models.channel import redact
+from envkit.models.wire import SCHEMA_VERSION, error_json
 
 __all__ = ["app", "run"]
 
 BUG = 70
+_LONGEST = 300  # characters of a path in a message
 # typer brings its own click since 0.26; this is the base of its errors in either case.
 _ClickException: type[Exception] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
@@ -100,8 +102,10 @@ def run(argv: Sequence[str]) -> NoReturn:
     The process leaves by `os._exit` after its output is flushed: the native engine crashes now and then while the
     interpreter tears itself down (3 of 120 runs), after the right output and before the exit code is given.
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _interrupted)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` stay as they are
+            signal.signal(number, _interrupted)
     code = _run(argv)
     try:
         sys.stdout.flush()
@@ -148,21 +152,46 @@ def _run(argv: Sequence[str]) -> int:
             where = f" at {error.filename}" if error.filename else ""
             hint = "See what `envkit clean --dry-run` would free, or choose another volume."
             return _report(NoSpaceError(f"no space left{where}", hint=hint), wants_json=wants_json)
-        return _bug()
-    except Exception:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
-        return _bug()
+        if error.filename is None:
+            return _bug(error, wants_json=wants_json)
+        place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+        refused = VolumeError(
+            f"{_shortened(place)}: {error.strerror}",
+            hint="Is the volume mounted, and may you read and write it? See `envkit volume` and `envkit doctor`.",
+        )
+        return _report(refused, wants_json=wants_json)
+    except UnicodeEncodeError as error:
+        usage = UsageError(
+            f"an argument, a variable or a path is not UTF-8 text: {_shortened(str(error.object))!a}",
+            hint="Rename it, or give its name in UTF-8.",
+        )
+        return _report(usage, wants_json=wants_json)
+    except Exception as error:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
+        return _bug(error, wants_json=wants_json)
     return result if isinstance(result, int) else 0
 
 
-def _bug() -> int:
-    traceback.print_exc()
-    sys.stderr.write("envkit: this is a bug in envkit; please report it with the lines above\n")
+def _bug(error: Exception, *, wants_json: bool) -> int:
+    sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    hint = "please report it with the lines above"
+    sys.stderr.write(f"envkit: this is a bug in envkit; {hint}\n")
+    if wants_json:
+        message = redact(f"{type(error).__name__}: {error}")
+        document = {"schema_version": SCHEMA_VERSION, "error": {"code": "bug", "message": message, "hint": hint}}
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
     return BUG
+
+
+def _shortened(text: str) -> str:
+    return redact(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def _usage_hint(error: Exception) -> str:
     context = getattr(error, "ctx", None)
-    return f"See `{context.command_path} --help`." if context is not None else "See `envkit --help`."
+    if context is None:
+        return "See `envkit --help`."
+    which = "Say which environment with -n NAME. " if "'-n'" in str(error) else ""
+    return f"{which}See `{context.command_path} --help`."
 
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:
@@ -171,15 +200,17 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
             sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
     else:
         from rich.console import Console  # noqa: PLC0415 - only for people
+        from rich.markup import escape  # noqa: PLC0415
 
         from envkit.cli.output import visible  # noqa: PLC0415
+        from envkit.cli.progress import clear_bar  # noqa: PLC0415
 
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] ", end="")
-        console.print(visible(error.message), markup=False)
+        clear_bar()
+        # Words are wrapped for people; who reads a pipe gets each message on one line.
+        console = Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] {escape(visible(error.message))}")
         if error.hint:
-            console.print("[bold] hint[/bold] ", end="")
-            console.print(visible(error.hint), markup=False)
+            console.print(f"[bold] hint[/bold] {escape(visible(error.hint))}")
     return error.exit_code
 
 

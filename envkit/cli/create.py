@@ -100,11 +100,29 @@ def create(
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     policy = options.policy_of(offline=offline)
     if file is not None and is_explicit(file):
-        if specs or recipe or dry_run or not name:
+        without = {
+            "SPEC": specs,
+            "--recipe": recipe,
+            "--dry-run": dry_run,
+            "--channel": channel,
+            "--override-channels": override_channels,
+            "--cuda": cuda != "auto",
+            "--python": python,
+            "--platform": platform,
+            "--prefer": prefer != "version",
+            "--driver": driver,
+            "--gpu": gpu,
+            "--cuda-arch": cuda_arch,
+            "--glibc": glibc,
+            "--no-gpu": no_gpu,
+            "--hosts": hosts,
+            "--fix": fix,
+        }
+        if not name:
             raise UsageError(
-                f"{file} is an @EXPLICIT file: it says everything but the name",
-                hint=f"envkit create -n NAME -f {file}, without SPEC, --recipe and --dry-run.",
+                f"{file} is an @EXPLICIT file: it says everything but the name", hint=f"envkit create -n NAME -f {file}"
             )
+        _refuse_flags(file, [flag for flag, value in without.items() if value])
         return _finish(
             create_explicit(name, file, settings=settings, policy=policy, options=how, reporter=reporter),
             as_json=as_json,
@@ -164,6 +182,19 @@ def create(
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     commands = [(c.text, command(context, corrected(request, c))) for c in corrections]
     return _finish(result, as_json=as_json, commands=commands)
+
+
+def _refuse_flags(file: Path, flags: Sequence[str]) -> None:
+    """Refuse what has no effect on an @EXPLICIT file.
+
+    Raises:
+        UsageError: With every such flag.
+    """
+    if flags:
+        raise UsageError(
+            f"{file} is an @EXPLICIT file: it says which packages, so that {', '.join(flags)} would have no effect",
+            hint="Leave that out. --replace, --no-validate, --require-gpu and --offline go with such a file.",
+        )
 
 
 def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str, str]] = ()) -> int:

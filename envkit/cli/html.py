@@ -19,7 +19,7 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-widt
 h1{font-size:1.4rem;overflow-wrap:anywhere} h2{font-size:1.05rem;margin:2rem 0 .5rem}
 table{border-collapse:collapse;width:100%} td,th{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;
 border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-th{font-weight:600} td.n{text-align:right;white-space:nowrap}
+th{font-weight:600} tbody th{width:9rem} td.n{text-align:right;white-space:nowrap}
 .b{display:inline-block;min-width:3rem;text-align:center;border-radius:.3rem;padding:0 .4rem;color:#fff;font-size:.85em}
 .pass{background:#1a7f37}.fail{background:#cf222e}.warn{background:#9a6700}.skip{background:#57606a}
 .cure{display:block}.dim,footer{color:var(--dim)} code{font-size:.9em}

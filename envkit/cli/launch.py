@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from envkit.activated import environ_of
-from envkit.activation import plan_activate, plan_deactivate
+from envkit.activation import plan_activate, plan_deactivate, replace_process
+from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, generation_of, locate_volume, read_manifest, settle, unknown
 from envkit.errors import UnknownEnvironmentError, UsageError
@@ -80,6 +82,10 @@ def run_command(place: Place, command: Sequence[str]) -> NoReturn:
         ValidationFailedError: An activation script of the environment does not run.
     """
     prefix = place.prefix
+    note = standing_note(prefix, place.name)
+    if note is not None:
+        sys.stderr.write(f"envkit: {note}\n")
+        sys.stderr.flush()
     share_for_life(prefix)  # `clean` leaves what is in use
     if os.path.isdir(os.path.join(prefix, "conda-meta")):  # noqa: PTH112, PTH118
         env = environ_of(prefix, os.environ, name=place.name)
@@ -88,7 +94,7 @@ def run_command(place: Place, command: Sequence[str]) -> NoReturn:
         env["PATH"] = os.pathsep.join([os.path.join(prefix, "bin"), env.get("PATH", os.defpath)])  # noqa: PTH118
         env["VIRTUAL_ENV"] = prefix
     try:
-        os.execvpe(command[0], list(command), env)  # noqa: S606 - that is the verb
+        replace_process(command, env)
     except FileNotFoundError as error:
         raise UsageError(
             f"there is no command {command[0]!r} in {place.name or prefix} or on PATH",

@@ -44,6 +44,9 @@ STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "
 
 def console() -> Console:
     """What people read, on stdout; wide enough for tables in a pipe, unless COLUMNS says how wide."""
+    from envkit.cli.progress import clear_bar  # noqa: PLC0415 - it may not have been needed
+
+    clear_bar()
     columns = os.environ.get("COLUMNS", "")
     width = None if sys.stdout.isatty() or columns.isdigit() else _PIPE_WIDTH
     return Console(highlight=False, width=width, soft_wrap=False)

@@ -13,7 +13,7 @@ from envkit.models.progress import Phase, Reporter, SilentReporter
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["ProgressStyle", "make_reporter"]
+__all__ = ["ProgressStyle", "clear_bar", "make_reporter"]
 
 ProgressStyle = Literal["auto", "bars", "lines", "jsonl", "none"]
 
@@ -46,6 +46,15 @@ def make_reporter(style: str) -> Reporter:
     if style == "jsonl":
         return JsonReporter()
     return SilentReporter() if style == "none" else LineReporter()
+
+
+_bars: list[BarReporter] = []
+
+
+def clear_bar() -> None:
+    """Take a bar that is still moving off the screen: whoever prints next begins on a line of its own."""
+    for bar in _bars:
+        bar.clear()
 
 
 class LineReporter:
@@ -125,6 +134,7 @@ class BarReporter:
         self._began = 0.0
         self._last = 0.0
         self._pending = 0
+        _bars.append(self)
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         """Show the bar."""
@@ -140,7 +150,7 @@ class BarReporter:
             TransferSpeedColumn,
         )
 
-        self._stop()
+        self.clear()
         columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
         if total and unit == "B":
             columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn()]
@@ -161,7 +171,7 @@ class BarReporter:
 
     def finish(self, phase: Phase, text: str) -> None:
         """Replace the bar by a line."""
-        self._stop()
+        self.clear()
         seconds = time.monotonic() - self._began
         self._console.print(f"[dim]{_TITLES[phase]:>9}[/dim]  {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
 
@@ -169,7 +179,8 @@ class BarReporter:
         """Print it above the bar."""
         self._console.print(f"[yellow]envkit:[/yellow] {text}", highlight=False)
 
-    def _stop(self) -> None:
+    def clear(self) -> None:
+        """Take the bar off the screen, if there is one."""
         if self._progress is not None:
             self._progress.stop()
         self._progress, self._task, self._pending = None, None, 0

@@ -43,6 +43,6 @@ def do_quickly(argv: Sequence[str]) -> bool:
             sys.stdout.write(deactivation_code(flags.get("--shell")))
         else:
             return False
-    except EnvkitError:
+    except (EnvkitError, UnicodeError):
         return False
     return True

@@ -184,6 +184,8 @@ class Environment:
                 "this session has no script that could be run anew",
                 hint=f"Start it inside: envkit run {self.name} -- python",
             )
+        from envkit.activation import replace_process  # noqa: PLC0415 - not every program does
+
         variables = self.environ()
         variables[GUARD] = "\n".join((str(os.getpid()), self._root, self.name, self._prefix))
         # The environment does not have envkit; this folder holds a way to its sources and nothing else.
@@ -195,7 +197,7 @@ class Environment:
             raise UsageError(f"{self.name} has no Python to go on in", hint="Make it with python among its packages.")
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execve(python, [python, *words], variables)  # noqa: S606 - that is the verb
+        replace_process([python, *words], variables)
 
     @property
     def is_current(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.paths import volume_path
 
 __all__ = [
     "environment_name",
@@ -16,6 +17,7 @@ __all__ = [
     "locate_volume",
     "read_manifest",
     "read_validation",
+    "read_validations",
     "settle",
     "unknown",
 ]
@@ -30,13 +32,13 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
         SettingsError: A settings file cannot be read, or two settings contradict each other.
     """
     if persist is not None:
-        return os.path.abspath(os.path.expanduser(os.fspath(persist)))
+        return volume_path(os.fspath(persist), os.environ)
     values = {os.environ[name] for name in _VARIABLES if os.environ.get(name)}
     if len(values) == 1:
         value = values.pop()
         # One plain path is what images set; a list, a variable in it or a contradiction are for the whole reader.
         if os.path.isabs(value) and not set(value) & {os.pathsep, "$", "~"}:
-            return os.path.abspath(value)
+            return volume_path(value, os.environ)
     from envkit.settings import load_settings  # noqa: PLC0415 - reads YAML where there are files
 
     return str(load_settings().volume)
@@ -48,6 +50,11 @@ def generation_of(root: str, name: str) -> str | None:
     Raises:
         UsageError: The name is none.
     """
+    if not isinstance(name, str):
+        raise UsageError(
+            f"the name of an environment is a text, not {type(name).__name__}",
+            hint='The name comes first, then the packages: ensure("train", ["pytorch"]).',
+        )
     if not name or name.startswith((".", "-")) or "/" in name or "\0" in name:
         raise UsageError(f"not a name for an environment: {name!r}", hint="Give the name that `envkit list` shows.")
     try:
@@ -71,7 +78,8 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
         )
     return UnknownEnvironmentError(
         f"there is no environment {name!r} in {root}",
-        hint=f"Environments there: {', '.join(known) or 'none'}. Make it with envkit.ensure or `envkit create`.",
+        hint=f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR, persist=. Make it: "
+        f"envkit create -n {name}.",
     )
 
 
@@ -95,7 +103,7 @@ def read_manifest(prefix: str) -> dict[str, Any]:
         if manifest["schema_version"] != 1 or not isinstance(manifest["request"], dict):
             raise ValueError("another schema")  # noqa: TRY301 - told as one with the others
         return dict(manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(
             f"the manifest of {prefix} cannot be read: {type(error).__name__}: {error}",
             hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
@@ -131,12 +139,18 @@ def read_validation(root: str, generation: str, *, token: str, fingerprint: str 
             it was found to hold.
         fingerprint: The host's fingerprint, where it is known.
     """
+    known = read_validations(root, generation)
+    return next((r for r in known if r.get("fingerprint") == fingerprint or token in r.get("tokens", ())), None)
+
+
+def read_validations(root: str, generation: str) -> list[dict[str, Any]]:
+    """The outcomes on all kinds of host, newest first."""
     found: list[dict[str, Any]] = []
     for folder in _validation_folders(root, generation):
         with contextlib.suppress(OSError):
             records = (_read(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(".json"))
-            found += [r for r in records if r and (r.get("fingerprint") == fingerprint or token in r.get("tokens", ()))]
-    return max(found, key=lambda record: str(record.get("created", "")), default=None)
+            found += [record for record in records if record]
+    return sorted(found, key=lambda record: str(record.get("created", "")), reverse=True)
 
 
 def _validation_folders(root: str, generation: str) -> list[str]:
@@ -156,6 +170,6 @@ def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             record = json.loads(file.read())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) and record.get("schema_version") == 1 else {}

@@ -40,7 +40,7 @@ class Kept:
 
 
 def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
-    """Link the bytecode of packages that are whole in the cache. It may run while the packages themselves are linked.
+    """Link the bytecode of packages that are whole in the cache.
 
     Raises:
         NoSpaceError: The volume is full.

@@ -13,15 +13,30 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envkit.builds.record import record_from_repodata
+from envkit.checks.package import check_record
 from envkit.errors import IntegrityError
 from envkit.layout import lease
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.models.channel import redact
 
+# What a package may say of itself, with the type that the native engine wants.
+_TOLD: Mapping[str, type | tuple[type, ...]] = {
+    "build_number": int,
+    "depends": list,
+    "constrains": list,
+    "track_features": (str, list),
+    "features": str,
+    "noarch": str,
+    "license": str,
+    "license_family": str,
+    "timestamp": int,
+    "python_site_packages_path": str,
+}
 _UNLEASED_AGE_S = 24 * 3600  # where a file system cannot lock, only age tells the dead
 
 __all__ = ["adopt", "archive_in", "cached", "incoming", "key", "package_dir", "read_index"]
@@ -30,9 +45,18 @@ __all__ = ["adopt", "archive_in", "cached", "incoming", "key", "package_dir", "r
 def key(record: Record) -> str:
     """The cache key of a record: its sha256, or its md5 for indexes that are that old.
 
+    Every path that is made of a record goes through here, so here is where a hostile one stops.
+
     Raises:
-        IntegrityError: The index gives neither.
+        IntegrityError: The index gives neither, or a field that names files would lead elsewhere.
     """
+    fault = check_record(record)
+    if fault is not None:
+        raise IntegrityError(
+            f"a record of {redact(record.channel) or 'no channel'} is refused: {fault}",
+            hint="Such a record would write outside the volume. Nothing of it was installed; tell the channel's "
+            "maintainers, or use another channel.",
+        )
     if record.sha256:
         return record.sha256.lower()
     md5 = record.raw.get("md5")
@@ -55,9 +79,24 @@ def cached(volume: Volume, record: Record) -> bool:
 
 
 def read_index(volume: Volume, record: Record) -> Record:
-    """A record of a cached package with what the package says of itself (``info/index.json``) filled in."""
-    index = json.loads((package_dir(volume, record) / "info" / "index.json").read_bytes())
-    return record_from_repodata({**index, **record.raw}, record.fn, record.channel, record.subdir)
+    """A record of a cached package with the dependencies that it names itself (``info/index.json``) filled in.
+
+    Its name, place and digest stay those of the record: a package must not pass for another.
+
+    Raises:
+        IntegrityError: The package says nothing that can be read.
+    """
+    try:
+        index = json.loads((package_dir(volume, record) / "info" / "index.json").read_bytes())
+        told = {field: value for field, kind in _TOLD.items() if isinstance(value := index.get(field), kind)}
+    except (AttributeError, ValueError, RecursionError) as error:
+        raise IntegrityError(
+            f"what {record.fn} says of itself cannot be read",
+            hint="The package is broken at its origin. Tell its maintainers, or choose another build.",
+        ) from error
+    own = {"name": record.name, "version": record.version, "build": record.build, "subdir": record.subdir}
+    raw = {"build_number": 0, "depends": [], **told, **own, **record.raw}
+    return record_from_repodata(raw, record.fn, record.channel, record.subdir)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -352,8 +352,7 @@ def _check_and_seal(record: Record, target: Path) -> None:
                 os.chmod(entry.path, mode)  # noqa: PTH101 - a DirEntry has no chmod
     paths = _read_json(target / "info" / "paths.json")
     if paths is None:  # packages of before 2017 have only info/files
-        names = (target / "info" / "files").read_text(encoding="utf-8", errors="replace").splitlines()
-        paths = {"paths": [{"_path": n, "path_type": "softlink" if present.get(n) else "hardlink"} for n in names]}
+        paths = {"paths": _listed(target / "info" / "files", present)}
     wrong += check_paths(paths.get("paths") if isinstance(paths, dict) else None, present)
     wrong += check_entry_points(_read_json(target / "info" / "link.json"))
     index = _read_json(target / "info" / "index.json")
@@ -363,6 +362,7 @@ def _check_and_seal(record: Record, target: Path) -> None:
         record.build,
     ):
         wrong.append("its info/index.json names another package")
+    wrong += _unreadable(target)
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004
         raise IntegrityError(
@@ -377,5 +377,29 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - untrusted JSON
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
+
+
+def _unreadable(target: Path) -> list[str]:
+    """What the native installer could not read when it links the package."""
+    from rattler import IndexJson, PathsJson  # noqa: PLC0415
+    from rattler.exceptions import IoError  # noqa: PLC0415
+
+    wrong = []
+    for name, reader in (("index.json", IndexJson.from_path), ("paths.json", PathsJson.from_path)):
+        path = target / "info" / name
+        try:
+            if path.exists():
+                reader(path)
+        except (IoError, OSError, ValueError) as error:
+            wrong.append(f"its info/{name} cannot be read: {' '.join(str(error).split())}")
+    return wrong
+
+
+def _listed(path: Path, present: Mapping[str, bool]) -> list[dict[str, str]] | None:
+    try:
+        names = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    return [{"_path": name, "path_type": "softlink" if present.get(name) else "hardlink"} for name in names]

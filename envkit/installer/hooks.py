@@ -7,10 +7,10 @@ own path there. Where the path is the generation's already, and on volumes mount
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from envkit.activation import HOOK, quote
+from envkit.installer.write import write_beside
 
 __all__ = ["write_hooks"]
 
@@ -70,6 +70,4 @@ def write_hooks(prefix: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     word = quote(str(prefix))  # also what fish and csh take: volumes have no quotes in their paths
     for suffix, text in ((".sh", _SH), (".fish", _FISH), (".csh", _CSH)):
-        path = folder / f"{HOOK}{suffix}"
-        path.write_text(text.format(about=_ABOUT, prefix=word), encoding="utf-8")
-        os.chmod(path, 0o644)  # noqa: PTH101 - whatever the umask was
+        write_beside(folder / f"{HOOK}{suffix}", text.format(about=_ABOUT, prefix=word))

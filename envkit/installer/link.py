@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,17 @@ from envkit.engines.rattler import to_rattler
 from envkit.errors import IntegrityError, NoSpaceError, VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
+from envkit.installer.write import write_beside
 from envkit.layout.volume import Volume, no_space
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 
 __all__ = ["link", "link_scripts"]
+
+_FROZEN = (
+    "This environment is a generation of envkit and is never changed in place. Make the next one with "
+    "`envkit install -n NAME PACKAGE...` or `envkit upgrade -n NAME`; `envkit list` shows the names."
+)
 
 
 def link(
@@ -49,10 +55,10 @@ def link(
     try:
         with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
             asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter, platform))
+        _finish_records(prefix, records, requested)
+        write_hooks(prefix)
     except OSError as error:
         raise _translate(volume, str(error), error) from error
-    _finish_records(prefix, records, requested)
-    write_hooks(prefix)
     reporter.finish("link", f"{len(records)} packages")
 
 
@@ -190,19 +196,16 @@ def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)  # an environment without packages
     for path in meta.glob("*.json"):
-        path.chmod(0o644)  # written 0600: the group of a shared volume could not read it
+        state = path.lstat()
+        if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:  # never a link into the cache
+            path.chmod(0o644)  # written 0600: the group of a shared volume could not read it
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"==> {now} <==", "# cmd: envkit create"]
     lines += [f"+{record.channel}/{record.subdir}::{record.name}-{record.version}-{record.build}" for record in records]
     lines.append(f"# update specs: {json.dumps(list(requested))}")
-    (meta / "history").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    message = (
-        "This environment is a generation of envkit and is never changed in place. Make the next one with "
-        "`envkit create --replace`."
-    )
-    (meta / "frozen").write_text(json.dumps({"message": message}) + "\n", encoding="utf-8")
+    write_beside(meta / "history", "\n".join(lines) + "\n")
+    write_beside(meta / "frozen", json.dumps({"message": _FROZEN}) + "\n")
     for path in prefix.glob("lib/python3*/"):
-        if (path / "os.py").exists():
-            (path / "EXTERNALLY-MANAGED").write_text(f"[externally-managed]\nError={message}\n", encoding="utf-8")
-    for path in (meta / "history", meta / "frozen"):
-        os.chmod(path, 0o644)  # noqa: PTH101 - whatever the umask was
+        marker = path / "EXTERNALLY-MANAGED"  # PEP 668; a package's own stays as its record says
+        if (path / "os.py").exists() and not marker.exists() and not marker.is_symlink():
+            write_beside(marker, f"[externally-managed]\nError={_FROZEN}\n")

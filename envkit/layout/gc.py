@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envkit.errors import HeldError, IntegrityError
+from envkit.errors import HeldError, IntegrityError, VolumeError
 from envkit.layout import lease
 from envkit.layout.generation import MANIFEST, list_generations, read_manifest
 from envkit.layout.launcher import own_python
-from envkit.layout.usage import in_use
-from envkit.layout.volume import Volume, discard, environments
+from envkit.layout.usage import in_use, seen_in_processes
+from envkit.layout.volume import Volume, bury, discard, environments, erase
 from envkit.models.care import CleanItem
 from envkit.models.manifest import Manifest
 
-__all__ = ["CACHE", "Keep", "Rubbish", "find_rubbish", "sweep", "take_away"]
+__all__ = ["CACHE", "Keep", "Rubbish", "find_rubbish", "sweep", "take_away", "take_generation"]
 
 CACHE = "cache"
 """The lease that makers of generations share, and that `clean` wants alone before it takes packages."""
@@ -41,17 +41,27 @@ def sweep(volume: Volume) -> int:
     """
     removed = 0
     for path in _unfinished(volume):
-        with contextlib.suppress(OSError):
-            discard(volume, path)
-            removed += 1
+        removed += _take_unfinished(volume, path)
     for path in _strays(volume):
-        path.unlink(missing_ok=True)
-        removed += 1
-    if volume.trash.is_dir():
-        for path in volume.trash.iterdir():
-            shutil.rmtree(path, ignore_errors=True)
-            removed += 1
+        removed += _unlink(path)
+    for path in _listdir(volume.trash):
+        shutil.rmtree(path, ignore_errors=True)
+        removed += not path.exists()
     return removed
+
+
+def _take_unfinished(volume: Volume, path: Path) -> bool:
+    """Discard an unfinished generation, unless its maker lives or has finished it. Say whether it is gone."""
+    with contextlib.suppress(OSError, HeldError, VolumeError), lease.hold(volume, path.name):
+        if not (path / MANIFEST).exists():
+            discard(volume, path)
+    return not path.exists()
+
+
+def _unlink(path: Path) -> bool:
+    with contextlib.suppress(OSError):  # somebody else's
+        path.unlink(missing_ok=True)
+    return not path.is_symlink()
 
 
 def _unfinished(volume: Volume) -> Iterator[Path]:
@@ -59,7 +69,8 @@ def _unfinished(volume: Volume) -> Iterator[Path]:
     for path in list_generations(volume):
         if (path / MANIFEST).exists() or lease.is_held(volume, path.name):
             continue
-        if locks or _age_s(path) >= _UNLEASED_AGE_S:
+        # Once more: its maker may have finished it between the first look and the release of its lease.
+        if not (path / MANIFEST).exists() and (locks or _age_s(path) >= _UNLEASED_AGE_S):
             yield path
 
 
@@ -85,7 +96,8 @@ class Keep:
 
     Attributes:
         superseded: How many superseded generations of each environment, the newest ones.
-        younger_than_s: Generations made within so many seconds.
+        younger_than_s: Generations made within so many seconds, superseded ones and orphans: what nothing points to
+            yet may be about to be published.
     """
 
     superseded: int = 2
@@ -140,34 +152,42 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
 
 def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, found: Rubbish) -> set[str]:
     """Add the generations that go to `found`; return their names."""
-    linked = {path.name: name for name, path in environments(volume)}
-    own = own_python(volume)
-    if own is not None:
-        linked[own.name] = "envkit itself"
+    linked = _linked(volume)
     owners = {manifests[g].lineage: name for g, name in linked.items() if g in manifests}
     used = in_use(volume)
     now = time.time()
     gone: set[str] = set()
-    by_lineage: dict[str, list[Manifest]] = {}
-    for manifest in manifests.values():
-        by_lineage.setdefault(manifest.lineage, []).append(manifest)
+    by_lineage: dict[str, dict[str, Manifest]] = {}
+    for name, manifest in manifests.items():
+        by_lineage.setdefault(manifest.lineage, {})[name] = manifest
     for lineage, members in sorted(by_lineage.items()):
         older = sorted(
-            (m for m in members if m.generation not in linked), key=lambda m: (m.number, m.created), reverse=True
+            ((name, manifest) for name, manifest in members.items() if name not in linked),
+            key=lambda item: (item[1].number, item[1].created),
+            reverse=True,
         )
         owner = owners.get(lineage)
-        for manifest in older[keep.superseded :] if owner else older:
+        for name, manifest in older[keep.superseded :] if owner else older:
             age = now - _made(manifest)
-            if manifest.generation in used:
-                found.kept.append((manifest.generation, "a process is using it"))
-            elif owner and age < keep.younger_than_s:
-                found.kept.append((manifest.generation, f"it is {age / 86400:.1f} days old"))
+            if name in used:
+                found.kept.append((name, "a process is using it"))
+            elif age < keep.younger_than_s:
+                found.kept.append((name, f"it is {age / 86400:.1f} days old"))
             else:
                 why = f"superseded in {owner}, number {manifest.number}" if owner else "no environment points to it"
                 kind = "generation" if owner else "orphan"
-                found.items.append(CleanItem(kind, str(volume.generations / manifest.generation), why))
-                gone.add(manifest.generation)
+                found.items.append(CleanItem(kind, str(volume.generations / name), why))
+                gone.add(name)
     return gone
+
+
+def _linked(volume: Volume) -> dict[str, str]:
+    """Generations that something points to, and what."""
+    linked = {path.name: name for name, path in environments(volume)}
+    own = own_python(volume)
+    if own is not None:
+        linked[own.name] = "envkit itself"
+    return linked
 
 
 def _made(manifest: Manifest) -> float:
@@ -178,11 +198,7 @@ def _made(manifest: Manifest) -> float:
 
 
 def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
-    needed = set()
-    for manifest in remaining:
-        for package in manifest.packages:
-            md5 = package.record.get("md5")
-            needed.add(package.sha256.lower() if package.sha256 else f"md5-{md5}")
+    needed = _keys(remaining)
     for kind, folder in (("package", volume.packages), ("bytecode", volume.bytecode)):
         for path in _listdir(folder):
             if path.name not in needed and not path.name.startswith("."):
@@ -190,38 +206,93 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
                 yield CleanItem(kind, str(path), f"no generation holds {names}")
 
 
+def _keys(manifests: list[Manifest]) -> set[str]:
+    """Names in the cache of the packages that some generations hold."""
+    return {
+        package.sha256.lower() if package.sha256 else f"md5-{package.record.get('md5')}"
+        for manifest in manifests
+        for package in manifest.packages
+    }
+
+
+def _needed_now(volume: Volume) -> set[str] | None:
+    """The packages that the generations hold that are there now; None where one of them cannot be read."""
+    found = []
+    for path in list_generations(volume):
+        try:
+            manifest = read_manifest(path)
+        except IntegrityError:
+            manifest = None
+        if manifest is None and path.exists():
+            return None
+        if manifest is not None:
+            found.append(manifest)
+    return _keys(found)
+
+
 def _listdir(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def take_generation(volume: Volume, path: Path) -> bool:
+    """Delete a generation, unless something points to it or uses it now. Say whether it is gone.
+
+    A rollback, a bootstrap or a job may have come since it was found to be rubbish. They share its lease, which this
+    takes alone; where the file system cannot lock, a second look follows when nothing finds it any more.
+    """
+    try:
+        with lease.hold(volume, path.name):
+            if path.name in _linked(volume) or path.name in seen_in_processes(volume):
+                return False
+            grave = bury(volume, path)
+            if grave is None:
+                return True
+            if grave != path and path.name in _linked(volume):
+                grave.rename(path)
+                return False
+            erase(grave)
+    except (HeldError, VolumeError):
+        return False
+    return not path.exists()
 
 
 def take_away(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
     """Delete what was found; return what another process needed in the meantime and what therefore stays.
 
-    Generations are taken under the lease of their own name, packages only while nobody makes a generation.
+    Minutes may have gone by since: each thing is looked at once more. Generations are taken under the lease of their
+    own name, packages only while nobody makes a generation.
     """
-    stay: list[CleanItem] = []
-    for item in items:
-        path = Path(item.path)
-        if item.kind in {"package", "bytecode"}:
-            continue
-        if item.kind in {"generation", "orphan"}:
-            try:
-                with lease.hold(volume, path.name):
-                    discard(volume, path)
-            except HeldError:
-                stay.append(item)
-                continue
-        elif path.is_symlink():
-            path.unlink(missing_ok=True)
-        elif item.kind == "trash":
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            discard(volume, path)
     packages = [item for item in items if item.kind in {"package", "bytecode"}]
+    stay = [item for item in items if item not in packages and not _take(volume, item, Path(item.path))]
+    if not packages:
+        return stay
     try:
         with lease.hold(volume, CACHE):
+            needed = _needed_now(volume)
             for item in packages:
-                discard(volume, Path(item.path))
-    except HeldError:
+                path = Path(item.path)
+                if needed is not None and path.name not in needed:
+                    discard(volume, path)
+                if path.exists():
+                    stay.append(item)
+    except (HeldError, VolumeError):
         stay += packages
     return stay
+
+
+def _take(volume: Volume, item: CleanItem, path: Path) -> bool:
+    """Delete one thing that is no package; say whether it is gone."""
+    if item.kind in {"generation", "orphan"}:
+        return take_generation(volume, path)
+    if path.is_symlink():
+        return _unlink(path)
+    if item.kind == "unfinished":
+        return _take_unfinished(volume, path)
+    if item.kind == "trash":
+        shutil.rmtree(path, ignore_errors=True)
+    elif item.kind == "validation":
+        if not (volume.generations / path.name).is_dir():
+            discard(volume, path)
+    elif not lease.is_held(volume, path.name):
+        discard(volume, path)
+    return not path.exists()

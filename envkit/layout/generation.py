@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
-from envkit.layout.volume import Volume, check_name, discard, environments, sync_directory, write_atomic
+from envkit.layout.volume import Volume, check_name, discard, environments, sync_directory, write_atomic, writing
 from envkit.models.manifest import Manifest
 
 __all__ = [
@@ -82,14 +82,15 @@ def read_manifest(prefix: Path) -> Manifest | None:
     """The manifest of a generation; None for an unfinished one, or a prefix that others made.
 
     Raises:
-        IntegrityError: There is a manifest that cannot be read.
+        IntegrityError: There is a manifest that cannot be read, or it is that of another generation. A name in it may
+            therefore be used as the name of the directory.
     """
     try:
         text = (prefix / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return Manifest.model_validate_json(text)
+        manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -97,6 +98,12 @@ def read_manifest(prefix: Path) -> Manifest | None:
             f"the manifest of {prefix} cannot be read: {where}: {first['msg']}",
             hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
         ) from error
+    if manifest.generation not in {prefix.name, os.path.basename(os.path.realpath(prefix))}:  # noqa: PTH119
+        raise IntegrityError(
+            f"the manifest of {prefix} is that of another generation: {manifest.generation!r}",
+            hint="It was copied there, or changed. Make the environment again with create --replace.",
+        )
+    return manifest
 
 
 def is_moved(manifest: Manifest, prefix: Path) -> bool:
@@ -125,19 +132,23 @@ def refuse_moved(manifest: Manifest | None, prefix: Path) -> None:
 def publish(volume: Volume, name: str, generation: Path) -> Path:
     """Point the environment's link at a generation. This rename is the only commit point.
 
+    The caller holds the generation's lease, so that `clean` does not take it between a look at it and the link.
+
     Raises:
         EnvironmentExistsError: Something that envkit did not make has the name.
+        VolumeError: This user may not write there.
     """
     link = volume.link(name)
     refuse_foreign(volume, name)
     temporary = volume.root / f".{name}.{secrets.token_hex(4)}"
     # Relative, so that the volume may be looked at through another mount path.
-    temporary.symlink_to(generation.relative_to(volume.root))
-    try:
-        temporary.rename(link)  # atomic: there is no instant without an environment
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(volume):
+        temporary.symlink_to(generation.relative_to(volume.root))
+        try:
+            temporary.rename(link)  # atomic: there is no instant without an environment
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     sync_directory(volume.root)
     return link
 

@@ -54,7 +54,7 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Findi
                     ),
                 )
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             findings.append(
                 Finding(
                     check="records",

@@ -8,19 +8,21 @@ this is not the library filelock, which waits for a lock that never comes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from envkit.errors import HeldError
-from envkit.layout.volume import Volume
+from envkit.errors import HeldError, VolumeError
+from envkit.layout.volume import Volume, cannot_write, no_space
 from envkit.models.progress import Reporter
 
 __all__ = ["can_lock", "hold", "is_held"]
 
 _POLL_S = 0.2
+_MODE = 0o666
 
 
 @contextlib.contextmanager
@@ -38,12 +40,13 @@ def hold(
 
     Raises:
         HeldError: Another process still holds it after `wait_s` seconds.
+        VolumeError: The volume takes no lease: it is read-only, somebody else's, full, or there is none.
     """
     path = volume.leases / what
     deadline = time.monotonic() + wait_s
     told = False
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _open(volume, path)
         try:
             locked = _lock(descriptor, shared=shared)
             if locked and _is_still(descriptor, path):
@@ -72,6 +75,48 @@ def hold(
         os.close(descriptor)  # which also releases the lock
 
 
+def _open(volume: Volume, path: Path) -> int:
+    """Open the file of a lease, or make it. What one user made, others have to be able to lock.
+
+    Raises:
+        VolumeError: It cannot be made.
+    """
+    while True:
+        try:
+            # Never O_CREAT for a file that may be there: in a sticky directory that anybody may write,
+            # fs.protected_regular refuses it to all but the file's owner.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):  # its last holder removed it meanwhile
+                return _open_there(path)
+        except OSError as error:
+            # A directory that this user may not write may hold the file of one who may.
+            with contextlib.suppress(OSError):
+                return _open_there(path)
+            if error.errno == errno.ENOENT:
+                raise VolumeError(
+                    f"{volume.root} is no volume of envkit", hint="Give the directory of one with --persist DIR."
+                ) from error
+            if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} or no_space(error):
+                raise cannot_write(volume, error) from error
+            raise
+        else:
+            with contextlib.suppress(OSError):
+                os.fchmod(descriptor, _MODE)  # the umask has taken the others' bits
+            return descriptor
+
+
+def _open_there(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR)  # where NFS makes record locks of flock, an exclusive one needs writing
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY)
+
+
 def _is_still(descriptor: int, path: Path) -> bool:
     """Whether the file that was opened is still the one at the path: its last holder removes it."""
     try:
@@ -81,13 +126,23 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 
 def is_held(volume: Volume, what: str) -> bool:
-    """Whether a living process holds the lease on `what`. False where the file system cannot lock."""
+    """Whether a living process holds the lease on `what`. False where the file system cannot lock.
+
+    A lease that cannot be looked at may be held: what it stands for is left alone.
+    """
     try:
-        descriptor = os.open(volume.leases / what, os.O_RDWR)
-    except OSError:
+        descriptor = _open_there(volume.leases / what)
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
-        return not _lock(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # EBADF: NFS gives no exclusive lock on a file that cannot be written; it may be held.
+        return isinstance(error, BlockingIOError) or error.errno == errno.EBADF
+    else:
+        return False
     finally:
         os.close(descriptor)
 

@@ -11,7 +11,7 @@ from envkit.layout.generation import active, list_generations, read_manifest, re
 from envkit.layout.volume import Volume
 from envkit.models.manifest import Manifest
 
-__all__ = ["Origin", "generation_of", "generations_of", "next_origin", "previous"]
+__all__ = ["Origin", "directories_of", "generation_of", "generations_of", "next_origin", "previous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,16 @@ def generations_of(volume: Volume, name: str) -> list[Manifest]:
     return sorted(found, key=lambda m: (m.number, m.created, m.generation))
 
 
+def directories_of(volume: Volume, name: str) -> dict[str, Path]:
+    """The directory of each finished generation of an environment, by the generation's name. Links are not followed.
+
+    Raises:
+        UnknownEnvironmentError: There is no environment of that name.
+    """
+    members = {manifest.generation for manifest in generations_of(volume, name)}
+    return {path.name: path for path in list_generations(volume) if path.name in members}
+
+
 def next_origin(volume: Volume, name: str, verb: str) -> Origin:
     """What the next generation of `name` comes from: the one that is active, else nothing."""
     prefix = active(volume, name)
@@ -102,7 +112,7 @@ def generation_of(volume: Volume | None, reference: str) -> Path:
     known = generations_of(volume, name)
     for manifest in known:
         if manifest.number == int(number):
-            return volume.generations / manifest.generation
+            return directories_of(volume, name)[manifest.generation]
     numbers = ", ".join(str(m.number) for m in known)
     raise UnknownEnvironmentError(
         f"{name} has no generation {number}", hint=f"It has {numbers}. See `envkit history {name}`."

@@ -12,7 +12,7 @@ from envkit.layout import lease
 from envkit.layout.generation import list_generations
 from envkit.layout.volume import Volume
 
-__all__ = ["Freed", "Share", "freed_by", "in_use", "measure", "shares"]
+__all__ = ["Freed", "Share", "freed_by", "in_use", "measure", "seen_in_processes", "shares"]
 
 _BLOCK = 512  # the unit of st_blocks, whatever the file system's own (POSIX)
 
@@ -36,8 +36,13 @@ def in_use(volume: Volume) -> set[str]:
     Leases are seen from other hosts too where the file system carries locks; processes only on this host, and those
     of other users only by root.
     """
-    names = [path.name for path in list_generations(volume)]
-    used = {name for name in names if lease.is_held(volume, name)}
+    names = {path.name for path in list_generations(volume)}
+    return {name for name in names if lease.is_held(volume, name)} | (seen_in_processes(volume) & names)
+
+
+def seen_in_processes(volume: Volume) -> set[str]:
+    """Names of generations that are seen in the mapped files, program or directory of a process of this host."""
+    used: set[str] = set()
     marker = os.fsencode(f"{os.path.realpath(volume.generations)}/")
     for text in _process_texts():
         start = text.find(marker)
@@ -46,7 +51,7 @@ def in_use(volume: Volume) -> set[str]:
             end = min((at for at in (text.find(stop, start) for stop in (b"/", b"\n", b" ")) if at >= 0), default=None)
             used.add(os.fsdecode(text[start:end]))
             start = text.find(marker, start)
-    return used & set(names)
+    return used
 
 
 def _process_texts() -> Iterator[bytes]:

@@ -20,8 +20,19 @@ from envkit.errors import NoSpaceError, UsageError, VolumeError
 from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
 from envkit.models.channel import redact
 from envkit.models.manifest import VolumeFile
+from envkit.paths import is_plain
 
-__all__ = ["Space", "Volume", "check_name", "check_writable", "no_space", "open_volume", "write_atomic"]
+__all__ = [
+    "Space",
+    "Volume",
+    "cannot_write",
+    "check_name",
+    "check_writable",
+    "no_space",
+    "open_volume",
+    "write_atomic",
+    "writing",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 # conda's own names for the installation itself, and names that would hide our files.
@@ -142,6 +153,11 @@ def open_volume(root: Path, *, create: bool) -> Volume:
         VolumeError: There is no such directory, it cannot be written, or it cannot carry an environment.
     """
     volume = Volume(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve() would replace the mount path by its target
+    if not is_plain(str(volume.root)):
+        raise VolumeError(
+            f"the path of the volume holds control characters: {str(volume.root)!a}",
+            hint="It goes into scripts and their first lines; choose a plain name.",
+        )
     longest = len(os.fsencode(volume.generations / ("x" * 40)))
     if longest > PREFIX_LENGTH:
         raise VolumeError(
@@ -174,7 +190,7 @@ def open_volume(root: Path, *, create: bool) -> Volume:
             _initialise(volume)
         write_entry_script(volume)
     except OSError as error:
-        raise _cannot_write(volume, error) from error
+        raise cannot_write(volume, error) from error
     return volume
 
 
@@ -193,9 +209,9 @@ def check_writable(volume: Volume) -> None:
         )
     place = volume.root if volume.root.is_dir() else volume.root.parent
     if os.statvfs(place).f_flag & os.ST_RDONLY:
-        raise _cannot_write(volume, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        raise cannot_write(volume, OSError(errno.EROFS, os.strerror(errno.EROFS)))
     if not os.access(place, os.W_OK | os.X_OK):
-        raise _cannot_write(volume, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+        raise cannot_write(volume, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _initialise(volume: Volume) -> None:
@@ -242,7 +258,7 @@ def restate(volume: Volume) -> None:
 
 # Sourced by any POSIX shell, any number of times. What is there already stays, behind the volume's own.
 _ENTRY_SCRIPT = """\
-# Written by envkit. Source it where a shell or a container starts: . {root}/env.sh
+# Written by envkit. Source it where a shell or a container starts: . VOLUME/env.sh
 _envkit={root}
 case ":${{CONDA_ENVS_PATH:-}}:" in *":$_envkit:"*) ;; *) CONDA_ENVS_PATH="$_envkit${{CONDA_ENVS_PATH:+:$CONDA_ENVS_PATH}}" ;; esac
 case ":$PATH:" in *":$_envkit/.envkit/bin:"*) ;; *) PATH="$_envkit/.envkit/bin:$PATH" ;; esac
@@ -263,7 +279,8 @@ def write_entry_script(volume: Volume) -> None:
     write_atomic(volume.entry_script, text)
 
 
-def _cannot_write(volume: Volume, error: OSError) -> VolumeError:
+def cannot_write(volume: Volume, error: OSError) -> VolumeError:
+    """What to raise for an error that says that the volume takes no writes of this user."""
     if no_space(error):
         return NoSpaceError(f"no space left on {volume.root}", hint="Free some space, or choose another volume.")
     what = "is mounted read-only" if error.errno == errno.EROFS else f"cannot be written: {error.strerror}"
@@ -271,6 +288,26 @@ def _cannot_write(volume: Volume, error: OSError) -> VolumeError:
         f"{volume.root} {what}",
         hint="Choose a directory that you may write with --persist DIR, or mend its owner and permissions.",
     )
+
+
+@contextlib.contextmanager
+def writing(volume: Volume) -> Iterator[None]:
+    """Say of the volume, in a block that changes it, that it is read-only, full, or somebody else's.
+
+    Raises:
+        VolumeError: The block met a refusal below the volume's root.
+    """
+    try:
+        yield
+    except OSError as error:
+        refused = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} or no_space(error)
+        names = [
+            Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
+        ]
+        # Of a link only the relative target may be named.
+        if not refused or not all(name.is_relative_to(volume.root) or not name.is_absolute() for name in names):
+            raise
+        raise cannot_write(volume, error) from error
 
 
 def no_space(error: BaseException) -> bool:
@@ -307,13 +344,25 @@ def sync_directory(path: Path) -> None:
 
 def discard(volume: Volume, path: Path) -> None:
     """Remove a directory: first out of sight by rename, then for good. Never fails for what is already gone."""
+    grave = bury(volume, path)
+    if grave is not None:
+        erase(grave)
+
+
+def bury(volume: Volume, path: Path) -> Path | None:
+    """Put a directory out of sight by rename; return where it lies, or None for what is already gone."""
     grave = volume.trash / f"{path.name}-{secrets.token_hex(4)}"
     try:
         path.rename(grave)
     except FileNotFoundError:
-        return
+        return None
     except OSError:
-        grave = path  # another file system below the same root: delete where it is
+        return path  # another file system below the same root: it is deleted where it is
+    return grave
+
+
+def erase(grave: Path) -> None:
+    """Delete what `bury` has put out of sight."""
     shutil.rmtree(grave, onerror=_make_writable)
 
 

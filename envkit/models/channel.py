@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-__all__ = ["Channel", "parse_channel", "redact"]
+__all__ = ["Channel", "has_credentials", "parse_channel", "redact"]
 
 DEFAULT_ALIAS = "https://conda.anaconda.org"
 # What the name `defaults` stands for where no condarc says otherwise (conda documentation, "default_channels").
 DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
 
-_TOKEN = re.compile(r"/t/([^/\s]+)(?=/)")
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_TOKEN = re.compile(r"/t/([^/\s'\"]+)")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")  # up to the last @ of the host part: a password may hold one
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,21 @@ class Channel:
         url: Base URL without credentials and without a trailing slash.
         token: Token of a ``/t/TOKEN/`` URL. Never shown, never stored.
         userinfo: ``user:password`` of the URL. Never shown, never stored.
+        token_at: Where in the URL's path ``/t/TOKEN`` stood, in characters: servers mount conda below a path.
     """
 
     name: str
     url: str
     token: str | None = field(default=None, repr=False, compare=False)
     userinfo: str | None = field(default=None, repr=False, compare=False)
+    token_at: int = field(default=0, repr=False, compare=False)
 
     @property
     def secret_url(self) -> str:
         """The URL as the server wants to see it, with the credentials."""
         parts = urlsplit(self.url)
-        path = f"/t/{self.token}{parts.path}" if self.token else parts.path
+        before, after = parts.path[: self.token_at], parts.path[self.token_at :]
+        path = f"{before}/t/{self.token}{after}" if self.token else parts.path
         netloc = f"{self.userinfo}@{parts.netloc}" if self.userinfo else parts.netloc
         return urlunsplit((parts.scheme, netloc, path, "", ""))
 
@@ -64,30 +67,45 @@ def parse_channel(text: str, *, alias: str = DEFAULT_ALIAS, cwd: str = "/") -> C
     """
     text = text.strip().rstrip("/")
     if not text or any(c in text for c in "\0\n\r\t ") or text.startswith("-"):
-        raise ValueError(f"not a channel: {text!r}")
+        raise ValueError(f"not a channel: {_shown(text)!r}")
     if text.startswith(("/", "./", "../")) or text in {".", ".."}:
         import posixpath  # noqa: PLC0415 - only for paths
 
         return parse_channel("file://" + quote(posixpath.normpath(posixpath.join(cwd, text))))
     if "://" in text:
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError:  # its words quote the user and the password
+            raise ValueError(f"not a channel: {_shown(text)!r}") from None
         if parts.scheme not in {"http", "https", "file", "s3", "gcs", "oci"}:
-            raise ValueError(f"not a channel: {redact(text)!r} (scheme {parts.scheme!r})")
+            raise ValueError(f"not a channel: {_shown(text)!r} (scheme {parts.scheme!r})")
         userinfo, _, netloc = parts.netloc.rpartition("@")
-        token = _TOKEN.match(parts.path + "/")
-        path = parts.path[token.end() :] if token else parts.path
+        token = _TOKEN.search(parts.path) if parts.scheme != "file" else None
+        path = parts.path[: token.start()] + parts.path[token.end() :] if token else parts.path
         url = urlunsplit((parts.scheme, netloc, path.rstrip("/"), "", ""))
         base = urlsplit(alias)
         name = url
         if parts.scheme != "file" and netloc == base.netloc.rpartition("@")[2] and path.strip("/"):
             name = path.strip("/").removeprefix(base.path.strip("/")).strip("/")
-        return Channel(name or url, url, token[1] if token else None, userinfo or None)
+        at = token.start() if token else 0
+        return Channel(name or url, url, token[1] if token else None, userinfo or None, at)
     channel = parse_channel(f"{alias.rstrip('/')}/{text}", alias=alias)
-    return Channel(text, channel.url, channel.token, channel.userinfo)
+    return channel if has_credentials(text) else replace(channel, name=text)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Replace credentials in any text: known secrets, ``/t/TOKEN/`` and ``user:password@``."""
+    """Replace credentials in any text: known secrets, ``/t/TOKEN`` and ``user:password@``."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _USERINFO.sub("***@", _TOKEN.sub("/t/***", text))
+
+
+def has_credentials(text: str) -> bool:
+    """Whether a channel, or a spec that names one, holds a token or a password. Paths hold none."""
+    text = text.strip()
+    return not text.startswith(("/", ".", "file:")) and (redact(f"/{text}") != f"/{text}" or _shown(text) != text)
+
+
+def _shown(text: str) -> str:
+    """One text that should be a channel, for a message; spaces and slashes may stand in what was a password."""
+    return re.sub(r"(?<=://).*@", "***@", redact(text), flags=re.DOTALL)

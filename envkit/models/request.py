@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from envkit.errors import SpecError
+from envkit.models.channel import has_credentials, redact
 from envkit.models.version import CudaVersion
 
 __all__ = ["Correction", "CudaChoice", "Prefer", "Request"]
@@ -82,6 +84,9 @@ class Request:
         python: ``"3.11"``, or None for any.
         prefer: Whether the newest version or the surest tier comes first.
         channels: Channels in the order of preference; names or URLs without credentials.
+
+    Raises:
+        SpecError: A spec holds a token or a password: requests are shown and recorded.
     """
 
     specs: tuple[str, ...] = ()
@@ -89,6 +94,14 @@ class Request:
     python: str | None = None
     prefer: Prefer = "version"
     channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for spec in self.specs:
+            if has_credentials(spec):
+                raise SpecError(
+                    f"a package specification must not hold credentials: {redact(f'/{spec}')[1:]!r}",
+                    hint="Give the channel with -c, where its token or password is kept out of every record.",
+                )
 
 
 @dataclass(frozen=True, slots=True)

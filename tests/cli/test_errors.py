@@ -27,8 +27,12 @@ PACKAGES = [
         files={"site-packages/c.py": b""},
         link={"noarch": {"type": "python", "entry_points": ["../evil = c:main"]}, "package_metadata_version": 1},
     ),
+    Package("points", noarch="python", link={"noarch": {"type": "python", "entry_points": 5}}),
+    Package("hook", files={"etc/conda/activate.d/~~envkit.sh": b"true"}),
+    Package("file", files={"etc": b""}),
     Package("needs", depends=["absent >=3"]),
 ]
+OUT = "x/../../../evil"  # within the directory of the test, should it ever be followed
 
 
 @pytest.fixture
@@ -44,7 +48,15 @@ def channel(tmp_path: Path) -> Path:
     records["linux-64"]["gone-1.0-0.conda"] = {**record, "name": "gone"}
     unhashed = {k: v for k, v in record.items() if k not in {"sha256", "md5"}}
     records["linux-64"]["unhashed-1.0-0.conda"] = {**unhashed, "name": "unhashed"}
+    data, record = archive(Package("out", files={"lib/x": b""}, record={"build": OUT}))
+    (folder / "linux-64" / "out-1.0-x").mkdir()
+    records["linux-64"][f"out-1.0-{OUT}.conda"] = record
+    site = Package("site", record={"python_site_packages_path": "../../evil"})
+    (folder / "linux-64" / f"{site.stem}.conda").write_bytes(archive(site)[0])
+    records["linux-64"][f"{site.stem}.conda"] = archive(site)[1]
     write_index(folder, records)
+    target = folder / "linux-64" / f"out-1.0-{OUT}.conda"
+    target.resolve().write_bytes(data)
     return folder
 
 
@@ -91,6 +103,11 @@ def nothing_left(volume: Path) -> None:
         ("linkout", 6, "integrity", "links out of the prefix"),
         ("linkabs", 6, "integrity", "absolute path"),
         ("command", 6, "integrity", "entry point"),
+        ("points", 6, "integrity", "no list of entry points"),
+        ("hook", 6, "integrity", "records of the environment"),
+        ("file", 6, "integrity", "needs a directory"),
+        ("out", 6, "integrity", "evil' is not one plain word"),
+        ("site", 6, "integrity", "python_site_packages_path '../../evil'"),
         ("gone", 5, "channel", "gone-1.0-0.conda"),
         ("needs", 1, "unsatisfiable", "absent >=3"),
         ("absent", 1, "unsatisfiable", "absent"),

@@ -111,7 +111,15 @@ def test_a_program_in_it_counts_as_use_without_a_lease(shell: Shell) -> None:
         running.wait()
 
 
+def test_young_orphans_stay(shell: Shell) -> None:
+    (shell.volume / "demo").unlink()
+    document = shell.ok("clean", "--json").json
+    assert document["items"] == []
+    assert len(document["kept"]) == 4
+
+
 def test_orphans_and_leftovers_go_at_once(shell: Shell) -> None:
+    age(shell, 8)
     (shell.volume / "demo").unlink()
     (shell.volume / ".envkit/g/demo-00000000").mkdir()
     (shell.volume / ".envkit/pkgs/.incoming/fetch-00000000").mkdir(parents=True)

@@ -225,6 +225,8 @@ def test_a_cpu_build_among_cuda_builds_is_said_aloud() -> None:
     assert only(jax_findings(ran([check("matmul")], {"jaxlib": "0.4", "plugins": []}), OK)) == [
         ("jax.gpu", "cpu-build", "environment")
     ]
+    group = ProbeOutcome("done", ("python",), document={"devices": [CPU], "checks": [check("all-reduce")]})
+    assert only(collective_findings(group, OK)) == []
     assert only(numba_findings(ran([check("kernel")]), OK)) == []
     unseen = numba_findings(ran([error("devices", None, "libnvvm.so not found")]), OK)
     assert [(f.status, f.code) for f in unseen[1:]] == [("warn", "numba-sees-no-gpu")]

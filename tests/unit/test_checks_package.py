@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envkit.checks.package import check_entry_points, check_link_target, check_paths
+from envkit.checks.package import check_entry_points, check_link_target, check_paths, check_record
+from envkit.models.build import Record
 
 
 def entry(path: str, kind: str = "hardlink") -> dict[str, str]:
@@ -90,3 +91,71 @@ def test_no_accepted_link_leaves_the_prefix(name: str, target: str) -> None:
 )
 def test_entry_points(link: object, *, fine: bool) -> None:
     assert (not check_entry_points(link)) is fine
+
+
+def record(**fields: object) -> Record:
+    plain = {"name": "a", "version": "1!2.0+cu121_3", "build": "py311_h1~0", "subdir": "linux-64", "fn": "a-1-0.conda"}
+    known = {key: fields.pop(key) for key in (*plain, "sha256") if key in fields}
+    return Record(**{**plain, **known}, raw=fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fields", [{}, {"sha256": "A" * 64}, {"md5": "0" * 32}, {"name": "_x", "subdir": ""}])
+def test_plain_records_pass(fields: dict[str, object]) -> None:
+    assert check_record(record(**fields)) is None
+
+
+@pytest.mark.parametrize("field", ["name", "version", "build", "fn", "subdir"])
+@pytest.mark.parametrize("value", ["..", ".", "x/../../y", "/etc", "a b", "a\nb", "a\n", "a\\b", "a\0b", "é", "%2e%2e"])
+def test_fields_that_name_files_are_words(field: str, value: str) -> None:
+    assert f"{field} {value!r} is not" in str(check_record(record(**{field: value})))
+
+
+@given(st.text(max_size=20), st.sampled_from(["name", "version", "build"]))
+def test_no_field_leads_out_of_its_directory(value: str, field: str) -> None:
+    checked = record(**{field: value})
+    if check_record(checked) is None:
+        stem = f"{checked.name}-{checked.version}-{checked.build}"
+        assert posixpath.normpath(stem) == stem
+        assert "/" not in stem
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sha256": "../" * 21 + "x"},
+        {"sha256": "a" * 63},
+        {"md5": "../../x"},
+        {"md5": 5},
+        {"version": ""},
+        {"build": "x" * 300},
+        {"python_site_packages_path": "../../x"},
+        {"python_site_packages_path": 3},
+    ],
+)
+def test_other_records_do_not(fields: dict[str, object]) -> None:
+    assert check_record(record(**fields)) is not None
+
+
+@pytest.mark.parametrize("told", ["../x", "b", None, 3])
+def test_the_raw_record_says_the_same(told: object) -> None:
+    """The native installer reads the raw one."""
+    raw = {"name": "a", "version": "1", "build": told}
+    assert "build" in str(check_record(Record("a", "1", "0", fn="a-1-0.conda", raw=raw)))
+
+
+@pytest.mark.parametrize("path", ["etc", "etc/conda", "etc/conda/activate.d"])
+def test_files_where_the_environment_has_directories(path: str) -> None:
+    assert "needs a directory" in check_paths([entry(path)], {path: False})[0]
+    assert "needs a directory" in check_paths([entry(path, "softlink")], {path: True})[0]
+    assert check_paths([entry(path, "directory")], {}) == []
+
+
+@pytest.mark.parametrize("suffix", ["sh", "fish", "csh"])
+def test_the_hook_of_envkit_is_its_own(suffix: str) -> None:
+    path = f"etc/conda/activate.d/~~envkit.{suffix}"
+    assert "records" in check_paths([entry(path)], {path: False})[0]
+
+
+@pytest.mark.parametrize("points", [5, "x = a:b", {"x": 1}, True])
+def test_entry_points_are_a_list(points: object) -> None:
+    assert "list of entry points" in check_entry_points({"noarch": {"entry_points": points}})[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from envkit.api.remove import remove
 from envkit.errors import HeldError, IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import gc, lease
 from envkit.layout.generation import active, claim, publish, read_manifest, resolve, write_manifest
 from envkit.layout.volume import Volume, check_name, environments, open_volume, read_volume_file, write_atomic
-from envkit.models.manifest import Manifest, RecordedRequest
+from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.progress import SilentReporter
 
 
 @pytest.fixture
@@ -156,6 +159,89 @@ def test_a_damaged_manifest_is_named(volume: Volume) -> None:
     (prefix / ".envkit.json").write_text('{"schema_version": 2}')
     with pytest.raises(IntegrityError, match="schema_version"):
         read_manifest(prefix)
+
+
+@pytest.mark.parametrize("stranger", ["../../../victim", "other-00000000", ""])
+def test_a_manifest_names_no_other_directory(volume: Volume, tmp_path: Path, stranger: str) -> None:
+    make(volume)
+    prefix = make(volume)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for path in volume.generations.iterdir():
+        content = json.loads((path / ".envkit.json").read_text())
+        (path / ".envkit.json").write_text(json.dumps({**content, "generation": stranger}))
+    with pytest.raises(IntegrityError, match="another generation"):
+        read_manifest(prefix)
+    found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
+    assert gc.take_away(volume, found.items) == []
+    remove(volume, "train", reporter=SilentReporter())
+    assert victim.is_dir()
+
+
+def test_a_manifest_is_read_through_a_link(volume: Volume) -> None:
+    prefix = make(volume)
+    found = read_manifest(volume.root / "train")
+    assert found is not None
+    assert found.generation == prefix.name
+
+
+def test_a_generation_that_was_gone_back_to_is_not_taken(volume: Volume) -> None:
+    first, second = make(volume), make(volume)
+    found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
+    assert [item.path for item in found.items] == [str(first)]
+    publish(volume, "train", first)
+    assert [item.path for item in gc.take_away(volume, found.items)] == [str(first)]
+    assert resolve(volume, "train") == first
+    assert second.is_dir()
+
+
+def test_the_launchers_python_is_not_taken(volume: Volume) -> None:
+    first, _ = make(volume), make(volume)
+    found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
+    home = volume.own / "1"
+    home.mkdir()
+    (home / "python").symlink_to(f"../../g/{first.name}")
+    (volume.own / "current").symlink_to("1")
+    assert gc.take_away(volume, found.items) == found.items
+    assert first.is_dir()
+
+
+def test_a_generation_that_is_being_published_is_not_taken(volume: Volume) -> None:
+    first, _ = make(volume), make(volume)
+    found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
+    with lease.hold(volume, first.name, shared=True):
+        assert gc.take_away(volume, found.items) == found.items
+    assert first.is_dir()
+    assert gc.take_away(volume, found.items) == []
+    assert not first.exists()
+
+
+def test_a_package_that_a_new_generation_needs_is_not_taken(volume: Volume) -> None:
+    package = volume.packages / ("a" * 64)
+    other = volume.packages / ("b" * 64)
+    package.mkdir()
+    other.mkdir()
+    found = gc.find_rubbish(volume, gc.Keep())
+    assert {item.path for item in found.items} == {str(package), str(other)}
+    locked = LockedPackage(
+        name="a", version="1", build="0", subdir="noarch", fn="a-1-0.conda", url="", channel="", sha256="A" * 64
+    )
+    with claim(volume, "train") as prefix:
+        write_manifest(manifest(prefix).model_copy(update={"packages": (locked,)}))
+        publish(volume, "train", prefix)
+    assert [item.path for item in gc.take_away(volume, found.items)] == [str(package)]
+    assert package.is_dir()
+    assert not other.exists()
+
+
+def test_an_unfinished_generation_that_got_finished_is_not_taken(volume: Volume) -> None:
+    path = volume.generations / "train-00000000"
+    path.mkdir()
+    found = gc.find_rubbish(volume, gc.Keep())
+    assert [item.kind for item in found.items] == ["unfinished"]
+    write_manifest(manifest(path))
+    assert gc.take_away(volume, found.items) == found.items
+    assert path.is_dir()
 
 
 def test_what_is_not_there(volume: Volume, tmp_path: Path) -> None:

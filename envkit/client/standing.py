@@ -1,0 +1,46 @@
+"""Whether an environment was validated on a host like this one: one line for those who start something in it."""
+
+from __future__ import annotations
+
+import os
+
+from envkit.client.volume import read_validation, read_validations
+
+__all__ = ["standing_note"]
+
+
+def standing_note(prefix: str, name: str | None) -> str | None:
+    """What to say before something runs in a generation; None when it passed here, or was never validated at all.
+
+    Takes a millisecond or two: files are read, no driver is asked.
+
+    Args:
+        prefix: The generation's directory; of anything else nothing is said.
+        name: The environment.
+    """
+    folder, generation = os.path.split(prefix)
+    private = os.path.dirname(folder)
+    if os.path.basename(folder) != "g" or os.path.basename(private) != ".envkit":
+        return None
+    root = os.path.dirname(private)
+    known = read_validations(root, generation)
+    if not known:
+        return None
+    from envkit.host.fingerprint import fingerprint_now  # noqa: PLC0415 - only for what was validated
+
+    token, fingerprint = fingerprint_now()
+    here = read_validation(root, generation, token=token, fingerprint=fingerprint)
+    called = name or prefix
+    if here is None:
+        last = known[0]
+        host = last.get("host") or {}
+        gpus = sorted({str(gpu.get("name")) for gpu in host.get("gpus") or ()})
+        machine = ", ".join([f"driver {host['driver_version']}" if host.get("driver_version") else "no driver", *gpus])
+        return (
+            f"{called} was not validated on a host like this one, last elsewhere ({machine}: {last.get('verdict')}); "
+            f"envkit validate {called}"
+        )
+    if here.get("verdict") != "fail":
+        return None
+    failed = [str(f.get("text")) for f in here.get("findings") or () if f.get("status") == "fail"]
+    return f"{called} failed its last validation on this host: {failed[0] if failed else 'see envkit show'}"
