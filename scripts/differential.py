@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import http.server
 import json
@@ -136,7 +137,8 @@ def main(argv: Sequence[str]) -> int:
             return {name: solve(engine, task, settings, index) for name, engine in engines.items()}
 
         for number in range(options.requests):
-            task = draw(rng, by_name, sets, options.platform)
+            drawn = draw(rng, by_name, sets, options.platform)
+            task = dataclasses.replace(drawn, timeout_s=options.time_limit)
             outcomes = ask(task)
             for name, outcome in outcomes.items():
                 states[name, outcome.state] += 1

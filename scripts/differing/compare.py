@@ -26,7 +26,7 @@ class Outcome:
     """What one engine made of one request.
 
     Attributes:
-        state: ``solved``, ``unsatisfiable``, ``refused`` (the engine says that it cannot do this) or ``error``.
+        state: ``solved``, ``unsatisfiable``, ``refused`` (the engine says that it cannot), ``late`` or ``error``.
         records: The solution.
         violations: The rules that it breaks.
         text: The engine's message.
@@ -47,6 +47,8 @@ def solve(engine: Engine, task: SolveTask, settings: EngineSettings, index: Sequ
         records = engine.solve(task, settings=settings)
     except UnsatisfiableError as error:
         state = "refused" if "virtual packages exclude" in error.message else "unsatisfiable"
+        if "no answer in time" in error.message:
+            state = "late"
         return Outcome(state, text=error.message, seconds=time.monotonic() - started)
     except SettingsError as error:
         return Outcome("refused", text=error.message, seconds=time.monotonic() - started)
@@ -65,14 +67,14 @@ def _identities(records: Sequence[Record], fields: tuple[str, ...], names: froze
 def compare(task: SolveTask, outcomes: Mapping[str, Outcome]) -> dict[str, tuple[str, ...]]:
     """The kinds in which outcomes differ, each with the engines that it is about.
 
-    ``invalid`` and ``error`` are about one engine each, ``refused`` too; ``verdict`` (one solves, the other says that
-    there is no solution), ``version`` and ``build`` (of a requested package) and ``dependency`` are about pairs.
+    ``invalid``, ``error``, ``refused`` and ``late`` are about one engine each; ``verdict`` (one solves, the other says
+    that there is no solution), ``version`` and ``build`` (of a requested package) and ``dependency`` are about pairs.
     """
     kinds: dict[str, set[str]] = {}
     for name, outcome in outcomes.items():
         if outcome.violations:
             kinds.setdefault("invalid", set()).add(name)
-        if outcome.state in {"refused", "error"}:
+        if outcome.state in {"refused", "late", "error"}:
             kinds.setdefault(outcome.state, set()).add(name)
     for (left, mine), (right, theirs) in combinations(sorted(outcomes.items()), 2):
         kind = _pair(task, mine, theirs)
