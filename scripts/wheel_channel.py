@@ -34,7 +34,7 @@ _EXAMPLES: Final = """\
 examples:
   wheel_channel.py channel numpy pygments
   wheel_channel.py channel --with-torch
-  wheel_channel.py channel --with-torch --torch-index https://download.pytorch.org/whl/cpu
+  wheel_channel.py channel --with-torch --torch-index https://example.org/whl/cpu
   wheel_channel.py channel 'ipykernel>=6' --python /usr/local/bin/python3.12
 
 The channel's URL is printed on stdout: envkit, conda, mamba and pixi take it with -c.

@@ -98,9 +98,16 @@ def _fault(name: str) -> str | None:
 
 
 def check_link_target(name: str, target: str) -> str | None:
-    """What is wrong with the symbolic link `name` -> `target`: it must stay inside the prefix."""
+    """What is wrong with the symbolic link `name` -> `target`: it must stay inside the prefix.
+
+    A target goes up first and down then. One that goes up again (``a/../b``) leads elsewhere than its text where ``a``
+    is a link itself, so that a chain of links could leave the prefix.
+    """
     if target.startswith("/"):
         return f"{name!r} links to the absolute path {target[:_SHOWN]!r}"
+    parts = [part for part in target.split("/") if part not in {"", "."}]
+    if ".." in parts[next((n for n, part in enumerate(parts) if part != ".."), len(parts)) :]:
+        return f"{name!r} links down and up again, to {target[:_SHOWN]!r}"
     end = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
     if end == ".." or end.startswith("../"):
         return f"{name!r} links out of the prefix, to {target[:_SHOWN]!r}"
