@@ -18,10 +18,10 @@ from envkit.shells import dialect, render
 
 # Read before the isolation takes it away.
 CONDA = os.environ.get("ENVKIT_TEST_CONDA") or shutil.which("conda")
-SHELLS = ("bash", "zsh", "dash", "fish", "tcsh")
+SHELLS = ("bash", "zsh", "dash", "ksh", "fish", "tcsh")
 # What a shell sets by itself.
 OWN = {"_", "SHLVL", "PWD", "OLDPWD", "LINES", "COLUMNS", "HOST", "HOSTTYPE", "VENDOR", "OSTYPE", "MACHTYPE", "GROUP"}
-OWN |= {"LOGNAME", "USER", "PS1"}
+OWN |= {"LOGNAME", "USER", "PS1", "A__z"}
 
 SH = 'export FROM_SCRIPT="$CONDA_PREFIX"; export TOOL_PATH="$CONDA_PREFIX/tool:$TOOL_PATH"\n'
 SH_OFF = "unset FROM_SCRIPT TOOL_PATH\n"
