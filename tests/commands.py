@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import subprocess
 import sys
-import tempfile
-import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import rattler  # noqa: F401 - as above
 from channels import Package, write_channel
 
-import envkit.api.change
-import envkit.api.clean
-import envkit.api.doctor
-import envkit.cli.output
-import envkit.cli.validate  # noqa: F401 - loaded once, for every command that is forked from here
-from envkit.cli.app import run
-
+_TIMEOUT_S = 120.0
 _KEPT = ("PATH", "TMPDIR", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-
-
-def _become(args: Sequence[str], env: Mapping[str, str], out: int, err: int) -> NoReturn:
-    """Be the command; never return into the test."""
-    try:
-        os.environ.clear()
-        os.environ.update(env)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        sys.stdin = os.fdopen(0)
-        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
-        signal.alarm(0)
-        run(args)
-    finally:
-        os._exit(99)
 
 
 @dataclass(frozen=True)
@@ -81,18 +54,17 @@ class Shell:
     def run(self, *args: str, **more: str) -> Outcome:
         """Run ``envkit ARGS``; `more` are variables.
 
-        The process is a fork of this one, in which what the commands import is loaded: most of a command's time.
+        A new interpreter each time: the native engine has threads, which a fork of this process would lack.
         """
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # a server's thread of another test may be there
-                pid = os.fork()
-            if pid == 0:
-                _become(args, self.env(**more), out.fileno(), err.fileno())
-            _, status = os.waitpid(pid, 0)
-            out.seek(0)
-            err.seek(0)
-            return Outcome(os.waitstatus_to_exitcode(status), out.read().decode(), err.read().decode())
+        done = subprocess.run(
+            [sys.executable, "-m", "envkit", *args],
+            env=self.env(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def ok(self, *args: str, **more: str) -> Outcome:
         """The same, and it must succeed."""
