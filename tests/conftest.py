@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import pytest
 from harness import Envkit, Outcome, build_wheel_channel, real_channels, serve
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: no test of an
+    # interruption could pass.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEPT = {"PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"}
 KEPT_PREFIXES = ("OPENBLAS", "SSL_", "PIP_", "REQUESTS_", "COV_")

@@ -111,10 +111,16 @@ def make_generation(
             fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
             runs_here = target.subdir == host.subdir
-            link(volume, plan.records, prefix, requested=request.specs, reporter=reporter, platform=target.subdir)
-            if runs_here:
-                # After the packages, not beside them: two who make links in one folder wait for each other.
-                kept = link_kept(volume, plan.records, prefix)
+            kept = link(
+                volume,
+                plan.records,
+                prefix,
+                requested=request.specs,
+                reporter=reporter,
+                platform=target.subdir,
+                beside=(lambda: link_kept(volume, plan.records, prefix)) if runs_here else (lambda: None),
+            )
+            if kept is not None:
                 env = run_environment(prefix, os.environ, name=name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
             manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)

@@ -106,6 +106,7 @@ def run(argv: Sequence[str]) -> NoReturn:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` stay as they are
             signal.signal(number, _interrupted)
+    _leave_only(argv[0] if argv else "")
     code = _run(argv)
     try:
         sys.stdout.flush()
@@ -113,6 +114,13 @@ def run(argv: Sequence[str]) -> NoReturn:
     except OSError:
         pass  # the reader has gone
     os._exit(code)
+
+
+def _leave_only(name: str) -> None:
+    """Forget all commands but the called one, if it is one: typer builds every command that it knows, 40 ms a call."""
+    called = [command for command in app.registered_commands if command.name == name]
+    if called:
+        app.registered_commands, app.registered_groups = called, []
 
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:

@@ -1,8 +1,10 @@
 """Bytecode: compiled once for each package and Python, then hard-linked, since nobody may write into a generation.
 
 ``pyc/<key of the package>/<tag>/`` mirrors the prefix: it holds the ``__pycache__`` folders of one package for one
-Python. A package that is whole there (it has its marker) is linked from here, file by file, which takes a fraction of
-what starting the environment's Python would; the others are compiled by that Python and kept.
+Python. A package that is whole there (it has its list of files) is linked from here, file by file, which takes a
+fraction of what starting the environment's Python would; the others are compiled by that Python and kept.
+
+Tests inside packages get none: they are a fifth of all modules, and who runs them waits for the compiler once.
 
 A source that linking rewrote (the prefix stands in it, as in ``_sysconfigdata``) gets none: in the next generation it
 has the same size and time, and another prefix, so that the interpreter would take the wrong bytecode for it.
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from envkit.errors import NoSpaceError
 from envkit.installer import cache
+from envkit.installer.write import write_beside
 from envkit.layout.volume import Volume, no_space
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -28,7 +31,8 @@ from envkit.probe import PROBES_DIR, run_probe
 __all__ = ["Kept", "link_kept", "make_bytecode"]
 
 _TIMEOUT_S = 1800.0
-_MARKER = "whole"
+_LIST = "files.json"
+_Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in the prefix, and the names in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,15 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
     for record in records if tag is not None else ():
         folder = volume.bytecode / cache.key(record) / str(tag)
         try:
-            if not (folder / _MARKER).exists() or not _fits(folder, cache.package_dir(volume, record)):
+            files = _listed(folder)
+            if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
                 rest.append(record)
                 continue
-            linked += _link_tree(folder, prefix)
+            linked += _link_files(folder, files, prefix)
         except OSError as error:
             if no_space(error):
                 raise _full(volume) from error
-            rest.append(record)  # too many links (EMLINK), or none at all: compile
+            rest.append(record)  # too many links (EMLINK), none at all, or a file is gone: compile
     return Kept(linked, tuple(rest))
 
 
@@ -98,7 +103,7 @@ def make_bytecode(
         for record in kept.rest:
             folder = volume.bytecode / cache.key(record) / tag
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / _MARKER).touch()
+            write_beside(folder / _LIST, json.dumps(list(_walk(folder))))
     reporter.finish("bytecode", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none")
 
 
@@ -113,8 +118,7 @@ def _tag(records: Sequence[Record]) -> str | None:
     return f"{kind}-{series}{'t' if python.build.endswith('t') and '_cp' in python.build else ''}"
 
 
-def _folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each folder with bytecode below `folder`, as a path in the prefix, and the names in it."""
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
     stack = [""]
     while stack:
         inner = stack.pop()
@@ -129,13 +133,22 @@ def _folders(folder: Path) -> Iterator[tuple[str, list[str]]]:
             yield inner, names
 
 
-def _fits(folder: Path, package: Path) -> bool:
+def _listed(folder: Path) -> _Files | None:
+    """The bytecode of a package; None where it is not all there."""
+    try:
+        files: _Files = json.loads((folder / _LIST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return files
+
+
+def _fits(folder: Path, files: _Files, package: Path) -> bool:
     """Whether bytecode of the package has the time and size of its source (PEP 552), looked at once.
 
     All sources of a package came out of one archive, and a hard link has the time of what it links. Where packages
     are copied the times may differ, and the interpreter would not take the bytecode: then it is compiled.
     """
-    for inner, names in _folders(folder):
+    for inner, names in files:
         home = inner.rpartition("__pycache__")[0]
         _, noarch, short = home.partition("/site-packages/")
         module = names[0].split(".", 1)[0] + ".py"
@@ -150,28 +163,22 @@ def _fits(folder: Path, package: Path) -> bool:
     return True
 
 
-def _link_tree(folder: Path, prefix: Path) -> int:
+def _link_files(folder: Path, files: _Files, prefix: Path) -> int:
     count = 0
-    for inner, names in _folders(folder):
-        target = f"{prefix}/{inner}"
-        os.makedirs(target, exist_ok=True)  # noqa: PTH103 - thousands of them
-        # By descriptors: the kernel walks two long paths for each of thousands of names otherwise.
-        here, there = os.open(f"{folder}/{inner}", os.O_RDONLY), os.open(target, os.O_RDONLY)
-        try:
-            for name in names:
-                try:
-                    os.link(name, name, src_dir_fd=here, dst_dir_fd=there)
-                except FileExistsError:
-                    continue  # two packages with one module, or the package brought its own
-        finally:
-            os.close(here)
-            os.close(there)
+    for inner, names in files:
+        source, target = f"{folder}/{inner}", f"{prefix}/{inner}"
+        os.makedirs(target, exist_ok=True)  # noqa: PTH103 - hundreds of them, and thousands of links
+        for name in names:
+            try:
+                os.link(f"{source}/{name}", f"{target}/{name}")
+            except FileExistsError:  # two packages with one module, or the package brought its own
+                continue
         count += len(names)
     return count
 
 
 def _modules(prefix: Path, record: Record) -> list[str]:
-    """The modules of a linked package, but for those that hold the prefix."""
+    """The modules of a linked package, but for its tests and those that hold the prefix."""
     meta = prefix / "conda-meta" / f"{record.name}-{record.version}-{record.build}.json"
     content = json.loads(meta.read_bytes())
     entries = content.get("paths_data", {}).get("paths", ())
@@ -181,6 +188,7 @@ def _modules(prefix: Path, record: Record) -> list[str]:
         for name in content.get("files", [])
         if name.endswith(".py")
         and ("site-packages" in name or name.startswith(("lib/python3", "lib/pypy3")))
+        and "/tests/" not in name
         and name not in rewritten
     ]
 

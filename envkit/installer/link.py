@@ -7,8 +7,9 @@ import datetime
 import json
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from envkit.engines.rattler import to_rattler
 from envkit.errors import IntegrityError, NoSpaceError, VolumeError
@@ -20,6 +21,8 @@ from envkit.models.build import Record
 from envkit.models.progress import Reporter
 
 __all__ = ["link", "link_scripts"]
+
+T = TypeVar("T")
 
 _FROZEN = (
     "This environment is a generation of envkit and is never changed in place. Make the next one with "
@@ -35,7 +38,8 @@ def link(
     requested: Sequence[str],
     reporter: Reporter,
     platform: str | None = None,
-) -> None:
+    beside: Callable[[], T],
+) -> T:
     """Link packages from the volume's cache into an empty prefix.
 
     Args:
@@ -46,6 +50,11 @@ def link(
         reporter: Hears each package.
         platform: Subdir that the prefix is for, which decides where noarch packages put their files; this host's when
             None.
+        beside: What else is to be placed in the prefix. It is called in another thread when one package is left: each
+            is linked by one thread, and the largest, which ends last, leaves the other processors idle.
+
+    Returns:
+        What `beside` returned.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -54,19 +63,22 @@ def link(
     reporter.start("link", f"{len(records)} packages", total=len(records))
     try:
         with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-            asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter, platform))
+            done = asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter, platform, beside))
         _finish_records(prefix, records, requested)
         write_hooks(prefix)
     except OSError as error:
         raise _translate(volume, str(error), error) from error
     reporter.finish("link", f"{len(records)} packages")
+    return done
 
 
 class _LinkReporter:
     """What the native installer calls; only the links are of interest, since nothing is downloaded any more."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, count: int, one_left: Callable[[], object]) -> None:
         self.reporter = reporter
+        self.left = count
+        self.one_left = one_left
 
     def on_transaction_start(self, total_operations: int) -> None:
         pass
@@ -106,6 +118,9 @@ class _LinkReporter:
 
     def on_link_complete(self, index: int) -> None:  # noqa: ARG002
         self.reporter.advance("link", 1)
+        self.left -= 1
+        if self.left == 1:
+            self.one_left()
 
     def on_transaction_operation_complete(self, operation: int) -> None:
         pass
@@ -134,7 +149,8 @@ async def _link(
     folder: Path,
     reporter: Reporter,
     platform: str | None,
-) -> None:
+    beside: Callable[[], T],
+) -> T:
     import rattler  # noqa: PLC0415 - the native engine
     from rattler import exceptions  # noqa: PLC0415
 
@@ -145,8 +161,10 @@ async def _link(
         .with_filter(rattler.MatchSpec(record.name, strict=False))
         for record in records
     ]
-    try:
-        await rattler.install(
+    loop = asyncio.get_running_loop()
+    one_left = asyncio.Event()
+    installing = asyncio.ensure_future(
+        rattler.install(
             to_rattler(records, folder),
             prefix,
             package_cache=rattler.PackageCache.from_layers(layers),
@@ -155,8 +173,19 @@ async def _link(
             execute_link_scripts=False,
             show_progress=False,
             requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # noqa: SLF001 - it wants the inner ones
-            reporter=_LinkReporter(reporter),
+            reporter=_LinkReporter(reporter, len(records), lambda: loop.call_soon_threadsafe(one_left.set)),
         )
+    )
+    waiting = asyncio.ensure_future(one_left.wait())
+    try:
+        await asyncio.wait({installing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if installing.done():
+            await installing  # with its error, if it has one
+        placing = asyncio.ensure_future(asyncio.to_thread(beside))
+        await asyncio.wait({installing, placing})
+        await installing
+        return await placing
     except (
         exceptions.InstallerError,
         exceptions.LinkError,

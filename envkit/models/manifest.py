@@ -10,7 +10,8 @@ __all__ = ["LockedPackage", "Manifest", "PastValidation", "RecordedRequest", "Va
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Built at first use: a command reads or writes one or two of these, and to build them all takes longer than that.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class LockedPackage(_File):
