@@ -6,7 +6,7 @@ import contextlib
 import shutil
 
 from envkit.api.create import NAME_WAIT_S
-from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError
+from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, UsageError
 from envkit.kernels import remove_kernels
 from envkit.layout import lease
 from envkit.layout.gc import take_generation
@@ -62,9 +62,11 @@ def rename(
     Raises:
         UnknownEnvironmentError: There is no environment of the old name.
         EnvironmentExistsError: The new name is taken.
+        UsageError: It is the old one.
         VolumeError: This user may not write there.
     """
-    check_name(new_name)
+    if check_name(new_name) == check_name(name):
+        raise UsageError(f"{name} has that name already", hint="Give another new name: envkit rename OLD NEW.")
     with contextlib.ExitStack() as stack:
         for one in sorted({check_name(name), new_name}):  # in one order: two renames cannot wait for each other
             stack.enter_context(lease.hold(volume, f"{one}.name", reporter=reporter, wait_s=NAME_WAIT_S))

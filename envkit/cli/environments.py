@@ -28,7 +28,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
     from rich.markup import escape  # noqa: PLC0415 - after --help
 
     from envkit.api.environments import list_environments  # noqa: PLC0415
-    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415
+    from envkit.cli.output import console, human_bytes, print_json, table, without  # noqa: PLC0415
     from envkit.host.detect import detect  # noqa: PLC0415
     from envkit.layout.volume import open_volume  # noqa: PLC0415
     from envkit.models.wire import list_json  # noqa: PLC0415
@@ -45,9 +45,9 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
     if not listing.environments:
         out.print("no environments yet; make one with `envkit create`")
         return
-    view = table(
-        "name", "packages", "size", "adds", "created", "validated", "generation", right=("packages", "size", "adds")
-    )
+    numbers = ("packages", "size", "adds")
+    whole = ("name", *numbers, "created", "generation")
+    view = table("name", *numbers, "created", "validated", "generation", right=numbers, whole=whole)
     for info in listing.environments:
         view.add_row(
             info.name,
@@ -58,7 +58,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
             f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
-    out.print(view)
+    out.print(without(out, view, "generation", "created"))
     if len(listing.environments) > 1:
         out.print(f"together {human_bytes(listing.size_bytes)}: what environments share is on the disk once")
 

@@ -31,7 +31,7 @@ def history(
 ) -> None:
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, print_json, table  # noqa: PLC0415
+    from envkit.cli.output import console, print_json, table, without  # noqa: PLC0415
     from envkit.layout.volume import open_volume  # noqa: PLC0415
     from envkit.models.volume_wire import history_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
@@ -40,7 +40,10 @@ def history(
     if as_json:
         print_json(history_json(found))
         return
-    view = table("", "n", "made", "by", "packages", "changed", "validated", "generation", right=("n", "packages"))
+    whole = ("n", "by", "packages", "validated", "generation")
+    view = table(
+        "", "n", "made", "by", "packages", "changed", "validated", "generation", right=("n", "packages"), whole=whole
+    )
     for info in found.generations:
         view.add_row(
             "[green]*[/green]" if info.active else "",
@@ -52,7 +55,8 @@ def history(
             info.validated or "never",
             info.generation,
         )
-    console().print(view)
+    out = console()
+    out.print(without(out, view, "generation"))
 
 
 def _short(change: Difference | None, parent: int | None) -> str:

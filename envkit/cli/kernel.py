@@ -76,7 +76,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
     if not found:
         out.print("no kernels yet; register one with `envkit kernel install NAME`")
         return
-    view = table("kernel", "shown as", "environment", "for", "folder")
+    view = table("kernel", "shown as", "environment", "for", "folder", whole=("kernel", "environment", "for"))
     for kernel in found:
         state = f"[red]{escape(kernel.problem)}[/red]" if kernel.problem else kernel.environment
         view.add_row(

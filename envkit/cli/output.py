@@ -24,6 +24,7 @@ __all__ = [
     "print_json",
     "table",
     "visible",
+    "without",
 ]
 
 _PIPE_WIDTH = 160
@@ -72,12 +73,24 @@ def labelled(*rows: tuple[str, str, str]) -> Table:
     return grid
 
 
-def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table in the house style."""
+def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
+    """An empty table in the house style. Columns that are `whole` keep each cell on one line while there is room."""
     result = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        result.add_column(
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in whole
+        )
     return result
+
+
+def without(out: Console, view: Table, *spare: str) -> Table:
+    """The table without as many of these columns, in this order, as must go for it to fit the terminal."""
+    unlimited = out.options.update(max_width=10_000)
+    for header in spare:
+        if out.measure(view, options=unlimited).maximum <= out.width:
+            break
+        view.columns = [column for column in view.columns if column.header != header]
+    return view
 
 
 def print_json(document: dict[str, Any]) -> None:

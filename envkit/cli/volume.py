@@ -50,7 +50,11 @@ def _render(report: VolumeReport) -> None:
     from envkit.cli.output import console, human_bytes, table  # noqa: PLC0415
 
     out = console()
-    state = f"volume {report.id}" if report.exists else "no volume yet; `envkit create` makes it"
+    if report.exists:
+        state = f"volume {report.id}"
+    else:
+        able = report.abilities and not report.missing
+        state = "no volume yet; `envkit create` makes it" if able else "[red]no volume, and none can be made here[/red]"
     out.print(f"[bold]{report.root}[/bold]  {state}")
     facts = table("", "")
     facts.show_header = False

@@ -37,8 +37,10 @@ settings = load_settings(persist=root / "envs")
 options = CreateOptions(channels=(parse_channel(channel),), override_channels=True, validate=False)
 request = Request(("python", "numpy", "pytorch"), cuda=CudaChoice("none"), channels=(channel,))
 
+how = {"target": None, "settings": settings, "policy": NetworkPolicy(), "options": options}
+
 def envkit(name):
-    create(name, request, target=None, settings=settings, policy=NetworkPolicy(), options=options, reporter=SilentReporter())
+    create(name, request, **how, reporter=SilentReporter())
 
 def bare(name):
     asyncio.run(rattler.install(
@@ -71,7 +73,7 @@ os._exit(0)
 @pytest.mark.full
 def test_a_warm_create_costs_little_more_than_the_installer(tmp_path: Path) -> None:
     channel = build_wheel_channel(tmp_path / "channel", ["numpy"], "--with-torch")
-    command = [sys.executable, "-c", BY_TURNS, tmp_path, str(channel), str(ATTEMPTS), str(BOUND)]
+    command = [sys.executable, "-c", BY_TURNS, str(tmp_path), str(channel), str(ATTEMPTS), str(BOUND)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ratios = json.loads(done.stdout.splitlines()[-1])
