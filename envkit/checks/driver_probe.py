@@ -1,8 +1,7 @@
 """What the facts of the driver probe mean: the one place where a CUresult becomes a finding.
 
 `envkit/probes/cuda_driver.py` reports which call answered which number, which libcuda was loaded and what the host's
-files show. Here each way to fail gets a stable code, whom it blames, what it means and what to do. Numbers and their
-meaning: ``CUresult`` in https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html.
+files show. What each answer means is in `envkit.checks.driver_codes`; here it becomes a finding on this host.
 
 The host is blamed for what another environment on this host would meet too; the environment for what it brought along:
 a libcuda of its own that hides the driver's, a Python that does not start.
@@ -13,212 +12,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from envkit.checks.driver_codes import (
+    ENDINGS,
+    EXCLUSIVE,
+    MEANINGS,
+    OTHER,
+    PERMISSION,
+    PINNED,
+    PROHIBITED,
+    RESET,
+    SYMBOL,
+    UVM,
+    Meaning,
+)
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Blame, Finding, Status
 
-__all__ = ["MEANINGS", "Meaning", "check_driver"]
+__all__ = ["check_driver"]
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What one way to fail means.
-
-    Attributes:
-        code: Stable code of the finding.
-        text: What it means.
-        hint: What to do about it.
-        blames: Whose fault it is, unless the environment's own libcuda caused it.
-        library: Whether another libcuda could be the cause, so that one that hides the driver's is named first.
-    """
-
-    code: str
-    text: str
-    hint: str
-    blames: Blame = "host"
-    library: bool = False
-
-
-_RESET = "Look for Xid messages in `dmesg`, then reset the GPU (`nvidia-smi --gpu-reset`) or reboot the host."
-_MPS = "Look at the MPS control daemon's log, restart it, or unset CUDA_MPS_PIPE_DIRECTORY to go without MPS."
-
-MEANINGS: Mapping[int, Meaning] = {
-    2: Meaning(
-        "out-of-memory",
-        "the GPU has no memory left: another process holds it",
-        "Look with `nvidia-smi` who uses the GPU, and wait or choose another with CUDA_VISIBLE_DEVICES.",
-    ),
-    3: Meaning(
-        "driver-not-initialized",
-        "the driver library could not be initialised",
-        "Run `nvidia-smi`: when it fails too, the driver needs to be reloaded or reinstalled.",
-        library=True,
-    ),
-    34: Meaning(
-        "stub-library",
-        "the loaded libcuda is the stub that programs are linked against, not a driver",
-        "Take the folder with the stub (…/stubs) out of LD_LIBRARY_PATH, or the file out of the loader's path.",
-    ),
-    36: Meaning(
-        "driver-too-old",
-        "a call needs a newer driver",
-        "Update the NVIDIA driver.",
-        library=True,
-    ),
-    46: Meaning(
-        "device-unavailable",
-        "the GPU cannot be used at the moment",
-        "Look with `nvidia-smi` who uses the GPU; on a cluster, ask for it in the job.",
-    ),
-    100: Meaning(
-        "no-device",
-        "the driver finds no GPU that it can use",
-        "Run `nvidia-smi -L`. Nothing there: no GPU was given to this machine or container, MIG is on without an "
-        "instance, or the GPU is older than the driver supports (590 and newer need Turing).",
-        library=True,
-    ),
-    101: Meaning(
-        "invalid-device",
-        "the driver does not accept the device",
-        "Run `nvidia-smi -L` and compare with CUDA_VISIBLE_DEVICES.",
-    ),
-    102: Meaning(
-        "device-not-licensed",
-        "the virtual GPU has no licence, so that it does not compute",
-        "Check the vGPU licence server (`nvidia-smi -q`, section vGPU Software Licensed Product).",
-    ),
-    200: Meaning(
-        "invalid-image",
-        "the driver does not take the kernels",
-        "Update the NVIDIA driver.",
-        library=True,
-    ),
-    209: Meaning(
-        "no-kernel-for-device",
-        "the driver has no code for this GPU: validation needs compute capability 5.0 (Maxwell) or newer",
-        "Use another GPU; for older ones no current framework has kernels either.",
-    ),
-    214: Meaning(
-        "ecc-error",
-        "the GPU met a memory error that cannot be corrected",
-        "Reset the GPU or reboot; when it comes again, `nvidia-smi -q -d ECC,ROW_REMAPPER` is what support asks for.",
-    ),
-    218: Meaning(
-        "ptx-invalid",
-        "the driver's compiler refuses the kernels",
-        "The compiler's log is in the data of this finding. Another version of libnvidia-ptxjitcompiler than the "
-        "driver's may be in the way.",
-        library=True,
-    ),
-    220: Meaning("nvlink-error", "NVLink met an error that cannot be corrected", _RESET),
-    221: Meaning(
-        "jit-compiler-missing",
-        "libnvidia-ptxjitcompiler.so.1 was not found: PTX cannot be compiled here",
-        "Install the driver's PTX compiler of the driver's version; in a container, set "
-        "NVIDIA_DRIVER_CAPABILITIES=compute,utility.",
-    ),
-    222: Meaning(
-        "ptx-too-new",
-        "the driver is older than the PTX: it must be of CUDA 9.0 (384) or newer",
-        "Update the NVIDIA driver.",
-        library=True,
-    ),
-    223: Meaning(
-        "jit-disabled",
-        "compiling PTX is switched off",
-        "Unset CUDA_DISABLE_PTX_JIT.",
-    ),
-    226: Meaning("contained-error", "the GPU met an error that it contained to this process", _RESET),
-    303: Meaning(
-        "driver-library-incomplete",
-        "the driver library could not load a library that it needs",
-        "Reinstall the NVIDIA driver; in a container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility.",
-        library=True,
-    ),
-    304: Meaning(
-        "operating-system-error",
-        "the operating system refused something to the driver",
-        "Check the permissions of /dev/nvidia* and the limits of the container (cgroup devices, memory lock).",
-    ),
-    700: Meaning("illegal-address", "a kernel that is right elsewhere met an illegal address here", _RESET),
-    701: Meaning("launch-out-of-resources", "the GPU lacks the resources to start a block of 256 threads", _RESET),
-    702: Meaning(
-        "launch-timeout",
-        "a kernel took longer than the display's time limit lets it",
-        "Use a GPU that drives no display, or end what loads this one.",
-    ),
-    716: Meaning("misaligned-address", "a kernel that is right elsewhere met a misaligned address here", _RESET),
-    719: Meaning("launch-failed", "a kernel that is right elsewhere failed here", _RESET),
-    800: Meaning(
-        "not-permitted",
-        "the driver does not permit the call",
-        "Check the compute mode (`nvidia-smi -q -d COMPUTE`), MIG and vGPU settings.",
-    ),
-    801: Meaning("not-supported", "the driver does not support the call on this system", "Update the NVIDIA driver."),
-    802: Meaning(
-        "fabric-manager",
-        "the system is not ready: on hosts with NVSwitch the fabric manager does not run",
-        "Start it: `systemctl start nvidia-fabricmanager`, in the driver's own version; then wait until "
-        "`nvidia-smi -q -d FABRIC` says Completed.",
-    ),
-    803: Meaning(
-        "driver-mismatch",
-        "the driver library and the kernel module are of different versions",
-        "Reboot, or reload the nvidia modules, after a driver update; in a container, remove the libcuda that the "
-        "image brings along.",
-        library=True,
-    ),
-    804: Meaning(
-        "compat-not-supported",
-        "forward compatibility (cuda-compat) was tried on a GPU or driver that does not support it",
-        "Remove cuda-compat from the loader's path: it is for data-centre GPUs and certain driver branches. Take a "
-        "build for the driver's own CUDA, or update the driver.",
-        library=True,
-    ),
-    805: Meaning("mps-connection-failed", "no connection to the MPS server", _MPS),
-    806: Meaning("mps-rpc-failure", "the MPS server did not answer a call", _MPS),
-    807: Meaning("mps-server-not-ready", "the MPS server takes no clients at the moment", _MPS),
-    808: Meaning("mps-max-clients", "the MPS server has as many clients as it takes", _MPS),
-    809: Meaning("mps-max-connections", "the MPS server has as many connections as the GPU takes", _MPS),
-    810: Meaning("mps-client-terminated", "the MPS server ended this client", _MPS),
-    999: Meaning(
-        "driver-unknown-error",
-        "the driver met an error that it has no name for",
-        "Look for Xid messages in `dmesg`; reload the nvidia modules or reboot the host.",
-        library=True,
-    ),
-}
-
-_OTHER = Meaning(
-    "call-failed", "a call of the driver failed", "Run `nvidia-smi`, and look for Xid messages in `dmesg`."
-)
-_SYMBOL = Meaning(
-    "driver-too-old", "the driver library lacks a function of CUDA 9.0", "Update the NVIDIA driver.", library=True
-)
-_UVM = Meaning(
-    "uvm-missing",
-    "the driver works and its memory module does not: there is no usable /dev/nvidia-uvm",
-    "Load it: `nvidia-modprobe -u -c=0` (or `modprobe nvidia_uvm`); in a container, give it /dev/nvidia-uvm.",
-)
-_PERMISSION = Meaning(
-    "device-permission",
-    "this user or container may not open the driver's device nodes",
-    "Check the owner and mode of /dev/nvidia* and the container's device permissions (cgroup).",
-)
-_PINNED = Meaning(
-    "pinned-memory",
-    "the host gives no pinned memory",
-    "Raise the limit of locked memory (`ulimit -l`) or of the container's memory; on WSL, that of .wslconfig.",
-)
-_EXCLUSIVE = Meaning(
-    "device-exclusive",
-    "the GPU is in exclusive compute mode and another process has it",
-    "Wait for that process, or set the default mode: `nvidia-smi --compute-mode=0`.",
-)
-_PROHIBITED = Meaning(
-    "device-prohibited",
-    "the GPU is in prohibited compute mode: nobody may compute on it",
-    "Set the default mode: `nvidia-smi --compute-mode=0`.",
-)
 _SHADOWED_HINT = {
     "environment": "Remove the file, or the package that it came with, from the environment: libcuda belongs to the "
     "driver of the host.",
@@ -253,22 +65,6 @@ _WRONG = {
     "overrun": "memory beside the results was overwritten",
 }
 _PYTHON = "Run the environment's own Python by hand: it does not start, or something that it starts with hinders it."
-_ENDINGS = {
-    "timed-out": Meaning("hang", "no end within {elapsed_s:.0f} s: it hangs in {step}", _RESET, library=True),
-    "crashed": Meaning(
-        "crash",
-        "it crashed with {signal} in {step}",
-        "Run `nvidia-smi`; reinstall the driver when it fails too.",
-        library=True,
-    ),
-    "killed": Meaning(
-        "killed",
-        "something killed it in {step}: most likely the host or the container is out of memory",
-        "Look into `dmesg` for the OOM killer, or raise the container's memory limit.",
-    ),
-    "failed": Meaning("probe-failed", "the probe failed in {step}: {why}", "Please report this.", library=True),
-    "garbled": Meaning("probe-garbled", "its answer cannot be read: {why}", "Please report this.", library=True),
-}
 _OUT_OF_MEMORY = 2
 _NO_DEVICE = 100
 _INVALID_DEVICE = 101
@@ -586,14 +382,14 @@ def _wrong_finding(check: str, where: str, detail: Mapping[str, object], data: M
             f": {count} of {detail.get('elements_count')}, the first at "
             f"{detail.get('first_wrong')}: {detail.get('found')} instead of {detail.get('expected')}"
         )
-    hint = f"Do not trust this GPU. {_RESET}"
+    hint = f"Do not trust this GPU. {RESET}"
     return _finding(check, "fail", "wrong-result", text, "host", hint, data)
 
 
 def _result_finding(run: _Run, record: Mapping[str, object], where: str, data: Mapping[str, object]) -> Finding:
     """The finding of a call that answered a CUresult other than success."""
     check, result = str(record.get("check")), record.get("result")
-    meaning = _SYMBOL if result is None else _with_settings(run, record) or _meaning(result)
+    meaning = SYMBOL if result is None else _with_settings(run, record) or _meaning(result)
     if meaning.code == "no-device" and (_hidden(run) or not run.traces):
         return _no_device(run, check, data)
     answered = " ".join(str(part) for part in (record.get("result_name"), result) if part is not None)
@@ -618,7 +414,7 @@ def _result_finding(run: _Run, record: Mapping[str, object], where: str, data: M
 
 
 def _meaning(result: object) -> Meaning:
-    return MEANINGS.get(result, _OTHER) if isinstance(result, int) else _OTHER
+    return MEANINGS.get(result, OTHER) if isinstance(result, int) else OTHER
 
 
 def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
@@ -627,14 +423,14 @@ def _with_settings(run: _Run, record: Mapping[str, object]) -> Meaning | None:
     meaning: Meaning | None = None
     if check == "context" and result in (_UNAVAILABLE, _INVALID_DEVICE):
         mode = run.devices.get(str(record.get("device")), {}).get("compute_mode")
-        meaning = {_PROHIBITED_MODE: _PROHIBITED, _EXCLUSIVE_PROCESS_MODE: _EXCLUSIVE}.get(mode)  # type: ignore[call-overload]
+        meaning = {_PROHIBITED_MODE: PROHIBITED, _EXCLUSIVE_PROCESS_MODE: EXCLUSIVE}.get(mode)  # type: ignore[call-overload]
     elif result == _OUT_OF_MEMORY and record.get("call") == "cuMemAllocHost_v2":
-        meaning = _PINNED
+        meaning = PINNED
     elif check in ("init", "context") and result in _BLURRED:
         if _is_forbidden(run.nodes):
-            meaning = _PERMISSION
+            meaning = PERMISSION
         elif run.nodes.get("/dev/nvidiactl", "ENOENT") is None and run.nodes.get("/dev/nvidia-uvm") is not None:
-            meaning = _UVM
+            meaning = UVM
     if check in ("init", "devices") and result == _INVALID_DEVICE and _hidden(run):
         meaning = MEANINGS[_NO_DEVICE]  # how older drivers answer a UUID that they do not know
     return meaning
@@ -735,7 +531,7 @@ def _ending_findings(run: _Run) -> Iterator[Finding]:
     data |= {"step": str(step), "device": step.device, **(_library_data(run) if run.libcuda else {})}
     shadow = run.shadow()
     because = f"; {_shadow_text(run)}" if shadow else ""
-    ending = _ENDINGS["killed" if outcome.signal == "SIGKILL" else outcome.state]
+    ending = ENDINGS["killed" if outcome.signal == "SIGKILL" else outcome.state]
     text = ending.text.format(step=step, elapsed_s=outcome.elapsed_s, signal=outcome.signal, why=_why(outcome))
     if not outcome.reaped:
         text += "; it waits inside the kernel and cannot be killed"

@@ -17,7 +17,8 @@ import fake_driver
 import pytest
 from fake_driver import FakeDriver, read_counters
 
-from envkit.checks.driver_probe import MEANINGS, check_driver
+from envkit.checks.driver_codes import MEANINGS
+from envkit.checks.driver_probe import check_driver
 from envkit.models.probe import ProbeOutcome, TraceStep
 from envkit.models.report import Finding
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envkit.checks.driver_probe import MEANINGS, check_driver
+from envkit.checks.driver_codes import MEANINGS
+from envkit.checks.driver_probe import check_driver
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
 from envkit.models.report import Finding
 
