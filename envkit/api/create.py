@@ -21,6 +21,7 @@ from envkit.host.wire import host_to_json
 from envkit.installer.cache import cached
 from envkit.layout import gc, lease
 from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
+from envkit.layout.lease import NAME_WAIT_S
 from envkit.layout.lineage import next_origin
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name, check_writable, open_volume
@@ -36,9 +37,6 @@ from envkit.models.wire import target_json
 from envkit.settings import Settings
 
 __all__ = ["NAME_WAIT_S", "CreateOptions", "create", "made_result", "planned_result", "reused_result", "sweep_aloud"]
-
-NAME_WAIT_S = 3600.0
-"""How long a verb waits for another process that changes the same environment."""
 
 
 @dataclass(frozen=True, slots=True)

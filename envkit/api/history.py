@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envkit.api.create import NAME_WAIT_S
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout import lease
 from envkit.layout.generation import active, publish, read_manifest, refuse_moved, resolve
 from envkit.layout.health import installed_packages
+from envkit.layout.lease import NAME_WAIT_S
 from envkit.layout.lineage import directories_of, generation_of, generations_of, previous
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name

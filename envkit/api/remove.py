@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 
-from envkit.api.create import NAME_WAIT_S
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, UsageError
 from envkit.kernels import remove_kernels
 from envkit.layout import lease
 from envkit.layout.gc import take_generation
 from envkit.layout.generation import active, read_manifest, resolve
+from envkit.layout.lease import NAME_WAIT_S
 from envkit.layout.lineage import directories_of
 from envkit.layout.usage import freed_by, in_use
 from envkit.layout.validations import read_validation

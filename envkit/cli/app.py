@@ -32,7 +32,6 @@ from envkit.cli import (
 )
 from envkit.errors import EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
-from envkit.models.wire import SCHEMA_VERSION, error_json
 
 __all__ = ["app", "run"]
 
@@ -184,6 +183,8 @@ def _bug(error: Exception, *, wants_json: bool) -> int:
     hint = "please report it with the lines above"
     sys.stderr.write(f"envkit: this is a bug in envkit; {hint}\n")
     if wants_json:
+        from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415 - not every call ends in an error
+
         message = redact(f"{type(error).__name__}: {error}")
         document = {"schema_version": SCHEMA_VERSION, "error": {"code": "bug", "message": message, "hint": hint}}
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
@@ -204,6 +205,8 @@ def _usage_hint(error: Exception) -> str:
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:
     if wants_json:
+        from envkit.models.wire import error_json  # noqa: PLC0415 - not every call ends in an error
+
         if not getattr(error, "reported", False):
             sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
     else:

@@ -19,7 +19,11 @@ from envkit.errors import HeldError, VolumeError
 from envkit.layout.volume import Volume, cannot_write, no_space
 from envkit.models.progress import Reporter
 
-__all__ = ["can_lock", "hold", "is_held"]
+__all__ = ["NAME_WAIT_S", "can_lock", "hold", "is_held"]
+
+NAME_WAIT_S = 3600.0
+"""How long a verb waits for another process that changes the same environment."""
+
 
 _POLL_S = 0.2
 _MODE = 0o666

@@ -153,6 +153,9 @@ def test_rename_only_changes_the_link(shell: Shell) -> None:
     assert [g["number"] for g in shell.ok("history", "prod", "--json").json["generations"]] == [1, 2]
     shell.create("lib", name="other")
     assert shell.run("rename", "prod", "other").code == 2
+    same = shell.run("rename", "prod", "prod")
+    assert same.code == 2
+    assert "prod has that name already" in same.err
 
 
 def test_clone_shares_files_and_begins_a_history(shell: Shell) -> None:
