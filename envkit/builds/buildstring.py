@@ -68,26 +68,28 @@ def _cuda(text: str) -> tuple[CudaVersion | None, bool]:
     return None, False
 
 
+def _variant(text: str, cuda: CudaVersion | None) -> Variant | None:
+    if cuda is not None or ("cuda" in text and _BARE.search(text)):
+        return "cuda"
+    if "mps" in text and _MPS.search(text):
+        return "mps"
+    if "gpu" in text and _GPU.search(text):
+        return "cuda"
+    return "cpu" if "cpu" in text and _CPU.search(text) else None
+
+
 @lru_cache(maxsize=65536)
 def parse_build_string(text: str) -> BuildString:
     """Read a build string, or a pattern of one as dependencies carry (``cuda*_mkl*300``)."""
+    # A word is looked for before its pattern: most build strings hold two of them, and thousands are read.
     lowered = text.lower()
-    python = _PYTHON.search(lowered)
+    python = _PYTHON.search(lowered) if "py" in lowered else None
     python_text = f"{python[1]}.{python[2]}" if python else None
     math = _MATH.match(lowered)
     math_text = math[1] if math else None
-    if _ROCM.search(lowered):
+    if "rocm" in lowered and _ROCM.search(lowered):
         return BuildString(python=python_text, math=math_text, rocm=True)
-    cuda, major_only = _cuda(lowered)
+    cuda, major_only = _cuda(lowered) if "cu" in lowered else (None, False)
     if cuda == CudaVersion(0, 0):  # "cuda0.0" of the pytorch channel before 1.0 is a CPU build
         return BuildString("cpu", python=python_text, math=math_text)
-    variant: Variant | None = None
-    if cuda is not None or _BARE.search(lowered):
-        variant = "cuda"
-    elif _MPS.search(lowered):
-        variant = "mps"
-    elif _GPU.search(lowered):
-        variant = "cuda"
-    elif _CPU.search(lowered):
-        variant = "cpu"
-    return BuildString(variant, cuda, major_only, python_text, math_text)
+    return BuildString(_variant(lowered, cuda), cuda, major_only, python_text, math_text)

@@ -7,7 +7,7 @@ from envkit.builds.buildstring import parse_build_string
 from envkit.builds.families import framework_of_package
 from envkit.builds.needs import read_needs, read_python
 from envkit.builds.notes import Notes
-from envkit.builds.signals import Kind, Signal, read_constraint, read_dependency
+from envkit.builds.signals import Signal, read_constraint, read_dependency
 from envkit.builds.toolkit import Toolkit, read_toolkit
 from envkit.builds.variant import read_variant
 from envkit.models.build import Build, Record
@@ -17,7 +17,7 @@ __all__ = ["classify"]
 
 
 def _min_cuda(signals: list[Signal]) -> CudaVersion | None:
-    lows = [s.bounds.low for s in signals if s.kind is Kind.DRIVER and s.bounds.low is not None]
+    lows = [s.bounds.low for s in signals if s.kind == "driver" and s.bounds.low is not None]
     return max(lows, default=None)
 
 
@@ -31,8 +31,8 @@ def classify(record: Record) -> Build:
         The Build, with what it was read from (`Build.evidence`) and what disagrees (`Build.conflicts`).
     """
     notes = Notes()
-    dependencies = [signal for text in record.depends if (signal := read_dependency(text)) is not None]
-    constraints = [signal for text in record.constrains if (signal := read_constraint(text)) is not None]
+    dependencies = [signal for signal in map(read_dependency, record.depends) if signal is not None]
+    constraints = [signal for signal in map(read_constraint, record.constrains) if signal is not None]
     said = parse_build_string(record.build)
     variant = read_variant(record, dependencies, constraints, said, notes)
     is_cuda = variant == "cuda"

@@ -97,16 +97,13 @@ class VersionBounds(NamedTuple):
         low: Lower bound, included; None when there is none.
         high: Upper bound, excluded; None when there is none.
         low_has_minor: Whether the spec wrote the lower bound's minor (``>=12.0``), rather than ``>=12``.
+        one_minor: Whether exactly one ``major.minor`` fits.
     """
 
     low: CudaVersion | None
     high: CudaVersion | None
     low_has_minor: bool = False
-
-    @property
-    def one_minor(self) -> bool:
-        """Whether exactly one ``major.minor`` fits."""
-        return self.low is not None and self.high == CudaVersion(self.low.major, self.low.minor + 1)
+    one_minor: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -128,4 +125,5 @@ def version_bounds(spec: str) -> VersionBounds:
         elif operator != "!=":
             low, has_minor = value, match[2] is not None
             high = CudaVersion(value.major, value.minor + 1) if has_minor else CudaVersion(value.major + 1, 0)
-    return VersionBounds(low, high, has_minor)
+    one_minor = low is not None and high == CudaVersion(low.major, low.minor + 1)
+    return VersionBounds(low, high, has_minor, one_minor)

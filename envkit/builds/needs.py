@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from envkit.builds.signals import Kind, Signal
+from envkit.builds.signals import Signal
 from envkit.builds.version import version_key
 from envkit.models.build import Needs, Record
 
@@ -12,6 +13,10 @@ __all__ = ["read_needs", "read_python"]
 
 _LOWER = re.compile(r"(?:>=|=|==)?\s*(\d+(?:\.\d+)*)")
 _PLATFORMS = {"__osx": "osx", "__win": "win", "__linux": "linux"}
+
+
+_ABOUT_CUDA = frozenset({"toolkit", "runtime", "variant", "driver"})
+_needs = lru_cache(maxsize=4096)(Needs)  # thousands of records share a few dozen
 
 
 def _lower(spec: str) -> str | None:
@@ -34,21 +39,23 @@ def read_needs(dependencies: list[Signal], constraints: list[Signal]) -> Needs:
     level: int | None = None
     python: list[str] = []
     for signal in (*dependencies, *constraints):
-        if signal.kind is Kind.GLIBC:
+        if signal.kind in _ABOUT_CUDA:
+            continue
+        if signal.kind == "glibc":
             glibc = _greatest(glibc, _lower(signal.spec))
-        elif signal.kind is Kind.OSX:
+        elif signal.kind == "osx":
             osx = _greatest(osx, _lower(signal.spec))
-        elif signal.kind is Kind.MICROARCH and signal.level is not None:
+        elif signal.kind == "microarch" and signal.level is not None:
             level = max(level or 0, signal.level)
-        elif signal.kind is Kind.PYTHON and signal.name == "python" and signal.spec != "*":
+        elif signal.kind == "python" and signal.name == "python" and signal.spec != "*":
             python.append(signal.spec)
-        elif signal.kind is Kind.ARM:
+        elif signal.kind == "arm":
             arm = signal.spec
-        elif signal.kind is Kind.ARCH and signal.spec != "*":
+        elif signal.kind == "arch" and signal.spec != "*":
             cuda_arch = signal.spec if cuda_arch is None else f"{cuda_arch},{signal.spec}"
-        elif signal.kind is Kind.PLATFORM:
+        elif signal.kind == "platform":
             platform = _PLATFORMS.get(signal.name, platform)
-    return Needs(glibc, osx, level, arm, platform, tuple(dict.fromkeys(python)), cuda_arch)
+    return _needs(glibc, osx, level, arm, platform, tuple(dict.fromkeys(python)), cuda_arch)
 
 
 def read_python(dependencies: list[Signal], said: str | None, record: Record, conflicts: list[str]) -> str | None:
@@ -57,7 +64,7 @@ def read_python(dependencies: list[Signal], said: str | None, record: Record, co
     Conflicts between the dependency and the build string are appended to `conflicts`; the dependency wins.
     """
     for signal in dependencies:
-        if signal.kind is Kind.PYTHON and signal.bounds.one_minor and signal.bounds.low is not None:
+        if signal.kind == "python" and signal.bounds.one_minor and signal.bounds.low is not None:
             found = str(signal.bounds.low)
             if said is not None and said != found:
                 conflicts.append(f"{signal.text} says Python {found}, build string {record.build} says {said}")

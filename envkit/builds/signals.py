@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import VersionBounds, parse_match_spec, version_bounds
@@ -21,20 +20,20 @@ _SELECTORS: dict[str, dict[str, Variant]] = {
 }
 
 
-class Kind(Enum):
-    """What a signal is about."""
-
-    TOOLKIT = "toolkit"  # pytorch-cuda, cuda-version, cudatoolkit: bounds on the toolkit
-    RUNTIME = "runtime"  # a library whose version follows the toolkit's
-    VARIANT = "variant"  # a mutex, a selector, the build string of a dependency
-    DRIVER = "driver"  # __cuda
-    ARCH = "arch"  # __cuda_arch
-    PYTHON = "python"
-    GLIBC = "glibc"
-    OSX = "osx"
-    MICROARCH = "microarch"
-    ARM = "arm"
-    PLATFORM = "platform"
+Kind = Literal[
+    "toolkit",  # pytorch-cuda, cuda-version, cudatoolkit: bounds on the toolkit
+    "runtime",  # a library whose version follows the toolkit's
+    "variant",  # a mutex, a selector, the build string of a dependency
+    "driver",  # __cuda
+    "arch",  # __cuda_arch
+    "python",
+    "glibc",
+    "osx",
+    "microarch",
+    "arm",
+    "platform",
+]
+"""What a signal is about."""
 
 
 class Signal(NamedTuple):
@@ -74,20 +73,20 @@ def _platform_signal(text: str, name: str, spec: str | None, build: str | None) 
     """The virtual packages and the packages that stand for them."""
     version = spec or "*"
     if name == "__cuda":
-        return Signal(Kind.DRIVER, text, name, version, "cuda", bounds=version_bounds(version))
+        return Signal("driver", text, name, version, "cuda", bounds=version_bounds(version))
     if name == "__cuda_arch":
-        return Signal(Kind.ARCH, text, name, version, "cuda")
+        return Signal("arch", text, name, version, "cuda")
     if name in {"python", "python_abi"}:
-        return Signal(Kind.PYTHON, text, name, version, bounds=version_bounds(version))
+        return Signal("python", text, name, version, bounds=version_bounds(version))
     if name == "__glibc":
-        return Signal(Kind.GLIBC, text, name, version)
+        return Signal("glibc", text, name, version)
     if name in {"__osx", "__win", "__linux"}:
-        kind = Kind.OSX if name == "__osx" and spec is not None else Kind.PLATFORM
+        kind: Kind = "osx" if name == "__osx" and spec is not None else "platform"
         return Signal(kind, text, name, version)
     if name in {"__archspec", "_x86_64-microarch-level"}:
-        return Signal(Kind.MICROARCH, text, name, version, level=_level(spec, build))
+        return Signal("microarch", text, name, version, level=_level(spec, build))
     if name == "arm-variant" and build is not None:
-        return Signal(Kind.ARM, text, name, build)
+        return Signal("arm", text, name, build)
     return None
 
 
@@ -95,28 +94,26 @@ def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> S
     """The packages that carry CUDA, or that choose between CPU and CUDA."""
     version = spec or "*"
     if name in TOOLKIT_PACKAGES:
-        return Signal(Kind.TOOLKIT, text, name, version, "cuda", bounds=version_bounds(version))
+        return Signal("toolkit", text, name, version, "cuda", bounds=version_bounds(version))
     if name in _SELECTORS:
         chosen = _SELECTORS[name].get(version.removeprefix("=="))
-        return Signal(Kind.VARIANT, text, name, version, chosen) if chosen else None
+        return Signal("variant", text, name, version, chosen) if chosen else None
     if name == "pytorch-mutex":
         variants: dict[str, Variant] = {"cpu": "cpu", "cuda": "cuda"}
-        return Signal(Kind.VARIANT, text, name, version, variants.get(build or ""))
+        return Signal("variant", text, name, version, variants.get(build or ""))
     if name == "cpuonly":
-        return Signal(Kind.VARIANT, text, name, version, "cpu")
+        return Signal("variant", text, name, version, "cpu")
     if is_cuda_library(name):
-        kind = Kind.RUNTIME if name in _RUNTIME else Kind.VARIANT
+        kind: Kind = "runtime" if name in _RUNTIME else "variant"
         return Signal(kind, text, name, version, "cuda", bounds=version_bounds(version))
     if build is not None:
         said = parse_build_string(build)
         if said.variant is not None:
-            return Signal(
-                Kind.VARIANT, text, name, version, said.variant, said.cuda if not said.cuda_major_only else None
-            )
+            return Signal("variant", text, name, version, said.variant, said.cuda if not said.cuda_major_only else None)
     if name.endswith("-gpu"):
-        return Signal(Kind.VARIANT, text, name, version, "cuda")
+        return Signal("variant", text, name, version, "cuda")
     if name.endswith("-cpu"):
-        return Signal(Kind.VARIANT, text, name, version, "cpu")
+        return Signal("variant", text, name, version, "cpu")
     return None
 
 
@@ -139,14 +136,14 @@ def read_constraint(text: str) -> Signal | None:
     spec = parse_match_spec(text)
     platform = _platform_signal(text, spec.name, spec.version, spec.build)
     if platform is not None:
-        return platform if platform.kind is not Kind.PYTHON else None
+        return platform if platform.kind != "python" else None
     if spec.name == "cpuonly":
-        return Signal(Kind.VARIANT, text, spec.name, "<0", "cuda") if spec.version == "<0" else None
+        return Signal("variant", text, spec.name, "<0", "cuda") if spec.version == "<0" else None
     if spec.name in TOOLKIT_PACKAGES:
-        return Signal(Kind.TOOLKIT, text, spec.name, spec.version or "*", bounds=version_bounds(spec.version or "*"))
+        return Signal("toolkit", text, spec.name, spec.version or "*", bounds=version_bounds(spec.version or "*"))
     if spec.build is not None:
         said = parse_build_string(spec.build)
         if said.variant is not None:
             cuda = None if said.cuda_major_only else said.cuda
-            return Signal(Kind.VARIANT, text, spec.name, spec.version or "*", said.variant, cuda)
+            return Signal("variant", text, spec.name, spec.version or "*", said.variant, cuda)
     return None

@@ -8,7 +8,7 @@ from envkit.builds.buildstring import BuildString, parse_build_string
 from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
 from envkit.builds.flags import read_flags
 from envkit.builds.notes import Notes
-from envkit.builds.signals import Kind, Signal
+from envkit.builds.signals import Signal
 from envkit.cuda.drivers import newest_toolkit
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
@@ -34,8 +34,8 @@ class Toolkit(NamedTuple):
 
 def _own(record: Record) -> Toolkit | None:
     """The toolkit that a part of CUDA is of, by its own version."""
-    of_toolkit = is_cuda_library(record.name) and record.name.startswith("cuda-")
-    if record.name not in TOOLKIT_PACKAGES and not of_toolkit:
+    of_toolkit = record.name.startswith("cuda-") and is_cuda_library(record.name)
+    if not of_toolkit and record.name not in TOOLKIT_PACKAGES:
         return None
     try:
         own = CudaVersion.parse(record.version)
@@ -58,15 +58,11 @@ def _from_bounds(signal: Signal, record: Record, said: BuildString, notes: Notes
         return None
     notes.evidence.append(signal.text)
     library = _newest_library(signal)
-    from_spec = Toolkit(low, not signal.bounds.low_has_minor, library)
-    if said.cuda is None:
-        return from_spec
-    if said.cuda_major_only and low.major == said.cuda.major:
-        return from_spec
-    if low <= said.cuda and (high is None or said.cuda < high):
-        return Toolkit(said.cuda, said.cuda_major_only, library)
-    notes.conflicts.append(f"{signal.text} says CUDA {low}, build string {record.build} says {said.cuda}")
-    return from_spec
+    if said.cuda is not None and not (said.cuda_major_only and low.major == said.cuda.major):
+        if low <= said.cuda and (high is None or said.cuda < high):
+            return Toolkit(said.cuda, said.cuda_major_only, library)
+        notes.conflicts.append(f"{signal.text} says CUDA {low}, build string {record.build} says {said.cuda}")
+    return Toolkit(low, not signal.bounds.low_has_minor, library)
 
 
 def _from_companion(signals: list[Signal], record: Record, said: BuildString, notes: Notes) -> Toolkit | None:
@@ -89,7 +85,7 @@ def _from_rest(record: Record, dependencies: list[Signal], said: BuildString, no
     if said.cuda is not None:
         return Toolkit(said.cuda, said.cuda_major_only)
     for signal in dependencies:
-        if signal.kind is Kind.RUNTIME and signal.bounds.low is not None:
+        if signal.kind == "runtime" and signal.bounds.low is not None:
             notes.evidence.append(signal.text)
             return Toolkit(signal.bounds.low, not signal.bounds.low_has_minor)
     features = record.raw.get("features")
@@ -109,7 +105,7 @@ def read_toolkit(
     if own is not None:
         return own
     signals = dependencies + constraints
-    toolkits = [s for s in signals if s.kind is Kind.TOOLKIT and s.bounds.low is not None]
+    toolkits = [s for s in signals if s.kind == "toolkit" and s.bounds.low is not None]
     if toolkits:
         best = min(toolkits, key=lambda s: TOOLKIT_PACKAGES.index(s.name))
         found = _from_bounds(best, record, said, notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 from envkit.builds.buildstring import BuildString
 from envkit.builds.families import framework_of_package, is_core, is_cuda_library
@@ -17,8 +17,11 @@ __all__ = ["read_variant"]
 _ALWAYS_CUDA = frozenset({"cupy", "cupy-core", "pytorch-cuda", "cuda-version", "cudatoolkit"})
 _MATH_IS_CPU = frozenset({"tensorflow", "mxnet"})
 _FIRST_MPS = version_key("1.12")
+_FROM_SIGNALS: tuple[Variant, ...] = ("cuda", "cpu")
+_Claim = tuple[Variant, str, str]  # what is claimed, by which source, in which words
 
 
+@lru_cache(maxsize=16384)
 def _name_variant(name: str) -> Variant | None:
     if name in _ALWAYS_CUDA or is_cuda_library(name) or name.endswith("-gpu"):
         return "cuda"
@@ -31,28 +34,25 @@ def _string_variant(record: Record, said: BuildString) -> Variant | None:
     return said.variant
 
 
-def _claims(
-    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString
-) -> Iterator[tuple[Variant, str, str]]:
+def _claims(record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString) -> list[_Claim]:
     """The first claim of each source for each variant, the most trusted first; inside a source CUDA before CPU."""
+    claims: list[_Claim] = []
     for source, signals in (("depends", dependencies), ("constrains", constraints)):
-        first: dict[Variant | None, str] = {}
-        for signal in signals:
-            if signal.variant is not None:
-                first.setdefault(signal.variant, signal.text)
-        if "cuda" in first:
-            yield "cuda", source, first["cuda"]
-        if "cpu" in first:
-            yield "cpu", source, first["cpu"]
+        for variant in _FROM_SIGNALS:
+            for signal in signals:
+                if signal.variant == variant:
+                    claims.append((variant, source, signal.text))
+                    break
     flag = read_flags(record.raw) if "flags" in record.raw else None
     if flag is not None and flag.variant is not None:
-        yield flag.variant, "flags", flag.text
+        claims.append((flag.variant, "flags", flag.text))
     by_name = _name_variant(record.name)
     if by_name is not None:
-        yield by_name, "name", record.name
+        claims.append((by_name, "name", record.name))
     string_variant = _string_variant(record, said)
     if string_variant is not None:
-        yield string_variant, "build string", record.build
+        claims.append((string_variant, "build string", record.build))
+    return claims
 
 
 def _has_metal(record: Record) -> bool:
@@ -70,20 +70,20 @@ def read_variant(
 
     A framework's compiled package without any claim is a CPU build, everything else ``generic``.
     """
-    claims = [
-        (variant, f"{source}: {text}") for variant, source, text in _claims(record, dependencies, constraints, said)
-    ]
-    if not claims:
-        if not is_core(record.name) or record.subdir == "noarch":
-            return "generic"
-        claims = [("cpu", "no sign of CUDA in a compiled package")]
+    claims = _claims(record, dependencies, constraints, said)
     if said.variant == "mps":
         claims = [claim for claim in claims if claim[0] == "mps"]
-    chosen, why = claims[0]
+    if claims:
+        chosen, why = claims[0][0], f"{claims[0][1]}: {claims[0][2]}"
+    elif is_core(record.name) and record.subdir != "noarch":
+        chosen, why = "cpu", "no sign of CUDA in a compiled package"
+    else:
+        return "generic"
     notes.evidence.append(why)
-    against = next((claim for claim in claims if claim[0] != chosen), None)
-    if against is not None:
-        notes.conflicts.append(f"{why} says {chosen}, {against[1]} says {against[0]}")
+    for against, source, text in claims:
+        if against != chosen:
+            notes.conflicts.append(f"{why} says {chosen}, {source}: {text} says {against}")
+            break
     if chosen == "cpu" and _has_metal(record):
         notes.evidence.append("PyTorch for Apple silicon has Metal (MPS) since 1.12")
         return "mps"

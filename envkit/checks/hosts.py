@@ -55,7 +55,7 @@ def judge_builds(
 ) -> list[Verdict]:
     """Judge many builds for the machines of `hosts`, or for `target` where there are none."""
     if not hosts:
-        return judge_all(list(builds), target, request=request)
+        return judge_all(builds, target, request=request)
     kinds = _groups(hosts)
     return [_worst(build, kinds, request) for build in builds]
 

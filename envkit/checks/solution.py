@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from envkit.builds.classify import classify
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
-from envkit.builds.signals import Kind, read_dependency
+from envkit.builds.signals import read_dependency
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.checks.verdict import judge
@@ -92,7 +92,7 @@ def _needs_driver(build: Build) -> bool:
     if build.framework in GPU_FRAMEWORKS:
         return _has_code(build)
     signals = (read_dependency(text) for text in build.record.depends)
-    return any(signal is not None and signal.kind is Kind.DRIVER for signal in signals)
+    return any(signal is not None and signal.kind == "driver" for signal in signals)
 
 
 def _verdicts(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from envkit.builds.version import version_matches
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu, misses_newest_gpus
@@ -131,6 +133,35 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
     return Verdict(build, verdict.tier, verdict.reasons + conflicts)
 
 
-def judge_all(builds: list[Build], target: Target, *, request: Request | None = None) -> list[Verdict]:
-    """Judge many builds, in their order."""
-    return [judge(build, target, request=request) for build in builds]
+def _what_counts(build: Build) -> tuple[object, ...]:
+    """All that a verdict depends on, beside target and request.
+
+    Needs and arch lists are the same objects wherever they are equal, nearly; their identity is quicker to compare.
+    """
+    return (
+        build.record.subdir,
+        "rocm" in build.record.build,
+        build.framework,
+        build.variant,
+        build.build_cuda,
+        build.cuda_major_only,
+        build.min_cuda,
+        build.library_cuda,
+        build.python,
+        id(build.arch),
+        id(build.needs),
+        build.conflicts,
+    )
+
+
+def judge_all(builds: Sequence[Build], target: Target, *, request: Request | None = None) -> list[Verdict]:
+    """Judge many builds, in their order; those alike in all that counts are judged once and share their reasons."""
+    known: dict[tuple[object, ...], Verdict] = {}
+    verdicts: list[Verdict] = []
+    for build in builds:
+        counts = _what_counts(build)
+        alike = known.get(counts)
+        if alike is None:
+            alike = known[counts] = judge(build, target, request=request)
+        verdicts.append(Verdict(build, alike.tier, alike.reasons))
+    return verdicts

@@ -92,8 +92,9 @@ def _pythons(found: Sequence[Verdict]) -> str:
 
 def _range(spec: str) -> str:
     """``>=3.10,<3.15`` as people say it; any other spec as it is."""
-    low, high, has_minor = version_bounds(spec)
-    return f"{low} to {high.major}.{high.minor - 1}" if low and high and has_minor and high.minor else spec
+    bounds = version_bounds(spec)
+    low, high = bounds.low, bounds.high
+    return f"{low} to {high.major}.{high.minor - 1}" if low and high and bounds.low_has_minor and high.minor else spec
 
 
 def matrix_table(matrix: Matrix) -> tuple[Table, str]:

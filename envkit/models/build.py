@@ -123,7 +123,12 @@ class Build:
 
 
 class Tier(str, Enum):
-    """How well a build runs on a target, best first; `rank` counts from 0."""
+    """How well a build runs on a target, best first.
+
+    Attributes:
+        rank: Position in the order, 0 is best.
+        runs: Whether a build of this tier runs at all.
+    """
 
     NATIVE = "native"
     MINOR = "minor"
@@ -133,18 +138,13 @@ class Tier(str, Enum):
     CPU = "cpu"
     NO = "no"
 
-    @property
-    def rank(self) -> int:
-        """Position in the order, 0 is best."""
-        return _RANKS[self]
+    __hash__ = str.__hash__  # Enum's own hashes in Python, and a ranking asks for thousands
+    rank: int
+    runs: bool
 
-    @property
-    def runs(self) -> bool:
-        """Whether a build of this tier runs at all."""
-        return self is not Tier.NO
-
-
-_RANKS = {tier: index for index, tier in enumerate(Tier)}
+    def __init__(self, value: str) -> None:
+        self.rank = len(type(self).__members__)
+        self.runs = value != "no"
 
 
 @dataclass(frozen=True, slots=True)

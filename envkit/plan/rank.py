@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
 from envkit.builds.families import channel_name
@@ -85,7 +86,7 @@ def _version_order(verdicts: Iterable[Verdict]) -> dict[str, int]:
     order: dict[str, int] = {}
     place = -1
     previous: VersionKey | None = None
-    for text in sorted(texts, key=lambda text: (version_key(text), text)):
+    for text in sorted(texts, key=version_key):
         key = version_key(text)
         if previous is None or key != previous:
             place += 1
@@ -102,6 +103,7 @@ def _cuda_key(build_cuda: CudaVersion | None, ceiling: CudaVersion | None) -> tu
     return (0 if covered else 1, -build_cuda.major, -build_cuda.minor)
 
 
+@lru_cache(maxsize=1024)
 def _python_key(python: str | None) -> tuple[int, int]:
     if python is None:
         return (0, 0)
