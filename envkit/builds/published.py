@@ -10,9 +10,11 @@ from typing import Any
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
 
-__all__ = ["published_builds", "published_channels", "published_rows", "table_date"]
+__all__ = ["compiled_part", "published_builds", "published_channels", "published_rows", "table_date"]
 
+_BASES = {"pkgs/main": "https://repo.anaconda.com"}  # channels that are not below the alias
 _ALIAS = "https://conda.anaconda.org"
+_COMPILED_PARTS = {"jax": "jaxlib", "mxnet": "libmxnet", "py-mxnet": "libmxnet"}
 _FIRST_CUDA_VERSION = CudaVersion(
     11, 8
 )  # conda-forge's builds depend on cuda-version from here on, before on cudatoolkit
@@ -36,6 +38,11 @@ def published_rows() -> tuple[dict[str, Any], ...]:
     return tuple(_table()["builds"])
 
 
+def compiled_part(name: str) -> str:
+    """The package whose builds differ by CUDA, for a framework that is another package around it; else the name."""
+    return _COMPILED_PARTS.get(name, name)
+
+
 def published_channels(name: str) -> frozenset[str]:
     """The channels of which the table knows builds of a package."""
     return frozenset(row["channel"] for row in published_rows() if row["name"] == name)
@@ -55,6 +62,9 @@ def _depends(row: dict[str, Any], subdir: str) -> list[str]:
             depends.append(f"pytorch-mutex 1.0 {'cuda' if row['cuda'] else 'cpu'}")
         if row["cuda"]:
             depends.append(f"pytorch-cuda {row['cuda']}.*")
+    elif row["channel"] == "pkgs/main":
+        if row["cuda"]:
+            depends.append(f"cudatoolkit {row['cuda']}.*")
     elif row["cuda"]:
         cuda = CudaVersion.parse(row["cuda"])
         toolkit = "cuda-version" if cuda >= _FIRST_CUDA_VERSION else "cudatoolkit"
@@ -68,7 +78,7 @@ def published_builds(name: str, subdir: str) -> tuple[Record, ...]:
     """Records for the table's builds of a package: what is known of them, and no file, size or hash.
 
     Args:
-        name: ``pytorch``, ``tensorflow`` or ``jaxlib``; others have none.
+        name: ``pytorch``, ``tensorflow``, ``jaxlib`` or ``libmxnet``; others have none (`compiled_part`).
         subdir: The platform.
     """
     found: list[Record] = []
@@ -76,7 +86,7 @@ def published_builds(name: str, subdir: str) -> tuple[Record, ...]:
         if row["name"] != name or subdir not in row["subdirs"]:
             continue
         depends = tuple(_depends(row, subdir))
-        channel = f"{_ALIAS}/{row['channel']}"
+        channel = f"{_BASES.get(row['channel'], _ALIAS)}/{row['channel']}"
         for version in row["versions"]:
             raw = {
                 "name": name,
