@@ -152,10 +152,17 @@ class NotOnGpuError(HostCannotRunError):
 
 
 class ChannelError(EnvkitError):
-    """A channel cannot be reached or does not serve what a channel serves."""
+    """A channel cannot be reached or does not serve what a channel serves.
+
+    Attributes:
+        unreachable: The channel's URL where its host could not be reached at all.
+        cause: Why, in a few words; empty where `unreachable` is None.
+    """
 
     code = "channel"
     exit_code = 5
+    unreachable: str | None = None
+    cause: str = ""
 
 
 class IntegrityError(EnvkitError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from envkit.builds.classify import classify
 from envkit.builds.dependency import parse_match_spec, spec_matches
 from envkit.builds.families import channel_name, framework_of_package
-from envkit.builds.published import published_builds, published_channels, table_date
+from envkit.builds.published import compiled_part, published_builds, published_channels, table_date
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.checks.hosts import judge_builds, ruling_out
@@ -37,6 +37,7 @@ __all__ = [
     "judge_table",
     "nothing_runs",
     "refuse_unclear",
+    "table_notes",
 ]
 
 
@@ -212,13 +213,17 @@ def judge_table(
     *,
     channels: Sequence[Channel],
     hosts: Mapping[str, Target] | None = None,
-) -> Candidates | None:
-    """What the built-in table of published builds says, for the channels that could not be read; None for nothing."""
+) -> Candidates:
+    """What the built-in table of published builds says of a package that it knows (`table_knows`).
+
+    Where the table knows the package of other channels only, those answer; where it knows the package by its compiled
+    part (jaxlib of jax), that does. `table_notes` says so.
+    """
     wanted = parse_match_spec(spec)
+    wanted = wanted._replace(name=compiled_part(wanted.name))
     asked = {channel_name(channel.url) for channel in channels}
-    records = [r for r in published_builds(wanted.name, target.subdir) if channel_name(r.channel) in asked]
-    if not records:
-        return None
+    every = published_builds(wanted.name, target.subdir)
+    records = [record for record in every if channel_name(record.channel) in asked] or every
     matching = [spec_matches(wanted, record.name, record.version, record.build) for record in records]
     found = Found(
         wanted.name,
@@ -226,6 +231,19 @@ def judge_table(
         tuple(record for record, fits in zip(records, matching, strict=True) if not fits),
     )
     return _judged(found, request, target, hosts or {}, table_date=table_date())
+
+
+def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) -> list[str]:
+    """What a person should know of an answer of the table, in sentences."""
+    texts: list[str] = []
+    if candidates.name != name:
+        texts.append(f"the compiled part of {name} is {candidates.name}, whose builds differ by CUDA: they are listed")
+    asked = {channel_name(channel.url) for channel in channels}
+    verdicts = (*candidates.ranked, *candidates.rejected, *candidates.others)
+    others = {channel_name(verdict.build.record.channel) for verdict in verdicts} - asked
+    if others:
+        texts.append(f"the table knows these of {' and '.join(sorted(others))}: -c {' -c '.join(sorted(others))}")
+    return texts
 
 
 def elsewhere(

@@ -13,12 +13,12 @@ from envkit.api.choose import (
     channels_for,
     engine_settings,
     judge_spec,
-    judge_table,
     nothing_runs,
     refuse_unclear,
 )
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
+from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
 from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
@@ -112,7 +112,7 @@ def solve_request(
                 spec, request, target, engine=engine, settings=es, reporter=reporter, hosts=hosts, strict=chosen
             )
         except ChannelError as error:
-            if not channels and judge_table(spec, request, target, channels=asked) is not None:
+            if not channels and table_knows(framework, target.subdir):
                 error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
             raise
         picks = _picks(candidates, request, target, installed)

@@ -10,7 +10,7 @@ from typing import Any
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
 
-__all__ = ["compiled_part", "published_builds", "published_channels", "published_rows", "table_date"]
+__all__ = ["compiled_part", "published_builds", "published_channels", "published_rows", "table_date", "table_knows"]
 
 _BASES = {"pkgs/main": "https://repo.anaconda.com"}  # channels that are not below the alias
 _ALIAS = "https://conda.anaconda.org"
@@ -41,6 +41,12 @@ def published_rows() -> tuple[dict[str, Any], ...]:
 def compiled_part(name: str) -> str:
     """The package whose builds differ by CUDA, for a framework that is another package around it; else the name."""
     return _COMPILED_PARTS.get(name, name)
+
+
+def table_knows(name: str, subdir: str) -> bool:
+    """Whether the table has builds of a package, or of its compiled part, for a platform."""
+    part = compiled_part(name)
+    return any(row["name"] == part and subdir in row["subdirs"] for row in published_rows())
 
 
 def published_channels(name: str) -> frozenset[str]:

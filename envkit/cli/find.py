@@ -50,6 +50,9 @@ def find(
     fix: Fix = False,
     engine: options.Engine = None,
     offline: options.Offline = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask the channels, though a host could not be reached a minute ago.")
+    ] = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
@@ -97,6 +100,7 @@ def find(
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
         hosts=machines,
         explained=why or as_json,
+        refresh=refresh,
     )
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
@@ -134,7 +138,7 @@ def _render(
 
     out = console()
     if result.table_date is not None:
-        until = f"no channel can be read: these are builds published until {result.table_date}, by the built-in table"
+        until = f"{result.table_reason}; these are builds published until {result.table_date}, by the built-in table"
         out.print(labelled(("table", "yellow", until)))
     if applied:
         out.print(labelled(*(("fixed", "green", correction.text) for correction in applied)))

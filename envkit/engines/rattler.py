@@ -19,6 +19,7 @@ from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.network import make_client
+from envkit.engines.outage import describe_outage
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
@@ -246,6 +247,15 @@ def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> 
     if at_fault is None:
         at_fault = next((c for c in channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat), None)
     where = at_fault.name if at_fault else ", ".join(c.name for c in channels)
+    outage = describe_outage(flat, at_fault.url) if at_fault and not offline else None
+    if at_fault is not None and outage is not None:
+        error = ChannelError(
+            f"channel {where} cannot be read: {outage}",
+            hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
+            "--override-channels.",
+        )
+        error.unreachable, error.cause = at_fault.url, outage
+        return error
     if offline:
         return ChannelError(
             f"the index of {where} is not in the cache and --offline forbids to fetch it",

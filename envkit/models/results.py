@@ -37,6 +37,7 @@ class FindResult:
         explanation: Why this build, why no newer one, why CPU, what to change; codes name the question.
         source: ``channels``, or ``table`` where the built-in table of published builds answered.
         table_date: The day of that table.
+        table_reason: Why the table answered.
     """
 
     request: Request
@@ -53,6 +54,7 @@ class FindResult:
     explanation: tuple[Reason, ...] = ()
     source: str = "channels"
     table_date: str | None = None
+    table_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

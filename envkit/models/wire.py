@@ -180,6 +180,7 @@ def find_json(
         document["matrix"] = matrix_json(result.matrix)
     if result.table_date is not None:
         document["table_date"] = result.table_date
+        document["table_reason"] = result.table_reason
     if result.hosts:
         document["hosts"] = [{"name": name, "target": target_json(host)} for name, host in result.hosts.items()]
     if isinstance(result.error, EnvkitError):

@@ -154,6 +154,42 @@ def test_without_channels_the_table_answers(envkit: Envkit) -> None:
     assert "2026-08-20" in said.out.splitlines()[0]
 
 
+def test_without_a_network_one_line_says_why_and_a_minute_long_nobody_is_asked(envkit: Envkit) -> None:
+    first = envkit("find", "pytorch", "--driver", "550", "--limit", "2", env={**NOWHERE, "COLUMNS": "200"})
+    assert first.code == 0
+    line = first.out.splitlines()[0]
+    assert line.split(";")[0].split(maxsplit=1)[1] == "127.0.0.1:9 refuses the connection"
+    assert "Caused by" not in first.out + first.err
+    second = envkit("find", "jax", "--driver", "550", "--json", env=NOWHERE)
+    assert second.code == 0
+    assert "--refresh tries again" in second.json["table_reason"]
+    again = envkit("find", "jax", "--driver", "550", "--refresh", "--json", env=NOWHERE)
+    assert again.json["table_reason"] == "127.0.0.1:9 refuses the connection"
+    made = envkit("create", "pytorch", "--persist", "envs", "--json", env=NOWHERE)  # it has to try
+    assert made.code == 5
+    assert made.json["error"]["message"].endswith("127.0.0.1:9 refuses the connection")
+
+
+def test_a_remembered_outage_does_not_hide_a_channel_that_is_back(find: Any, index_server: str) -> None:  # noqa: ANN401
+    remembered = find("pytorch", "--driver", "550", "--json", **NOWHERE)
+    assert remembered.json["source"] == "table"
+    assert find("pytorch", "--driver", "550", "--json").json["source"] == "channels"  # another host
+    assert find("pytorch", "-c", f"{index_server}/pytorch", "--driver", "550", "--json").json["source"] == "channels"
+
+
+def test_the_table_answers_for_jax_and_mxnet_by_their_compiled_parts(envkit: Envkit) -> None:
+    jax = envkit("find", "jax>=0.9", "--driver", "580", "--gpu", "h100", "--json", env=NOWHERE).json
+    assert {build["name"] for build in jax["builds"]} == {"jaxlib"}
+    assert {build["version"][:3] for build in jax["builds"]} <= {"0.9", "0.1"}
+    assert "the compiled part of jax is jaxlib" in " ".join(jax["advice"])
+    mxnet = envkit("find", "mxnet", "--cuda", "9.0", "--driver", "470", "--gpu", "v100", "--json", env=NOWHERE)
+    assert mxnet.code == 0
+    assert {build["version"] for build in mxnet.json["builds"]} == {"1.2.1"}
+    assert "-c pkgs/main" in " ".join(mxnet.json["advice"])
+    on_cpu = envkit("find", "mxnet", "--cuda", "none", "--no-gpu", "--json", env=NOWHERE).json
+    assert (on_cpu["builds"][0]["version"], on_cpu["builds"][0]["envkit"]["tier"]) == ("1.9.1", "cpu")
+
+
 def test_the_table_does_not_stand_in_for_what_it_is_not(envkit: Envkit) -> None:
     assert envkit("find", "torchvision", "--json", env=NOWHERE).code == 5
     assert envkit("find", "pytorch", "-c", "conda-forge", "--json", env=NOWHERE).code == 5
