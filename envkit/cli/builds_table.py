@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
-from envkit.cli.output import TIER_STYLE, human_bytes, human_date, literal, table
+from envkit.cli.output import TIER_STYLE, human_bytes, human_date, literal, table, visible
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.matrix import Matrix
 from envkit.plan.phrases import phrase
 
 __all__ = ["builds_table", "matrix_table"]
 
-_WIDE = 132  # from here on a build string fits beside the rest
-_MIDDLE = 96
+_FIRST = ("runs", "version", "CUDA", "Python", "channel")
+_ALL = (*_FIRST, "size", "date", "build", "why")
+_COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"))
+_COLUMNS_OF_EACH = (_ALL, (*_FIRST, "build", "why"))
+_UNBOUNDED = Console(width=10_000).options
 _SYMBOLS = {
     Tier.NATIVE: ("N", "native"),
     Tier.MINOR: ("m", "minor: older driver of the same major"),
@@ -32,10 +36,11 @@ _SYMBOLS = {
 
 def builds_table(
     out: Console, verdicts: Sequence[Verdict], *, everything: bool, limit: int, every_reason: bool
-) -> Table:
+) -> RenderableType:
     """Builds, best first; those of one version, CUDA, channel and tier on one line unless `everything`.
 
-    Columns that do not fit the width are left out: the build first, then size and date.
+    Columns that do not fit the width are left out: the build first, then size and date. Where every build is asked
+    for and the build does not fit, or every reason is asked for, each build gets a paragraph: names stay whole.
     """
     rows: dict[tuple[object, ...], list[Verdict]] = {}
     for number, verdict in enumerate(verdicts):
@@ -43,18 +48,44 @@ def builds_table(
         key = (build.record.version, build.variant, build.build_cuda, build.record.channel, verdict.tier)
         rows.setdefault((number,) if everything else key, []).append(verdict)
     shown = list(rows.values())[: None if everything else limit]
-    columns = ["runs", "version", "CUDA", "Python", "channel"]
-    columns += ["size", "date"] if out.width >= _MIDDLE and any(v[0].build.record.size for v in shown) else []
-    columns += ["build"] if out.width >= _WIDE or everything else []
-    columns.append("why")
+    if every_reason:
+        return _paragraphs(shown, every_reason=True)
+    with_sizes = any(found[0].build.record.size for found in shown)
+    choices = _COLUMNS_OF_EACH if everything else _COLUMNS
+    views = [_table([c for c in columns if with_sizes or c not in {"size", "date"}], shown) for columns in choices]
+    fitting = [view for view in views if Measurement.get(out, _UNBOUNDED, view).maximum <= out.width]
+    if everything:
+        return fitting[0] if fitting else _paragraphs(shown, every_reason=False)
+    view = fitting[0] if fitting else views[-1]
+    left = len(rows) - len(shown)
+    more = f"and {left} more {'row' if left == 1 else 'rows'}: --limit N, --all for each build, --json for everything"
+    return Group(view, Text(more, style="dim italic")) if left > 0 else view
+
+
+def _table(columns: Sequence[str], shown: Sequence[Sequence[Verdict]]) -> Table:
     view = table(*columns, right=("size",))
+    for column in view.columns[:-1]:
+        column.no_wrap = True
+    for found in shown:
+        cells = _cells(found, every_reason=False)
+        view.add_row(*(cells[column] for column in columns))
+    return view
+
+
+def _paragraphs(shown: Sequence[Sequence[Verdict]], *, every_reason: bool) -> Table:
+    """Two lines for each build: what it is, and why it runs as it does."""
+    view = Table.grid(padding=(0, 2, 0, 0))
+    view.add_column(no_wrap=True)
+    view.add_column(overflow="fold")
     for found in shown:
         cells = _cells(found, every_reason=every_reason)
-        view.add_row(*(cells[column] for column in columns))
-    left = len(rows) - limit
-    if left > 0 and not everything:
-        view.caption = f"and {left} more rows: --limit N, --all for each build, --json for everything"
-        view.caption_justify = "left"
+        record = found[0].build.record
+        facts = [("CUDA", cells["CUDA"]), ("Python", cells["Python"]), ("of", cells["channel"])]
+        what = Text(f"{visible(record.version)} {visible(record.build)}", style="bold")
+        for word, cell in facts:
+            what.append(f", {word} {cell}" if cell.plain else "", style="not bold")
+        view.add_row(cells["runs"], what)
+        view.add_row("", cells["why"])
     return view
 
 

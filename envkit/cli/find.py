@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from envkit.models.results import FindResult
 
 __all__ = ["register"]
+
+_ROWS = 20
+_FEW_ROWS = 5  # where something else is what was asked for
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +45,12 @@ def find(
     no_gpu: TargetFlags.no_gpu = False,
     hosts: TargetFlags.hosts = None,
     everything: Annotated[bool, typer.Option("--all", help="List every build on its own line.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Lines of the table.")] = 20,
+    limit: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1, metavar="N", help="Lines of the table: else 20, and 5 with --why or where nothing matches."
+        ),
+    ] = None,
     why: Annotated[
         bool, typer.Option("--why", help="Explain: why this build, why no newer one, what to change.")
     ] = False,
@@ -128,7 +136,7 @@ def _render(
     commands: list[tuple[str, str]],
     *,
     everything: bool,
-    limit: int,
+    limit: int | None,
     why: bool,
     matrix: bool,
 ) -> None:
@@ -143,6 +151,8 @@ def _render(
     if applied:
         out.print(labelled(*(("fixed", "green", correction.text) for correction in applied)))
     out.print(literal(" ".join(result.request.specs), "bold"), literal(f"for {_target_words(result)}"))
+    if limit is None:
+        limit = _ROWS if matrix or (result.builds and not why) else _FEW_ROWS
     if matrix:
         view, legend = matrix_table(result.matrix if everything else result.matrix.first(limit))
         out.print(view)
@@ -157,7 +167,8 @@ def _render(
         record = result.pick.build.record
         reason = result.pick.reasons[0].text if result.pick.reasons else ""
         lines.append(("pick", "green", f"{record.name} {record.version} {record.build}"))
-        lines.append(("", "", f"{result.pick.tier.value}: {reason}"))
+        if not why:
+            lines.append(("", "", f"{result.pick.tier.value}: {reason}"))
     for text, equivalent in commands:
         lines += [("fix", "yellow", text), ("", "", equivalent)]
     if why:

@@ -198,7 +198,10 @@ def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
     wanted = request.cuda.version
     cuda = (0, 0)
     if wanted is not None and build.build_cuda is not None:
-        cuda = (abs(build.build_cuda.major - wanted.major), abs(build.build_cuda.minor - wanted.minor))
+        majors = build.build_cuda.major - wanted.major
+        # Of an older major the newest toolkit is the nearest, of a newer one the oldest.
+        minors = abs(build.build_cuda.minor - wanted.minor) if majors == 0 else build.build_cuda.minor
+        cuda = (abs(majors), -minors if majors < 0 else minors)
     cpu = int(build.variant == "cpu" and request.cuda.kind != "none")
     return (int(code == "wrong-platform"), cpu, int(code == "wrong-python"), *cuda)
 

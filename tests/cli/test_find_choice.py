@@ -84,6 +84,48 @@ def test_the_table_fits(find: Any, columns: str) -> None:  # noqa: ANN401
     assert ("build" in lines[at]) is (columns == "160")
 
 
+def _rows(text: str) -> list[str]:
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("runs"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("and "))
+    return lines[at + 1 : end]
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_toolkit_that_is_not_shows_the_few_nearest(find: Any, columns: str) -> None:  # noqa: ANN401
+    found = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "14", COLUMNS=columns)
+    assert found.code == 1
+    assert len(_rows(found.out)) == 5
+    assert {line.split()[2] for line in _rows(found.out)} == {"12.9"}  # the newest toolkit that runs there
+    assert "more rows: --limit N, --all" in found.out
+    asked = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "14", "--limit", "7", COLUMNS=columns)
+    assert len(_rows(asked.out)) == 7
+
+
+def test_the_nearest_of_an_older_major_is_its_newest_toolkit(find: Any) -> None:  # noqa: ANN401
+    found = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "11.9", "--limit", "1", COLUMNS="80")
+    assert _rows(found.out)[0].split()[2] == "11.8"
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_why_leaves_room_for_the_explanation(find: Any, columns: str) -> None:  # noqa: ANN401
+    said = find("pytorch", "--driver", "535", "--gpu", "t4", "--why", COLUMNS=columns).out
+    assert len(_rows(said)) == 5
+    assert " ".join(said.split()).count("with machine code only") == 1  # not in the pick as well
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120", "160"])
+@pytest.mark.parametrize("flags", [("--all",), ("--all", "--why"), ("--limit", "30")])
+def test_names_and_versions_are_never_cut(find: Any, columns: str, flags: tuple[str, ...]) -> None:  # noqa: ANN401
+    target = ("--driver", "550", "--gpu", "a100", "--cuda", "12.1")
+    found = find("pytorch", *target, *flags, COLUMNS=columns)
+    assert all(len(line.rstrip()) <= int(columns) for line in found.out.splitlines())
+    assert "\N{HORIZONTAL ELLIPSIS}" not in found.out
+    for build in find("pytorch", *target, "--json").json["builds"]:
+        assert build["version"] in found.out
+        assert build["build"] in found.out or "--all" not in flags
+
+
 def test_matrix(find: Any) -> None:  # noqa: ANN401
     flags = ("pytorch", "--driver", "580", "--gpu", "v100", "--matrix")
     matrix = find(*flags, "--json").json["matrix"]
