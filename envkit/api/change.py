@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from envkit.api.create import NAME_WAIT_S, made_result, planned_result, reused_result, sweep_aloud
 from envkit.api.make import make_generation
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.solve import index_dir, records_of, solve_request
 from envkit.builds.dependency import parse_match_spec
+from envkit.checks.hosts import common_target
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
 from envkit.errors import UnknownEnvironmentError, UsageError
@@ -27,7 +28,7 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
-from envkit.models.wire import target_from_json
+from envkit.models.wire import target_from_json, target_json
 from envkit.settings import Settings, resolve_channels
 
 __all__ = ["ChangeOptions", "install", "uninstall", "upgrade"]
@@ -41,11 +42,13 @@ class ChangeOptions:
         channels: Channels to ask before those that the environment was made from, with credentials.
         dry_run: Plan only.
         validate: Whether to validate before publishing.
+        hosts: Machines by name, all of which it has to run on from now on; none for those it was made for.
     """
 
     channels: tuple[Channel, ...] = ()
     dry_run: bool = False
     validate: bool = True
+    hosts: Mapping[str, Target] = field(default_factory=dict)
 
 
 _Merge = Callable[[Manifest], tuple[RecordedRequest, list[Record]]]
@@ -179,6 +182,8 @@ def _change(name: str, merge: _Merge, verb: str, work: _Work) -> ChangeResult:
 def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> ChangeResult:
     current = _current(volume, name)
     recorded, installed = merge(current)
+    if work.options.hosts:
+        recorded = _for_hosts(current, recorded, work.options.hosts)
     host = detect()
     request = _request(recorded)
     if recorded.target:
@@ -196,6 +201,7 @@ def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> C
         engine=work.engine or make_engine(work.settings.engine),
         reporter=work.reporter,
         installed=installed,
+        hosts=work.options.hosts,
     )
     refuse_loss(current, request, target, plan.choice)
     change = _difference(records_of(current), plan.records, f"{name}@{current.number}", name)
@@ -219,6 +225,21 @@ def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> C
         records_of(current), plan.records, f"{name}@{current.number}", f"{name}@{made.manifest.number}"
     )
     return ChangeResult(made_result(volume, name, plan, made, host), change)
+
+
+def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str, Target]) -> RecordedRequest:
+    """The request for the machines of a file; later changes without one keep to what these have in common.
+
+    Raises:
+        UsageError: They are of another platform than the environment, or of several.
+    """
+    target = common_target(hosts)
+    if recorded.platform not in {None, target.subdir}:
+        raise UsageError(
+            f"{current.name} is for {recorded.platform}, the machines of --hosts are {target.subdir}",
+            hint="Make another environment for them: envkit create --hosts.",
+        )
+    return recorded.model_copy(update={"target": target_json(target)})
 
 
 def _current(volume: Volume, name: str) -> Manifest:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from envkit.cli import options
+from envkit.cli.target import TargetFlags
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from envkit.api.change import ChangeOptions
     from envkit.models.changes import ChangeResult
     from envkit.models.network import NetworkPolicy
@@ -35,6 +38,7 @@ def install(
     name: Name,
     persist: options.Persist = None,
     channel: options.Channels = None,
+    hosts: TargetFlags.hosts = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
     offline: options.Offline = False,
@@ -50,6 +54,7 @@ def install(
         name,
         persist,
         channel,
+        hosts,
         dry_run=dry_run,
         no_validate=no_validate,
         offline=offline,
@@ -80,6 +85,7 @@ def uninstall(
         name,
         persist,
         None,
+        None,
         dry_run=dry_run,
         no_validate=no_validate,
         offline=offline,
@@ -99,6 +105,7 @@ def upgrade(
     name: Name,
     persist: options.Persist = None,
     channel: options.Channels = None,
+    hosts: TargetFlags.hosts = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
     offline: options.Offline = False,
@@ -114,6 +121,7 @@ def upgrade(
         name,
         persist,
         channel,
+        hosts,
         dry_run=dry_run,
         no_validate=no_validate,
         offline=offline,
@@ -128,6 +136,7 @@ def _prepare(
     name: str,
     persist: options.Persist,
     channel: list[str] | None,
+    hosts: list[Path] | None,
     *,
     dry_run: bool,
     no_validate: bool,
@@ -137,11 +146,15 @@ def _prepare(
 ) -> tuple[Settings, NetworkPolicy, ChangeOptions, Reporter]:
     from envkit.api.change import ChangeOptions  # noqa: PLC0415 - after --help
     from envkit.cli.progress import make_reporter  # noqa: PLC0415
+    from envkit.host.inventory import read_hosts  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(persist=persist, name=name)
     how = ChangeOptions(
-        channels=options.parse_channels(channel, settings, override=False), dry_run=dry_run, validate=not no_validate
+        channels=options.parse_channels(channel, settings, override=False),
+        dry_run=dry_run,
+        validate=not no_validate,
+        hosts=read_hosts(hosts) if hosts else {},
     )
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     return settings, options.policy_of(offline=offline), how, reporter

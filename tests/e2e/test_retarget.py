@@ -134,3 +134,62 @@ def test_an_override_at_create_that_is_gone_now_is_told(shell: Shell) -> None:
     content["request"]["target"] |= {"glibc": "2.17", "microarch": "x86_64_v2"}
     path.write_text(json.dumps(content))
     assert shell.ok("create", "extra", "-n", "plain", "--json", *only, **ON_GPU).json["reused"]
+
+
+NEWEST = Package(
+    "pytorch", "2.9.0", "py3.11_cuda13.0_cudnn9.1.0_0", depends=["pytorch-cuda >=13.0,<13.1"], files={"share/t": b"13"}
+)
+NEWEST_TOOLKIT = Package("pytorch-cuda", "13.0", files={"share/toolkit": b"13.0"})
+
+
+def pool(tmp_path: Path, **drivers: str | None) -> Path:
+    """A file for --hosts: machines by name, each with its driver and an A100, or with neither."""
+    ceilings = {"535.104.05": "12.2", "580.95.05": "13.0", None: None}
+    lines = [
+        {
+            "schema_version": 1,
+            "name": name,
+            "facts": {
+                "subdir": "linux-64",
+                "glibc": "2.31",
+                "driver_version": driver,
+                "driver_cuda": ceilings[driver],
+                "gpus": [{"name": "A100", "compute_capability": "8.0"}] if driver else [],
+            },
+        }
+        for name, driver in drivers.items()
+    ]
+    path = tmp_path / "pool.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+def test_a_change_for_several_machines_runs_on_all_of_them(shell: Shell, tmp_path: Path) -> None:
+    shell.publish(CUDA, CPU, NEWEST, TOOLKIT, NEWEST_TOOLKIT, EXTRA)
+    both = pool(tmp_path, old="535.104.05", new="580.95.05")
+    shell.ok("install", "extra", "pytorch", "-n", "demo", "--hosts", str(both), *ONLY)
+    assert build(shell) == CUDA.build
+    recorded = manifest(shell)["request"]["target"]
+    assert (recorded["driver_version"], "hosts" in recorded["described"]) == ("535.104.05", True)
+    shell.ok("upgrade", "-n", "demo", *ONLY)  # without the file: still for what these machines have in common
+    assert build(shell) == CUDA.build
+    shell.ok("upgrade", "-n", "demo", "--hosts", str(pool(tmp_path, new="580.95.05")), *ONLY)
+    assert build(shell) == NEWEST.build
+
+
+@pytest.mark.parametrize("words", [("install", "extra"), ("upgrade",)])
+def test_the_machine_that_rules_a_change_out_is_named(shell: Shell, tmp_path: Path, words: tuple[str, ...]) -> None:
+    before = shell.prefix()
+    mixed = pool(tmp_path, gpu="580.95.05", login=None)
+    outcome = shell.run(*words, "-n", "demo", "--hosts", str(mixed), "--json", *ONLY)
+    assert outcome.code == 4
+    assert "login rules them out" in outcome.json["error"]["message"]
+    assert shell.prefix() == before
+
+
+def test_machines_of_another_platform_need_another_environment(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "mac.json"
+    path.write_text(json.dumps({"schema_version": 1, "name": "mac", "facts": {"subdir": "osx-arm64", "gpus": []}}))
+    outcome = shell.run("upgrade", "-n", "demo", "--hosts", str(path), "--json", *ONLY)
+    assert outcome.code == 2
+    assert "demo is for linux-64" in outcome.json["error"]["message"]
