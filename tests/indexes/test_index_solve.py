@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from envkit.builds.classify import classify
 from envkit.builds.record import record_from_repodata
 from envkit.checks.solution import check_solution
-from envkit.checks.verdict import judge
+from envkit.checks.verdict import judge, judge_all
 from envkit.cuda.target import describe_target
 from envkit.models.build import Build, Record
 from envkit.models.host import Target
@@ -32,25 +33,30 @@ CHANNELS = (BASE + "conda-forge", BASE + "pytorch", BASE + "nvidia")
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, list[Record]], object]:
     folder = tmp_path_factory.mktemp("index")
-    open_files: dict[tuple[str, str], object] = {}
+    open_files: dict[tuple[str, str, int], object] = {}
 
     def load(channel: str, subdir: str, found: list[Record]) -> object:
-        if (channel, subdir) not in open_files:
-            path = folder / f"{channel}-{subdir}.json"
+        key = (channel, subdir, len(found))
+        if key not in open_files:
+            path = folder / f"{channel}-{subdir}-{len(found)}.json"
             packages: dict[str, dict[str, object]] = {"packages": {}, "packages.conda": {}}
             for record in found:
                 kind = "packages.conda" if record.fn.endswith(".conda") else "packages"
                 packages[kind][record.fn] = dict(record.raw)
             path.write_text(json.dumps({"info": {"subdir": subdir}, **packages}))
             sparse = rattler.SparseRepoData(rattler.Channel(BASE + channel), subdir, str(path))
-            open_files[channel, subdir] = sparse
-        return open_files[channel, subdir]
+            open_files[key] = sparse
+        return open_files[key]
 
     return load
 
 
 @pytest.fixture
 def solve(records: Records, index: Callable[[str, str, list[Record]], object]) -> Solve:
+    return _solver(records, index)
+
+
+def _solver(records: Records, index: Callable[[str, str, list[Record]], object]) -> Solve:
     async def run(task: SolveTask) -> list[Record] | None:
         names = [channel.rsplit("/", 1)[-1] for channel in task.channels]
         sparse = [index(name, subdir, records(name, subdir)) for name in names for subdir in task.platforms]
@@ -163,3 +169,51 @@ def test_no_constraint_lets_a_cpu_build_in(solve: Solve) -> None:
     task = plan_solve(request, _target("470.256.02", "t4"), None)
     solved = solve(task)
     assert solved is None or all(not r.build.startswith("cpu") for r in solved if r.name == "pytorch")
+
+
+def _tensorflow_29() -> list[Record]:
+    """TensorFlow 2.9.1 for CUDA 11.2 as conda-forge's recipe makes it (feedstock bffd5d3); no index here has it."""
+    python = ["python >=3.10,<3.11.0a0", "python_abi 3.10.* *_cp310"]
+    base = ["__cuda", "__glibc >=2.17", "cudatoolkit >=11.2,<12", "cudnn >=8.4.1.50,<9.0a0", "numpy >=1.21.6,<2.0a0"]
+    made = {
+        "tensorflow": ("cuda112py310he87a039_0", ["__cuda", *python, "tensorflow-base 2.9.1 cuda112py310h666dfb6_0"]),
+        "tensorflow-base": ("cuda112py310h666dfb6_0", [*base, *python]),
+    }
+    return [
+        record_from_repodata(
+            {
+                "name": name,
+                "version": "2.9.1",
+                "build": build,
+                "build_number": 0,
+                "subdir": "linux-64",
+                "depends": depends,
+            },
+            f"{name}-2.9.1-{build}.tar.bz2",
+            BASE + "conda-forge",
+            "linux-64",
+        )
+        for name, (build, depends) in made.items()
+    ]
+
+
+@pytest.mark.parametrize(("driver", "tier"), [("450.80.02", "minor"), ("470.256.02", "native"), ("580", "native")])
+def test_tensorflow_2_9_with_jupyter_and_tensorboard(
+    records: Records, index: Callable[[str, str, list[Record]], object], driver: str, tier: str
+) -> None:
+    made = _tensorflow_29()
+
+    def both(channel: str, subdir: str) -> list[Record]:
+        return records(channel, subdir) + (made if subdir == "linux-64" else [])
+
+    target = _target(driver, "t4")
+    request = Request(("tensorflow 2.9.*", "jupyter", "tensorboard"), channels=CHANNELS[:1])
+    builds = [classify(record) for record in both("conda-forge", "linux-64") if record.name == "tensorflow"]
+    [verdict] = rank(judge_all(builds, target, request=request), request, target)
+    assert verdict.tier.value == tier
+    solved = _solver(both, index)(plan_solve(request, target, verdict, [build.record for build in builds]))
+    assert solved is not None
+    have = {record.name: record for record in solved}
+    assert have["tensorflow-base"].build.startswith("cuda112py310")
+    assert {"jupyter", "tensorboard", "cudatoolkit", "cudnn"} <= have.keys()
+    assert check_solution(solved, target, request) == []
