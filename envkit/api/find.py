@@ -108,6 +108,11 @@ def find(
             if error.unreachable is not None:
                 remember_outage(index_dir.parent, error.unreachable, error.cause)
             if not known:
+                if not explicit:
+                    where = f"{name} for {target.subdir}"
+                    error.hint = (
+                        f"{error.hint or ''} The built-in table of published builds does not hold {where}.".strip()
+                    )
                 raise
             reason = error.cause or error.message
     notes: list[str] = []

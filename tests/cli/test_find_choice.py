@@ -233,6 +233,9 @@ def test_the_table_answers_for_jax_and_mxnet_by_their_compiled_parts(envkit: Env
 
 
 def test_the_table_does_not_stand_in_for_what_it_is_not(envkit: Envkit) -> None:
+    unknown = envkit("find", "mxnet", "--platform", "win-64", "--json", env=NOWHERE)
+    assert unknown.code == 5
+    assert "table of published builds does not hold mxnet for win-64" in unknown.json["error"]["hint"]
     assert envkit("find", "torchvision", "--json", env=NOWHERE).code == 5
     assert envkit("find", "pytorch", "-c", "conda-forge", "--json", env=NOWHERE).code == 5
     made = envkit("create", "pytorch", "--persist", "envs", "--json", env=NOWHERE)
