@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit.api.choose import (
@@ -21,7 +22,7 @@ from envkit.api.choose import (
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.published import table_knows
 from envkit.engines.base import Engine
-from envkit.engines.outage import recall_outage, remember_outage
+from envkit.engines.outage import Outage, recall_outage, remember_outage
 from envkit.engines.registry import make_engine
 from envkit.errors import ChannelError
 from envkit.models.channel import Channel
@@ -29,7 +30,7 @@ from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import Correction, Request
-from envkit.models.results import FindResult
+from envkit.models.results import FindResult, Source
 from envkit.plan.corrections import find_corrections
 from envkit.plan.explain import explain
 from envkit.plan.implied import imply_cuda
@@ -58,8 +59,9 @@ def find(
     """Ask the channels for one package and judge every build for the target.
 
     Nothing that runs is an answer too: it comes back in `FindResult.error`, with the builds that there are. Where
-    the channels that envkit asks by itself cannot be read, the built-in table of published builds answers: at the
-    first failure, and for a minute after a host could not be reached without asking it again.
+    channels cannot be read, their indexes that were read before answer; where there are none and envkit chose the
+    channels itself, the built-in table of published builds. For a minute after a host could not be reached, it is not
+    asked again.
 
     Args:
         request: What is asked; one spec.
@@ -78,7 +80,7 @@ def find(
     Raises:
         PackageNotFoundError: No channel has a package of that name.
         SpecError: The spec cannot be read.
-        ChannelError: A channel cannot be read, and the table does not know the package.
+        ChannelError: A channel cannot be read, and neither the cache nor the table knows the package.
     """
     spec = request.specs[0]
     name = parse_match_spec(spec).name
@@ -87,51 +89,89 @@ def find(
     channels, ordered = channels_for([name], explicit=explicit, override=override_channels, settings=settings)
     request = replace(request, channels=tuple(channel.name for channel in channels))
     known = not explicit and table_knows(name, target.subdir)
-    outage = recall_outage(index_dir.parent, [channel.url for channel in channels]) if known and not refresh else None
-    candidates: Candidates | None = None
-    reason = ""
+
+    def ask(how: NetworkPolicy) -> Candidates:
+        return judge_spec(
+            spec,
+            request,
+            target,
+            engine=engine or make_engine(settings.engine),
+            settings=engine_settings(channels, how, index_dir),
+            reporter=reporter,
+            hosts=hosts,
+            strict=ordered,
+        )
+
+    def look_up() -> tuple[Candidates, list[str]]:
+        found = judge_table(spec, request, target, channels=channels, hosts=hosts)
+        return found, table_notes(name, found, channels)
+
+    outage = None if refresh else recall_outage(index_dir.parent, [channel.url for channel in channels])
+    try:
+        answer = _answer(ask, look_up if known else None, policy, outage, cache=index_dir.parent)
+    except ChannelError as error:
+        if not explicit and not known:
+            missing = f"The built-in table of published builds does not hold {name} for {target.subdir}."
+            error.hint = f"{error.hint or ''} {missing}".strip()
+        raise
+    return _result(request, target, answer, corrections, explained=explained)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What there is, who says so, and why it is not the channels that do."""
+
+    candidates: Candidates
+    source: Source = "channels"
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def _answer(
+    ask: Callable[[NetworkPolicy], Candidates],
+    look_up: Callable[[], tuple[Candidates, list[str]]] | None,
+    policy: NetworkPolicy,
+    outage: Outage | None,
+    *,
+    cache: Path,
+) -> _Answer:
+    """Ask the channels; where they cannot be read, their indexes that were read before; then the built-in table.
+
+    Raises:
+        ChannelError: The channels cannot be read, no index of them is in the cache, and the table knows nothing.
+    """
+    failure: ChannelError | None = None
     if outage is not None:
         reason = f"{outage.cause} (tried {outage.age_s:.0f} s ago; --refresh tries again)"
     else:
         try:
-            candidates = judge_spec(
-                spec,
-                request,
-                target,
-                engine=engine or make_engine(settings.engine),
-                settings=engine_settings(channels, replace(policy, retries=0) if known else policy, index_dir),
-                reporter=reporter,
-                hosts=hosts,
-                strict=ordered,
-            )
+            return _Answer(ask(replace(policy, retries=0) if look_up else policy))
         except ChannelError as error:
             if error.unreachable is not None:
-                remember_outage(index_dir.parent, error.unreachable, error.cause)
-            if not known:
-                if not explicit:
-                    where = f"{name} for {target.subdir}"
-                    error.hint = (
-                        f"{error.hint or ''} The built-in table of published builds does not hold {where}.".strip()
-                    )
+                remember_outage(cache, error.unreachable, error.cause)
+            elif look_up is None:
                 raise
-            reason = error.cause or error.message
-    notes: list[str] = []
-    if candidates is None:
-        candidates = judge_table(spec, request, target, channels=channels, hosts=hosts)
-        notes = table_notes(name, candidates, channels)
-    return _result(request, target, candidates, notes, corrections, table_reason=reason, explained=explained)
+            failure, reason = error, error.cause or error.message
+    if not policy.offline:
+        with suppress(ChannelError):
+            return _Answer(ask(replace(policy, offline=True)), "cache", reason)
+    if look_up is not None:
+        candidates, notes = look_up()
+        return _Answer(candidates, "table", reason, tuple(notes))
+    if failure is not None:
+        raise failure
+    return _Answer(ask(policy))
 
 
 def _result(
     request: Request,
     target: Target,
-    candidates: Candidates,
-    notes: list[str],
+    answer: _Answer,
     corrections: tuple[Correction, ...],
     *,
-    table_reason: str,
     explained: bool,
 ) -> FindResult:
+    candidates = answer.candidates
     every = (*candidates.ranked, *candidates.rejected)
     chosen = pick(candidates.ranked)
     error = refuse_unclear(candidates, request, target)
@@ -139,7 +179,7 @@ def _result(
         chosen = None
     elif chosen is None:
         error = nothing_runs(candidates, request, target)
-    advice = notes + advise(candidates, request, target)
+    advice = list(answer.notes) + advise(candidates, request, target)
     if chosen is None:
         other = elsewhere(candidates.name, request, target, channels=request.channels, hosts=candidates.hosts)
         advice += [other] if other else []
@@ -161,7 +201,7 @@ def _result(
         corrections=corrections,
         matrix=make_matrix(every),
         explanation=explanation,
-        source="table" if candidates.table_date else "channels",
+        source=answer.source,
+        source_reason=answer.reason,
         table_date=candidates.table_date,
-        table_reason=table_reason,
     )

@@ -146,8 +146,10 @@ def _render(
 
     out = console()
     if result.table_date is not None:
-        until = f"{result.table_reason}; these are builds published until {result.table_date}, by the built-in table"
+        until = f"{result.source_reason}; these are builds published until {result.table_date}, by the built-in table"
         out.print(labelled(("table", "yellow", until)))
+    elif result.source == "cache":
+        out.print(labelled(("cache", "yellow", f"{result.source_reason}; this is what its index held when last read")))
     if applied:
         out.print(labelled(*(("fixed", "green", correction.text) for correction in applied)))
     out.print(literal(" ".join(result.request.specs), "bold"), literal(f"for {_target_words(result)}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from envkit.models.build import Reason, Record, Verdict
 from envkit.models.host import Host, Target
@@ -15,7 +15,9 @@ from envkit.models.request import Correction, Request
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
     from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 
-__all__ = ["CreateResult", "EnvironmentInfo", "FindResult", "ValidateResult", "VolumeListing"]
+__all__ = ["CreateResult", "EnvironmentInfo", "FindResult", "Source", "ValidateResult", "VolumeListing"]
+
+Source = Literal["channels", "cache", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ class FindResult:
         corrections: What in the request is known not to work, and what does.
         matrix: Versions by CUDA, whatever CUDA was asked for.
         explanation: Why this build, why no newer one, why CPU, what to change; codes name the question.
-        source: ``channels``, or ``table`` where the built-in table of published builds answered.
+        source: Who answered: the channels, their indexes that were read before, or the built-in table.
+        source_reason: Why it was not the channels.
         table_date: The day of that table.
-        table_reason: Why the table answered.
     """
 
     request: Request
@@ -52,9 +54,9 @@ class FindResult:
     corrections: tuple[Correction, ...] = ()
     matrix: Matrix = field(default_factory=lambda: Matrix((), ()))
     explanation: tuple[Reason, ...] = ()
-    source: str = "channels"
+    source: Source = "channels"
+    source_reason: str = ""
     table_date: str | None = None
-    table_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ def find_json(
         "corrections": [correction_json(correction) for correction in result.corrections],
         "explanation": _reasons(result.explanation),
         "source": result.source,
+        "source_reason": result.source_reason or None,
     }
     if fixed:
         document["fixed"] = [correction_json(correction) for correction in fixed]
@@ -180,7 +181,6 @@ def find_json(
         document["matrix"] = matrix_json(result.matrix)
     if result.table_date is not None:
         document["table_date"] = result.table_date
-        document["table_reason"] = result.table_reason
     if result.hosts:
         document["hosts"] = [{"name": name, "target": target_json(host)} for name, host in result.hosts.items()]
     if isinstance(result.error, EnvkitError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from channels import Package, archive, write_channel, write_index
-from harness import Envkit, Outcome
+from harness import Envkit, Outcome, serve
 
 NOWHERE = {"CONDA_CHANNEL_ALIAS": "http://127.0.0.1:9"}
 
@@ -204,12 +204,27 @@ def test_without_a_network_one_line_says_why_and_a_minute_long_nobody_is_asked(e
     assert "Caused by" not in first.out + first.err
     second = envkit("find", "jax", "--driver", "550", "--json", env=NOWHERE)
     assert second.code == 0
-    assert "--refresh tries again" in second.json["table_reason"]
+    assert "--refresh tries again" in second.json["source_reason"]
     again = envkit("find", "jax", "--driver", "550", "--refresh", "--json", env=NOWHERE)
-    assert again.json["table_reason"] == "127.0.0.1:9 refuses the connection"
+    assert again.json["source_reason"] == "127.0.0.1:9 refuses the connection"
     made = envkit("create", "pytorch", "--persist", "envs", "--json", env=NOWHERE)  # it has to try
     assert made.code == 5
     assert made.json["error"]["message"].endswith("127.0.0.1:9 refuses the connection")
+
+
+def test_an_index_that_was_read_before_answers_for_a_channel_that_is_gone(envkit: Envkit, tmp_path: Path) -> None:
+    write_channel(tmp_path / "channel", [Package("thing", "1.0")])
+    with serve(tmp_path / "channel") as url:
+        assert envkit("find", "thing", "-c", url, "--override-channels", "--json").json["source"] == "channels"
+    command = ("find", "thing", "-c", url, "--override-channels")
+    for _ in range(2):  # the second time nobody is asked
+        found = envkit(*command, "--json")
+        assert found.code == 0, found.err
+        assert (found.json["source"], found.json["builds"][0]["version"]) == ("cache", "1.0")
+        assert "refuses the connection" in found.json["source_reason"]
+    assert envkit(*command).out.startswith("cache")
+    unknown = envkit("find", "thing", "-c", f"{url}/other", "--override-channels", "--json")
+    assert unknown.code == 5, unknown.out
 
 
 def test_a_remembered_outage_does_not_hide_a_channel_that_is_back(find: Any, index_server: str) -> None:  # noqa: ANN401
