@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import struct
 import subprocess
@@ -54,15 +55,28 @@ class Bench:
         return names
 
     def on_disk(self) -> set[str]:
-        """Archives that are whole on the volume, as extracted packages or as verified-to-be downloads."""
+        """Archives that are whole on the volume, as extracted packages or as downloads of a run that died."""
         packages = self.shell.volume / ".envkit" / "pkgs"
-        names = {
-            f"{p.parent.parent.name}.conda" for p in packages.glob("*/*/info/index.json")
-        }  # pkgs/<sha256>/<stem>/info
-        sizes = {p.name: p.stat().st_size for p in self.shell.channel.glob("*/*.conda")}
-        by_size = {size: name for name, size in sizes.items()}
-        waiting = (p.stat().st_size for p in packages.glob(".incoming/*/*.conda"))
-        return names | {by_size[size] for size in waiting if size in by_size}
+        digests = {_sha256(path): path.name for path in self.shell.channel.glob("*/*.conda")}
+        extracted = {path.parent.parent.parent.name for path in packages.glob("*/*/info/index.json")}
+        waiting = {_sha256(path) for path in packages.glob(".incoming/*/*.conda")}
+        return {digests[digest] for digest in extracted | waiting if digest in digests}
+
+    def recover(self, *command: str) -> None:
+        """The same command again succeeds, downloads nothing twice and leaves nothing behind."""
+        had = self.on_disk()
+        self.fetched()
+        self.shell.ok(*command)
+        again = had & set(self.fetched())
+        assert not again, f"downloaded again: {again}"
+        assert self.shell.ok("doctor", "--full", "--json").json["healthy"]
+        private = self.shell.volume / ".envkit"
+        assert all((path / ".envkit.json").is_file() for path in (private / "g").iterdir())
+        assert not list((private / "trash").iterdir())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def spread(total: int, points: int) -> list[int]:

@@ -18,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct shared {
@@ -131,10 +133,25 @@ int unlink(const char *path) { by_path("unlink", AT_FDCWD, path); return REAL(un
 int unlinkat(int f, const char *path, int flags) { by_path("unlink", f, path); return REAL(unlinkat)(f, path, flags); }
 int rmdir(const char *path) { by_path("rmdir", AT_FDCWD, path); return REAL(rmdir)(path); }
 int chmod(const char *path, mode_t mode) { by_path("chmod", AT_FDCWD, path); return REAL(chmod)(path, mode); }
+int fchmod(int fd, mode_t mode) { by_fd("chmod", fd); return REAL(fchmod)(fd, mode); }
+int fchmodat(int f, const char *path, mode_t mode, int flags) {
+    by_path("chmod", f, path);
+    return REAL(fchmodat)(f, path, mode, flags);
+}
+int futimens(int fd, const struct timespec times[2]) { by_fd("times", fd); return REAL(futimens)(fd, times); }
+int utimensat(int f, const char *path, const struct timespec times[2], int flags) {
+    by_path("times", f, path);
+    return REAL(utimensat)(f, path, times, flags);
+}
+int ftruncate(int fd, off_t size) { by_fd("truncate", fd); return REAL(ftruncate)(fd, size); }
+int ftruncate64(int fd, off64_t size) { by_fd("truncate", fd); return REAL(ftruncate64)(fd, size); }
 
 ssize_t write(int fd, const void *data, size_t size) { by_fd("write", fd); return REAL(write)(fd, data, size); }
 ssize_t pwrite(int fd, const void *d, size_t s, off_t o) { by_fd("write", fd); return REAL(pwrite)(fd, d, s, o); }
 ssize_t pwrite64(int fd, const void *d, size_t s, off64_t o) { by_fd("write", fd); return REAL(pwrite64)(fd, d, s, o); }
+ssize_t writev(int fd, const struct iovec *parts, int n) { by_fd("write", fd); return REAL(writev)(fd, parts, n); }
+ssize_t sendfile(int o, int i, off_t *offset, size_t s) { by_fd("write", o); return REAL(sendfile)(o, i, offset, s); }
+ssize_t sendfile64(int o, int i, off64_t *offset, size_t s) { by_fd("write", o); return REAL(sendfile64)(o, i, offset, s); }
 ssize_t copy_file_range(int i, off64_t *io, int o, off64_t *oo, size_t s, unsigned f) {
     by_fd("write", o);
     return REAL(copy_file_range)(i, io, o, oo, s, f);

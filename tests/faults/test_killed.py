@@ -41,19 +41,6 @@ def state(shell: Shell) -> str | None:
     return said
 
 
-def recover(bench: Bench, *command: str) -> None:
-    """The same command again succeeds, downloads nothing twice and leaves nothing behind."""
-    had = bench.on_disk()
-    bench.fetched()
-    bench.shell.ok(*command)
-    again = had & set(bench.fetched())
-    assert not again, f"downloaded again: {again}"
-    assert bench.shell.ok("doctor", "--full", "--json").json["healthy"]
-    private = bench.shell.volume / ".envkit"
-    assert all((path / ".envkit.json").is_file() for path in (private / "g").iterdir())
-    assert not list((private / "trash").iterdir())
-
-
 def kill_create(bench: Bench, points: int) -> None:
     shell = bench.shell
     shell.publish(lib(1), app(1))
@@ -67,7 +54,7 @@ def kill_create(bench: Bench, points: int) -> None:
         assert code or count < at, f"not killed at {at} of {count}"
         before = state(shell)
         assert before in {None, "app 1"}, at
-        recover(bench, *command)
+        bench.recover(*command)
         assert state(shell) == "app 1", at
 
 
@@ -85,7 +72,7 @@ def kill_upgrade(bench: Bench, points: int) -> None:
         code, count = bench.faulty(*command, at=at)
         assert code or count < at, f"not killed at {at} of {count}"
         assert state(shell) in {"app 1", "app 2"}, at
-        recover(bench, *command)
+        bench.recover(*command)
         assert state(shell) == "app 2", at
 
 
@@ -118,5 +105,5 @@ def test_a_first_use_killed(bench: Bench, tmp_path: Path) -> None:
         shell = Shell(volume, bench.shell.channel, bench.shell.home)
         there = Bench(shell, bench.url, bench.log, bench.library, bench.folder)
         assert there.faulty(*command, at=at)[0]
-        recover(there, *command)
+        there.recover(*command)
         assert state(shell) == "app 1"
