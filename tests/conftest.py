@@ -17,7 +17,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # interruption could pass.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-KEPT = {"PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"}
+KEPT = {
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "PYTEST_DEBUG_TEMPROOT",
+    "COVERAGE_PROCESS_START",
+    "COVERAGE_PROCESS_CONFIG",
+}
 KEPT_PREFIXES = ("OPENBLAS", "SSL_", "PIP_", "REQUESTS_", "COV_")
 
 

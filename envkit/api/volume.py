@@ -59,6 +59,7 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
         concerns=tuple(concerns(mount, able)),
         free_bytes=space.free_bytes,
         free_inodes=space.free_inodes,
+        quota=space.quota,
         use=_use(volume) if known is not None else None,
         launcher=str(launcher) if launcher.is_file() else None,
     )

@@ -69,7 +69,8 @@ def _render(report: VolumeReport) -> None:
     if no:
         facts.add_row("cannot", f"[yellow]{no}[/yellow]")
     inodes = f", {report.free_inodes:,} inodes" if report.free_inodes is not None else ""
-    facts.add_row("free", f"{human_bytes(report.free_bytes)}{inodes}")
+    quota = f", within the quota of {report.quota}" if report.quota else ""
+    facts.add_row("free", f"{human_bytes(report.free_bytes)}{inodes}{quota}")
     if report.use is not None:
         use = report.use
         facts.add_row("environments", f"{use.environments}, {human_bytes(use.active_bytes)}")

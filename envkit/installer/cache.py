@@ -105,9 +105,8 @@ def incoming(volume: Volume) -> Iterator[Path]:
 
     The lease is taken first, so that a directory without a holder is always one whose maker died.
     """
-    parent = _incoming(volume)
-    parent.mkdir(exist_ok=True)
-    path = parent / f"fetch-{secrets.token_hex(4)}"
+    volume.incoming.mkdir(exist_ok=True)
+    path = volume.incoming / f"fetch-{secrets.token_hex(4)}"
     with lease.hold(volume, path.name):
         path.mkdir()
         try:
@@ -128,7 +127,7 @@ def adopt(volume: Volume, records: Sequence[Record], folder: Path) -> int:
     left goes.
     """
     adopted = 0
-    for dead in sorted(_incoming(volume).iterdir()):
+    for dead in sorted(volume.incoming.iterdir()):
         if dead == folder or lease.is_held(volume, dead.name):
             continue
         if not lease.can_lock(volume) and time.time() - dead.stat().st_mtime < _UNLEASED_AGE_S:
@@ -141,10 +140,6 @@ def adopt(volume: Volume, records: Sequence[Record], folder: Path) -> int:
             adopted += 1
         shutil.rmtree(dead, ignore_errors=True)
     return adopted
-
-
-def _incoming(volume: Volume) -> Path:
-    return volume.packages / ".incoming"
 
 
 def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -98,12 +98,13 @@ def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -
     how = "to link" if hard_links else "to copy (this file system has no hard links)"
     if demand.size_bytes > space.free_bytes:
         raise NoSpaceError(
-            f"{volume.root} has {space.free_bytes / 1e6:,.1f} MB free and {demand.size_bytes / 1e6:,.1f} MB are needed "
-            f"{how} {len(records)} packages",
+            f"{volume.root} has {space.free_bytes / 1e6:,.1f} MB free{space.within} and "
+            f"{demand.size_bytes / 1e6:,.1f} MB are needed {how} {len(records)} packages",
             hint="Free space, or choose another volume with --persist DIR; the packages are in the cache.",
         )
     if inodes is not None and demand.inodes > inodes:
         raise NoSpaceError(
-            f"{volume.root} has {inodes:,} inodes free and {demand.inodes:,} are needed {how} {len(records)} packages",
+            f"{volume.root} has {inodes:,} inodes free{space.within} and {demand.inodes:,} are needed {how} "
+            f"{len(records)} packages",
             hint="Remove files, or choose another volume with --persist DIR; the packages are in the cache.",
         )

@@ -18,7 +18,7 @@ from envkit.checks.package import check_entry_points, check_link_target, check_p
 from envkit.errors import ChannelError, IntegrityError, NoSpaceError
 from envkit.installer import cache
 from envkit.layout.generation import sync_file_system
-from envkit.layout.volume import Volume, discard, no_space, sync_directory
+from envkit.layout.volume import Volume, discard, no_space, sync_directory, what_is_full
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.network import NetworkPolicy
@@ -70,7 +70,7 @@ def fetch(
         except OSError as error:
             if no_space(error):
                 raise NoSpaceError(
-                    f"no space left on {volume.root} while packages were fetched",
+                    f"{what_is_full(volume, error)} while packages were fetched",
                     hint=f"{total / 1e6:,.0f} MB were to be downloaded and about four times that extracted. Free "
                     "space, or choose another volume; complete packages are kept in the cache.",
                 ) from error
@@ -177,7 +177,7 @@ async def _fetch_one(
         # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
         if _full(volume, error):
             raise NoSpaceError(
-                f"no space left on {volume.root} while {record.fn} was extracted",
+                f"{what_is_full(volume, error)} while {record.fn} was extracted",
                 hint="Free space, or choose another volume; complete packages are kept in the cache.",
             ) from error
         raise IntegrityError(

@@ -31,13 +31,13 @@ def check_space(volume: Volume, missing: Sequence[Record]) -> None:
     space = volume.space()
     if need > space.free_bytes:
         raise NoSpaceError(
-            f"{volume.root} has {space.free_bytes / 1e6:,.0f} MB free and about {need / 1e6:,.0f} MB are needed: "
-            f"{download / 1e6:,.0f} MB to download, extracted about {EXTRACTED_RATIO:g} times that",
+            f"{volume.root} has {space.free_bytes / 1e6:,.0f} MB free{space.within} and about {need / 1e6:,.0f} MB are "
+            f"needed: {download / 1e6:,.0f} MB to download, extracted about {EXTRACTED_RATIO:g} times that",
             hint="Free space, or choose another volume with --persist DIR.",
         )
     files = int(download * EXTRACTED_RATIO / BYTES_PER_FILE)
     if space.free_inodes is not None and 2 * files > space.free_inodes:
         raise NoSpaceError(
-            f"{volume.root} has {space.free_inodes:,} inodes free and about {2 * files:,} are needed",
+            f"{volume.root} has {space.free_inodes:,} inodes free{space.within} and about {2 * files:,} are needed",
             hint="Remove files, or choose another volume with --persist DIR.",
         )

@@ -11,13 +11,17 @@ import re
 import secrets
 import shlex
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from envkit.checks.quota import tightest
 from envkit.errors import NoSpaceError, UsageError, VolumeError
 from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
+from envkit.layout.quota import read_quotas
 from envkit.models.channel import redact
 from envkit.models.manifest import VolumeFile
 from envkit.paths import is_plain
@@ -30,6 +34,8 @@ __all__ = [
     "check_writable",
     "no_space",
     "open_volume",
+    "shared_bits",
+    "what_is_full",
     "write_atomic",
     "writing",
 ]
@@ -43,10 +49,22 @@ PREFIX_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What is free for an ordinary user: bytes and inodes (None where the file system does not count them)."""
+    """What is free for an ordinary user.
+
+    Attributes:
+        free_bytes: What file system and quotas leave.
+        free_inodes: The same in inodes; None where nobody counts them.
+        quota: Whose quota leaves less than the file system, such as ``user 1000``; None where none does.
+    """
 
     free_bytes: int
     free_inodes: int | None
+    quota: str | None = None
+
+    @property
+    def within(self) -> str:
+        """What limits it, in words to follow "free"; nothing where it is the file system."""
+        return f" within the quota of {self.quota}" if self.quota else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,11 @@ class Volume:
     def packages(self) -> Path:
         """Extracted packages by sha256."""
         return self.private / "pkgs"
+
+    @property
+    def incoming(self) -> Path:
+        """Downloads of runs that are going on, or that died."""
+        return self.packages / ".incoming"
 
     @property
     def bytecode(self) -> Path:
@@ -115,14 +138,31 @@ class Volume:
         """The description of the volume."""
         return self.private / "volume.json"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What `open_volume` makes below the root, in this order."""
+        return (
+            self.private,
+            self.generations,
+            self.packages,
+            self.incoming,
+            self.bytecode,
+            self.index,
+            self.validations,
+            self.leases,
+            self.trash,
+            self.own,
+        )
+
     def link(self, name: str) -> Path:
         """The link that is the environment `name`."""
         return self.root / check_name(name)
 
     def space(self) -> Space:
-        """What is free now."""
+        """What is free now, for this user."""
         state = os.statvfs(self.root)
-        return Space(state.f_bavail * state.f_frsize, state.f_favail if state.f_files else None)
+        free_inodes = state.f_favail if state.f_files else None
+        return Space(*tightest(state.f_bavail * state.f_frsize, free_inodes, read_quotas(self.root), time.time()))
 
 
 def check_name(name: str) -> str:
@@ -173,25 +213,35 @@ def open_volume(root: Path, *, create: bool) -> Volume:
         return volume
     check_writable(volume)
     try:
-        for path in (
-            volume.root,
-            volume.private,
-            volume.generations,
-            volume.packages,
-            volume.bytecode,
-            volume.index,
-            volume.validations,
-            volume.leases,
-            volume.trash,
-            volume.own,
-        ):
-            path.mkdir(exist_ok=True)
+        volume.root.mkdir(exist_ok=True)
+        shared = shared_bits(volume.root.stat().st_mode)
+        for path in volume.folders:
+            _make_shared(path, shared)
         if not volume.volume_file.exists():
             _initialise(volume)
         write_entry_script(volume)
     except OSError as error:
         raise cannot_write(volume, error) from error
     return volume
+
+
+def shared_bits(mode: int) -> int:
+    """Which rights a directory of this mode gives to group and others, and with them a volume of this mode.
+
+    In a sticky directory, such as ``/tmp``, everybody keeps to what is his own.
+    """
+    return mode & 0o077 & ~(0o022 if mode & stat.S_ISVTX else 0)
+
+
+def _make_shared(path: Path, shared: int) -> None:
+    """Make a folder, for all who share the volume: the umask of its first user says nothing of the others."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if shared & ~mode:
+        path.chmod(mode | shared)
 
 
 def check_writable(volume: Volume) -> None:
@@ -282,7 +332,7 @@ def write_entry_script(volume: Volume) -> None:
 def cannot_write(volume: Volume, error: OSError) -> VolumeError:
     """What to raise for an error that says that the volume takes no writes of this user."""
     if no_space(error):
-        return NoSpaceError(f"no space left on {volume.root}", hint="Free some space, or choose another volume.")
+        return NoSpaceError(what_is_full(volume, error), hint="Free some space, or choose another volume.")
     what = "is mounted read-only" if error.errno == errno.EROFS else f"cannot be written: {error.strerror}"
     return VolumeError(
         f"{volume.root} {what}",
@@ -313,6 +363,14 @@ def writing(volume: Volume) -> Iterator[None]:
 def no_space(error: BaseException) -> bool:
     """Whether an error says that the disk or the quota is full."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def what_is_full(volume: Volume, error: BaseException) -> str:
+    """Say which of the two it is, of an error that says that the disk or the quota is full."""
+    # An error of the native engine has no number.
+    if (isinstance(error, OSError) and error.errno == errno.EDQUOT) or "quota exceeded" in str(error).lower():
+        return f"the quota on {volume.root} is used up"
+    return f"no space left on {volume.root}"
 
 
 def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:

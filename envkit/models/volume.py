@@ -49,6 +49,7 @@ class VolumeReport:
         concerns: What a user should know of it.
         free_bytes: Free for an ordinary user.
         free_inodes: The same; None where they are not counted.
+        quota: Whose quota leaves less than the file system; None where none does.
         use: What is on it; None where there is no volume.
         launcher: envkit on the volume, or None.
     """
@@ -66,5 +67,6 @@ class VolumeReport:
     concerns: tuple[str, ...]
     free_bytes: int
     free_inodes: int | None
+    quota: str | None
     use: VolumeUse | None
     launcher: str | None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from channels import Package, archive, write_channel, write_index
 from harness import Envkit, Outcome, serve
+from mounts import mounted
 
 PACKAGES = [
     Package("good", files={"lib/good.txt": b"good"}),
@@ -186,17 +187,10 @@ def test_unwritable_volume(envkit: Envkit, channel: Path) -> None:
 def test_full_volume(envkit: Envkit, tmp_path: Path) -> None:
     """A tmpfs of 2 MB: too little for the package, seen before the download."""
     write_channel(tmp_path / "channel", [Package("big", files={"lib/big": os.urandom(3_000_000)})])
-    mount = tmp_path / "mount"
-    mount.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.decode().strip()}")
-    try:
+    with mounted(tmp_path / "mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs") as mount:
         made = envkit("create", "big", "-c", tmp_path / "channel", "--override-channels", "--persist", mount / "envs")
         refused(made, 7, "no-space", "MB free")
         nothing_left(mount / "envs")
-    finally:
-        subprocess.run(["umount", mount], check=True)
 
 
 @pytest.mark.parametrize("command", [("show", "none"), ("validate", "none"), ("run", "none", "--", "true")])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from channels import Package
 from commands import Shell
+from mounts import mounted
 
 from envkit.layout.filesystem import concerns, missing_abilities, parse_mountinfo
 
@@ -90,17 +91,10 @@ def test_env_sh_can_be_sourced_twice(shell: Shell) -> None:
 
 
 def test_what_cannot_carry_an_environment_is_refused(shell: Shell, tmp_path: Path) -> None:
-    place = tmp_path / "noexec"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", place], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.decode().strip()}")
-    try:
+    with mounted(tmp_path / "noexec", "-t", "tmpfs", "-o", "noexec", "tmpfs") as place:
         outcome = shell.run("create", "app", "-c", str(shell.channel), "--override-channels", "--persist", f"{place}/v")
         assert outcome.code == 7
         assert "noexec" in outcome.err
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.full

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mounts import mounted
 from wheel_factory import write_wheel
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="packages a Linux Python"), pytest.mark.timeout(600)]
@@ -410,15 +411,8 @@ def test_debians_own_python_is_refused(wheelhouse: Path, tmp_path: Path) -> None
 
 
 def test_a_full_disk_is_said(made: Made, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no small file system can be mounted here")
-    try:
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as small:
         outcome = made.again(small / "out")
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
     assert outcome.returncode == 7, outcome.stderr
     assert "No space left on device" in outcome.stderr
     assert "Traceback" not in outcome.stderr

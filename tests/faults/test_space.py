@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from channels import Package
 from commands import Shell
+from mounts import mounted
 
 Mount = Callable[[str], Shell]
 
@@ -18,22 +19,13 @@ Mount = Callable[[str], Shell]
 def small(tmp_path: Path) -> Iterator[Mount]:
     """Make a volume on a tmpfs with the given options."""
     shell = Shell.below(tmp_path)
-    place = tmp_path / "small"
-    mounted = []
+    with contextlib.ExitStack() as mounts:
 
-    def mount(options: str) -> Shell:
-        place.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
-        mounted.append(place)
-        return Shell(place / "volume", shell.channel, shell.home)
+        def mount(options: str) -> Shell:
+            place = mounts.enter_context(mounted(tmp_path / "small", "-t", "tmpfs", "-o", options, "tmpfs"))
+            return Shell(place / "volume", shell.channel, shell.home)
 
-    yield mount
-    for path in mounted:
-        subprocess.run(["umount", path], check=True)
+        yield mount
 
 
 def files(folder: Path) -> set[str]:

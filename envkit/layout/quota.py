@@ -1,0 +1,117 @@
+"""Quotas of users and groups, read with quotactl(2). There is no library for it, and no program that containers have.
+
+A quota of a project (ext4, XFS) is in statvfs(2) already. The quotas of NFS, Lustre and GPFS servers, and btrfs' and
+ZFS' own, are not in the kernel's interface; of those the error EDQUOT tells, when it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import stat
+import sys
+from pathlib import Path
+
+from envkit.checks.quota import Quota
+from envkit.layout.filesystem import read_mount
+
+__all__ = ["read_quotas"]
+
+# linux/quota.h
+_GETQUOTA = 0x800007
+_USER, _GROUP = 0, 1
+_BLOCK = 1024  # unit of the limits; what is used is counted in bytes
+# quotactl_fd(2), Linux 5.14: the same number on all architectures but alpha. It needs no block device in /dev.
+_QUOTACTL_FD = 443
+_CAP_SYS_RESOURCE = 24  # capabilities(7): no limit holds for who has it
+
+
+class _Block(ctypes.Structure):
+    """``struct if_dqblk``."""
+
+    _fields_ = (
+        ("hard_blocks", ctypes.c_uint64),
+        ("soft_blocks", ctypes.c_uint64),
+        ("used_bytes", ctypes.c_uint64),
+        ("hard_inodes", ctypes.c_uint64),
+        ("soft_inodes", ctypes.c_uint64),
+        ("used_inodes", ctypes.c_uint64),
+        ("bytes_until", ctypes.c_uint64),
+        ("inodes_until", ctypes.c_uint64),
+        ("valid", ctypes.c_uint32),
+    )
+
+
+def read_quotas(folder: Path) -> tuple[Quota, ...]:
+    """The quotas that hold for what this process writes into a folder.
+
+    Empty where there are none, or none can be read: the kernel knows none (ENOSYS), the file system has none (ESRCH,
+    ENODEV, EOPNOTSUPP), or this user may not ask (EPERM).
+    """
+    if not sys.platform.startswith("linux") or platform.machine() == "alpha":
+        return ()
+    try:
+        found = _read(folder)
+        if not found:
+            return ()
+        # Linux asks everybody, XFS everybody but root, whose entry there holds what others get by default.
+        if read_mount(folder).fs_type != "xfs":
+            return () if _above_limits() else tuple(quota for _, quota in found)
+    except (OSError, AttributeError, ValueError):
+        return ()
+    return tuple(quota for number, quota in found if number != 0)
+
+
+def _read(folder: Path) -> list[tuple[int, Quota]]:
+    """User's or group's number, and its quota."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        state = os.fstat(descriptor)
+        # A folder with this bit hands its group on to what is made in it.
+        group = state.st_gid if state.st_mode & stat.S_ISGID else os.getegid()
+        found = []
+        for kind, number, word in ((_USER, os.geteuid(), "user"), (_GROUP, group, "group")):
+            block = _Block()
+            command = ctypes.c_int((_GETQUOTA << 8 | kind) - (1 << 32))  # QCMD, as the int that it is
+            done = libc.syscall(
+                ctypes.c_long(_QUOTACTL_FD),
+                ctypes.c_int(descriptor),
+                command,
+                ctypes.c_int(number),
+                ctypes.byref(block),
+            )
+            if done != 0 and ctypes.get_errno() == errno.ENOSYS:  # an older kernel
+                source = os.fsencode(read_mount(folder).source)
+                done = libc.quotactl(command, ctypes.c_char_p(source), ctypes.c_int(number), ctypes.byref(block))
+            if done == 0:
+                found.append((number, _quota(f"{word} {number}", block)))
+        return found
+    finally:
+        os.close(descriptor)
+
+
+def _quota(whose: str, block: _Block) -> Quota:
+    return Quota(
+        whose=whose,
+        used_bytes=block.used_bytes,
+        hard_bytes=block.hard_blocks * _BLOCK,
+        soft_bytes=block.soft_blocks * _BLOCK,
+        bytes_until=block.bytes_until,
+        used_inodes=block.used_inodes,
+        hard_inodes=block.hard_inodes,
+        soft_inodes=block.soft_inodes,
+        inodes_until=block.inodes_until,
+    )
+
+
+def _above_limits() -> bool:
+    with contextlib.suppress(OSError):  # of a process that has changed its user, /proc belongs to root
+        for line in Path("/proc/self/status").read_bytes().splitlines():
+            name, _, value = line.partition(b":")
+            if name == b"CapEff":
+                return bool(int(value, 16) >> _CAP_SYS_RESOURCE & 1)
+    return False
