@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from envkit.layout.gc import Keep, find_rubbish, take_away
-from envkit.layout.usage import freed_by
+from envkit.host.cache import default_cache_dir
+from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, take_away
+from envkit.layout.usage import Freed, freed_by
 from envkit.layout.volume import Volume
-from envkit.models.care import CleanResult
+from envkit.models.care import CleanItem, CleanResult
 from envkit.models.progress import Reporter
 
 __all__ = ["clean"]
 
 
 def clean(volume: Volume, keep: Keep, *, dry_run: bool, reporter: Reporter) -> CleanResult:
-    """Remove superseded generations, unused packages and bytecode, orphans, leftovers and trash.
+    """Remove superseded generations, unused packages, bytecode and indexes, orphans, leftovers and trash.
+
+    The user's own cache of channel indexes, which serves while there is no volume, is cleaned along.
 
     Args:
         volume: Which one.
-        keep: Which superseded generations stay.
+        keep: Which superseded generations and which indexes stay.
         dry_run: Only say what would go.
         reporter: Hears what goes on.
     """
     rubbish = find_rubbish(volume, keep)
-    freed = freed_by(Path(item.path) for item in rubbish.items)
-    items, kept = rubbish.items, list(rubbish.kept)
+    elsewhere = _users_indexes(keep)
+    items, kept = [*rubbish.items, *elsewhere], list(rubbish.kept)
+    # Before anything goes: of what is gone nobody can tell.
+    freed, there = _freed(items), _freed(elsewhere)
     if not dry_run and items:
         reporter.start("clean", f"{len(items)} things")
         stay = take_away(volume, items)
         if stay:
-            kept += [(Path(item.path).name, "another process needs it now") for item in stay]
+            kept += [(Path(item.path).name, "another process needs it, or it is somebody else's") for item in stay]
             items = [item for item in items if item not in stay]
-            remaining = freed_by(Path(item.path) for item in stay)
-            freed = type(freed)(freed.size_bytes - remaining.size_bytes, freed.inodes - remaining.inodes)
+            freed -= _freed(stay)
+            there -= _freed([item for item in stay if item in elsewhere])
         reporter.finish("clean", f"{len(items)} things, {freed.size_bytes / 1e6:,.1f} MB")
     return CleanResult(
         volume=str(volume.root),
@@ -41,4 +48,14 @@ def clean(volume: Volume, keep: Keep, *, dry_run: bool, reporter: Reporter) -> C
         freed_bytes=freed.size_bytes,
         freed_inodes=freed.inodes,
         dry_run=dry_run,
+        elsewhere_bytes=there.size_bytes,
     )
+
+
+def _users_indexes(keep: Keep) -> list[CleanItem]:
+    cache = default_cache_dir(os.environ)
+    return find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
+
+
+def _freed(items: Sequence[CleanItem]) -> Freed:
+    return freed_by(Path(item.path) for item in items)

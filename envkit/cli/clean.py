@@ -38,7 +38,9 @@ def clean(
     *,
     persist: options.Persist = None,
     keep: Annotated[int, typer.Option(min=0, help="Superseded generations that stay for each environment.")] = 2,
-    older_than: Annotated[str, typer.Option(metavar="AGE", help="Generations younger than this stay: 7d, 12h.")] = "7d",
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Generations, and channel indexes, younger than this stay: 7d, 12h.")
+    ] = "7d",
     dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only say what would go.")] = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -69,7 +71,7 @@ def clean(
         return
     out = console()
     if result.items:
-        shown = [item for item in result.items if item.kind not in {"bytecode", "validation"}]
+        shown = [item for item in result.items if item.kind not in {"bytecode", "validation", "index"}]
         view = table("", "what", "why")
         for item in shown:
             view.add_row(item.kind, item.path.removeprefix(f"{result.volume}/"), item.why)
@@ -78,5 +80,6 @@ def clean(
         out.print(f"[yellow]kept[/yellow]  {name}: {why}")
     counts = Counter(item.kind for item in result.items)
     words = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "nothing to remove"
+    where = f", {human_bytes(result.elsewhere_bytes)} of it in your own cache" if result.elsewhere_bytes else ""
     verb = "would free" if dry_run else "freed"
-    out.print(f"{words}; {verb} {human_bytes(result.freed_bytes)} and {result.freed_inodes:,} inodes")
+    out.print(f"{words}; {verb} {human_bytes(result.freed_bytes)} and {result.freed_inodes:,} inodes{where}")

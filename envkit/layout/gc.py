@@ -21,13 +21,15 @@ from envkit.layout.volume import Volume, bury, discard, environments, erase
 from envkit.models.care import CleanItem
 from envkit.models.manifest import Manifest
 
-__all__ = ["CACHE", "Keep", "Rubbish", "find_rubbish", "sweep", "take_away", "take_generation"]
+__all__ = ["CACHE", "Keep", "Rubbish", "find_rubbish", "find_stale_indexes", "sweep", "take_away", "take_generation"]
 
 CACHE = "cache"
 """The lease that makers of generations share, and that `clean` wants alone before it takes packages."""
 
 # Where a file system cannot lock, a lease tells nothing; then only age speaks.
 _UNLEASED_AGE_S = 24 * 3600
+# An index of the last hour may be read right now.
+_INDEX_AGE_S = 3600
 # A link on its way to its name lives for microseconds.
 _LINK_AGE_S = 60
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\Z")
@@ -61,7 +63,7 @@ def _take_unfinished(volume: Volume, path: Path) -> bool:
 def _unlink(path: Path) -> bool:
     with contextlib.suppress(OSError):  # somebody else's
         path.unlink(missing_ok=True)
-    return not path.is_symlink()
+    return not os.path.lexists(path)
 
 
 def _unfinished(volume: Volume) -> Iterator[Path]:
@@ -97,7 +99,7 @@ class Keep:
     Attributes:
         superseded: How many superseded generations of each environment, the newest ones.
         younger_than_s: Generations made within so many seconds, superseded ones and orphans: what nothing points to
-            yet may be about to be published.
+            yet may be about to be published. Also channel indexes used within so many.
     """
 
     superseded: int = 2
@@ -106,7 +108,7 @@ class Keep:
 
 @dataclass(slots=True)
 class Rubbish:
-    """What may go, and which generations would go but for something."""
+    """What may go, and which generations stay that nothing points to, and why."""
 
     items: list[CleanItem] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
@@ -116,7 +118,8 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
     """Everything on the volume that nobody needs any more.
 
     Superseded and orphaned generations, unfinished ones, packages and bytecode that no remaining generation holds,
-    downloads of dead runs, validations of generations that are gone, and the trash.
+    downloads of dead runs, validations of generations that are gone, channel indexes that nobody used for long, and
+    the trash.
     """
     found = Rubbish()
     found.items += [CleanItem("unfinished", str(path), "its maker died") for path in _unfinished(volume)]
@@ -140,12 +143,13 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
         found.kept.append(("packages", "a generation cannot be read, so it is not known which packages it needs"))
     else:
         found.items += _unneeded(volume, remaining)
-    for path in _listdir(volume.packages / ".incoming"):
+    for path in _listdir(volume.incoming):
         if not lease.is_held(volume, path.name):
             found.items.append(CleanItem("download", str(path), "its run died"))
     for path in _listdir(volume.validations):
         if path.name not in generations or path.name in gone:
             found.items.append(CleanItem("validation", str(path), "its generation is gone"))
+    found.items += find_stale_indexes(volume.index, keep.younger_than_s)
     found.items += [CleanItem("trash", str(path), "was being deleted") for path in _listdir(volume.trash)]
     return found
 
@@ -167,12 +171,16 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
             reverse=True,
         )
         owner = owners.get(lineage)
-        for name, manifest in older[keep.superseded :] if owner else older:
+        for place, (name, manifest) in enumerate(older):
             age = now - _made(manifest)
-            if name in used:
+            if owner and place < keep.superseded:
+                newest = f"the {keep.superseded} newest" if keep.superseded > 1 else "the newest"
+                found.kept.append((name, f"number {manifest.number} of {owner}: {newest} to go back to stay (--keep)"))
+            elif name in used:
                 found.kept.append((name, "a process is using it"))
             elif age < keep.younger_than_s:
-                found.kept.append((name, f"it is {age / 86400:.1f} days old"))
+                least = keep.younger_than_s / 86400
+                found.kept.append((name, f"it is {age / 86400:.1f} days old, younger than {least:g} (--older-than)"))
             else:
                 why = f"superseded in {owner}, number {manifest.number}" if owner else "no environment points to it"
                 kind = "generation" if owner else "orphan"
@@ -202,8 +210,36 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
     for kind, folder in (("package", volume.packages), ("bytecode", volume.bytecode)):
         for path in _listdir(folder):
             if path.name not in needed and not path.name.startswith("."):
-                names = ", ".join(sorted(os.listdir(path))[:1]) if kind == "package" and path.is_dir() else path.name
-                yield CleanItem(kind, str(path), f"no generation holds {names}")
+                yield CleanItem(kind, str(path), f"no generation holds {_content(path) or path.name}")
+
+
+def _content(path: Path) -> str | None:
+    """The name of the package in a directory of the cache."""
+    return next((child.name for child in _listdir(path) if child.is_dir()), None)
+
+
+def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
+    """Channel indexes that nobody used for so long; never those of the last hour. They are fetched again when needed.
+
+    Beside an index lies what is known of it, under the same name up to the first dot: the last use of either counts.
+    Locks stay; they are empty, and one that is removed while it is held keeps nobody out.
+    """
+    groups: dict[str, list[tuple[Path, float]]] = {}
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            with contextlib.suppress(OSError):  # it has been replaced meanwhile
+                state = path.lstat()
+                group = str(path) if root != str(folder) else name.partition(".")[0]
+                groups.setdefault(group, []).append((path, max(state.st_mtime, state.st_atime)))
+    now = time.time()
+    found = []
+    for members in groups.values():
+        idle = now - max(used for _, used in members)
+        if idle >= max(younger_than_s, _INDEX_AGE_S):
+            why = f"a channel's index, last used {idle / 86400:.1f} days ago"
+            found += [CleanItem("index", str(path), why) for path, _ in members if path.suffix != ".lock"]
+    return sorted(found, key=lambda item: item.path)
 
 
 def _keys(manifests: list[Manifest]) -> set[str]:
@@ -284,7 +320,7 @@ def _take(volume: Volume, item: CleanItem, path: Path) -> bool:
     """Delete one thing that is no package; say whether it is gone."""
     if item.kind in {"generation", "orphan"}:
         return take_generation(volume, path)
-    if path.is_symlink():
+    if path.is_symlink() or item.kind == "index":
         return _unlink(path)
     if item.kind == "unfinished":
         return _take_unfinished(volume, path)

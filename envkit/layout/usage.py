@@ -124,6 +124,9 @@ class Freed:
     size_bytes: int
     inodes: int
 
+    def __sub__(self, other: Freed) -> Freed:
+        return Freed(self.size_bytes - other.size_bytes, self.inodes - other.inodes)
+
 
 def freed_by(roots: Iterable[Path]) -> Freed:
     """What deleting all of `roots` together gives back: inodes whose every name is below one of them."""

@@ -50,8 +50,8 @@ class CleanItem:
     """One thing that `clean` removes.
 
     Attributes:
-        kind: ``generation``, ``orphan``, ``unfinished``, ``package``, ``bytecode``, ``download``, ``trash`` or
-            ``validation``.
+        kind: ``generation``, ``orphan``, ``unfinished``, ``package``, ``bytecode``, ``download``, ``trash``,
+            ``validation`` or ``index``.
         path: Where it is.
         why: Why it may go.
     """
@@ -68,10 +68,11 @@ class CleanResult:
     Attributes:
         volume: Root of the volume.
         items: What goes.
-        kept: Generations that would go but for something: what, and why not.
+        kept: Generations that nothing points to and that stay, and why; and what else could not go.
         freed_bytes: What all of it together gives back; hard links to what stays are not counted.
         freed_inodes: The same in inodes.
         dry_run: Whether nothing was removed.
+        elsewhere_bytes: How much of `freed_bytes` is not on the volume but in the user's cache.
     """
 
     volume: str
@@ -80,6 +81,7 @@ class CleanResult:
     freed_bytes: int
     freed_inodes: int
     dry_run: bool
+    elsewhere_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

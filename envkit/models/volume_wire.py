@@ -142,6 +142,7 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
         "kept": [{"what": what, "why": why} for what, why in result.kept],
         "freed_bytes": result.freed_bytes,
         "freed_inodes": result.freed_inodes,
+        "elsewhere_bytes": result.elsewhere_bytes,
     }
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,67 @@ def test_nothing_is_taken_while_a_manifest_cannot_be_read(shell: Shell) -> None:
     document = shell.ok("clean", "--keep", "0", "--older-than", "0", "--json").json
     assert not [item for item in document["items"] if item["kind"] == "package"]
     assert any(k["what"] == "packages" for k in document["kept"])
+
+
+def test_it_says_what_holds_each_generation_back(shell: Shell) -> None:
+    age(shell, 2)
+    kept = [entry["why"] for entry in shell.ok("clean", "--dry-run", "--json").json["kept"]]
+    assert kept == [
+        "number 3 of demo: the 2 newest to go back to stay (--keep)",
+        "number 2 of demo: the 2 newest to go back to stay (--keep)",
+        "it is 2.0 days old, younger than 7 (--older-than)",
+    ]
+    assert "younger than 7 (--older-than)" in shell.ok("clean", "--dry-run", "--keep", "0").out
+
+
+def test_it_names_the_package(shell: Shell) -> None:
+    shell.ok("remove", "demo")
+    whys = {item["why"] for item in shell.ok("clean", "--dry-run", "--json").json["items"] if item["kind"] == "package"}
+    assert "no generation holds lib-1.0-0" in whys
+
+
+def plant_index(folder: Path, name: str, days: float, *, info_days: float | None = None) -> list[Path]:
+    """An index as the native engine keeps one: the records, what is known of them, and a lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    planted = []
+    for suffix, at in ((".json", days), (".info.json", days if info_days is None else info_days), (".lock", days)):
+        path = folder / f"{name}{suffix}"
+        path.write_bytes(b"" if suffix == ".lock" else b"x" * 9000)
+        used = time.time() - at * 86400
+        os.utime(path, (used, used))
+        planted.append(path)
+    return planted
+
+
+def test_indexes_that_nobody_uses_go(shell: Shell) -> None:
+    index, mine = shell.volume / ".envkit/index", shell.home / ".cache/envkit/index"
+    old, asked, young = (
+        plant_index(index, "0a0a0a0a", 9),
+        plant_index(index, "0b0b0b0b", 9, info_days=1),  # asked whether it is new yesterday
+        plant_index(index, "0c0c0c0c", 1),
+    )
+    shard, theirs = plant_index(index / "shards-v1", "0d0d0d0d", 9), plant_index(mine, "0e0e0e0e", 9)
+    promised = shell.ok("clean", "--dry-run", "--json").json
+    assert old[0].exists()
+    gone = {*old[:2], *shard[:2], *theirs[:2]}
+    assert {Path(item["path"]) for item in promised["items"]} == gone
+    assert {(item["kind"], item["why"]) for item in promised["items"]} == {
+        ("index", "a channel's index, last used 9.0 days ago")
+    }
+    assert promised["freed_bytes"] == 6 * 12288
+    assert promised["elsewhere_bytes"] == 2 * 12288
+    assert "6 index; would free 74 kB and 6 inodes, 25 kB of it in your own cache" in shell.ok("clean", "-d").out
+    done = shell.ok("clean", "--json").json
+    assert (done["freed_bytes"], done["elsewhere_bytes"]) == (promised["freed_bytes"], promised["elsewhere_bytes"])
+    left = {*old, *asked, *young, *shard, *theirs} - gone
+    assert {*index.rglob("*.*"), *mine.rglob("*.*")} == left
+    assert shell.ok("clean", "--json").json["items"] == []
+
+
+def test_an_index_that_may_be_read_now_stays(shell: Shell) -> None:
+    planted = plant_index(shell.volume / ".envkit/index", "0a0a0a0a", 0.01)
+    shell.ok("clean", "--keep", "0", "--older-than", "0")
+    assert planted[0].exists()
 
 
 def test_list_counts_what_is_shared_once(shell: Shell) -> None:
