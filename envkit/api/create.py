@@ -339,14 +339,15 @@ def _revalidate(
         return None
     last = latest_validation(volume, manifest.generation)
     if last is not None and last.fingerprint != host.fingerprint:
-        here, there = (_machine_words(facts) for facts in (host_to_json(host), last.host))
+        here, there = (machine_words(facts) for facts in (host_to_json(host), last.host))
         reporter.note(f"{manifest.name} was last validated on another kind of host ({there}; here {here}): again")
     report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=reporter)
     record_validation(volume, manifest.generation, report, host)
     return report
 
 
-def _machine_words(facts: Mapping[str, Any]) -> str:
+def machine_words(facts: Mapping[str, Any]) -> str:
+    """What a validation depends on of a machine, from its facts as JSON."""
     driver = facts.get("driver_version")
     gpus = {f"{gpu.get('name')} ({gpu.get('compute_capability')})" for gpu in facts.get("gpus") or ()}
     machine = f"{facts.get('subdir')}, {facts.get('microarch') or 'unknown processor'}, glibc {facts.get('glibc')}"

@@ -6,11 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from envkit.api.create import NAME_WAIT_S
+from envkit.api.create import NAME_WAIT_S, machine_words
 from envkit.api.make import make_generation
 from envkit.api.solve import plan_of, records_of
+from envkit.api.validate import record_validation, validate_prefix
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.host.detect import detect
+from envkit.host.wire import host_to_json
 from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, damaged, drop_damaged
 from envkit.layout import gc, lease
@@ -18,6 +20,7 @@ from envkit.layout.damage import check_contents, distributions, find_wrong, move
 from envkit.layout.generation import MANIFEST, active, is_moved, list_generations, read_manifest
 from envkit.layout.health import InstalledPackage, installed_packages
 from envkit.layout.lineage import generation_of, next_origin
+from envkit.layout.permissions import check_readable, check_sharing, mend_permissions
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, discard, environments, open_volume, read_volume_file, restate
 from envkit.models.care import Checkup, Subject
@@ -53,7 +56,8 @@ def doctor(
         volume: Where names are looked up; None for a prefix alone.
         reference: A name, ``NAME@N`` or a path; None for the volume.
         full: Hash every file, in the package cache too.
-        fix: Mend what can be mended: leftovers go, damaged packages leave the cache, environments are linked anew.
+        fix: Mend what can be mended: leftovers go, damaged packages leave the cache, environments are linked anew, or
+            validated on this kind of host, and permissions are put right.
         settings: For the credentials of channels, where packages have to be fetched again.
         policy: How the network may be used.
         reporter: Hears what goes on.
@@ -66,7 +70,7 @@ def doctor(
     mended: list[str] = []
     subjects = _check(volume, reference, host, full=full)
     if fix and volume is not None and not all(_spotless(subject) for subject in subjects):
-        mended = _mend(open_volume(volume.root, create=True), subjects, reference, settings, policy, reporter)
+        mended = _mend(open_volume(volume.root, create=True), subjects, reference, host, settings, policy, reporter)
         if mended:
             subjects = _check(volume, reference, host, full=full)
     return Checkup(tuple(subjects), full, tuple(mended), round(time.monotonic() - began, 3))
@@ -127,7 +131,7 @@ def _volume(volume: Volume, *, full: bool) -> list[Finding]:
     else:
         how = "every file by sha256" if full else "present"
         findings.append(Finding("cache", "pass", None, f"{len(packages)} cached packages ({how})"))
-    return findings
+    return [*findings, *check_sharing(volume, packages)]
 
 
 def _mount(volume: Volume) -> Finding:
@@ -192,8 +196,10 @@ def _environment(volume: Volume | None, name: str, prefix: Path, host: Host, *, 
     wrong = find_wrong(prefix, packages, full=full)
     findings.append(check_contents(wrong, files=sum(len(p.paths) for p in packages), full=full, hint=hint))
     findings += _strangers(prefix, packages, ours=manifest is not None, hint=hint, full=full)
-    if ours and manifest is not None and volume is not None:
-        findings.append(_validation(volume, name, manifest, host))
+    if ours and volume is not None:
+        findings += check_readable(volume, prefix)
+        if manifest is not None:
+            findings.append(_validation(volume, name, manifest, host))
     return findings
 
 
@@ -284,16 +290,16 @@ def _validation(volume: Volume, name: str, manifest: Manifest, host: Host) -> Fi
     last = latest_validation(volume, manifest.generation)
     if last is None:
         return Finding("validation", "warn", "never-validated", "it was never validated", hint=hint)
-    then = last.host.get("driver_version") or "no GPU"
-    now = str(host.driver_version) if host.driver_version else "no GPU"
-    text = f"validated on another kind of host ({then}); this one has {now}"
-    return Finding("validation", "warn", "host-changed", text, hint=hint)
+    here, there = machine_words(host_to_json(host)), machine_words(last.host)
+    text = f"validated on another kind of host ({there}); here {here}"
+    return Finding("validation", "warn", "host-changed", text, hint=f"{hint} --fix does so.")
 
 
 def _mend(
     volume: Volume,
     subjects: Sequence[Subject],
     reference: str | None,
+    host: Host,
     settings: Settings,
     policy: NetworkPolicy,
     reporter: Reporter,
@@ -308,14 +314,30 @@ def _mend(
                 restate(volume)
                 mended.append(f"the volume is described as being at {volume.root}")
             if finding.code == "cache-damaged":
-                packages = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
-                mended += [f"took {package} out of the cache" for package in _drop(volume, packages, reporter)]
+                wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
+                mended += [f"took {package} out of the cache" for package in _drop(volume, wrong, reporter)]
     for subject in subjects:
         name = subject.name
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:
-            continue
-        mended += _link_anew(volume, name, settings, policy, reporter)
-    return mended
+            mended += _validate_here(volume, subject, host, reporter)
+        else:
+            mended += _link_anew(volume, name, settings, policy, reporter)
+    packages = cached_packages(volume) if reference is None else []
+    prefixes = [Path(subject.path) for subject in subjects if Path(subject.path).parent == volume.generations]
+    return mended + mend_permissions(volume, packages, prefixes)
+
+
+def _validate_here(volume: Volume, subject: Subject, host: Host, reporter: Reporter) -> list[str]:
+    """Validate on this kind of host what was validated on another."""
+    if not any(finding.code == "host-changed" for finding in subject.findings):
+        return []
+    prefix = Path(subject.path)
+    manifest = read_manifest(prefix)
+    if manifest is None or not subject.healthy:
+        return []
+    report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+    record_validation(volume, manifest.generation, report, host)
+    return [f"validated {subject.name} on this kind of host: {report.verdict}"]
 
 
 def _is_damaged(package: Path) -> bool:

@@ -81,6 +81,34 @@ def test_a_gpu_that_computes_passes(
     assert again.json["validation"]["verdict"] == "skip"
 
 
+def test_doctor_validates_again_after_the_driver_changed(
+    envkit: Envkit, gpu_host: Mapping[str, str], cuda_channel: Path, tmp_path: Path
+) -> None:
+    volume = tmp_path / "envs"
+    assert create(envkit, cuda_channel, volume, env=gpu_host).code == 0
+    # What the driver said is kept for a day as long as the kernel's module is the same; here there is none.
+    newer = {**gpu_host, "STAND_IN_DRIVER": "580.65.06", "XDG_CACHE_HOME": str(tmp_path / "newer")}
+    doctor = ("doctor", "--persist", volume)
+    told = " ".join(envkit(*doctor, env=newer).out.split())
+    assert "validated on another kind of host (driver 570.86.10, NVIDIA H100 (9.0))" in told
+    assert "here driver 580.65.06" in told
+    mended = envkit(*doctor, "--fix", "--json", env=newer)
+    assert mended.code == 0, mended.out
+    assert mended.json["mended"] == ["validated train on this kind of host: pass"]
+    [train] = [subject for subject in mended.json["subjects"] if subject["name"] == "train"]
+    assert {finding["status"] for finding in train["findings"]} == {"pass"}
+    records = {path.stem for path in volume.glob(".envkit/validations/*/*.json")}
+    assert len(records) == 2  # one for each kind of host; the first is still known there
+    assert envkit("show", "train", "--persist", volume, "--json", env=gpu_host).json["validated"]["here"] is True
+
+    # What the newer driver cannot do is the outcome, and no reason to make the environment anew.
+    newest = {**gpu_host, "STAND_IN_DRIVER": "590.44.01", "XDG_CACHE_HOME": str(tmp_path / "newest")}
+    assert envkit("detect", env=newest).code == 0
+    failed = envkit(*doctor, "--fix", "--json", env={**newest, "FAKECUDA_FAIL": "cuDevicePrimaryCtxRetain=2"})
+    assert failed.json["mended"] == ["validated train on this kind of host: fail"]
+    assert len(list(volume.glob(".envkit/g/*"))) == 1
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
