@@ -48,6 +48,12 @@ class Bench:
             assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
         return done.returncode, struct.unpack("QQ", counter.read_bytes())[0]
 
+    def show(self, channel: Path) -> None:
+        """Let the server show this channel."""
+        place = self.shell.channel
+        place.unlink() if place.is_symlink() else place.rmdir()
+        place.symlink_to(channel)
+
     def fetched(self) -> list[str]:
         """Archives that were asked for since the last call."""
         names = self.log.read_text().split()

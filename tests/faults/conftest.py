@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bench import Bench
 from commands import Shell
+from harness import build_wheel_channel
 
 HERE = Path(__file__).parent
 
@@ -44,6 +45,15 @@ def bench(tmp_path: Path, library: Path) -> Iterator[Bench]:
     finally:
         server.kill()
         server.communicate()
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A channel with Python, rich and idna, and one that has newer ones beside them."""
+    folder = tmp_path_factory.mktemp("releases")
+    old = build_wheel_channel(folder / "old", ["rich==14.0.0", "idna==3.10"])
+    shutil.copytree(old, folder / "new")
+    return old, build_wheel_channel(folder / "new", ["rich==14.1.0", "idna==3.11"])
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ and no archive that was whole on the disk is asked for again.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,21 +48,6 @@ TORCH = Program(
 )
 
 
-@pytest.fixture(scope="session")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A channel with Python, rich and idna, and one that has newer ones beside them."""
-    folder = tmp_path_factory.mktemp("releases")
-    old = build_wheel_channel(folder / "old", ["rich==14.0.0", "idna==3.10"])
-    shutil.copytree(old, folder / "new")
-    return old, build_wheel_channel(folder / "new", ["rich==14.1.0", "idna==3.11"])
-
-
-def show(bench: Bench, channel: Path) -> None:
-    """Let the server show this channel."""
-    bench.shell.channel.unlink() if bench.shell.channel.is_symlink() else bench.shell.channel.rmdir()
-    bench.shell.channel.symlink_to(channel)
-
-
 def command(bench: Bench, program: Program, *flags: str) -> tuple[str, ...]:
     return ("create", "python", program.package, "-n", NAME, "-c", bench.url, "--override-channels", *flags)
 
@@ -90,10 +74,10 @@ def kill_create(bench: Bench, program: Program, points: int, *flags: str) -> Non
 
 def kill_upgrade(bench: Bench, program: Program, releases: tuple[Path, Path], points: int, *flags: str) -> None:
     old, new = releases
-    show(bench, old)
+    bench.show(old)
     bench.shell.ok(*command(bench, program, *flags))
     before = program.said(bench)
-    show(bench, new)
+    bench.show(new)
     upgrade = ("upgrade", "-n", NAME, *flags)
     _, total = bench.faulty(*upgrade)
     after = program.said(bench)
@@ -110,7 +94,7 @@ def kill_upgrade(bench: Bench, program: Program, releases: tuple[Path, Path], po
 
 @pytest.mark.timeout(240)
 def test_create_killed(bench: Bench, releases: tuple[Path, Path]) -> None:
-    show(bench, releases[0])
+    bench.show(releases[0])
     kill_create(bench, IDNA, 2, "--no-validate")
 
 
@@ -122,7 +106,7 @@ def test_upgrade_killed(bench: Bench, releases: tuple[Path, Path]) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_create_killed_at_fifty_points(bench: Bench, releases: tuple[Path, Path]) -> None:
-    show(bench, releases[0])
+    bench.show(releases[0])
     kill_create(bench, RICH, ALL_POINTS)
 
 
@@ -135,5 +119,5 @@ def test_upgrade_killed_at_fifty_points(bench: Bench, releases: tuple[Path, Path
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_create_of_pytorch_killed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
-    show(bench, build_wheel_channel(tmp_path_factory.mktemp("torch") / "channel", [], "--with-torch"))
+    bench.show(build_wheel_channel(tmp_path_factory.mktemp("torch") / "channel", [], "--with-torch"))
     kill_create(bench, TORCH, TORCH_POINTS, "--cuda", "none")
