@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,10 @@ from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, damaged, drop_damaged
 from envkit.layout import gc, lease
 from envkit.layout.damage import check_contents, distributions, find_wrong, moved_from
-from envkit.layout.generation import MANIFEST, active, is_moved, list_generations, read_manifest
+from envkit.layout.generation import active, is_finished, is_moved, list_generations, read_manifest
 from envkit.layout.health import InstalledPackage, installed_packages
 from envkit.layout.lineage import generation_of, next_origin
-from envkit.layout.permissions import check_readable, check_sharing, mend_permissions
+from envkit.layout.permissions import check_readable, check_sharing, mend_permissions, owner_of
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, discard, environments, open_volume, read_volume_file, restate
 from envkit.models.care import Checkup, Subject
@@ -95,11 +96,7 @@ def _check(volume: Volume | None, reference: str | None, host: Host, *, full: bo
 def _volume(volume: Volume, *, full: bool) -> list[Finding]:
     """The volume itself: where it is mounted, leftovers, the package cache."""
     findings = [_mount(volume)]
-    dead = [
-        path
-        for path in list_generations(volume)
-        if not (path / MANIFEST).exists() and not lease.is_held(volume, path.name)
-    ]
+    dead = [path for path in list_generations(volume) if not is_finished(path) and not lease.is_held(volume, path.name)]
     if dead:
         findings.append(
             Finding(
@@ -173,6 +170,9 @@ def _environment(volume: Volume | None, name: str, prefix: Path, host: Host, *, 
                 hint=f"Go back with `envkit rollback {name} N`, or remove it with `envkit remove {name}`.",
             )
         ]
+    if not os.access(prefix, os.R_OK | os.X_OK):
+        text = f"{prefix.name} belongs to {owner_of(prefix)}, who keeps it closed to you"
+        return [Finding("permissions", "fail", "closed", text, "host", "Its owner opens it: `envkit doctor --fix`.")]
     ours = volume is not None and prefix.parent == volume.generations
     hint = _FIX.format(name) if ours else "Install those packages again with the tool that made the environment."
     findings: list[Finding] = []

@@ -26,7 +26,7 @@ from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
-from envkit.layout.volume import Volume, no_space, read_volume_file, writing
+from envkit.layout.volume import Volume, no_space, read_volume_file, sharing, writing
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -103,6 +103,7 @@ def make_generation(
         # Shared by all who make something: `clean` takes no package from under them.
         with (
             writing(volume),
+            sharing(volume),
             lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
             claim(volume, name) as prefix,
         ):

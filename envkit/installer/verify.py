@@ -17,13 +17,13 @@ __all__ = ["cached_packages", "damaged", "drop_damaged"]
 
 
 def cached_packages(volume: Volume) -> list[Path]:
-    """The directory of each extracted package in the cache."""
+    """The directory of each extracted package in the cache that this user may look into."""
     if not volume.packages.is_dir():
         return []
     return sorted(
         package
         for home in volume.packages.iterdir()
-        if home.is_dir() and not home.name.startswith(".")
+        if home.is_dir() and not home.name.startswith(".") and os.access(home, os.R_OK | os.X_OK)
         for package in home.iterdir()
         if package.is_dir()
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from envkit.errors import HeldError, IntegrityError, VolumeError
 from envkit.layout import lease
-from envkit.layout.generation import MANIFEST, list_generations, read_manifest
+from envkit.layout.generation import is_finished, list_generations, read_manifest
 from envkit.layout.launcher import own_python
 from envkit.layout.usage import in_use, seen_in_processes
 from envkit.layout.volume import Volume, bury, discard, environments, erase
@@ -55,7 +55,7 @@ def sweep(volume: Volume) -> int:
 def _take_unfinished(volume: Volume, path: Path) -> bool:
     """Discard an unfinished generation, unless its maker lives or has finished it. Say whether it is gone."""
     with contextlib.suppress(OSError, HeldError, VolumeError), lease.hold(volume, path.name):
-        if not (path / MANIFEST).exists():
+        if not is_finished(path):
             discard(volume, path)
     return not path.exists()
 
@@ -69,10 +69,10 @@ def _unlink(path: Path) -> bool:
 def _unfinished(volume: Volume) -> Iterator[Path]:
     locks = volume.leases.is_dir() and lease.can_lock(volume)
     for path in list_generations(volume):
-        if (path / MANIFEST).exists() or lease.is_held(volume, path.name):
+        if is_finished(path) or lease.is_held(volume, path.name):
             continue
         # Once more: its maker may have finished it between the first look and the release of its lease.
-        if not (path / MANIFEST).exists() and (locks or _age_s(path) >= _UNLEASED_AGE_S):
+        if not is_finished(path) and (locks or _age_s(path) >= _UNLEASED_AGE_S):
             yield path
 
 

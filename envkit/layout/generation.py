@@ -20,6 +20,7 @@ from envkit.models.manifest import Manifest
 __all__ = [
     "active",
     "claim",
+    "is_finished",
     "is_moved",
     "list_generations",
     "publish",
@@ -78,6 +79,17 @@ def sync_file_system(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_finished(prefix: Path) -> bool:
+    """Whether a generation has its manifest. One that this user may not look into counts as finished: it is let be."""
+    try:
+        (prefix / MANIFEST).stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def read_manifest(prefix: Path) -> Manifest | None:
     """The manifest of a generation; None for an unfinished one, or a prefix that others made.
 
@@ -89,6 +101,11 @@ def read_manifest(prefix: Path) -> Manifest | None:
         text = (prefix / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise IntegrityError(
+            f"the manifest of {prefix} cannot be read: {error.strerror}",
+            hint="It belongs to somebody who keeps it closed; he opens it with `envkit doctor --fix`.",
+        ) from error
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:

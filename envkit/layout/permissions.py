@@ -17,7 +17,7 @@ from envkit.layout.generation import list_generations
 from envkit.layout.volume import Volume, shared_bits
 from envkit.models.report import Finding
 
-__all__ = ["check_readable", "check_sharing", "mend_permissions"]
+__all__ = ["check_readable", "check_sharing", "mend_permissions", "owner_of"]
 
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _FEW = 3
@@ -27,18 +27,18 @@ _MOST = 100
 def check_sharing(volume: Volume, packages: Sequence[Path]) -> list[Finding]:
     """Whether those who share the volume can work there, and whether nobody can change what they share."""
     findings = []
-    barred = _barred_folders(volume)
+    barred = [*_barred_folders(volume), *_barred_cache(volume)]
     if barred:
         mode = stat.filemode(volume.root.stat().st_mode)
         findings.append(
             Finding(
                 "permissions",
                 "warn",
-                "folders-barred",
+                "volume-barred",
                 f"{volume.root} is open to others ({mode}), but {_names(volume, (item.path for item in barred))} not "
                 "in the same way: who may make environments there cannot",
-                hint="--fix gives these folders the rights of the volume's directory; their owner has to run it.",
-                data={"paths": [str(item.path) for item in barred]},
+                hint="--fix gives them the rights of the volume's directory; their owner has to run it.",
+                data={"paths": [str(item.path) for item in barred[:_MOST]]},
             )
         )
     writable = _writable_in_cache(packages)
@@ -54,9 +54,24 @@ def check_sharing(volume: Volume, packages: Sequence[Path]) -> list[Finding]:
                 data={"paths": [str(path) for path in writable[:_MOST]]},
             )
         )
+    closed = [path for path in _parts(volume) if not os.access(path, os.R_OK | os.X_OK)]
+    if closed:
+        owners = sorted({owner_of(path) for path in closed})
+        findings.append(
+            Finding(
+                "permissions",
+                "fail",
+                "closed",
+                f"{len(closed)} generations and packages belong to {', '.join(owners)} and are closed to you: "
+                f"{_names(volume, closed)}",
+                "host",
+                "Their owners open them: `envkit doctor --fix`.",
+                data={"paths": [str(path) for path in closed[:_MOST]]},
+            )
+        )
     foreign = _not_removable(volume)
     if foreign:
-        owners = sorted({_owner(path) for path in foreign})
+        owners = sorted({owner_of(path) for path in foreign})
         findings.append(
             Finding(
                 "permissions",
@@ -99,8 +114,8 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
         prefixes: Generations to open to those whom the volume lets in.
     """
     mended = []
-    if opened := _open_up(_barred_folders(volume)):
-        mended.append(f"opened {opened} folders of the volume to those who share it")
+    if opened := _open_up([*_barred_folders(volume), *_barred_cache(volume)]):
+        mended.append(f"opened {opened} files and folders of the volume to those who share it")
     if sealed := _seal(_writable_in_cache(packages)):
         mended.append(f"took the right to write {sealed} files of cached packages away")
     counts = {prefix.name: _open_up(_barred_below(volume, prefix)) for prefix in prefixes}
@@ -146,18 +161,36 @@ def _barred_folders(volume: Volume) -> list[_Barred]:
 def _barred_below(volume: Volume, folder: Path) -> list[_Barred]:
     """What below a generation cannot be read or run by those whom the volume lets in; the folder itself among it."""
     try:
-        reads = volume.root.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+        return list(_unread(folder, shared_bits(volume.root.stat().st_mode)))
     except OSError:
         return []
-    if not reads:
+
+
+def _barred_cache(volume: Volume) -> list[_Barred]:
+    """What of the cache those who may make environments cannot read, and the locks of the native engine among it."""
+    try:
+        shared = shared_bits(volume.root.stat().st_mode)
+    except OSError:
         return []
-    found = []
-    for path, state in _walk(str(folder)):
+    if not shared & _WRITE:
+        return []
+    homes = [*_children(volume.packages), *_children(volume.bytecode)]
+    found = [item for home in homes for item in _unread(home, shared)]
+    for lock in (lock for home in homes for lock in home.glob("*.lock")):
+        with contextlib.suppress(OSError):
+            lacks = shared & 0o066 & ~lock.stat().st_mode
+            found += [_Barred(lock, lacks)] if lacks else []
+    return found
+
+
+def _unread(folder: Path, shared: int) -> Iterator[_Barred]:
+    """What below a folder, itself included, lacks the rights to read and to run that group or others should have."""
+    reads = shared & (stat.S_IRGRP | stat.S_IROTH)
+    for path, state in _walk(str(folder)) if reads else ():
         runs = reads >> 2 if state.st_mode & stat.S_IXUSR else 0
         lacks = (reads | runs) & ~state.st_mode
         if lacks and not stat.S_ISLNK(state.st_mode):
-            found.append(_Barred(Path(path), lacks))
-    return found
+            yield _Barred(Path(path), lacks)
 
 
 def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
@@ -176,10 +209,11 @@ def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
 
 def _not_removable(volume: Volume) -> list[Path]:
     """Generations, packages and bytecode that this user cannot remove: somebody else's, who lets nobody write them."""
-    if os.geteuid() == 0:
-        return []
-    owned = [*list_generations(volume), *_children(volume.packages), *_children(volume.bytecode)]
-    return [path for path in owned if not os.access(path, os.W_OK | os.X_OK)]
+    return [path for path in _parts(volume) if not os.access(path, os.W_OK | os.X_OK)]
+
+
+def _parts(volume: Volume) -> list[Path]:
+    return [*list_generations(volume), *_children(volume.packages), *_children(volume.bytecode)]
 
 
 def _open_up(barred: Iterable[_Barred]) -> int:
@@ -228,7 +262,8 @@ def _names(volume: Volume, paths: Iterable[Path]) -> str:
     return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
 
 
-def _owner(path: Path) -> str:
+def owner_of(path: Path) -> str:
+    """Whose it is, in words."""
     try:
         return path.owner()
     except KeyError:  # a number without a name, as in containers

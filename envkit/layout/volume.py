@@ -35,6 +35,7 @@ __all__ = [
     "no_space",
     "open_volume",
     "shared_bits",
+    "sharing",
     "what_is_full",
     "write_atomic",
     "writing",
@@ -338,6 +339,21 @@ def cannot_write(volume: Volume, error: OSError) -> VolumeError:
         f"{volume.root} {what}",
         hint="Choose a directory that you may write with --persist DIR, or mend its owner and permissions.",
     )
+
+
+@contextlib.contextmanager
+def sharing(volume: Volume) -> Iterator[None]:
+    """Make what the block makes for all who share the volume: the umask of one user keeps none of them out.
+
+    The umask is the process's; whoever makes something does so in a process of its own.
+    """
+    shared = shared_bits(volume.root.stat().st_mode)
+    before = os.umask(0o077)
+    os.umask(before & ~shared)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager
