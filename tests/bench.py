@@ -40,7 +40,7 @@ class Bench:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=240,
+            timeout=2 * self.shell.timeout_s,
         )
         if at == 0:
             assert done.returncode == 0, done.stderr.decode()

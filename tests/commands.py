@@ -37,6 +37,7 @@ class Shell:
     volume: Path
     channel: Path
     home: Path
+    timeout_s: float = _TIMEOUT_S
 
     @classmethod
     def below(cls, folder: Path) -> Shell:
@@ -61,7 +62,7 @@ class Shell:
             env=self.env(**more),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_TIMEOUT_S,
+            timeout=self.timeout_s,
             check=False,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
