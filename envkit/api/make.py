@@ -26,7 +26,7 @@ from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
-from envkit.layout.volume import Volume, no_space, read_volume_file, sharing, writing
+from envkit.layout.volume import Volume, no_space, read_volume_file, sharing, what_is_full, writing
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
@@ -143,7 +143,7 @@ def make_generation(
     except OSError as error:
         if not no_space(error):
             raise
-        raise NoSpaceError(f"no space left on {volume.root}", hint=_what_frees(volume)) from error
+        raise NoSpaceError(what_is_full(volume, error), hint=_what_frees(volume)) from error
     return Made(prefix, manifest, report, missing, notes)
 
 

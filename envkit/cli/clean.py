@@ -14,6 +14,13 @@ from envkit.errors import UsageError
 __all__ = ["parse_age", "register"]
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+_WORDS = {
+    "unfinished": ("unfinished generation", "unfinished generations"),
+    "bytecode": ("folder of bytecode", "folders of bytecode"),
+    "trash": ("piece of trash", "pieces of trash"),
+    "index": ("index", "indexes"),
+}
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 86400.0, "w": 604800.0}
 
 
@@ -74,12 +81,19 @@ def clean(
         shown = [item for item in result.items if item.kind not in {"bytecode", "validation", "index"}]
         view = table("", "what", "why")
         for item in shown:
-            view.add_row(item.kind, item.path.removeprefix(f"{result.volume}/"), item.why)
+            what = _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/"))
+            view.add_row(item.kind, what, item.why)
         out.print(view)
     for name, why in result.kept:
         out.print(f"[yellow]kept[/yellow]  {name}: {why}")
     counts = Counter(item.kind for item in result.items)
-    words = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "nothing to remove"
+    words = ", ".join(_counted(kind, count) for kind, count in sorted(counts.items())) or "nothing to remove"
     where = f", {human_bytes(result.elsewhere_bytes)} of it in your own cache" if result.elsewhere_bytes else ""
     verb = "would free" if dry_run else "freed"
     out.print(f"{words}; {verb} {human_bytes(result.freed_bytes)} and {result.freed_inodes:,} inodes{where}")
+
+
+def _counted(kind: str, count: int) -> str:
+    """A number of things of a kind, in words."""
+    one, many = _WORDS.get(kind, (kind, f"{kind}s"))
+    return f"{count} {one if count == 1 else many}"

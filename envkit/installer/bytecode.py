@@ -12,6 +12,7 @@ has the same size and time, and another prefix, so that the interpreter would ta
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -23,7 +24,7 @@ from pathlib import Path
 from envkit.errors import NoSpaceError
 from envkit.installer import cache
 from envkit.installer.write import write_beside
-from envkit.layout.volume import Volume, no_space
+from envkit.layout.volume import Volume, no_space, what_is_full
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
@@ -32,6 +33,7 @@ __all__ = ["Kept", "link_kept", "make_bytecode"]
 
 _TIMEOUT_S = 1800.0
 _LIST = "files.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in the prefix, and the names in it
 
 
@@ -61,7 +63,7 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
             linked += _link_files(folder, files, prefix)
         except OSError as error:
             if no_space(error):
-                raise _full(volume) from error
+                raise _full(volume, error) from error
             rest.append(record)  # too many links (EMLINK), none at all, or a file is gone: compile
     return Kept(linked, tuple(rest))
 
@@ -207,16 +209,17 @@ def _compile(
             timeout_s=_TIMEOUT_S,
         )
     space = volume.space()
-    if space.free_bytes == 0 or space.free_inodes == 0 or os.strerror(28) in outcome.stderr_tail:
-        raise _full(volume)
+    said = next((number for number in _FULL if os.strerror(number) in outcome.stderr_tail), None)
+    if said is not None or space.free_bytes == 0 or space.free_inodes == 0:
+        raise _full(volume, OSError(said or errno.ENOSPC, "while modules were compiled"))
     counts = outcome.facts.get("counts")
     if not isinstance(counts, Mapping):
         return {f"modules not compiled ({outcome.state})": len(files)}
     return {str(what): int(count) for what, count in counts.items()}
 
 
-def _full(volume: Volume) -> NoSpaceError:
+def _full(volume: Volume, error: OSError) -> NoSpaceError:
     return NoSpaceError(
-        f"no space left on {volume.root} while bytecode was made",
+        f"{what_is_full(volume, error)} while bytecode was made",
         hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
     )

@@ -16,7 +16,7 @@ from envkit.errors import IntegrityError, NoSpaceError, VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
 from envkit.installer.write import write_beside
-from envkit.layout.volume import Volume, no_space
+from envkit.layout.volume import Volume, no_space, what_is_full
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 
@@ -201,7 +201,7 @@ def _translate(volume: Volume, text: str, error: BaseException) -> VolumeError |
     low = text.lower()
     if no_space(error) or "no space left" in low or "quota" in low or space.free_bytes == 0 or space.free_inodes == 0:
         return NoSpaceError(
-            f"no space left on {volume.root} while packages were linked",
+            f"{what_is_full(volume, error)} while packages were linked",
             hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
         )
     return VolumeError(
