@@ -22,14 +22,17 @@ from envkit.checks.validity import check_validity
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.child import Ended, run_child
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
+from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel, redact
+from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
 
 __all__ = ["CondaEngine", "conda_version", "find_conda"]
 
 _SOLVE_S = 300.0
+_REQUEST_WORDS = "the constraints of the request"
 _DERIVED = ("fn", "url", "channel", "package_type", "auth", "preferred_env")
 
 
@@ -204,7 +207,7 @@ class CondaEngine:
             return
         secrets = [secret for channel in settings.channels for secret in channel.secrets]
         text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), secrets)
-        text = text.replace(REQUEST_NAME, "the constraints of the request")
+        text = text.replace(REQUEST_NAME, _REQUEST_WORDS)
         raise _translate(kind, text, settings)
 
 
@@ -226,10 +229,7 @@ def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
     flat = " ".join(text.split())
     where = ", ".join(channel.name for channel in settings.channels)
     if "Unsatisfiable" in kind or "Conflict" in kind or kind.startswith(("PackagesNotFound", "ResolvePackageNotFound")):
-        return UnsatisfiableError(
-            f"no set of packages satisfies the request:\n{text}",
-            hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
-        )
+        return unsatisfiable(_problem(kind, text))
     if "MatchSpec" in kind or "VersionSpec" in kind or kind in {"CondaValueError", "ArgumentError"}:
         return SpecError(
             f"cannot read a package specification: {flat}",
@@ -243,6 +243,15 @@ def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
             hint="Check the name or URL of the channel, the network and the proxy.",
         )
     return SettingsError(f"conda failed ({kind}): {flat}", hint="Mend conda (`conda doctor`), or use --engine rattler.")
+
+
+def _problem(kind: str, text: str) -> Problem:
+    """What conda says about a request without a solution: each of its solvers in its own way."""
+    if "NotFound" in kind and "not available" in text:
+        return parse_not_found(text)
+    if "incompatible with" in text and "─ " not in text:
+        return parse_classic(text, _REQUEST_WORDS)
+    return parse_tree(text)
 
 
 def _no_json(executable: Path, ended: Ended, settings: EngineSettings) -> EnvkitError:

@@ -6,15 +6,16 @@ and solving are libmamba's own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.libmamba_problem import explain
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import SpecError, UnsatisfiableError
+from envkit.errors import SpecError
 from envkit.models.build import Record
+from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask, VirtualPackage
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from libmambapy.specs import MatchSpec, PackageInfo
 
 __all__ = ["LibmambaEngine"]
-
-_TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LibmambaEngine:
@@ -68,10 +67,7 @@ class LibmambaEngine:
         _add_channels(database, records, [channel.url for channel in settings.channels])
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
-            raise UnsatisfiableError(
-                f"no set of packages satisfies the request:\n{_explain(outcome, database)}",
-                hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
-            )
+            raise unsatisfiable(explain(outcome, database))
         by_url = {record.url: record for record in records}
         chosen = [action.install for action in outcome.actions if hasattr(action, "install")]
         kept = [by_url[package.package_url] for package in chosen if not package.name.startswith("__")]
@@ -160,9 +156,3 @@ def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[
         added = database.add_repo_from_packages([_package(r) for r in members.values()], name=f"{channel}/{subdir}")
         position = urls.index(channel) if channel in urls else len(urls)
         database.set_repo_priority(added, Priorities(len(urls) - position, 0 if subdir == "noarch" else 1))
-
-
-def _explain(outcome: Any, database: Database) -> str:  # noqa: ANN401 - the bindings' UnSolvable
-    from libmambapy.solver import ProblemsMessageFormat  # noqa: PLC0415 - native
-
-    return _TERMINAL.sub("", outcome.explain_problems(database, ProblemsMessageFormat())).strip()

@@ -20,9 +20,11 @@ from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
+from envkit.engines.problem_text import parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
+from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
 
 if TYPE_CHECKING:
@@ -224,10 +226,7 @@ def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> 
             raise UnsatisfiableError(
                 f"the solver found no answer in time: {text}", hint="Pin more versions: fewer choices, faster answer."
             ) from None
-        raise UnsatisfiableError(
-            f"no set of packages satisfies the request:\n{text}",
-            hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
-        ) from None
+        raise unsatisfiable(parse_tree(text)) from None
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.InvalidChannelError) as error:
         raise _channel_error(redact(str(error), secrets), settings.channels, offline=settings.policy.offline) from None
     except (exceptions.InvalidMatchSpecError, exceptions.InvalidVersionError) as error:

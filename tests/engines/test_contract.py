@@ -12,6 +12,7 @@ from envkit.checks.validity import check_validity
 from envkit.engines.base import Engine, EngineSettings
 from envkit.errors import ChannelError, EnvkitError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
+from envkit.models.problem import Problem, problem_of
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
 
 Settings = Callable[..., EngineSettings]
@@ -25,6 +26,7 @@ DIFFERENCES = {
         "time-limit": "kept by nobody: the solver cannot be stopped from within",
     },
     "conda-classic": {
+        "reasons": "tells of contradictions between chains of dependencies alone, and of nothing that is missing below",
         "virtual-constrains": "a constrains on a virtual package guides no choice; what breaks one is refused",
     },
     "conda": {
@@ -194,6 +196,46 @@ def test_unsatisfiable_says_what(ask: Callable[..., list[str]], channel: Path) -
     assert caught.value.hint
     with pytest.raises(UnsatisfiableError, match="nothing"):
         ask(channel, "nothing")
+
+
+def nodes(problem: Problem) -> list[Problem]:
+    return [problem, *(node for child in problem.children for node in nodes(child))]
+
+
+def tree(ask: Callable[..., list[str]], channel: Path, *specs: str, **task: object) -> list[Problem]:
+    """The nodes of the tree of a request without a solution, which its message draws."""
+    with pytest.raises(UnsatisfiableError) as caught:
+        ask(channel, *specs, **task)
+    problem = problem_of(caught.value)
+    assert problem is not None
+    assert problem.kind == "request"
+    assert [line.strip("│├└─ ") for line in caught.value.message.splitlines()[1:]] == [n.text for n in nodes(problem)]
+    return nodes(problem)
+
+
+def test_unsatisfiable_is_a_tree_of_values(ask: Callable[..., list[str]], engine_name: str, channel: Path) -> None:
+    [_, missing] = tree(ask, channel, "nothing")
+    assert (missing.kind, missing.name, missing.children) == ("missing", "nothing", ())
+    both = tree(ask, channel, "app=2", "lib=1.10")
+    assert {node.name for node in both} >= {"app", "lib"}
+    assert any(node.kind == "conflict" for node in both)
+    assert not any(node.kind == "unclear" for node in both)
+    deep = tree(ask, channel, "app=3")
+    if differs(engine_name, "reasons"):
+        assert "does not say why" in deep[0].text
+        return
+    assert [node.kind for node in deep if not node.children] == ["missing"]
+    assert (deep[-1].name, deep[-1].spec) == ("lib", "lib >=9")
+    assert any(node.name == "app" and node.children for node in deep)
+
+
+def test_a_limit_that_nothing_meets_is_in_the_tree(
+    ask: Callable[..., list[str]], engine_name: str, channel: Path
+) -> None:
+    found = tree(ask, channel, "lib >=1.2", constraints=("lib <1.2",))
+    if not differs(engine_name, "reasons"):
+        assert any(node.spec.startswith("lib") or node.name == "lib" for node in found)
+        assert {node.kind for node in found} & {"constraint", "conflict"}
 
 
 @pytest.fixture
