@@ -155,4 +155,5 @@ def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[
     for (channel, subdir), members in by_repo.items():
         added = database.add_repo_from_packages([_package(r) for r in members.values()], name=f"{channel}/{subdir}")
         position = urls.index(channel) if channel in urls else len(urls)
-        database.set_repo_priority(added, Priorities(len(urls) - position, 0 if subdir == "noarch" else 1))
+        # The same for both subdirs: a package that became noarch is newer than its last one of the platform.
+        database.set_repo_priority(added, Priorities(len(urls) - position, 0))

@@ -141,6 +141,19 @@ def test_versions_and_builds(ask: Callable[..., list[str]], channel: Path) -> No
     assert ask(channel, "tool=1.0=cpu_0") == ["tool 1.0 cpu_0"]
 
 
+def test_the_newest_build_of_either_subdir(ask: Callable[..., list[str]], tmp_path: Path) -> None:
+    made = write_channel(
+        tmp_path / "became-noarch",
+        [
+            Package("abi", "3.11", "6_cp311", record={"build_number": 6}),
+            Package("abi", "3.11", "8_cp311", noarch="generic", record={"build_number": 8}),
+            Package("back", "1.0", "1", noarch="generic", record={"build_number": 1}),
+            Package("back", "1.0", "2", record={"build_number": 2}),
+        ],
+    )
+    assert ask(made, "abi", "back") == ["abi 3.11 8_cp311", "back 1.0 2"]
+
+
 def test_two_specs_of_one_name_both_hold(ask: Callable[..., list[str]], channel: Path) -> None:
     assert ask(channel, "lib >=1.2", "lib <1.10") == ["lib 1.2 0"]
     pin = Pin("app ==1.0 0*", "chosen")
