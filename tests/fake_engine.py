@@ -42,6 +42,7 @@ class FakeEngine:
                 records[:] = [record for record in records if rank[record.channel] == first]
             records.sort(key=cmp_to_key(_newer_first))
             records.sort(key=lambda record: rank[record.channel])
+            records.sort(key=lambda record: record not in task.installed)
             by_name[name] = records
         virtual = {p.name: Record(p.name, p.version, p.build) for p in task.virtual_packages}
         for chosen in _search(wanted, dict(virtual), limits, by_name):

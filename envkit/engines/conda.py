@@ -22,6 +22,7 @@ from envkit.checks.validity import check_validity
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.child import Ended, run_child
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
+from envkit.engines.keep import solve_keeping
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
@@ -111,6 +112,9 @@ class CondaEngine:
                 "conda's solvers cannot leave out what is newer than a date",
                 hint="Choose another engine for this: --engine rattler.",
             )
+        return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
+
+    def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
         with self._call(settings) as (call, index_dir):
             write_condarc(
                 call,

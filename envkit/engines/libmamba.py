@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.keep import solve_keeping
 from envkit.engines.libmamba_problem import explain
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import SpecError
@@ -51,6 +52,9 @@ class LibmambaEngine:
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`. `SolveTask.timeout_s` is not kept: libmamba's solver cannot be stopped from within."""
+        return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
+
+    def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
         from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable  # noqa: PLC0415 - native
         from libmambapy.specs import ChannelResolveParams  # noqa: PLC0415 - native
 

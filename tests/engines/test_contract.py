@@ -23,6 +23,7 @@ DIFFERENCES = {
         "flexible": "means no priority at all: the newest of any channel",
     },
     "libmamba": {
+        "installed": "kept all together, else what was asked for of it, else none: rattler decides for each",
         "time-limit": "kept by nobody: the solver cannot be stopped from within",
     },
     "conda-classic": {
@@ -31,6 +32,7 @@ DIFFERENCES = {
     },
     "conda": {
         "exclude-newer": "refused with a SettingsError: conda 26.7 has no such setting",
+        "installed": "as libmamba",
         "raw": "records come without the members that conda does not know",
     },
 }
@@ -88,6 +90,7 @@ def channel(tmp_path: Path) -> Path:
             Package("hopper", depends=["__cuda_arch >=9"]),
             Package("modern", "2.0", depends=["__glibc >=2.34"]),
             Package("modern", "1.0", depends=["__glibc >=2.17"]),
+            Package("more", depends=["modern"]),
             Package("capped", "2.0", constrains=["__cuda <12"]),
             Package("capped", "1.0"),
             Package("micro", depends=["__archspec 1 x86_64_v3"]),
@@ -274,6 +277,25 @@ def test_flexible_priority_falls_back(ask: Callable[..., list[str]], engine_name
     preferred = "lib 2.0 0" if differs(engine_name, "flexible") else "lib 1.0 0"
     assert ask(two, "lib", channel_priority="flexible") == [preferred]
     assert ask(two, "app", channel_priority="flexible") == ["app 1.0 0", "lib 2.0 0"]
+
+
+def test_what_is_installed_is_kept_where_it_can_be(
+    engine: Engine, engine_name: str, ask: Callable[..., list[str]], settings_of: Settings, channel: Path
+) -> None:
+    def record(name: str, version: str) -> Record:
+        found = engine.query(f"{name}={version}", platforms=["linux-64", "noarch"], settings=settings_of(channel))
+        return next(record for record in found.matching if record.version == version)
+
+    app, lib, old = record("app", "1.0"), record("lib", "1.2"), record("lib", "1.0")
+    assert ask(channel, "app=1", installed=(app, lib)) == ["app 1.0 0", "lib 1.2 0"]
+    assert ask(channel, "app", "tool", installed=(app, lib)) == ["app 1.0 0", "lib 1.2 0", "tool 1.0 cpu_0"]
+    assert ask(channel, "lib", installed=(app, lib)) == ["lib 1.2 0"]
+    # Where lib has to change: modern, which nobody asked for, could stay.
+    virtual = tuple(p._replace(version="2.35") if p.name == "__glibc" else p for p in VIRTUAL)
+    installed = (app, old, record("more", "1.0"), record("modern", "1.0"))
+    after = "modern 2.0 0" if differs(engine_name, "installed") else "modern 1.0 0"
+    answer = ask(channel, "app=2", "more", installed=installed, virtual_packages=virtual)
+    assert answer == ["app 2.0 0", "lib 1.2 0", after, "more 1.0 0"]
 
 
 def test_exclude_newer(ask: Callable[..., list[str]], engine_name: str, channel: Path) -> None:
