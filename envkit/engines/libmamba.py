@@ -68,7 +68,7 @@ class LibmambaEngine:
         # Records through libsolv's own parser: through libmamba's (2.8.1), no ``constrains`` has any effect.
         database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
         _add_virtual(database, task.virtual_packages)
-        _add_channels(database, records, [channel.url for channel in settings.channels])
+        _add_channels(database, records, [channel.url for channel in settings.channels], task.platforms)
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
             raise unsatisfiable(explain(outcome, database))
@@ -146,18 +146,25 @@ def _add_virtual(database: Database, packages: Iterable[VirtualPackage]) -> None
     )
 
 
-def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str]) -> None:
-    """One repository for each subdir of each channel; of a record in both archive formats the .conda counts."""
+def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str], platforms: Sequence[str]) -> None:
+    """One repository for each subdir of each channel; of a record in both archive formats the .conda counts.
+
+    The order is always the same, whatever came first over the network: of candidates that are worth the same libsolv
+    takes one by its place.
+    """
     from libmambapy.solver.libsolv import Priorities  # noqa: PLC0415 - native
 
-    by_repo: dict[tuple[str, str], dict[str, Record]] = {}
-    for record in records:
+    by_repo: dict[tuple[int, int], dict[str, Record]] = {}
+    for record in sorted(records, key=lambda record: record.fn):
         stem = record.fn.removesuffix(".conda").removesuffix(".tar.bz2")
-        repo = by_repo.setdefault((record.channel, record.subdir), {})
+        repo = by_repo.setdefault((_place(record.channel, urls), _place(record.subdir, platforms)), {})
         if stem not in repo or record.fn.endswith(".conda"):
             repo[stem] = record
-    for (channel, subdir), members in by_repo.items():
+    for (channel, subdir), members in sorted(by_repo.items()):
         added = database.add_repo_from_packages([_package(r) for r in members.values()], name=f"{channel}/{subdir}")
-        position = urls.index(channel) if channel in urls else len(urls)
-        # The same for both subdirs: a package that became noarch is newer than its last one of the platform.
-        database.set_repo_priority(added, Priorities(len(urls) - position, 0))
+        # The same for all subdirs: a package that became noarch is newer than its last one of the platform.
+        database.set_repo_priority(added, Priorities(len(urls) - channel, 0))
+
+
+def _place(text: str, texts: Sequence[str]) -> int:
+    return texts.index(text) if text in texts else len(texts)

@@ -6,10 +6,10 @@ that is reached again is named and not unfolded again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from envkit.models.problem import Problem, ProblemKind
+from envkit.models.problem import Problem, ProblemKind, shortened
 
 if TYPE_CHECKING:
     from libmambapy.solver.libsolv import Database, UnSolvable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _PIN = "pin on "  # libmamba's name for the package that carries a pin
-_SHOWN = 5
 
 
 def explain(outcome: UnSolvable, database: Database) -> Problem:
@@ -64,13 +63,14 @@ class _Walk:
             nobody = "the target has none" if name.startswith("__") else "no channel has it"
             return Problem("missing", f"{spec}: {nobody}", name, spec)
         met = [other for other in self._against.get(key, ()) if other in self._seen]
-        against = " and ".join(dict.fromkeys(self._words(other) for other in met))
+        others = [self._words(other, builds=self._same_version(key, other)) for other in met]
+        against = " and ".join(dict.fromkeys(others))
         if kind == "ConstraintListNode":
-            text = f"allows only {spec}" + (f", which excludes {against}" if against else "")
+            text = f"only {spec} is allowed" + (f", which excludes {against}" if against else "")
             return Problem("constraint", text, name, spec)
         if name.startswith(_PIN):
-            [limit] = self._children(key) or [Problem("constraint", f"allows only {spec}", name, spec)]
-            return Problem("constraint", f"the request {limit.text}", limit.name, limit.spec)
+            [limit] = self._children(key) or [Problem("constraint", f"only {spec} is allowed", name, spec)]
+            return Problem("constraint", f"by the request, {limit.text}", limit.name, limit.spec)
         versions = tuple(dict.fromkeys(str(package.version) for package in node))
         builds = tuple(dict.fromkeys(str(package.build_string) for package in node))
         candidates = f"{spec}: {self._words(key)}"
@@ -93,25 +93,24 @@ class _Walk:
             )
         return Problem(sort, text, name, spec, versions, builds, children)
 
-    def _words(self, key: int) -> str:
-        """The candidates of a node: versions, or builds where the version is one."""
+    def _versions(self, key: int) -> list[str]:
+        return list(dict.fromkeys(str(member.version) for member in self._nodes[key]))
+
+    def _same_version(self, key: int, other: int) -> bool:
+        return self._versions(key) == self._versions(other)
+
+    def _words(self, key: int, *, builds: bool = True) -> str:
+        """The candidates of a node: versions, and where there is one alone, its builds."""
         node = self._nodes[key]
         name = str(node.name())
         if type(node).__name__ != "PackageListNode":
             return " or ".join(dict.fromkeys(_spec(dependency) for dependency in node))
         if name.startswith(_PIN):
             return "the request's limits"
-        versions = list(dict.fromkeys(str(package.version) for package in node))
-        builds = list(dict.fromkeys(str(package.build_string) for package in node))
-        if len(versions) == 1 and not name.startswith("__"):
-            return f"{name} {versions[0]} {_short(builds)}"
-        return f"{name} {_short(versions)}"
-
-
-def _short(words: Sequence[str]) -> str:
-    if len(words) <= _SHOWN:
-        return "|".join(words)
-    return "|".join([*words[: _SHOWN - 1], f"...{len(words) - _SHOWN} more...", words[-1]])
+        versions = self._versions(key)
+        if len(versions) > 1 or not builds or name.startswith("__"):
+            return f"{name} {shortened(versions)}"
+        return f"{name} {versions[0]} {shortened(list(dict.fromkeys(str(package.build_string) for package in node)))}"
 
 
 def _spec(dependency: Any) -> str:  # noqa: ANN401 - libmambapy's MatchSpec

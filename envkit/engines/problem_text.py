@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from envkit.builds.dependency import parse_match_spec
-from envkit.models.problem import Problem, ProblemKind
+from envkit.models.problem import Problem, ProblemKind, shortened
 
 __all__ = ["parse_classic", "parse_not_found", "parse_tree"]
 
@@ -54,8 +54,22 @@ class _Node:
     children: list[_Node] = field(default_factory=list)
 
     def frozen(self) -> Problem:
-        seen = dict.fromkeys(child.frozen() for child in self.children)  # resolvo may say a thing twice
-        return Problem(self.kind, self.text, self.name, self.spec, self.versions, children=tuple(seen))
+        return Problem(self.kind, self.text, self.name, self.spec, self.versions, children=self._below())
+
+    def _below(self) -> tuple[Problem, ...]:
+        """What is below, once: resolvo may say a thing twice, and versions that fare alike one by one."""
+        alike: dict[object, Problem] = {}
+        for child in (node.frozen() for node in self.children):
+            named = f"{child.name} {' | '.join(child.versions)}"
+            rest = child.text.removeprefix(named) if child.versions else child.text
+            key = (child.kind, child.name, child.spec, rest, child.children)
+            found = alike.get(key)
+            if found is None or not child.versions:
+                alike[key] = child
+            else:
+                versions = tuple(dict.fromkeys((*found.versions, *child.versions)))
+                alike[key] = replace(child, text=f"{child.name} {shortened(versions)}{rest}", versions=versions)
+        return tuple(alike.values())
 
 
 def _node(line: str) -> _Node:

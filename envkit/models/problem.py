@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from envkit.errors import EnvkitError, UnsatisfiableError
 
-__all__ = ["MEMBER", "Problem", "ProblemKind", "problem_lines", "problem_of", "unsatisfiable"]
+__all__ = [
+    "LINES",
+    "MEMBER",
+    "Problem",
+    "ProblemKind",
+    "cause_of",
+    "problem_lines",
+    "problem_of",
+    "shortened",
+    "unsatisfiable",
+]
+
+LINES = 40
+"""So many lines of a tree are shown; the whole of it is in the value."""
+
+_SHOWN = 5
 
 MEMBER = "problem"
 """The name of the tree among an error's members."""
@@ -53,6 +68,8 @@ def problem_lines(problem: Problem, before: str = "") -> Iterator[tuple[str, Pro
 def unsatisfiable(problem: Problem, *, hint: str | None = None) -> UnsatisfiableError:
     """The error of a request without a solution: the tree as text in its message, as a value among its members."""
     drawn = [problem.text, *(f"{before}{node.text}" for before, node in problem_lines(problem))]
+    if len(drawn) > LINES + 1:
+        drawn[LINES + 1 :] = [f"and {len(drawn) - LINES - 1} more lines"]
     error = UnsatisfiableError(
         "\n".join(["no set of packages satisfies the request:", *drawn]),
         hint=hint or "Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
@@ -65,3 +82,15 @@ def problem_of(error: EnvkitError) -> Problem | None:
     """The tree of an error that has one."""
     problem = error.members.get(MEMBER)
     return problem if isinstance(problem, Problem) else None
+
+
+def cause_of(problem: Problem) -> str:
+    """Where the tree ends: what is missing or excluded, in one sentence."""
+    return [problem, *(node for _, node in problem_lines(problem))][-1].text
+
+
+def shortened(words: Sequence[str]) -> str:
+    """Versions or builds of candidates: ``1.0|1.1|2.0``, of many the first ones and the last."""
+    if len(words) <= _SHOWN:
+        return "|".join(words)
+    return "|".join([*words[: _SHOWN - 1], f"...{len(words) - _SHOWN} more...", words[-1]])

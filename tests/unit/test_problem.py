@@ -8,7 +8,7 @@ from rich.console import Console
 
 from envkit.cli.problem import render_problem
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
-from envkit.models.problem import Problem, problem_lines, problem_of, unsatisfiable
+from envkit.models.problem import Problem, cause_of, problem_lines, problem_of, unsatisfiable
 from envkit.models.wire import error_json
 
 RATTLER = """\
@@ -70,6 +70,21 @@ def test_rattlers_tree() -> None:
         (1, "constraint", "lib", "lib <1.2"),
     ]
     assert tree.children[2].children[0].versions == ("2.0", "2.1")
+
+
+def test_versions_that_fare_alike_are_one_node() -> None:
+    lines = [f"├─ lib {n}.0, which conflicts with the versions reported above." for n in (0, *range(9))]
+    tree = parse_tree(
+        "\n".join(
+            ["app cannot be", *lines, "└─ lib 9.0 would require", "   └─ zlib, for which no candidates were found."]
+        )
+    )
+    conflict, package = tree.children
+    assert conflict.text == "lib 0.0|1.0|2.0|3.0|...4 more...|8.0, which conflicts with the versions reported above"
+    assert conflict.versions == tuple(f"{n}.0" for n in range(9))
+    assert package.versions == ("9.0",)
+    assert cause_of(tree) == "zlib, for which no candidates were found"
+    assert cause_of(Problem("request", "nothing")) == "nothing"
 
 
 def test_libmambas_tree() -> None:
@@ -142,4 +157,6 @@ def test_as_an_error_as_json_and_on_a_terminal() -> None:
     assert out.getvalue() == "cannot be\n└─ app needs\n   └─ lib >=9: no channel has it\n"
     wide = Problem("request", "many", children=tuple(Problem("missing", str(n)) for n in range(100)))
     render_problem(Console(file=out, width=80), wide)
-    assert "and 40 more lines" in out.getvalue()
+    assert "and 60 more lines" in out.getvalue()
+    assert unsatisfiable(wide).message.splitlines()[-1] == "and 60 more lines"
+    assert len(unsatisfiable(wide).message.splitlines()) == 1 + 1 + 40 + 1
