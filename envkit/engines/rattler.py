@@ -35,6 +35,7 @@ __all__ = ["RattlerEngine", "to_rattler"]
 
 T = TypeVar("T")
 _SOLVE_S = 300.0
+_CAUSE = " Caused by: "
 
 
 class RattlerEngine:
@@ -239,9 +240,18 @@ def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> 
 
 
 def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
+    """The error of a channel. Of the native engine's chain of causes people see both ends, ``--json`` has all."""
     flat = " ".join(text.split())
+    causes = flat.split(_CAUSE)
+    error = _of_channel(flat, ": ".join(dict.fromkeys((causes[0], causes[-1]))), channels, offline=offline)
+    if len(causes) > 2:  # noqa: PLR2004 - the ends
+        error.members["causes"] = causes
+    return error
+
+
+def _of_channel(flat: str, short: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
     if "no space left" in flat.lower():
-        return NoSpaceError(f"no space left for the channel index: {flat}", hint="Free some space there.")
+        return NoSpaceError(f"no space left for the channel index: {short}", hint="Free some space there.")
     at_fault = next((c for c in channels if c.url in flat), None)
     if at_fault is None:
         at_fault = next((c for c in channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat), None)
@@ -262,13 +272,13 @@ def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> 
         )
     if "could not find subdir" in flat or "404" in flat:
         return ChannelError(
-            f"there is no channel {where}: {flat}",
+            f"there is no channel {where}: {short}",
             hint="Check the name or URL of the channel; a channel has at least a noarch/repodata.json.",
         )
     if "401" in flat or "403" in flat:
-        return ChannelError(f"channel {where} refuses: {flat}", hint="It needs a token or password, or another one.")
+        return ChannelError(f"channel {where} refuses: {short}", hint="It needs a token or password, or another one.")
     return ChannelError(
-        f"channel {where} cannot be read: {flat}",
+        f"channel {where} cannot be read: {short}",
         hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
         "--override-channels.",
     )

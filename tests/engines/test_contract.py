@@ -331,6 +331,23 @@ def test_a_channel_that_is_not_there(engine: Engine, settings_of: Settings, tmp_
     assert caught.value.hint
 
 
+def test_a_channel_error_is_one_short_line(engine: Engine, engine_name: str, settings_of: Settings) -> None:
+    if engine_name == "fake":
+        pytest.skip("the fake reads files only")
+    with pytest.raises(ChannelError) as caught:
+        engine.query("lib", platforms=["linux-64", "noarch"], settings=settings_of("http://127.0.0.1:9/channel"))
+    message = caught.value.message
+    assert "127.0.0.1:9/channel" in message
+    assert "\n" not in message
+    assert "Caused by" not in message
+    if engine_name in {"rattler", "libmamba"}:
+        assert "Connection refused" in message
+        causes = caught.value.members["causes"]
+        assert isinstance(causes, list)
+        assert len(causes) > 2
+        assert len(message) < 200
+
+
 def test_secrets_appear_in_no_error(engine: Engine, engine_name: str, settings_of: Settings) -> None:
     if engine_name == "fake":
         pytest.skip("the fake reads files only")
