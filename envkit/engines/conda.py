@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ from envkit.models.channel import Channel, parse_channel, redact
 from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
 
-__all__ = ["CondaEngine", "conda_version", "find_conda"]
+__all__ = ["CondaEngine", "beside", "conda_version", "find_conda"]
 
 _SOLVE_S = 300.0
 _REQUEST_WORDS = "the constraints of the request"
@@ -38,12 +39,17 @@ _DERIVED = ("fn", "url", "channel", "package_type", "auth", "preferred_env")
 
 
 def find_conda(env: Mapping[str, str]) -> Path | None:
-    """The conda that an activated shell names, else the one on PATH."""
+    """The conda that an activated shell names, else the one on PATH, else the one installed beside envkit."""
     named = env.get("CONDA_EXE")
     if named and Path(named).name == "conda" and os.access(named, os.X_OK):
         return Path(named)
-    found = shutil.which("conda", path=env.get("PATH"))
+    found = shutil.which("conda", path=env.get("PATH")) or shutil.which("conda", path=str(beside()))
     return Path(found) if found else None
+
+
+def beside() -> Path:
+    """Where the programs of the environment are that envkit is in: the conda package brings its own conda."""
+    return Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
 
 
 def conda_version(executable: Path) -> str | None:

@@ -115,14 +115,13 @@ def test_it_is_built_installed_and_run(installed: Installed) -> None:
     PEERS is None, reason="conda and libmambapy are empty stand-ins: ENVKIT_TEST_PEER_CHANNEL names real"
 )
 def test_every_engine_is_there(installed: Installed) -> None:
-    conda = str(installed.prefix / "bin" / "conda")
-    engines = installed.run("envkit", "detect", "--json", CONDA_EXE=conda).json["engines"]
+    engines = installed.run("envkit", "detect", "--json").json["engines"]
     assert [(engine["name"], engine["available"]) for engine in engines] == [
         *(("rattler", True), ("libmamba", True), ("conda", True))
     ]
     only = ("-c", installed.channel, "--override-channels", "--json")
     for engine in ("rattler", "libmamba", "conda"):
-        env = {"CONDA_EXE": conda, "CONDA_SOLVER": "classic"}
+        env = {"CONDA_SOLVER": "classic"}  # its other solver is a package of its own
         found = installed.run("envkit", "find", "rich", "--engine", engine, *only, **env)
         assert found.code == 0, found.err + found.out
         assert found.json["pick"].startswith("rich-")
