@@ -259,7 +259,7 @@ def _problem(kind: str, text: str) -> Problem:
     """What conda says about a request without a solution: each of its solvers in its own way."""
     if "NotFound" in kind and "not available" in text:
         return parse_not_found(text)
-    if "incompatible with" in text and "─ " not in text:
+    if kind == "UnsatisfiableError" and "─ " not in text:
         return parse_classic(text, _REQUEST_WORDS)
     return parse_tree(text)
 
