@@ -147,7 +147,7 @@ class CondaEngine:
         fetched = (answer.get("actions") or {}).get("FETCH", [])
         records = [_record(raw, settings.channels) for raw in fetched]
         kept = [record for record in records if not record.name.startswith((REQUEST_NAME, "__"))]
-        _refuse_ignored(kept, task)
+        _refuse_broken(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
 
     def capabilities(self) -> Capabilities:
@@ -221,15 +221,18 @@ class CondaEngine:
         raise _translate(kind, text, settings)
 
 
-def _refuse_ignored(records: Sequence[Record], task: SolveTask) -> None:
-    """Refuse what breaks a ``constrains`` on a virtual package: the classic solver (26.7) makes no clause of it."""
-    virtual = [constraint for record in records for constraint in record.constrains if constraint.startswith("__")]
-    if not virtual:
-        return
-    broken = [v for v in check_validity(records, task) if v.rule == "constrains" and v.text.startswith("__")]
+def _refuse_broken(records: Sequence[Record], task: SolveTask) -> None:
+    """Refuse packages that do not go together.
+
+    The classic solver (26.7) makes no clause of a ``constrains`` on a virtual package, and it was seen to leave a
+    dependency unmet (libblas 3.9.0 21_linux64_mkl beside mkl 2022.2.1).
+    """
+    broken = [violation for violation in check_validity(records, task) if violation.rule != "spec"]
     if broken:
+        virtual = all(v.rule == "constrains" and v.text.startswith("__") for v in broken)
+        what = "the target's virtual packages exclude" if virtual else "do not go together"
         raise UnsatisfiableError(
-            "conda's solver chose packages that the target's virtual packages exclude: "
+            f"conda's solver chose packages that {what}: "
             + "; ".join(f"{violation.subject}: {violation.text}" for violation in broken),
             hint="Its libmamba solver heeds these (conda config --set solver libmamba); or use --engine rattler.",
         )
@@ -259,7 +262,7 @@ def _problem(kind: str, text: str) -> Problem:
     """What conda says about a request without a solution: each of its solvers in its own way."""
     if "NotFound" in kind and "not available" in text:
         return parse_not_found(text)
-    if kind == "UnsatisfiableError" and "─ " not in text:
+    if "─ " not in text and ("incompatible with" in text or "Did not find conflicting" in text):
         return parse_classic(text, _REQUEST_WORDS)
     return parse_tree(text)
 

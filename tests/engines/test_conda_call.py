@@ -147,6 +147,25 @@ def test_errors_are_translated(program: Program, settings_of: Settings, kind: st
     assert caught.value.hint
 
 
+def test_packages_that_do_not_go_together_are_refused(program: Program, settings_of: Settings) -> None:
+    """conda's classic solver was seen to choose such."""
+    url = "file:///srv/channel/linux-64"
+    chosen = [
+        {"name": "libblas", "version": "3.9", "depends": ["mkl >=2024"]},
+        {"name": "mkl", "version": "2022.2", "depends": []},
+    ]
+    fetched = [
+        {**r, "build": "0", "subdir": "linux-64", "fn": f"{r['name']}.conda", "url": f"{url}/{r['name']}.conda"}
+        for r in chosen
+    ]
+    engine, task = CondaEngine(program({"actions": {"FETCH": fetched}})), SolveTask(("libblas",), platforms=PLATFORMS)
+    with pytest.raises(
+        UnsatisfiableError, match=r"do not go together: libblas.conda: mkl >=2024: mkl 2022\.2"
+    ) as caught:
+        engine.solve(task, settings=settings_of("/srv/channel"))
+    assert "--engine rattler" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("answer", ["Segmentation fault", "run:sys.exit(3)", "run:sys.exit('conda: no')"])
 def test_a_broken_conda_is_said_so(program: Program, settings_of: Settings, answer: str) -> None:
     with pytest.raises(SettingsError, match="conda") as caught:

@@ -28,6 +28,7 @@ DIFFERENCES = {
     },
     "conda-classic": {
         # Not of the small channels here: over indexes of 30,000 records, `conda create isoduration` alone fails so.
+        "invalid": "what it chose is checked; it was seen to leave a dependency unmet, which is refused",
         "verdict": "over large indexes it may say that there is no solution where the others find a valid one",
         "reasons": "tells of contradictions between chains of dependencies alone, and of nothing that is missing below",
         "virtual-constrains": "a constrains on a virtual package guides no choice; what breaks one is refused",
