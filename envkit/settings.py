@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, parse_channe
 from envkit.paths import volume_path
 
 __all__ = ["Settings", "load_settings", "resolve_channels"]
+
+_USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def load_settings(
                 condarc[key] = value
     channels = list(condarc.get("channels", []))
     if env.get("CONDA_CHANNELS"):
-        channels = [c for c in env["CONDA_CHANNELS"].split(",") if c.strip()]
+        channels = _split_channels(env["CONDA_CHANNELS"])
         origins["channels"] = "CONDA_CHANNELS"
     alias = str(env.get("CONDA_CHANNEL_ALIAS") or condarc.get("channel_alias") or DEFAULT_ALIAS)
     if env.get("CONDA_CHANNEL_ALIAS"):
@@ -102,6 +105,12 @@ def load_settings(
         origins=origins,
         notes=tuple(notes),
     )
+
+
+def _split_channels(text: str) -> list[str]:
+    """The channels between commas. A comma before the ``@`` of a URL is one of its user's or password's."""
+    parts = _USERINFO.sub(lambda userinfo: userinfo[0].replace(",", "\0"), text).split(",")
+    return [part.replace("\0", ",") for part in parts if part.strip()]
 
 
 def _engine(flag: str | None, env: Mapping[str, str], origins: dict[str, str]) -> str:

@@ -1,7 +1,10 @@
 """Draw requests over channel indexes, solve each with every engine that is here, and count where they differ in kind.
 
-Each solution is checked by an independent rule (`envkit.checks.validity`), so one engine alone is worth a run. What
-is serious (an invalid solution, a contradiction about whether there is one, an error) is minimised.
+Each solution is checked by an independent rule (`envkit.checks.validity`), so one engine alone is worth a run. Of each
+kind of difference between the same engines the first is minimised; all are written with --json.
+
+conda:classic and conda:libmamba are conda with that solver. The classic one takes a quarter of a minute for a request:
+with --resume, which keeps each answer, it can be run beside the others and the run repeated for the summary of all.
 """
 
 from __future__ import annotations
@@ -18,15 +21,17 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import zstandard
 from differing.compare import SERIOUS, Outcome, compare, minimise, solve
 from differing.draw import draw
+from differing.journal import Journal
 
 from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Engine, EngineSettings
+from envkit.engines.conda import CondaEngine, find_conda
 from envkit.engines.registry import list_engines, make_engine
 from envkit.errors import EnvkitError
 from envkit.models.build import Record
@@ -80,15 +85,31 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("channels", type=Path, help="a folder with CHANNEL/SUBDIR/repodata.json or .json.zst")
     parser.add_argument("--requests", type=int, default=200, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other requests")
-    parser.add_argument("--engine", action="append", metavar="NAME", help="only these; all that are here by default")
+    parser.add_argument(
+        "--engine",
+        action="append",
+        metavar="NAME[:SOLVER]",
+        help="only these, such as conda:classic; all that are here by default",
+    )
     parser.add_argument("--platform", default="linux-64")
     parser.add_argument("--time-limit", type=float, default=120.0, metavar="SECONDS", help="for one solve")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every difference there")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="keep each answer there, and ask for none again")
     return parser.parse_args(argv)
 
 
 def _engines(names: Sequence[str] | None) -> dict[str, Engine]:
-    return {name: make_engine(name) for name in names or [info.name for info in list_engines() if info.available]}
+    return {name: _engine(name) for name in names or [info.name for info in list_engines() if info.available]}
+
+
+def _engine(name: str) -> Engine:
+    kind, _, solver = name.partition(":")
+    program = find_conda(os.environ)
+    if kind != "conda" or program is None:
+        return make_engine(kind)
+    # Without a solution the classic solver looks for the shortest explanation, for minutes, which nobody reads here.
+    env = {**os.environ, "CONDA_UNSATISFIABLE_HINTS": "false"}
+    return CondaEngine(program, env={**env, "CONDA_SOLVER": solver} if solver else env)
 
 
 def _task_json(task: SolveTask) -> dict[str, object]:
@@ -111,62 +132,103 @@ def _outcome_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
+class Run:
+    """One run over the requests.
+
+    Args:
+        options: The command line.
+        url: Where the channels are served.
+        cache: Where engines keep what they read of them.
+    """
+
+    def __init__(self, options: argparse.Namespace, url: str, cache: Path) -> None:
+        self._options = options
+        self._cache = cache
+        self._index = tuple(read_index(options.channels, url, (options.platform, "noarch")))
+        self._sets = self._channel_sets(url)
+        self._engines = _engines(options.engine)
+        self._versions = {name: engine.capabilities().version for name, engine in self._engines.items()}
+        about = {"seed": options.seed, "platform": options.platform, "records": len(self._index)}
+        self._journal = Journal(options.resume, about, self._index)
+        self._counts: Counter[str] = Counter()
+        self._states: Counter[tuple[str, str]] = Counter()
+        self._seconds: Counter[str] = Counter()
+        self._found: list[dict[str, object]] = []
+
+    def _channel_sets(self, url: str) -> list[list[str]]:
+        here = {record.channel for record in self._index}
+        known = [urls for names in _SETS if here >= set(urls := [f"{url}/{name}" for name in names])]
+        return known or [sorted(here)]
+
+    def run(self) -> int:
+        """Ask every engine for every request; 0 when every solution was valid."""
+        for name, version in self._versions.items():
+            print(f"{name} {version}")
+        print(f"{len(self._index)} records, seed {self._options.seed}", flush=True)
+        by_name: dict[str, list[Record]] = {}
+        for record in self._index:
+            by_name.setdefault(record.name, []).append(record)
+        rng = random.Random(self._options.seed)  # noqa: S311 - repeatable, not secret
+        for number in range(self._options.requests):
+            drawn = draw(rng, by_name, self._sets, self._options.platform)
+            self._count(number, dataclasses.replace(drawn, timeout_s=self._options.time_limit))
+            if self._options.json:
+                self._options.json.write_text(json.dumps(self._found, indent=1), encoding="utf-8")
+        for (name, state), count in sorted(self._states.items()):
+            print(f"{count:5}  {name} {state}")
+        for name, total in sorted(self._seconds.items()):
+            print(f"{total / 1000 / max(self._options.requests, 1):8.2f} s each  {name}")
+        for what, count in sorted(self._counts.items()):
+            print(f"{count:5}  {what}")
+        return 1 if any(what.startswith("invalid") for what in self._counts) else 0
+
+    def _count(self, number: int, task: SolveTask) -> None:
+        outcomes: dict[str, Outcome] = {}
+        for name, version in self._versions.items():
+            outcome = self._journal.read(number, name, version, task)
+            if outcome is None:
+                outcome = self._ask(task, name)
+                self._journal.write(number, name, version, outcome)
+            outcomes[name] = outcome
+            self._states[name, outcome.state] += 1
+            self._seconds[name] += int(outcome.seconds * 1000)
+        kinds = compare(task, outcomes)
+        self._counts["same" if not kinds else "different"] += 1
+        if not kinds:
+            return
+        difference: dict[str, object] = {"number": number, "kinds": kinds, **_answers(task, outcomes)}
+        smallest = []
+        for kind, pairs in kinds.items():
+            for pair in pairs:
+                self._counts[f"{kind} ({pair})"] += 1
+                if self._counts[f"{kind} ({pair})"] == 1 or kind in SERIOUS:
+                    smallest.append({"kind": kind, "engines": pair, **self._minimise(number, task, kind, pair)})
+        self._found.append({**difference, "smallest": smallest})
+
+    def _ask(self, task: SolveTask, name: str) -> Outcome:
+        channels = tuple(parse_channel(text) for text in task.channels)
+        settings = EngineSettings(channels, NetworkPolicy(), self._cache)
+        return solve(self._engines[name], task, settings, self._index)
+
+    def _minimise(self, number: int, task: SolveTask, kind: str, pair: str) -> dict[str, object]:
+        """The smallest request over which these engines, which alone are asked, differ in this kind."""
+        names = pair.split(" / ")
+        smallest = minimise(task, lambda t: pair in compare(t, {n: self._ask(t, n) for n in names}).get(kind, ()))
+        answers = _answers(smallest, {name: self._ask(smallest, name) for name in names})
+        print(f"{number}: {kind} ({pair}): {json.dumps(answers['task'])}", flush=True)
+        return answers
+
+
+def _answers(task: SolveTask, outcomes: Mapping[str, Outcome]) -> dict[str, object]:
+    answers = {name: _outcome_json(outcome) for name, outcome in outcomes.items()}
+    return {"task": _task_json(task), "outcomes": answers}
+
+
 def main(argv: Sequence[str]) -> int:
     """Run; 0 when every solution was valid."""
     options = _parse(argv)
-    counts: Counter[str] = Counter()
-    states: Counter[tuple[str, str]] = Counter()
-    seconds: Counter[str] = Counter()
-    found: list[dict[str, object]] = []
-    rng = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
     with tempfile.TemporaryDirectory(prefix="envkit-differential-") as cache, serve(options.channels) as url:
-        index = tuple(read_index(options.channels, url, (options.platform, "noarch")))
-        by_name: dict[str, list[Record]] = {}
-        for record in index:
-            by_name.setdefault(record.name, []).append(record)
-        here = {record.channel for record in index}
-        sets = [urls for names in _SETS if here >= set(urls := [f"{url}/{name}" for name in names])] or [sorted(here)]
-        engines = _engines(options.engine)
-        for name, engine in engines.items():
-            print(f"{name} {engine.capabilities().version}")
-        print(f"{len(index)} records, seed {options.seed}")
-
-        def ask(task: SolveTask) -> dict[str, Outcome]:
-            channels = tuple(parse_channel(text) for text in task.channels)
-            settings = EngineSettings(channels, NetworkPolicy(), Path(cache))
-            return {name: solve(engine, task, settings, index) for name, engine in engines.items()}
-
-        for number in range(options.requests):
-            drawn = draw(rng, by_name, sets, options.platform)
-            task = dataclasses.replace(drawn, timeout_s=options.time_limit)
-            outcomes = ask(task)
-            for name, outcome in outcomes.items():
-                states[name, outcome.state] += 1
-                seconds[name] += int(outcome.seconds * 1000)
-            kinds = compare(task, outcomes)
-            counts.update({f"{kind} ({who})": 1 for kind, names in kinds.items() for who in names})
-            counts["same" if not kinds else "different"] += 1
-            serious = sorted(SERIOUS & set(kinds))
-            if kinds:
-                smallest = task
-                if serious:
-                    kind, names = serious[0], kinds[serious[0]]
-                    smallest = minimise(task, lambda t, k=kind, n=names: compare(t, ask(t)).get(k) == n)  # type: ignore[misc]
-                    outcomes = ask(smallest)
-                    print(f"{number}: {kind} ({', '.join(names)}): {json.dumps(_task_json(smallest))}", flush=True)
-                outcomes_json = {name: _outcome_json(outcome) for name, outcome in outcomes.items()}
-                found.append(
-                    {"number": number, "kinds": kinds, "task": _task_json(smallest), "outcomes": outcomes_json}
-                )
-            if options.json:
-                options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    for (name, state), count in sorted(states.items()):
-        print(f"{count:5}  {name} {state}")
-    for name, total in sorted(seconds.items()):
-        print(f"{total / 1000 / max(options.requests, 1):8.2f} s each  {name}")
-    for what, count in sorted(counts.items()):
-        print(f"{count:5}  {what}")
-    return 1 if any(what.startswith("invalid") for what in counts) else 0
+        return Run(options, url, Path(cache)).run()
 
 
 if __name__ == "__main__":

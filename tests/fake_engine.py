@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cmp_to_key
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,9 +12,10 @@ from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
 from envkit.builds.record import record_from_repodata
 from envkit.builds.version import version_key
 from envkit.engines.base import Capabilities, EngineSettings, Found
-from envkit.errors import ChannelError, SpecError, UnsatisfiableError
+from envkit.errors import ChannelError, SpecError
 from envkit.models.build import Record
 from envkit.models.channel import Channel
+from envkit.models.problem import Problem, ProblemKind, unsatisfiable
 from envkit.models.solve import SolveTask
 
 
@@ -41,14 +42,30 @@ class FakeEngine:
                 records[:] = [record for record in records if rank[record.channel] == first]
             records.sort(key=cmp_to_key(_newer_first))
             records.sort(key=lambda record: rank[record.channel])
+            records.sort(key=lambda record: record not in task.installed)
             by_name[name] = records
         virtual = {p.name: Record(p.name, p.version, p.build) for p in task.virtual_packages}
         for chosen in _search(wanted, dict(virtual), limits, by_name):
             return tuple(sorted((r for n, r in chosen.items() if n not in virtual), key=lambda r: r.name))
-        raise UnsatisfiableError(f"no set of packages satisfies the request: {', '.join(task.specs)}", hint="Ask less.")
+        raise unsatisfiable(_why(wanted, by_name))
 
     def capabilities(self) -> Capabilities:
         return Capabilities("fake", "1.0", exclude_newer=True, flexible_priority=True)
+
+
+def _why(wanted: Sequence[MatchSpec], by_name: Mapping[str, Sequence[Record]]) -> Problem:
+    """What was asked, and one level of what that needs: missing, or else in conflict with something."""
+
+    def node(spec: MatchSpec, *, deep: bool) -> Problem:
+        text = " ".join(part for part in (spec.name, spec.version, spec.build) if part)
+        found = [r for r in by_name.get(spec.name, ()) if spec_matches(spec, r.name, r.version, r.build)]
+        if not found:
+            return Problem("missing", f"{text}: no channel has it", spec.name, text)
+        below = [node(parse_match_spec(depends), deep=False) for depends in found[0].depends] if deep else []
+        kind: ProblemKind = "package" if below else "conflict"
+        return Problem(kind, f"{text}: {spec.name} {found[0].version}", spec.name, text, children=tuple(below))
+
+    return Problem("request", "these cannot be together", children=tuple(node(spec, deep=True) for spec in wanted))
 
 
 def _newer_first(left: Record, right: Record) -> int:

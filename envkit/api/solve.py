@@ -29,6 +29,7 @@ from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.network import NetworkPolicy
+from envkit.models.problem import cause_of, problem_of
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.plan.explain import explain
@@ -192,15 +193,9 @@ def _explained(
 
 
 def _cause(error: EnvkitError) -> str:
-    """The last thing that a solver says: what is missing, at the end of its tree."""
-    lines = [
-        line.strip(
-            " \N{BOX DRAWINGS LIGHT VERTICAL}\N{BOX DRAWINGS LIGHT UP AND RIGHT}"
-            "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
-        )
-        for line in error.message.splitlines()
-    ]
-    return next((line for line in reversed(lines) if line), error.message).rstrip(".")
+    """Where a solver's reasons end: what is missing or excluded."""
+    problem = problem_of(error)
+    return error.message if problem is None else cause_of(problem)
 
 
 def index_dir(volume: Volume) -> Path:

@@ -214,12 +214,18 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
         from rich.markup import escape  # noqa: PLC0415
 
         from envkit.cli.output import visible  # noqa: PLC0415
+        from envkit.cli.problem import render_problem  # noqa: PLC0415
         from envkit.cli.progress import clear_bar  # noqa: PLC0415
+        from envkit.models.problem import problem_of  # noqa: PLC0415
 
         clear_bar()
+        problem = problem_of(error)
+        message = error.message if problem is None else error.message.partition("\n")[0]
         # Words are wrapped for people; who reads a pipe gets each message on one line.
         console = Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
-        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] {escape(visible(error.message))}")
+        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] {escape(visible(message))}")
+        if problem is not None:
+            render_problem(console, problem)
         if error.hint:
             console.print(f"[bold] hint[/bold] {escape(visible(error.hint))}")
     return error.exit_code

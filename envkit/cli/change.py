@@ -41,6 +41,7 @@ def install(
     hosts: TargetFlags.hosts = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -57,6 +58,7 @@ def install(
         hosts,
         dry_run=dry_run,
         no_validate=no_validate,
+        engine=engine,
         offline=offline,
         as_json=as_json,
         progress=progress,
@@ -72,6 +74,7 @@ def uninstall(
     persist: options.Persist = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -88,6 +91,7 @@ def uninstall(
         None,
         dry_run=dry_run,
         no_validate=no_validate,
+        engine=engine,
         offline=offline,
         as_json=as_json,
         progress=progress,
@@ -108,6 +112,7 @@ def upgrade(
     hosts: TargetFlags.hosts = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
+    engine: options.Engine = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -124,6 +129,7 @@ def upgrade(
         hosts,
         dry_run=dry_run,
         no_validate=no_validate,
+        engine=engine,
         offline=offline,
         as_json=as_json,
         progress=progress,
@@ -140,6 +146,7 @@ def _prepare(
     *,
     dry_run: bool,
     no_validate: bool,
+    engine: str | None,
     offline: bool,
     as_json: bool,
     progress: str,
@@ -149,7 +156,7 @@ def _prepare(
     from envkit.host.inventory import read_hosts  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(persist=persist, name=name)
+    settings = load_settings(persist=persist, name=name, engine=engine)
     how = ChangeOptions(
         channels=options.parse_channels(channel, settings, override=False),
         dry_run=dry_run,

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,24 +23,33 @@ from envkit.checks.validity import check_validity
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.child import Ended, run_child
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
+from envkit.engines.keep import solve_keeping
+from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel, redact
+from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
 
-__all__ = ["CondaEngine", "conda_version", "find_conda"]
+__all__ = ["CondaEngine", "beside", "conda_version", "find_conda"]
 
 _SOLVE_S = 300.0
+_REQUEST_WORDS = "the constraints of the request"
 _DERIVED = ("fn", "url", "channel", "package_type", "auth", "preferred_env")
 
 
 def find_conda(env: Mapping[str, str]) -> Path | None:
-    """The conda that an activated shell names, else the one on PATH."""
+    """The conda that an activated shell names, else the one on PATH, else the one installed beside envkit."""
     named = env.get("CONDA_EXE")
     if named and Path(named).name == "conda" and os.access(named, os.X_OK):
         return Path(named)
-    found = shutil.which("conda", path=env.get("PATH"))
+    found = shutil.which("conda", path=env.get("PATH")) or shutil.which("conda", path=str(beside()))
     return Path(found) if found else None
+
+
+def beside() -> Path:
+    """Where the programs of the environment are that envkit is in: the conda package brings its own conda."""
+    return Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
 
 
 def conda_version(executable: Path) -> str | None:
@@ -108,6 +118,9 @@ class CondaEngine:
                 "conda's solvers cannot leave out what is newer than a date",
                 hint="Choose another engine for this: --engine rattler.",
             )
+        return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
+
+    def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
         with self._call(settings) as (call, index_dir):
             write_condarc(
                 call,
@@ -134,7 +147,7 @@ class CondaEngine:
         fetched = (answer.get("actions") or {}).get("FETCH", [])
         records = [_record(raw, settings.channels) for raw in fetched]
         kept = [record for record in records if not record.name.startswith((REQUEST_NAME, "__"))]
-        _refuse_ignored(kept, task)
+        _refuse_broken(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
 
     def capabilities(self) -> Capabilities:
@@ -204,19 +217,22 @@ class CondaEngine:
             return
         secrets = [secret for channel in settings.channels for secret in channel.secrets]
         text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), secrets)
-        text = text.replace(REQUEST_NAME, "the constraints of the request")
+        text = text.replace(REQUEST_NAME, _REQUEST_WORDS)
         raise _translate(kind, text, settings)
 
 
-def _refuse_ignored(records: Sequence[Record], task: SolveTask) -> None:
-    """Refuse what breaks a ``constrains`` on a virtual package: the classic solver (26.7) makes no clause of it."""
-    virtual = [constraint for record in records for constraint in record.constrains if constraint.startswith("__")]
-    if not virtual:
-        return
-    broken = [v for v in check_validity(records, task) if v.rule == "constrains" and v.text.startswith("__")]
+def _refuse_broken(records: Sequence[Record], task: SolveTask) -> None:
+    """Refuse packages that do not go together.
+
+    The classic solver (26.7) makes no clause of a ``constrains`` on a virtual package, and it was seen to leave a
+    dependency unmet (libblas 3.9.0 21_linux64_mkl beside mkl 2022.2.1).
+    """
+    broken = [violation for violation in check_validity(records, task) if violation.rule != "spec"]
     if broken:
+        virtual = all(v.rule == "constrains" and v.text.startswith("__") for v in broken)
+        what = "the target's virtual packages exclude" if virtual else "do not go together"
         raise UnsatisfiableError(
-            "conda's solver chose packages that the target's virtual packages exclude: "
+            f"conda's solver chose packages that {what}: "
             + "; ".join(f"{violation.subject}: {violation.text}" for violation in broken),
             hint="Its libmamba solver heeds these (conda config --set solver libmamba); or use --engine rattler.",
         )
@@ -226,10 +242,7 @@ def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
     flat = " ".join(text.split())
     where = ", ".join(channel.name for channel in settings.channels)
     if "Unsatisfiable" in kind or "Conflict" in kind or kind.startswith(("PackagesNotFound", "ResolvePackageNotFound")):
-        return UnsatisfiableError(
-            f"no set of packages satisfies the request:\n{text}",
-            hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
-        )
+        return unsatisfiable(_problem(kind, text))
     if "MatchSpec" in kind or "VersionSpec" in kind or kind in {"CondaValueError", "ArgumentError"}:
         return SpecError(
             f"cannot read a package specification: {flat}",
@@ -243,6 +256,15 @@ def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
             hint="Check the name or URL of the channel, the network and the proxy.",
         )
     return SettingsError(f"conda failed ({kind}): {flat}", hint="Mend conda (`conda doctor`), or use --engine rattler.")
+
+
+def _problem(kind: str, text: str) -> Problem:
+    """What conda says about a request without a solution: each of its solvers in its own way."""
+    if "NotFound" in kind and "not available" in text:
+        return parse_not_found(text)
+    if "─ " not in text and ("incompatible with" in text or "Did not find conflicting" in text):
+        return parse_classic(text, _REQUEST_WORDS)
+    return parse_tree(text)
 
 
 def _no_json(executable: Path, ended: Ended, settings: EngineSettings) -> EnvkitError:

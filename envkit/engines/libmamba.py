@@ -6,15 +6,17 @@ and solving are libmamba's own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.keep import solve_keeping
+from envkit.engines.libmamba_problem import explain
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import SpecError, UnsatisfiableError
+from envkit.errors import SpecError
 from envkit.models.build import Record
+from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask, VirtualPackage
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from libmambapy.specs import MatchSpec, PackageInfo
 
 __all__ = ["LibmambaEngine"]
-
-_TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LibmambaEngine:
@@ -52,6 +52,9 @@ class LibmambaEngine:
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`. `SolveTask.timeout_s` is not kept: libmamba's solver cannot be stopped from within."""
+        return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
+
+    def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
         from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable  # noqa: PLC0415 - native
         from libmambapy.specs import ChannelResolveParams  # noqa: PLC0415 - native
 
@@ -65,13 +68,10 @@ class LibmambaEngine:
         # Records through libsolv's own parser: through libmamba's (2.8.1), no ``constrains`` has any effect.
         database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
         _add_virtual(database, task.virtual_packages)
-        _add_channels(database, records, [channel.url for channel in settings.channels])
+        _add_channels(database, records, [channel.url for channel in settings.channels], task.platforms)
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
-            raise UnsatisfiableError(
-                f"no set of packages satisfies the request:\n{_explain(outcome, database)}",
-                hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
-            )
+            raise unsatisfiable(explain(outcome, database))
         by_url = {record.url: record for record in records}
         chosen = [action.install for action in outcome.actions if hasattr(action, "install")]
         kept = [by_url[package.package_url] for package in chosen if not package.name.startswith("__")]
@@ -146,23 +146,25 @@ def _add_virtual(database: Database, packages: Iterable[VirtualPackage]) -> None
     )
 
 
-def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str]) -> None:
-    """One repository for each subdir of each channel; of a record in both archive formats the .conda counts."""
+def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str], platforms: Sequence[str]) -> None:
+    """One repository for each subdir of each channel; of a record in both archive formats the .conda counts.
+
+    The order is always the same, whatever came first over the network: of candidates that are worth the same libsolv
+    takes one by its place.
+    """
     from libmambapy.solver.libsolv import Priorities  # noqa: PLC0415 - native
 
-    by_repo: dict[tuple[str, str], dict[str, Record]] = {}
-    for record in records:
+    by_repo: dict[tuple[int, int], dict[str, Record]] = {}
+    for record in sorted(records, key=lambda record: record.fn):
         stem = record.fn.removesuffix(".conda").removesuffix(".tar.bz2")
-        repo = by_repo.setdefault((record.channel, record.subdir), {})
+        repo = by_repo.setdefault((_place(record.channel, urls), _place(record.subdir, platforms)), {})
         if stem not in repo or record.fn.endswith(".conda"):
             repo[stem] = record
-    for (channel, subdir), members in by_repo.items():
+    for (channel, subdir), members in sorted(by_repo.items()):
         added = database.add_repo_from_packages([_package(r) for r in members.values()], name=f"{channel}/{subdir}")
-        position = urls.index(channel) if channel in urls else len(urls)
-        database.set_repo_priority(added, Priorities(len(urls) - position, 0 if subdir == "noarch" else 1))
+        # The same for all subdirs: a package that became noarch is newer than its last one of the platform.
+        database.set_repo_priority(added, Priorities(len(urls) - channel, 0))
 
 
-def _explain(outcome: Any, database: Database) -> str:  # noqa: ANN401 - the bindings' UnSolvable
-    from libmambapy.solver import ProblemsMessageFormat  # noqa: PLC0415 - native
-
-    return _TERMINAL.sub("", outcome.explain_problems(database, ProblemsMessageFormat())).strip()
+def _place(text: str, texts: Sequence[str]) -> int:
+    return texts.index(text) if text in texts else len(texts)

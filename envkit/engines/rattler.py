@@ -20,9 +20,11 @@ from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, EngineSettings, Found
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
+from envkit.engines.problem_text import parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
+from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ __all__ = ["RattlerEngine", "to_rattler"]
 
 T = TypeVar("T")
 _SOLVE_S = 300.0
+_CAUSE = " Caused by: "
 
 
 class RattlerEngine:
@@ -224,10 +227,7 @@ def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> 
             raise UnsatisfiableError(
                 f"the solver found no answer in time: {text}", hint="Pin more versions: fewer choices, faster answer."
             ) from None
-        raise UnsatisfiableError(
-            f"no set of packages satisfies the request:\n{text}",
-            hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
-        ) from None
+        raise unsatisfiable(parse_tree(text)) from None
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.InvalidChannelError) as error:
         raise _channel_error(redact(str(error), secrets), settings.channels, offline=settings.policy.offline) from None
     except (exceptions.InvalidMatchSpecError, exceptions.InvalidVersionError) as error:
@@ -240,9 +240,18 @@ def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> 
 
 
 def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
+    """The error of a channel. Of the native engine's chain of causes people see both ends, ``--json`` has all."""
     flat = " ".join(text.split())
+    causes = flat.split(_CAUSE)
+    error = _of_channel(flat, ": ".join(dict.fromkeys((causes[0], causes[-1]))), channels, offline=offline)
+    if len(causes) > 2:  # noqa: PLR2004 - the ends
+        error.members["causes"] = causes
+    return error
+
+
+def _of_channel(flat: str, short: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
     if "no space left" in flat.lower():
-        return NoSpaceError(f"no space left for the channel index: {flat}", hint="Free some space there.")
+        return NoSpaceError(f"no space left for the channel index: {short}", hint="Free some space there.")
     at_fault = next((c for c in channels if c.url in flat), None)
     if at_fault is None:
         at_fault = next((c for c in channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat), None)
@@ -263,13 +272,13 @@ def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> 
         )
     if "could not find subdir" in flat or "404" in flat:
         return ChannelError(
-            f"there is no channel {where}: {flat}",
+            f"there is no channel {where}: {short}",
             hint="Check the name or URL of the channel; a channel has at least a noarch/repodata.json.",
         )
     if "401" in flat or "403" in flat:
-        return ChannelError(f"channel {where} refuses: {flat}", hint="It needs a token or password, or another one.")
+        return ChannelError(f"channel {where} refuses: {short}", hint="It needs a token or password, or another one.")
     return ChannelError(
-        f"channel {where} cannot be read: {flat}",
+        f"channel {where} cannot be read: {short}",
         hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
         "--override-channels.",
     )

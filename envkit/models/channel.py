@@ -75,8 +75,10 @@ def parse_channel(text: str, *, alias: str = DEFAULT_ALIAS, cwd: str = "/") -> C
     if "://" in text:
         try:
             parts = urlsplit(text)
-        except ValueError:  # its words quote the user and the password
-            raise ValueError(f"not a channel: {_shown(text)!r}") from None
+            _ = parts.port
+        except ValueError:  # its words quote the user and the password; what is no port may be half a password
+            scheme = text.partition("://")[0]
+            raise ValueError(f"not a channel: {scheme}://*** (its host or port cannot be read)") from None
         if parts.scheme not in {"http", "https", "file", "s3", "gcs", "oci"}:
             raise ValueError(f"not a channel: {_shown(text)!r} (scheme {parts.scheme!r})")
         userinfo, _, netloc = parts.netloc.rpartition("@")

@@ -9,6 +9,7 @@ from envkit.errors import EnvkitError
 from envkit.models.build import Reason, Verdict
 from envkit.models.host import Gpu, Target
 from envkit.models.matrix import Matrix
+from envkit.models.problem import Problem
 from envkit.models.report import Finding, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
@@ -27,6 +28,7 @@ __all__ = [
     "finding_json",
     "list_json",
     "matrix_json",
+    "problem_json",
     "report_json",
     "show_json",
     "target_from_json",
@@ -39,12 +41,30 @@ LIST_LIMIT = 20
 
 
 def error_json(error: EnvkitError) -> dict[str, Any]:
-    """``{"schema_version", "error": {"code", "message", "hint"}}``."""
-    return {"schema_version": SCHEMA_VERSION, **error.members, "error": _error(error)}
+    """``{"schema_version", "error": {"code", "message", "hint"}}``, with the error's members beside it.
+
+    A request without a solution has ``problem``: a tree of ``{"kind", "text", "name", "spec", "versions", "builds",
+    "children"}`` (`envkit.models.problem`).
+    """
+    members = {k: problem_json(v) if isinstance(v, Problem) else v for k, v in error.members.items()}
+    return {"schema_version": SCHEMA_VERSION, **members, "error": _error(error)}
 
 
 def _error(error: EnvkitError) -> dict[str, Any]:
     return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """Why a request has no solution, as a tree."""
+    return {
+        "kind": problem.kind,
+        "text": problem.text,
+        "name": problem.name,
+        "spec": problem.spec,
+        "versions": list(problem.versions),
+        "builds": list(problem.builds),
+        "children": [problem_json(child) for child in problem.children],
+    }
 
 
 def build_json(verdict: Verdict) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def solve(engine: Engine, task: SolveTask, settings: EngineSettings, index: Sequ
     try:
         records = engine.solve(task, settings=settings)
     except UnsatisfiableError as error:
-        state = "refused" if "virtual packages exclude" in error.message else "unsatisfiable"
+        state = "refused" if "chose packages that" in error.message else "unsatisfiable"
         if "no answer in time" in error.message:
             state = "late"
         return Outcome(state, text=error.message, seconds=time.monotonic() - started)

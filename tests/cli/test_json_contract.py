@@ -79,6 +79,22 @@ def test_find_lists_twenty_without_all(envkit: Envkit, tmp_path: Path) -> None:
     assert len(only_json(envkit("find", "many", "--all", *only).out)["builds"]) == 30
 
 
+def test_a_request_without_a_solution(envkit: Envkit, only: tuple[str, ...], tmp_path: Path) -> None:
+    words = ("create", "numpylike=2", "absent", "-n", "e", "--persist", tmp_path / "envs")
+    failed = envkit(*words, *only)
+    assert failed.code == 1
+    document = only_json(failed.out)
+    assert set(document["error"]) == {"code", "message", "hint"}
+    assert document["error"]["code"] == "unsatisfiable"
+    assert set(document["problem"]) == {"kind", "text", "name", "spec", "versions", "builds", "children"}
+    assert document["problem"]["kind"] == "request"
+    (missing,) = document["problem"]["children"]
+    assert (missing["kind"], missing["name"], missing["children"]) == ("missing", "absent", [])
+    shown = envkit(*words, *only[:-1])
+    assert "└─ " in shown.err
+    assert "absent" in shown.err
+
+
 def test_create_and_what_shows_it(envkit: Envkit, only: tuple[str, ...], tmp_path: Path) -> None:
     volume = str(tmp_path / "envs")
     planned = envkit("create", "numpylike", "-n", "e", "--persist", volume, "--dry-run", *only)

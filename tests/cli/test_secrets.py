@@ -11,6 +11,7 @@ from harness import Envkit, Outcome, serve
 
 from envkit.cli import app
 from envkit.models.channel import has_credentials, parse_channel, redact
+from envkit.settings import load_settings
 
 TOKEN = "SECRETTOK"  # noqa: S105 - it is the tests' own
 PASSWORD = "PASS-77"  # noqa: S105 - as above
@@ -110,6 +111,17 @@ def test_the_volume_report_is_redacted(envkit: Envkit) -> None:
     hidden(plain, as_json)
 
 
+def test_a_comma_in_a_password_splits_no_url(envkit: Envkit) -> None:
+    urls = [f"http://u:{PASSWORD},{TOKEN},@127.0.0.1:9/ch", "file:///srv/other", f"http://u:{PASSWORD}"]
+    env = {"CONDA_CHANNELS": f"{urls[0]}, {urls[1]},,"}
+    assert load_settings(env=env).channels == (urls[0], f" {urls[1]}")
+    assert load_settings(env={"CONDA_CHANNELS": "https://h,https://u:p@b"}).channels == ("https://h", "https://u:p@b")
+    refused, broken = envkit("find", "x", env=env), envkit("find", "x", env={"CONDA_CHANNELS": ",".join(urls[1:])})
+    assert (refused.code, broken.code) == (5, 2)
+    assert "127.0.0.1:9/ch" in refused.err or "/srv/other" in refused.err  # whichever was asked first
+    hidden(refused, broken, envkit("volume", "--json", env=env))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -138,6 +150,8 @@ def test_what_holds_none(text: str) -> None:
         f"https://u:{PASSWORD}\u2100@h/c",
         f"ftp://u:{PASSWORD}@h",
         f"https://[u:{PASSWORD}@h",
+        f"https://u:{PASSWORD}",
+        f"https://u:{PASSWORD}/c",
     ],
 )
 def test_what_is_no_channel_is_not_quoted(text: str) -> None:

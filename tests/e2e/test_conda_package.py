@@ -1,20 +1,30 @@
-"""The conda package: its recipe says what pyproject.toml says; built into a local channel, installed, and run."""
+"""The conda package: its recipe says what pyproject.toml says; built into a local channel, installed, and run.
+
+`ENVKIT_TEST_PEER_CHANNEL` is the URL of a channel with real packages of conda and libmambapy, with what they need, for
+the Python that runs the tests: then every engine of the installed package is asked. Without it they are stand-ins that
+hold nothing, and what needs them is skipped.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from channels import Package, write_channel
-from harness import ROOT, Envkit, build_wheel_channel
+from harness import ROOT, Outcome, build_wheel_channel
 from ruamel.yaml import YAML
 
 import envkit as package
 from envkit.recipes import builtin_names
 
+# Read before the isolation takes it away.
+PEERS = os.environ.get("ENVKIT_TEST_PEER_CHANNEL")
 RECIPE = ROOT / "recipes" / "envkit" / "recipe.yaml"
 
 
@@ -36,38 +46,97 @@ def test_it_is_no_recipe_of_an_environment() -> None:
     assert "recipe" not in builtin_names()
 
 
-@pytest.mark.full
-@pytest.mark.timeout(1200)
-def test_it_is_built_installed_and_run(envkit: Envkit, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the conda package in it.
+
+    Attributes:
+        prefix: Where it is.
+        channel: A channel with `rich`.
+        env: Variables to run its programs with.
+    """
+
+    prefix: Path
+    channel: Path
+    env: Mapping[str, str]
+
+    def run(self, program: str, *words: str | Path, **more: str) -> Outcome:
+        command = [str(self.prefix / "bin" / program), *map(str, words)]
+        done = subprocess.run(command, env={**self.env, **more}, capture_output=True, text=True, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The package, built from the recipe into a channel and installed from it with envkit."""
     pytest.importorskip("rattler_build")
-    # Which is all that a conda channel would have beside conda and libmambapy, which no wheel brings: these are empty.
+    folder = tmp_path_factory.mktemp("conda-package")
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+    # Which is all that a conda channel would have beside conda and libmambapy.
     names = ["nvidia-ml-py", "platformdirs", "py-rattler>=0.28,<0.29", "pydantic", "rich"]
-    channel = build_wheel_channel(tmp_path / "channel", [*names, "ruamel.yaml", "typer", "hatchling"])
-    stand_ins = write_channel(
-        tmp_path / "stand-ins", [Package("conda", "26.7.1", noarch="generic"), Package("libmambapy", "2.8.1")]
-    )
+    channel = build_wheel_channel(folder / "channel", [*names, "ruamel.yaml", "typer", "hatchling"])
+    if PEERS is None:
+        empty = [Package("conda", "26.7.1", noarch="generic"), Package("libmambapy", "2.8.1")]
+        peers = write_channel(folder / "stand-ins", empty).as_uri()
+    else:
+        peers = PEERS
     code = (
         "import sys, rattler_build as rb\n"
         "recipe = rb.Stage0Recipe.from_file(sys.argv[1])\n"
         "made = recipe.run_build(output_dir=sys.argv[2], channels=sys.argv[3:])\n"
         "print(*made[0].packages)"
     )
-    out = tmp_path / "out"
-    channels = [channel.as_uri(), stand_ins.as_uri()]
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(RECIPE), str(out), *channels], capture_output=True, text=True, check=False
-    )
+    out = folder / "out"
+    channels = [peers, channel.as_uri()]  # a name that both have is taken as the first needs it
+    words = [sys.executable, "-c", code, str(RECIPE), str(out), *channels]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     assert list(out.glob("noarch/envkit-*.conda"))
+    more = [word for url in (out.as_uri(), *channels) for word in ("-c", url)]
+    words = [*("create", "envkit", "--persist", str(folder / "envs"), "--override-channels"), *more]
+    words = [sys.executable, "-m", "envkit", *words]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Installed(folder / "envs" / "envkit", channel, env)
 
-    words = [word for url in (out.as_uri(), *channels) for word in ("-c", url)]
-    made = envkit("create", "envkit", "--persist", tmp_path / "envs", *words, "--override-channels", timeout_s=600)
-    assert made.code == 0, made.err
-    program = tmp_path / "envs" / "envkit" / "bin" / "envkit"
-    found = subprocess.run(
-        [program, "find", "rich", "-c", channels[0], "--override-channels"], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0, found.stderr
-    assert "rich" in found.stdout
-    detected = subprocess.run([program, "detect"], capture_output=True, text=True, check=True)
-    assert "engine rattler" in detected.stdout
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_it_is_built_installed_and_run(installed: Installed) -> None:
+    found = installed.run("envkit", "find", "rich", "-c", installed.channel, "--override-channels")
+    assert found.code == 0, found.err
+    assert "rich" in found.out
+    assert "engine rattler" in installed.run("envkit", "detect").out
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(
+    PEERS is None, reason="conda and libmambapy are empty stand-ins: ENVKIT_TEST_PEER_CHANNEL names real"
+)
+def test_every_engine_is_there(installed: Installed) -> None:
+    engines = installed.run("envkit", "detect", "--json").json["engines"]
+    assert [(engine["name"], engine["available"]) for engine in engines] == [
+        *(("rattler", True), ("libmamba", True), ("conda", True))
+    ]
+    only = ("-c", installed.channel, "--override-channels", "--json")
+    for engine in ("rattler", "libmamba", "conda"):
+        env = {"CONDA_SOLVER": "classic"}  # its other solver is a package of its own
+        found = installed.run("envkit", "find", "rich", "--engine", engine, *only, **env)
+        assert found.code == 0, found.err + found.out
+        assert found.json["pick"].startswith("rich-")
+        planned = installed.run("envkit", "create", "rich", "-n", "e", "--dry-run", "--engine", engine, *only, **env)
+        assert planned.code == 0, planned.err + planned.out
+        assert {"rich", "pygments"} <= {package["name"] for package in planned.json["packages"]}
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(PEERS is None, reason="no ENVKIT_TEST_PEER_CHANNEL: stand-ins")
+def test_conda_knows_it(installed: Installed) -> None:
+    found = installed.run("conda", "envkit", "find", "rich", "-c", installed.channel, "--override-channels", "--json")
+    assert found.code == 0, found.err
+    assert found.json["pick"].startswith("rich-")
+    doctor = installed.run("conda", "doctor", "--verbose", "--prefix", installed.prefix)
+    assert "envkit: " in doctor.out, doctor.err
+    assert "checks passed" in doctor.out

@@ -11,7 +11,7 @@ import pytest
 from fake_engine import FakeEngine
 
 from envkit.engines.base import Engine, EngineSettings
-from envkit.engines.conda import CondaEngine
+from envkit.engines.conda import CondaEngine, beside
 from envkit.engines.registry import list_engines, make_engine
 from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
@@ -29,6 +29,13 @@ def conda_program() -> Path:
     if CONDA is None:
         pytest.skip("conda is not installed (ENVKIT_TEST_CONDA may name it)")
     return Path(CONDA)
+
+
+@pytest.fixture
+def no_conda() -> None:
+    """For what happens without conda: it may lie beside the Python that runs the tests."""
+    if shutil.which("conda", path=str(beside())):
+        pytest.skip("there is a conda beside this Python")
 
 
 @pytest.fixture(params=ENGINES)

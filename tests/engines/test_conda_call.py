@@ -17,7 +17,7 @@ from channels import Package, write_channel
 
 from envkit.engines.base import EngineSettings
 from envkit.engines.child import run_child
-from envkit.engines.conda import CondaEngine
+from envkit.engines.conda import CondaEngine, find_conda
 from envkit.engines.condarc import REQUEST_NAME, request_records, roots
 from envkit.engines.registry import list_engines, make_engine
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
@@ -147,6 +147,25 @@ def test_errors_are_translated(program: Program, settings_of: Settings, kind: st
     assert caught.value.hint
 
 
+def test_packages_that_do_not_go_together_are_refused(program: Program, settings_of: Settings) -> None:
+    """conda's classic solver was seen to choose such."""
+    url = "file:///srv/channel/linux-64"
+    chosen = [
+        {"name": "libblas", "version": "3.9", "depends": ["mkl >=2024"]},
+        {"name": "mkl", "version": "2022.2", "depends": []},
+    ]
+    fetched = [
+        {**r, "build": "0", "subdir": "linux-64", "fn": f"{r['name']}.conda", "url": f"{url}/{r['name']}.conda"}
+        for r in chosen
+    ]
+    engine, task = CondaEngine(program({"actions": {"FETCH": fetched}})), SolveTask(("libblas",), platforms=PLATFORMS)
+    with pytest.raises(
+        UnsatisfiableError, match=r"do not go together: libblas.conda: mkl >=2024: mkl 2022\.2"
+    ) as caught:
+        engine.solve(task, settings=settings_of("/srv/channel"))
+    assert "--engine rattler" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("answer", ["Segmentation fault", "run:sys.exit(3)", "run:sys.exit('conda: no')"])
 def test_a_broken_conda_is_said_so(program: Program, settings_of: Settings, answer: str) -> None:
     with pytest.raises(SettingsError, match="conda") as caught:
@@ -213,6 +232,7 @@ def test_an_interrupted_command_takes_its_solver_along(program: Program, seen: S
     assert seen()["argv"][0] == "search"
 
 
+@pytest.mark.usefixtures("no_conda")
 def test_the_registry_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> None:
     infos = {info.name: info for info in list_engines({"PATH": str(tmp_path)})}
     assert list(infos) == ["rattler", "libmamba", "conda"]
@@ -225,6 +245,20 @@ def test_the_registry_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) 
     assert "Miniforge" in str(caught.value.hint)
     with pytest.raises(SettingsError, match="pip"):
         make_engine("pip")
+
+
+def test_a_conda_beside_envkit_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The conda package brings conda into the environment that it is in, which nobody need activate."""
+    for folder in ("own/bin", "path"):
+        (tmp_path / folder).mkdir(parents=True)
+    own, other = tmp_path / "own" / "bin" / "conda", tmp_path / "path" / "conda"
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "own"))
+    assert find_conda({"PATH": str(tmp_path / "path")}) is None
+    own.touch(0o755)
+    assert find_conda({"PATH": str(tmp_path / "path")}) == own
+    other.touch(0o755)
+    assert find_conda({"PATH": str(tmp_path / "path")}) == other
+    assert find_conda({"PATH": str(tmp_path / "path"), "CONDA_EXE": str(own)}) == own
 
 
 def test_the_version_of_conda_is_read_without_starting_it(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_flag_over_variable_over_file(tmp_path: Path) -> None:
     assert (from_flag.engine, from_flag.origins["engine"]) == ("rattler", "--engine")
 
 
+@pytest.mark.usefixtures("no_conda")
 @pytest.mark.parametrize("verb", [("find", "lib"), ("create", "lib", "--dry-run")])
 def test_an_engine_that_is_not_here_is_a_clear_error(envkit: Envkit, tmp_path: Path, verb: tuple[str, ...]) -> None:
     channel = write_channel(tmp_path / "channel", [Package("lib")])
@@ -37,6 +38,26 @@ def test_an_engine_that_is_not_here_is_a_clear_error(envkit: Envkit, tmp_path: P
     assert envkit(*words, "--engine", "rattler", env={**env, "ENVKIT_ENGINE": "nonsense"}).code == 0
 
 
+@pytest.mark.usefixtures("no_conda")
+@pytest.mark.parametrize("verb", [("install", "more"), ("uninstall", "lib"), ("upgrade",)])
+def test_a_change_takes_an_engine_too(envkit: Envkit, tmp_path: Path, verb: tuple[str, ...]) -> None:
+    packages = [Package(name, files={f"lib/{name}": b"1"}) for name in ("app", "lib", "more")]
+    channel = write_channel(tmp_path / "channel", packages)
+    where = ("--persist", tmp_path / "envs", "--json")
+    only = ("-c", channel, "--override-channels")
+    assert envkit("create", "app", "lib", "-n", "e", *only, "--no-validate", *where).code == 0
+    words = (*verb, "-n", "e", *where)
+    missing = envkit(*words, "--engine", "conda", env={"PATH": str(tmp_path)})
+    assert (missing.code, missing.json["error"]["code"]) == (2, "bad-setting")
+    config = tmp_path / "config.yml"
+    config.write_text("engine: nonsense\n")
+    env = {"ENVKIT_CONFIG": str(config)}
+    assert "nonsense" in envkit(*words, env=env).json["error"]["message"]
+    assert "odd" in envkit(*words, env={**env, "ENVKIT_ENGINE": "odd"}).json["error"]["message"]
+    assert envkit(*words, "--no-validate", "--engine", "rattler", env={**env, "ENVKIT_ENGINE": "odd"}).code == 0
+
+
+@pytest.mark.usefixtures("no_conda")
 def test_detect_lists_the_engines(envkit: Envkit, tmp_path: Path) -> None:
     engines = envkit("detect", "--json", env={"PATH": str(tmp_path)}).json["engines"]
     assert [engine["name"] for engine in engines] == ["rattler", "libmamba", "conda"]

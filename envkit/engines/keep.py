@@ -1,0 +1,46 @@
+"""Keeping what is installed, for solvers that have no word for "where that is possible": by asking again for less."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from envkit.builds.dependency import parse_match_spec, spec_matches
+from envkit.errors import UnsatisfiableError
+from envkit.models.build import Record
+from envkit.models.solve import SolveTask
+
+__all__ = ["solve_keeping"]
+
+
+def solve_keeping(task: SolveTask, solve: Callable[[SolveTask], tuple[Record, ...]]) -> tuple[Record, ...]:
+    """Solve with all of `SolveTask.installed` as it is, else with those of it that were asked for, else with none.
+
+    Raises:
+        UnsatisfiableError: There is no solution even so.
+    """
+    *sooner, last = _attempts(task)
+    for attempt in sooner:
+        try:
+            return solve(attempt)
+        except UnsatisfiableError:
+            continue
+    return solve(last)
+
+
+def _attempts(task: SolveTask) -> Iterator[SolveTask]:
+    """The task with fewer and fewer records held by constraints; each is another one than that before."""
+    said = [parse_match_spec(spec) for spec in (*task.specs, *task.constraints)]
+    asked = {parse_match_spec(spec).name for spec in task.specs}
+    fitting = [
+        record
+        for record in task.installed
+        if all(spec_matches(s, record.name, record.version, record.build) for s in said if s.name == record.name)
+    ]
+    before: list[Record] = []
+    for kept in (fitting, [record for record in fitting if record.name in asked]):
+        if kept and kept != before:
+            held = tuple(f"{record.name} =={record.version} {record.build}" for record in kept)
+            yield dataclasses.replace(task, constraints=(*task.constraints, *held), installed=())
+        before = kept
+    yield dataclasses.replace(task, installed=())
