@@ -135,7 +135,7 @@ def upgrade(
         progress=progress,
     )
     result = upgrade_packages(name, specs or (), settings=settings, policy=policy, options=how, reporter=reporter)
-    return _finish(result, as_json=as_json)
+    return _finish(result, as_json=as_json, nothing="has nothing newer to take")
 
 
 def _prepare(
@@ -167,7 +167,7 @@ def _prepare(
     return settings, options.policy_of(offline=offline), how, reporter
 
 
-def _finish(result: ChangeResult, *, as_json: bool) -> int:
+def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:
     from envkit.cli.create import exit_code, render_findings_of  # noqa: PLC0415 - after --help
     from envkit.cli.history import render_difference  # noqa: PLC0415
     from envkit.cli.output import console, print_json  # noqa: PLC0415
@@ -180,7 +180,7 @@ def _finish(result: ChangeResult, *, as_json: bool) -> int:
         return exit_code(created)
     out = console()
     if created.reused:
-        out.print(f"[green]{created.environment}[/green] has it all already; nothing was made")
+        out.print(f"[green]{created.environment}[/green] {nothing}; nothing was made")
         return exit_code(created)
     render_difference(out, result.difference)
     render_findings_of(out, created)

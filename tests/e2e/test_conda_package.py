@@ -69,7 +69,7 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The package, built from the recipe into a channel and installed from it with envkit."""
-    pytest.importorskip("rattler_build")
+    pytest.importorskip("rattler_build", reason="scripts/test --full installs it")
     folder = tmp_path_factory.mktemp("conda-package")
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     # Which is all that a conda channel would have beside conda and libmambapy.
