@@ -77,8 +77,8 @@ def clean(
         print_json(clean_json(result))
         return
     out = console()
-    if result.items:
-        shown = [item for item in result.items if item.kind not in {"bytecode", "validation", "index"}]
+    shown = [item for item in result.items if item.kind not in {"bytecode", "validation", "index"}]
+    if shown:
         view = table("", "what", "why")
         for item in shown:
             what = _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/"))

@@ -189,7 +189,7 @@ def test_indexes_that_nobody_uses_go(shell: Shell) -> None:
     }
     assert promised["freed_bytes"] == 6 * 12288
     assert promised["elsewhere_bytes"] == 2 * 12288
-    assert "6 index; would free 74 kB and 6 inodes, 25 kB of it in your own cache" in shell.ok("clean", "-d").out
+    assert "6 indexes; would free 74 kB and 6 inodes, 25 kB of it in your own cache" in shell.ok("clean", "-d").out
     done = shell.ok("clean", "--json").json
     assert (done["freed_bytes"], done["elsewhere_bytes"]) == (promised["freed_bytes"], promised["elsewhere_bytes"])
     left = {*old, *asked, *young, *shard, *theirs} - gone

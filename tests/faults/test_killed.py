@@ -9,7 +9,7 @@ from bench import Bench, spread
 from channels import Package
 from commands import Shell
 
-DEFAULT_POINTS = 8
+DEFAULT_POINTS = 4
 ALL_POINTS = 50
 
 
