@@ -213,5 +213,5 @@ def test_list_counts_what_is_shared_once(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "7 fortnights", "-1d"])
-def test_an_age_that_is_none(shell: Shell, text: str) -> None:
-    assert shell.run("clean", "--older-than", text).code == 2
+def test_an_age_that_is_none(tmp_path: Path, text: str) -> None:
+    assert Shell.below(tmp_path).run("clean", "--older-than", text).code == 2
