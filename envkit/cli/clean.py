@@ -63,13 +63,14 @@ def clean(
     from envkit.models.volume_wire import clean_json  # noqa: PLC0415
     from envkit.settings import load_settings  # noqa: PLC0415
 
+    kept = Keep(keep, parse_age(older_than))
     root = load_settings(persist=persist).volume
     volume = open_volume(root, create=False)
     if not dry_run and volume.private.is_dir():
         volume = open_volume(root, create=True)  # refuses what cannot be written before anything goes
     result = clean_volume(
         volume,
-        Keep(keep, parse_age(older_than)),
+        kept,
         dry_run=dry_run,
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
     )
