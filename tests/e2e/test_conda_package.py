@@ -69,7 +69,6 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The package, built from the recipe into a channel and installed from it with envkit."""
-    pytest.importorskip("rattler_build", reason="scripts/test --full installs it")
     folder = tmp_path_factory.mktemp("conda-package")
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     # Which is all that a conda channel would have beside conda and libmambapy.
@@ -100,8 +99,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(folder / "envs" / "envkit", channel, env)
 
 
-@pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)
 def test_it_is_built_installed_and_run(installed: Installed) -> None:
     found = installed.run("envkit", "find", "rich", "-c", installed.channel, "--override-channels")
     assert found.code == 0, found.err
@@ -109,8 +107,7 @@ def test_it_is_built_installed_and_run(installed: Installed) -> None:
     assert "engine rattler" in installed.run("envkit", "detect").out
 
 
-@pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(
     PEERS is None, reason="conda and libmambapy are empty stand-ins: ENVKIT_TEST_PEER_CHANNEL names real"
 )
@@ -130,8 +127,7 @@ def test_every_engine_is_there(installed: Installed) -> None:
         assert {"rich", "pygments"} <= {package["name"] for package in planned.json["packages"]}
 
 
-@pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(PEERS is None, reason="no ENVKIT_TEST_PEER_CHANNEL: stand-ins")
 def test_conda_knows_it(installed: Installed) -> None:
     found = installed.run("conda", "envkit", "find", "rich", "-c", installed.channel, "--override-channels", "--json")
