@@ -219,6 +219,22 @@ def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _forget_link_digests(path: Path) -> None:
+    """Take from a package's record the digests of its symbolic links.
+
+    The native installer gives the digest of the link's text; conda compares it with that of the file that the link
+    leads to, and `conda doctor` would call every link altered. Without one it looks at the file alone.
+    """
+    text = path.read_bytes()
+    if b'"softlink"' not in text:
+        return
+    record = json.loads(text)
+    for entry in record["paths_data"]["paths"]:
+        if entry.get("path_type") == "softlink":
+            entry.pop("sha256_in_prefix", None)
+    write_beside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
 def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
     """What CEP 32 and CEP 22 want of an environment and the native installer leaves out."""
     (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # it tells backup programs that this can be thrown away
@@ -228,6 +244,7 @@ def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence
         state = path.lstat()
         if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:  # never a link into the cache
             path.chmod(0o644)  # written 0600: the group of a shared volume could not read it
+            _forget_link_digests(path)
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"==> {now} <==", "# cmd: envkit create"]
     lines += [f"+{record.channel}/{record.subdir}::{record.name}-{record.version}-{record.build}" for record in records]

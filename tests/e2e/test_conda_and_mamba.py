@@ -20,7 +20,15 @@ PROGRAMS = {
     or shutil.which("mamba")
     or shutil.which("micromamba"),
 }
-APP = Package("app", "1.0", files={"bin/app": b'#!/bin/sh\necho "app $CONDA_PREFIX"\n', "share/app.txt": b"app"})
+APP = Package(
+    "app",
+    "1.0",
+    files={
+        "bin/app": b'#!/bin/sh\necho "app $CONDA_PREFIX"\n',
+        "share/app.txt": b"app",
+        "share/link.txt": "app.txt",
+    },
+)
 TOOL = Package("tool", "1.0", files={"share/tool.txt": b"tool"})
 
 
@@ -68,6 +76,17 @@ def test_it_runs_in_it(name: str, how: str, shell: Shell) -> None:
 def test_it_lists_the_packages(name: str, shell: Shell) -> None:
     found = json.loads(call(name, shell, "list", "-n", "demo", "--json"))
     assert [(package["name"], package["version"]) for package in found] == [("app", "1.0")]
+
+
+def test_the_record_of_a_link_tells_no_digest_that_conda_reads_otherwise(shell: Shell) -> None:
+    record = json.loads((shell.prefix() / "conda-meta/app-1.0-0.json").read_text())
+    link = next(entry for entry in record["paths_data"]["paths"] if entry["_path"] == "share/link.txt")
+    assert link["path_type"] == "softlink"
+    assert "sha256_in_prefix" not in link
+
+
+def test_conda_doctor_finds_nothing_altered(shell: Shell) -> None:
+    assert "There are no packages with altered files" in call("conda", shell, "doctor", "-n", "demo")
 
 
 @pytest.mark.parametrize("verb", ["install", "remove"])
