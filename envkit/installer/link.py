@@ -184,8 +184,9 @@ async def _link(
             await installing  # with its error, if it has one
         placing = asyncio.ensure_future(asyncio.to_thread(beside))
         await asyncio.wait({installing, placing})
+        placing.exception()  # asked for, or asyncio prints it where the installer fails too
         await installing
-        return await placing
+        return placing.result()
     except (
         exceptions.InstallerError,
         exceptions.LinkError,
