@@ -24,7 +24,7 @@ from envkit.builds.published import table_knows
 from envkit.engines.base import Engine
 from envkit.engines.outage import Outage, recall_outage, remember_outage
 from envkit.engines.registry import make_engine
-from envkit.errors import ChannelError
+from envkit.errors import ChannelError, PackageNotFoundError
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
@@ -153,7 +153,8 @@ def _answer(
                 raise
             failure, reason = error, error.cause or error.message
     if not policy.offline:
-        with suppress(ChannelError):
+        # That an old index has no such package says little: the table may have, or the failure is what to tell.
+        with suppress(ChannelError, PackageNotFoundError):
             return _Answer(ask(replace(policy, offline=True)), "cache", reason)
     if look_up is not None:
         candidates, notes = look_up()

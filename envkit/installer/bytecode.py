@@ -103,10 +103,18 @@ def make_bytecode(
         for what, count in _compile(volume, python, prefix, tag, files, env).items():
             counts[what] = counts.get(what, 0) + count
         for record in kept.rest:
-            folder = volume.bytecode / cache.key(record) / tag
-            folder.mkdir(parents=True, exist_ok=True)
-            write_beside(folder / _LIST, json.dumps(list(_walk(folder))))
+            _keep_list(volume, volume.bytecode / cache.key(record) / tag)
     reporter.finish("bytecode", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none")
+
+
+def _keep_list(volume: Volume, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_beside(folder / _LIST, json.dumps(list(_walk(folder))))
+    except OSError as error:
+        if no_space(error):
+            raise _full(volume, error) from error
+        # Somebody else's folder: the cache is a saving, not a need.
 
 
 def _tag(records: Sequence[Record]) -> str | None:
@@ -138,10 +146,10 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
 def _listed(folder: Path) -> _Files | None:
     """The bytecode of a package; None where it is not all there."""
     try:
-        files: _Files = json.loads((folder / _LIST).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return files
+        found = json.loads((folder / _LIST).read_bytes())
+        return [(str(inner), [str(name) for name in names]) for inner, names in found if names[0]]
+    except (OSError, ValueError, TypeError, LookupError):
+        return None  # cut off, or not ours: the package is compiled again
 
 
 def _fits(folder: Path, files: _Files, package: Path) -> bool:
