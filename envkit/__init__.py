@@ -10,9 +10,12 @@ TYPE_CHECKING = False  # that of typing, without the milliseconds of its import
 if TYPE_CHECKING:
     from envkit.client.environment import Environment
     from envkit.client.event import Event
-    from envkit.client.host import Gpu, Host
-    from envkit.client.report import Finding, Report
-    from envkit.client.search import Build, FindResult
+    from envkit.client.host import GpuView as Gpu
+    from envkit.client.host import HostView as Host
+    from envkit.client.report import FindingView as Finding
+    from envkit.client.report import ReportView as Report
+    from envkit.client.search import BuildView as Build
+    from envkit.client.search import FindResultView as FindResult
     from envkit.client.verbs import create, detect, ensure, find, require, validate
     from envkit.errors import EnvkitError
 
@@ -38,15 +41,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Build": "client.search",
+    "Build": "client.search:BuildView",
     "EnvkitError": "errors",
     "Environment": "client.environment",
     "Event": "client.event",
-    "FindResult": "client.search",
-    "Finding": "client.report",
-    "Gpu": "client.host",
-    "Host": "client.host",
-    "Report": "client.report",
+    "FindResult": "client.search:FindResultView",
+    "Finding": "client.report:FindingView",
+    "Gpu": "client.host:GpuView",
+    "Host": "client.host:HostView",
+    "Report": "client.report:ReportView",
     "create": "client.verbs",
     "detect": "client.verbs",
     "ensure": "client.verbs",
@@ -65,7 +68,8 @@ if not TYPE_CHECKING:  # a checker that saw it would believe in any name
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 - nothing is loaded before it is needed
 
-        value = getattr(import_module(f"{__name__}.{home}"), name)
+        module, _, attribute = home.partition(":")  # the internals have a Host of their own
+        value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
         globals()[name] = value
         return value
 

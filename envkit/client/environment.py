@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from envkit.client.report import Report
+    from envkit.client.report import ReportView
 
 __all__ = ["GUARD", "Environment", "current_environment"]
 
@@ -49,7 +49,7 @@ class Environment:
         root: str,
         prefix: str,
         reused: bool = True,
-        validation: Report | None = None,
+        validation: ReportView | None = None,
         notes: Sequence[str] = (),
     ) -> None:
         self.name = name

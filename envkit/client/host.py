@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from envkit.client.table import html_table, text_table
 
-__all__ = ["Gpu", "Host"]
+__all__ = ["GpuView", "HostView"]
 
 _SHOWN = ("subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "jetson")
 
 
-class Gpu(NamedTuple):
+class GpuView(NamedTuple):
     """One GPU, or one MIG instance.
 
     Attributes:
@@ -28,7 +28,7 @@ class Gpu(NamedTuple):
     mig: bool = False
 
 
-class Host:
+class HostView:
     """What a machine can run. "No GPU" is a fact, never an error.
 
     Attributes:
@@ -51,7 +51,7 @@ class Host:
         self.driver_cuda: str | None = facts.get("driver_cuda")
         self.fingerprint = str(facts.get("fingerprint", ""))
         self.gpus = tuple(
-            Gpu(gpu.get("name"), gpu.get("compute_capability"), gpu.get("memory_bytes"), bool(gpu.get("mig")))
+            GpuView(gpu.get("name"), gpu.get("compute_capability"), gpu.get("memory_bytes"), bool(gpu.get("mig")))
             for gpu in facts.get("gpus", ())
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from envkit.client.environment import Environment
-from envkit.client.report import Report
+from envkit.client.report import ReportView
 from envkit.client.volume import generation_of, locate_volume, read_manifest, read_validation, settle
 
 __all__ = ["Found", "Wanted", "look", "matches", "refusal"]
@@ -60,7 +60,7 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
 
     token, fingerprint = fingerprint_now()
     record = read_validation(root, os.path.basename(prefix), token=token, fingerprint=fingerprint)
-    report = Report(record, prefix=prefix) if record is not None else None
+    report = ReportView(record, prefix=prefix) if record is not None else None
     environment = Environment(name, root=root, prefix=prefix, validation=report)
     environment._manifest = manifest  # noqa: SLF001 - read already
     return Found(root, environment)

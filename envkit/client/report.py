@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from envkit.client.host import Host
+from envkit.client.host import HostView
 from envkit.client.table import html_table, text_table
 from envkit.errors import HostCannotRunError, ValidationFailedError
 
-__all__ = ["Finding", "Report"]
+__all__ = ["FindingView", "ReportView"]
 
 
-class Finding(NamedTuple):
+class FindingView(NamedTuple):
     """One thing that was checked.
 
     Attributes:
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     data: Mapping[str, Any] = {}
 
 
-class Report:
+class ReportView:
     """All findings about one environment on one host.
 
     Attributes:
@@ -55,9 +55,9 @@ class Report:
         self.fingerprint = str(document.get("fingerprint", ""))
         self.created = str(document.get("created", ""))
         self.seconds = float(document.get("seconds") or 0.0)
-        self.host = Host(document["host"]) if document.get("host") else None
+        self.host = HostView(document["host"]) if document.get("host") else None
         self.findings = tuple(
-            Finding(
+            FindingView(
                 str(f.get("check", "")),
                 str(f.get("status", "")),
                 str(f.get("text", "")),
@@ -82,7 +82,7 @@ class Report:
     def __bool__(self) -> bool:
         return self.ok
 
-    def raise_for_error(self) -> Report:
+    def raise_for_error(self) -> ReportView:
         """Return the report itself when nothing failed.
 
         Raises:

@@ -8,10 +8,10 @@ from typing import Any
 from envkit.client.table import html_table, text_table
 from envkit.errors import EnvkitError
 
-__all__ = ["Build", "FindResult"]
+__all__ = ["BuildView", "FindResultView"]
 
 
-class Build:
+class BuildView:
     """One build of a package and how it runs on the target.
 
     Attributes:
@@ -66,7 +66,7 @@ class Build:
 _COLUMNS = ("runs", "version", "CUDA", "Python", "channel", "build", "why")
 
 
-class FindResult:
+class FindResultView:
     """The builds of one package, best first; iterate over it, or take `pick`.
 
     Attributes:
@@ -82,8 +82,8 @@ class FindResult:
     __slots__ = ("advice", "builds", "error", "nearest", "pick", "query", "target", "total")
 
     def __init__(self, document: Mapping[str, Any], *, error: EnvkitError | None = None) -> None:
-        self.builds = tuple(Build(record) for record in document.get("builds", ()))
-        self.nearest = tuple(Build(record) for record in document.get("nearest", ()))
+        self.builds = tuple(BuildView(record) for record in document.get("builds", ()))
+        self.nearest = tuple(BuildView(record) for record in document.get("nearest", ()))
         chosen = document.get("pick")
         self.pick = next((build for build in self.builds if chosen and build.record.get("fn") == chosen), None)
         self.total = int(document.get("total", len(self.builds)))
@@ -92,7 +92,7 @@ class FindResult:
         self.query: dict[str, Any] = dict(document.get("query", {}))
         self.error = error
 
-    def raise_for_error(self) -> FindResult:
+    def raise_for_error(self) -> FindResultView:
         """Return the result itself when a build runs.
 
         Raises:
@@ -103,7 +103,7 @@ class FindResult:
             raise self.error
         return self
 
-    def __iter__(self) -> Iterator[Build]:
+    def __iter__(self) -> Iterator[BuildView]:
         return iter(self.builds)
 
     def __len__(self) -> int:

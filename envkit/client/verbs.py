@@ -11,9 +11,9 @@ from envkit.errors import EnvironmentExistsError, HostCannotRunError
 
 if TYPE_CHECKING:
     from envkit.client.event import Event
-    from envkit.client.host import Host
-    from envkit.client.report import Report
-    from envkit.client.search import FindResult
+    from envkit.client.host import HostView
+    from envkit.client.report import ReportView
+    from envkit.client.search import FindResultView
 
     Progress = Callable[[Event], object]
     PathLike = str | os.PathLike[str]
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["create", "detect", "ensure", "find", "require", "validate"]
 
 
-def detect(*, refresh: bool = False) -> Host:
+def detect(*, refresh: bool = False) -> HostView:
     """Find out what this machine can run.
 
     Args:
@@ -34,7 +34,7 @@ def detect(*, refresh: bool = False) -> Host:
     Raises:
         SettingsError: A CONDA_OVERRIDE_* variable holds something that is no version (CEP 30, CEP 46).
     """
-    from envkit.client.host import Host as HostView  # noqa: PLC0415 - loaded at first use, here and below
+    from envkit.client.host import HostView  # noqa: PLC0415 - loaded at first use, here and below
 
     _, document = _run(["detect", *(["--refresh"] if refresh else [])], None)
     return HostView(document["facts"])
@@ -57,7 +57,7 @@ def find(
     everything: bool = False,
     offline: bool = False,
     progress: Progress | None = None,
-) -> FindResult:
+) -> FindResultView:
     """List the builds of a package, best first, and how each runs on this host or the one described.
 
     Args:
@@ -78,7 +78,7 @@ def find(
         progress: Called with each `Event`.
 
     Returns:
-        The builds. Nothing that runs is an answer too: see `FindResult.error` and `FindResult.raise_for_error`.
+        The builds. Nothing that runs is an answer too: see `FindResultView.error` and `FindResultView.raise_for_error`.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
@@ -86,7 +86,7 @@ def find(
         ChannelError: A channel cannot be read.
     """
     from envkit.client.child import error_of  # noqa: PLC0415
-    from envkit.client.search import FindResult as Result  # noqa: PLC0415
+    from envkit.client.search import FindResultView  # noqa: PLC0415
 
     argv = ["find", *_choice(cuda, python, channels, override_channels, platform, prefer, offline)]
     argv += [*_machine(driver, gpus, cuda_arch, glibc, no_gpu), *(["--all"] if everything else []), "--", spec]
@@ -94,7 +94,7 @@ def find(
     error = error_of(document, code)
     if error is not None and "builds" not in document:
         raise error
-    return Result(document, error=error)
+    return FindResultView(document, error=error)
 
 
 def create(
@@ -259,7 +259,7 @@ def validate(
     persist: PathLike | None = None,
     timeout_s: float | None = None,
     progress: Progress | None = None,
-) -> Report:
+) -> ReportView:
     """Prove that an environment computes on this host, or say what does not and why.
 
     Args:
@@ -269,7 +269,7 @@ def validate(
         progress: Called with each `Event`.
 
     Returns:
-        The findings. What failed is in them, not raised: see `Report.ok` and `Report.raise_for_error`.
+        The findings. What failed is in them, not raised: see `ReportView.ok` and `ReportView.raise_for_error`.
 
     Raises:
         UnknownEnvironmentError: There is none.
@@ -320,21 +320,21 @@ def _run(argv: list[str], progress: Progress | None, *, raising: bool = True) ->
     return code, document
 
 
-def _validate(name: str, persist: PathLike | None, timeout_s: float | None, progress: Progress | None) -> Report:
-    from envkit.client.report import Report as View  # noqa: PLC0415
+def _validate(name: str, persist: PathLike | None, timeout_s: float | None, progress: Progress | None) -> ReportView:
+    from envkit.client.report import ReportView  # noqa: PLC0415
 
     argv = ["validate"]
     argv += ["--persist", os.fspath(persist)] if persist is not None else []
     argv += ["--timeout", str(timeout_s)] if timeout_s is not None else []
     _, document = _run([*argv, "--", name], progress)
-    return View(document)
+    return ReportView(document)
 
 
 def _made(document: dict[str, Any], notes: list[str]) -> Environment:
-    from envkit.client.report import Report as View  # noqa: PLC0415
+    from envkit.client.report import ReportView  # noqa: PLC0415
 
     said = document.get("validation")
-    report = View(said) if said else None
+    report = ReportView(said) if said else None
     if report is not None:
         report.raise_for_error()
     root, name = os.path.split(str(document["path"]))

@@ -11,7 +11,7 @@ import pytest
 
 from envkit.client.environment import Environment
 from envkit.client.local import Wanted, _channel, matches, refusal
-from envkit.client.report import Report
+from envkit.client.report import ReportView
 from envkit.client.volume import generation_of, locate_volume, read_validation
 from envkit.errors import HostCannotRunError, SettingsError, UsageError, ValidationFailedError
 from envkit.models.channel import parse_channel
@@ -97,7 +97,7 @@ def test_an_old_driver_is_refused_with_a_cure(environment: Environment, tmp_path
 
 
 def test_what_was_validated_here_is_not_judged_by_files(environment: Environment, tmp_path: Path) -> None:
-    environment.validation = Report({"verdict": "pass"})
+    environment.validation = ReportView({"verdict": "pass"})
     assert refusal(environment, gpu=None, root=str(tmp_path)) is None
 
 
@@ -151,9 +151,9 @@ def test_volume_by_argument_variable_and_files(
 
 
 def test_blame_decides_the_error() -> None:
-    def report(blames: str) -> Report:
+    def report(blames: str) -> ReportView:
         finding = {"check": "c", "status": "fail", "text": "what", "blames": blames, "hint": "cure"}
-        return Report({"verdict": "fail", "findings": [finding]}, prefix="/p")
+        return ReportView({"verdict": "fail", "findings": [finding]}, prefix="/p")
 
     with pytest.raises(ValidationFailedError, match="/p: what") as environment:
         report("environment").raise_for_error()
