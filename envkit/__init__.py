@@ -66,7 +66,7 @@ if not TYPE_CHECKING:  # a checker that saw it would believe in any name
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module  # noqa: PLC0415 - nothing is loaded before it is needed
+        from importlib import import_module
 
         module, _, attribute = home.partition(":")  # the internals have a Host of their own
         value = getattr(import_module(f"{__name__}.{module}"), attribute or name)

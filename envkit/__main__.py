@@ -8,16 +8,16 @@ import sys
 def main() -> None:
     """Run the command line and leave with its exit code."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # scripts ask for it often, so nothing heavy loads before
-        from envkit import __version__  # noqa: PLC0415
+        from envkit import __version__
 
         sys.stdout.write(f"envkit {__version__}\n")
         return
     if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # they stand before every job and every shell
-        from envkit.cli.quick import do_quickly  # noqa: PLC0415
+        from envkit.cli.quick import do_quickly
 
         if do_quickly(sys.argv[1:]):
             return
-    from envkit.cli.app import run  # noqa: PLC0415
+    from envkit.cli.app import run
 
     run(sys.argv[1:])
 

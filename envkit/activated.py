@@ -63,7 +63,7 @@ def _with_kernels(prefix: str, env: dict[str, str]) -> dict[str, str]:
     join, up = os.path.join, os.path.dirname
     folder = join(up(up(prefix)), "jupyter")
     paths = env.get("JUPYTER_PATH", "").split(os.pathsep)
-    if folder in paths or not os.path.isdir(join(folder, "kernels")):  # noqa: PTH112
+    if folder in paths or not os.path.isdir(join(folder, "kernels")):
         return env
     return {**env, "JUPYTER_PATH": os.pathsep.join([folder, *filter(None, paths)])}
 
@@ -71,7 +71,7 @@ def _with_kernels(prefix: str, env: dict[str, str]) -> dict[str, str]:
 def _digest(steps: activation.Steps, base: Mapping[str, str]) -> str:
     stamps = []
     for path in (*steps.before, *steps.after):
-        found = os.stat(path)  # noqa: PTH116 - pathlib is milliseconds
+        found = os.stat(path)
         stamps.append([path, found.st_size, found.st_mtime_ns])
     variables = {k: v for k, v in base.items() if k not in _VOLATILE}
     return hashlib.sha256(json.dumps([stamps, variables], sort_keys=True).encode()).hexdigest()[:24]

@@ -211,7 +211,7 @@ def run_scripts(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ActivationError: A script ended the shell, or took longer than two minutes.
     """
-    import subprocess  # noqa: PLC0415 - milliseconds; most environments have no scripts
+    import subprocess
 
     shell = next((path for path in ("/bin/bash", "/usr/bin/bash") if os.path.exists(path)), None) or _which("bash", env)
     # What scripts print goes to standard error; the variables alone go to standard output.
@@ -261,7 +261,7 @@ def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     Raises:
         OSError: There is no such program, or it cannot be started.
     """
-    import signal  # noqa: PLC0415 - milliseconds; not every user of this module goes away
+    import signal
 
     changed = []
     for name in ("SIGPIPE", "SIGXFSZ"):
@@ -273,7 +273,7 @@ def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
                 break
             changed.append(number)
     try:
-        os.execvpe(words[0], list(words), dict(env))  # noqa: S606 - that is what it is for
+        os.execvpe(words[0], list(words), dict(env))
     finally:
         for number in changed:
             signal.signal(number, signal.SIG_IGN)

@@ -26,7 +26,7 @@ Hook = TypeVar("Hook", bound=Callable[..., Any])
 def _hook(function: Hook) -> Hook:
     """Mark a function for conda; where something else reads this module, leave it alone."""
     try:
-        from conda.plugins import hookimpl  # noqa: PLC0415 - there may be no conda
+        from conda.plugins import hookimpl
     except ModuleNotFoundError:
         return function
     hookimpl(function)  # sets an attribute
@@ -42,14 +42,14 @@ def _run(arguments: tuple[str, ...]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name != "nt":  # there, exec leaves the shell with a process that has ended
-        os.execv(sys.executable, _command(*arguments))  # noqa: S606 - no shell is wanted
+        os.execv(sys.executable, _command(*arguments))
     return subprocess.call(_command(*arguments))
 
 
 @_hook
 def conda_subcommands() -> Iterator[CondaSubcommand]:
     """``conda envkit``."""
-    from conda.plugins.types import CondaSubcommand  # noqa: PLC0415 - conda is there when it asks
+    from conda.plugins.types import CondaSubcommand
 
     yield CondaSubcommand(
         name="envkit",
@@ -59,7 +59,7 @@ def conda_subcommands() -> Iterator[CondaSubcommand]:
 
 
 def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signature
-    from conda.base.constants import OK_MARK, X_MARK  # noqa: PLC0415 - as above
+    from conda.base.constants import OK_MARK, X_MARK
 
     try:
         done = subprocess.run(
@@ -91,7 +91,7 @@ def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signat
 @_hook
 def conda_health_checks() -> Iterator[CondaHealthCheck]:
     """``conda doctor`` asks whether the environment computes on this host."""
-    from conda.plugins.types import CondaHealthCheck  # noqa: PLC0415 - as above
+    from conda.plugins.types import CondaHealthCheck
 
     yield CondaHealthCheck(name="envkit", action=_check, summary="Does the environment compute on this GPU and driver?")
 
@@ -102,10 +102,10 @@ def cuda_arch(env: Mapping[str, str]) -> str | None:
     Args:
         env: Variables; CONDA_OVERRIDE_CUDA and CONDA_OVERRIDE_CUDA_ARCH count as CEP 30 and CEP 46 say.
     """
-    from envkit.errors import SettingsError  # noqa: PLC0415 - only when conda asks
-    from envkit.host.detect import detect  # noqa: PLC0415
-    from envkit.models.host import Target  # noqa: PLC0415
-    from envkit.plan.solve_task import virtual_packages  # noqa: PLC0415
+    from envkit.errors import SettingsError
+    from envkit.host.detect import detect
+    from envkit.models.host import Target
+    from envkit.plan.solve_task import virtual_packages
 
     try:
         target = Target.from_host(detect(env=env))
@@ -114,9 +114,9 @@ def cuda_arch(env: Mapping[str, str]) -> str | None:
     return next((package.version for package in virtual_packages(target) if package.name == "__cuda_arch"), None)
 
 
-def _version() -> Any:  # noqa: ANN401 - conda's NULL has no public type
-    from conda.auxlib import NULL  # noqa: PLC0415 - as above
-    from conda.base.context import context  # noqa: PLC0415
+def _version() -> Any:
+    from conda.auxlib import NULL
+    from conda.base.context import context
 
     env = dict(os.environ)
     for name, value in (context.override_virtual_packages or {}).items():
@@ -126,7 +126,7 @@ def _version() -> Any:  # noqa: ANN401 - conda's NULL has no public type
 
 def _known_already() -> bool:
     """Whether conda, or another plugin, brings ``__cuda_arch``: two of one name are an error."""
-    from conda.base.context import context  # noqa: PLC0415 - as above
+    from conda.base.context import context
 
     implementations = context.plugin_manager.hook.conda_virtual_packages.get_hookimpls()
     return any(
@@ -142,6 +142,6 @@ def conda_virtual_packages() -> Iterator[CondaVirtualPackage]:
     """``__cuda_arch``, where conda has none."""
     if _known_already():
         return
-    from conda.plugins.types import CondaVirtualPackage  # noqa: PLC0415 - as above
+    from conda.plugins.types import CondaVirtualPackage
 
     yield CondaVirtualPackage(name="cuda_arch", version=_version, build=None)

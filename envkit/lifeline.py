@@ -26,7 +26,7 @@ def live_with(parent: int, pipe: int) -> None:
         pipe: A descriptor to read, whose other end only the parent holds.
     """
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - on Linux only
+        import ctypes
 
         with contextlib.suppress(OSError, AttributeError):
             # SIGTERM, since its handler can still end the processes that this one started.

@@ -86,7 +86,7 @@ def load_recipe(path: Path) -> Recipe:
     )
 
 
-def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:  # noqa: ANN401 - YAML
+def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
     """The content of a YAML file.
 
     Args:
@@ -97,8 +97,8 @@ def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:  # noqa: A
         ValueError: It is none. The message names the fault and its place and quotes nothing: the file may hold
             passwords.
     """
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only for files
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         return YAML(typ=kind, pure=True).load(data.decode("utf-8-sig"))
@@ -117,7 +117,7 @@ def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:  # noqa: A
         raise ValueError(f"a value or a character in it has no meaning ({type(error).__name__})") from None
 
 
-def _dependencies(value: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN401 - YAML
+def _dependencies(value: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not isinstance(value, list) or not value:
         raise RecipeError(f"{path}: dependencies: is not a list with entries", hint="List at least one package.")
     specs: list[str] = []
@@ -132,7 +132,7 @@ def _dependencies(value: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, .
     return tuple(specs), tuple(pip)
 
 
-def _texts(value: Any, key: str, path: Path) -> tuple[str, ...]:  # noqa: ANN401 - YAML
+def _texts(value: Any, key: str, path: Path) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

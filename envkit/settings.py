@@ -155,7 +155,7 @@ def _volume(
         listed = [_absolute(text, env) for text in condarc["envs_dirs"] if text.strip()]
         candidates.append((f"envs_dirs in {origins['envs_dirs']}", listed))
     if not candidates:
-        from platformdirs import user_data_path  # noqa: PLC0415 - only when nothing is configured
+        from platformdirs import user_data_path
 
         candidates.append(("default", [user_data_path("envkit") / "envs"]))
     origin, paths = candidates[0]
@@ -203,7 +203,7 @@ def _condarc_files(env: Mapping[str, str]) -> list[Path]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    from envkit.recipes import parse_yaml  # noqa: PLC0415 - only when there is a file
+    from envkit.recipes import parse_yaml
 
     hint = "Mend the file or move it away."
     try:

@@ -49,7 +49,7 @@ def render(steps: Steps, shell: Dialect) -> str:
 def detect_shell(env: Mapping[str, str]) -> str:
     """The user's shell: that of the parent process, else SHELL, else bash."""
     try:
-        with open(f"/proc/{os.getppid()}/comm", encoding="utf-8") as file:  # noqa: PTH123 - no pathlib on this path
+        with open(f"/proc/{os.getppid()}/comm", encoding="utf-8") as file:
             parent = file.read().strip().lstrip("-")
     except OSError:
         parent = ""

@@ -168,7 +168,7 @@ class Run:
         by_name: dict[str, list[Record]] = {}
         for record in self._index:
             by_name.setdefault(record.name, []).append(record)
-        rng = random.Random(self._options.seed)  # noqa: S311 - repeatable, not secret
+        rng = random.Random(self._options.seed)
         for number in range(self._options.requests):
             drawn = draw(rng, by_name, self._sets, self._options.platform)
             self._count(number, dataclasses.replace(drawn, timeout_s=self._options.time_limit))

@@ -232,7 +232,7 @@ def _strangers(
     if not found:
         return []
     names = ", ".join(f"{d.name} {d.version} ({d.installer})" for d in found[:5])
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""  # noqa: PLR2004
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
     wrong = [item for distribution in found for item in distribution.wrong]
     findings = [
         Finding(

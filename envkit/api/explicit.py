@@ -71,7 +71,7 @@ def parse_explicit(path: Path) -> tuple[tuple[Record, ...], tuple[Channel, ...]]
         url, _, digest = text.partition("#")
         found = _HASH.match(digest)
         parts = url.rsplit("/", 2)
-        if len(parts) != 3 or "://" not in url or not parts[2].endswith((".conda", ".tar.bz2")):  # noqa: PLR2004
+        if len(parts) != 3 or "://" not in url or not parts[2].endswith((".conda", ".tar.bz2")):
             raise RecipeError(f"{path}:{number}: not the URL of a package", hint="CEP 23: one URL in each line.")
         if found is None:
             raise RecipeError(

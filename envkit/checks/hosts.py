@@ -63,7 +63,7 @@ def judge_builds(
 def ruling_out(builds: Sequence[Build], hosts: Mapping[str, Target], *, request: Request | None = None) -> list[str]:
     """The machines without any one of which some build would run on all of the others; empty when there is none."""
     kinds = _groups(hosts)
-    if len(kinds) < 2:  # noqa: PLR2004 - there has to be another
+    if len(kinds) < 2:
         return []
     found: list[str] = []
     for name in kinds:

@@ -46,7 +46,7 @@ def check_record(record: Record) -> str | None:
     return None
 
 
-def check_paths(paths: Any, present: Mapping[str, bool]) -> list[str]:  # noqa: ANN401 - untrusted JSON
+def check_paths(paths: Any, present: Mapping[str, bool]) -> list[str]:
     """What is wrong with the content of ``info/paths.json`` (CEP 34), in words; empty when nothing is.
 
     py-rattler, micromamba and conda write ``../`` entries outside the prefix, so this stands before each of them.
@@ -114,7 +114,7 @@ def check_link_target(name: str, target: str) -> str | None:
     return None
 
 
-def check_entry_points(link: Any) -> list[str]:  # noqa: ANN401 - untrusted JSON
+def check_entry_points(link: Any) -> list[str]:
     """What is wrong with the entry points of ``info/link.json``: each command is one plain file name."""
     noarch = link.get("noarch") if isinstance(link, dict) else None
     points = (noarch.get("entry_points") or []) if isinstance(noarch, dict) else []

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Shell = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
         "--shell",
         metavar="SHELL",
@@ -50,8 +50,8 @@ def activate(
     The code names the environment's generation, so nothing changes under a shell when the next one is made, and needs
     no envkit afterwards. `conda deactivate` undoes it as well as `envkit deactivate`.
     """
-    from envkit.cli.launch import activation_code  # noqa: PLC0415 - after --help
-    from envkit.shells import detect_shell  # noqa: PLC0415
+    from envkit.cli.launch import activation_code
+    from envkit.shells import detect_shell
 
     kind = shell or detect_shell(os.environ)
     sys.stdout.write(activation_code(name, persist, kind))
@@ -60,8 +60,8 @@ def activate(
 
 def deactivate(*, shell: Shell = None) -> None:
     """Print shell code that undoes activate: eval "$(envkit deactivate)"."""
-    from envkit.cli.launch import deactivation_code  # noqa: PLC0415 - after --help
-    from envkit.shells import detect_shell  # noqa: PLC0415
+    from envkit.cli.launch import deactivation_code
+    from envkit.shells import detect_shell
 
     kind = shell or detect_shell(os.environ)
     sys.stdout.write(deactivation_code(kind))
@@ -82,8 +82,8 @@ def shell(
     shell: Shell = None,
 ) -> None:
     """Start an interactive shell in an environment; leave it with `exit`."""
-    from envkit.cli.launch import find_place  # noqa: PLC0415 - after --help
-    from envkit.shells import SHELLS, detect_shell  # noqa: PLC0415
+    from envkit.cli.launch import find_place
+    from envkit.shells import SHELLS, detect_shell
 
     place = find_place(name, persist)
     kind = shell or detect_shell(os.environ)
@@ -96,29 +96,29 @@ def shell(
 
 def _start(kind: str, program: str, place: Place) -> NoReturn:
     """Become the shell: the user's own files first, then the activation, which so has the last word on PATH."""
-    from envkit.activated import environ_of  # noqa: PLC0415
-    from envkit.activation import first_on_path, plan_activate  # noqa: PLC0415
-    from envkit.shells import dialect, render  # noqa: PLC0415
+    from envkit.activated import environ_of
+    from envkit.activation import first_on_path, plan_activate
+    from envkit.shells import dialect, render
 
     spoken = dialect(kind)
     steps = plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix)
     if kind not in {"bash", "zsh", "fish"}:
-        os.execve(program, [kind], environ_of(place.prefix, os.environ, name=place.name))  # noqa: S606 - the verb
+        os.execve(program, [kind], environ_of(place.prefix, os.environ, name=place.name))
     export = {key: value for key, value in steps.export.items() if key != "PATH"}
     code = render(steps._replace(export=export, after=()), spoken)
     folder = first_on_path(steps)
     code += spoken.prepend(folder) + "\n" + "".join(f"{spoken.source(path)}\n" for path in steps.after)
     if kind == "fish":
-        os.execv(program, ["fish", "--init-command", code])  # noqa: S606 - the verb
+        os.execv(program, ["fish", "--init-command", code])
     scratch = Path(tempfile.mkdtemp(prefix="envkit-shell-"))
     clean = f"rm -rf {scratch}\n"
     if kind == "bash":
         rc = scratch / "bashrc"
         rc.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\n{code}{clean}", encoding="utf-8")
-        os.execv(program, ["bash", "--rcfile", str(rc), "-i"])  # noqa: S606 - the verb
+        os.execv(program, ["bash", "--rcfile", str(rc), "-i"])
     home = os.environ.get("ZDOTDIR", "")
     back = f"ZDOTDIR={home!r}" if home else "unset ZDOTDIR"
     own = '"${ZDOTDIR:-$HOME}"'
     (scratch / ".zshenv").write_text(f"{back}\n[ -f {own}/.zshenv ] && . {own}/.zshenv\nZDOTDIR={scratch}\n")
     (scratch / ".zshrc").write_text(f"{back}\n[ -f {own}/.zshrc ] && . {own}/.zshrc\n{code}{clean}")
-    os.execve(program, ["zsh", "-i"], {**os.environ, "ZDOTDIR": str(scratch)})  # noqa: S606 - the verb
+    os.execve(program, ["zsh", "-i"], {**os.environ, "ZDOTDIR": str(scratch)})

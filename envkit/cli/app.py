@@ -59,7 +59,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
     if value:
-        from envkit import __version__  # noqa: PLC0415
+        from envkit import __version__
 
         typer.echo(f"envkit {__version__}")
         raise typer.Exit
@@ -124,8 +124,8 @@ def _leave_only(name: str) -> None:
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
-    from envkit.lifeline import kill_descendants  # noqa: PLC0415
-    from envkit.probe import kill_children  # noqa: PLC0415 - loaded already if there are any
+    from envkit.lifeline import kill_descendants
+    from envkit.probe import kill_children
 
     kill_children()
     solvers = sys.modules.get("envkit.engines.child")  # not loaded: none runs
@@ -183,7 +183,7 @@ def _bug(error: Exception, *, wants_json: bool) -> int:
     hint = "please report it with the lines above"
     sys.stderr.write(f"envkit: this is a bug in envkit; {hint}\n")
     if wants_json:
-        from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415 - not every call ends in an error
+        from envkit.models.wire import SCHEMA_VERSION
 
         message = redact(f"{type(error).__name__}: {error}")
         document = {"schema_version": SCHEMA_VERSION, "error": {"code": "bug", "message": message, "hint": hint}}
@@ -205,18 +205,18 @@ def _usage_hint(error: Exception) -> str:
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:
     if wants_json:
-        from envkit.models.wire import error_json  # noqa: PLC0415 - not every call ends in an error
+        from envkit.models.wire import error_json
 
         if not getattr(error, "reported", False):
             sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
     else:
-        from rich.console import Console  # noqa: PLC0415 - only for people
-        from rich.markup import escape  # noqa: PLC0415
+        from rich.console import Console
+        from rich.markup import escape
 
-        from envkit.cli.output import visible  # noqa: PLC0415
-        from envkit.cli.problem import render_problem  # noqa: PLC0415
-        from envkit.cli.progress import clear_bar  # noqa: PLC0415
-        from envkit.models.problem import problem_of  # noqa: PLC0415
+        from envkit.cli.output import visible
+        from envkit.cli.problem import render_problem
+        from envkit.cli.progress import clear_bar
+        from envkit.models.problem import problem_of
 
         clear_bar()
         problem = problem_of(error)

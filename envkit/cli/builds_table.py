@@ -118,7 +118,7 @@ def _pythons(found: Sequence[Verdict]) -> str:
     listed = sorted(known, key=lambda text: [int(part) if part.isdigit() else 0 for part in text.split(".")])
     if not listed:  # one build for several, as in the built-in table
         return next((_range(spec) for verdict in found for spec in verdict.build.needs.python), "")
-    return f"{listed[0]} to {listed[-1]}" if len(listed) > 2 else ", ".join(listed)  # noqa: PLR2004 - a range
+    return f"{listed[0]} to {listed[-1]}" if len(listed) > 2 else ", ".join(listed)
 
 
 def _range(spec: str) -> str:

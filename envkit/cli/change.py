@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -49,7 +49,7 @@ def install(
 ) -> int:
     """Add packages: a new generation, the rest as it is where that is possible."""
     del yes
-    from envkit.api.change import install as install_packages  # noqa: PLC0415 - after --help
+    from envkit.api.change import install as install_packages
 
     settings, policy, how, reporter = _prepare(
         name,
@@ -82,7 +82,7 @@ def uninstall(
 ) -> int:
     """Take packages away, with what only they needed: a new generation."""
     del yes
-    from envkit.api.change import uninstall as uninstall_packages  # noqa: PLC0415 - after --help
+    from envkit.api.change import uninstall as uninstall_packages
 
     settings, policy, how, reporter = _prepare(
         name,
@@ -103,7 +103,7 @@ def uninstall(
 def upgrade(
     *,
     specs: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(metavar="[SPEC]...", help="Only these; a version in it changes what is asked."),
     ] = None,
     name: Name,
@@ -120,7 +120,7 @@ def upgrade(
 ) -> int:
     """Take the newest that the request allows: a new generation. Nothing newer, nothing made."""
     del yes
-    from envkit.api.change import upgrade as upgrade_packages  # noqa: PLC0415 - after --help
+    from envkit.api.change import upgrade as upgrade_packages
 
     settings, policy, how, reporter = _prepare(
         name,
@@ -151,10 +151,10 @@ def _prepare(
     as_json: bool,
     progress: str,
 ) -> tuple[Settings, NetworkPolicy, ChangeOptions, Reporter]:
-    from envkit.api.change import ChangeOptions  # noqa: PLC0415 - after --help
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.inventory import read_hosts  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.change import ChangeOptions
+    from envkit.cli.progress import make_reporter
+    from envkit.host.inventory import read_hosts
+    from envkit.settings import load_settings
 
     settings = load_settings(persist=persist, name=name, engine=engine)
     how = ChangeOptions(
@@ -168,11 +168,11 @@ def _prepare(
 
 
 def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:
-    from envkit.cli.create import exit_code, render_findings_of  # noqa: PLC0415 - after --help
-    from envkit.cli.history import render_difference  # noqa: PLC0415
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
-    from envkit.models.volume_wire import change_json  # noqa: PLC0415
+    from envkit.cli.create import exit_code, render_findings_of
+    from envkit.cli.history import render_difference
+    from envkit.cli.output import console, print_json
+    from envkit.host.wire import host_to_json
+    from envkit.models.volume_wire import change_json
 
     created = result.created
     if as_json:

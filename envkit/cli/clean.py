@@ -55,13 +55,13 @@ def clean(
 ) -> None:
     """Give back what nobody needs: superseded generations, unused packages, leftovers. What is in use stays."""
     del yes
-    from envkit.api.clean import clean as clean_volume  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.layout.gc import Keep  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import clean_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.clean import clean as clean_volume
+    from envkit.cli.output import console, human_bytes, print_json, table
+    from envkit.cli.progress import make_reporter
+    from envkit.layout.gc import Keep
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import clean_json
+    from envkit.settings import load_settings
 
     kept = Keep(keep, parse_age(older_than))
     root = load_settings(persist=persist).volume

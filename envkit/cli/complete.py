@@ -10,8 +10,8 @@ __all__ = ["names", "recipes", "shells"]
 
 def names(incomplete: str) -> list[str]:
     """Environments of the volume."""
-    from envkit.client.volume import generation_of, locate_volume  # noqa: PLC0415 - while completing only
-    from envkit.errors import EnvkitError  # noqa: PLC0415
+    from envkit.client.volume import generation_of, locate_volume
+    from envkit.errors import EnvkitError
 
     with contextlib.suppress(OSError, EnvkitError):
         root = locate_volume(_persist())
@@ -33,13 +33,13 @@ def _persist() -> str | None:
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes that envkit brings."""
-    from envkit.recipes import builtin_names  # noqa: PLC0415 - while completing only
+    from envkit.recipes import builtin_names
 
     return [name for name in builtin_names() if name.startswith(incomplete)]
 
 
 def shells(incomplete: str) -> list[str]:
     """Shells that envkit can write for."""
-    from envkit.shells import SHELLS  # noqa: PLC0415 - while completing only
+    from envkit.shells import SHELLS
 
     return [name for name in SHELLS if name.startswith(incomplete)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,21 +33,21 @@ def create(
     context: typer.Context,
     *,
     specs: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(metavar="[SPEC]...", help="Packages, such as pytorch 'numpy>=2'."),
     ] = None,
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("-n", "--name", help="Name; else that of the file, the recipe or the first package."),
     ] = None,
     file: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             "-f", "--file", metavar="FILE", help="An environment.yml (CEP 24), or an @EXPLICIT file (CEP 23)."
         ),
     ] = None,
     recipe: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             "--recipe",
             metavar="NAME",
@@ -87,13 +87,13 @@ def create(
     recipe `pytorch`.
     """
     del yes
-    from envkit.api.create import CreateOptions  # noqa: PLC0415 - after --help
-    from envkit.api.create import create as create_environment  # noqa: PLC0415
-    from envkit.api.explicit import create_explicit, is_explicit  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.models.request import Request  # noqa: PLC0415
-    from envkit.plan.corrections import find_corrections  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.create import CreateOptions
+    from envkit.api.create import create as create_environment
+    from envkit.api.explicit import create_explicit, is_explicit
+    from envkit.cli.progress import make_reporter
+    from envkit.models.request import Request
+    from envkit.plan.corrections import find_corrections
+    from envkit.settings import load_settings
 
     settings = load_settings(persist=persist, engine=engine)
     how = CreateOptions(replace=replace, dry_run=dry_run, validate=not no_validate, require_gpu=require_gpu)
@@ -198,9 +198,9 @@ def _refuse_flags(file: Path, flags: Sequence[str]) -> None:
 
 
 def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str, str]] = ()) -> int:
-    from envkit.cli.output import print_json  # noqa: PLC0415 - after --help
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
-    from envkit.models.wire import create_json  # noqa: PLC0415
+    from envkit.cli.output import print_json
+    from envkit.host.wire import host_to_json
+    from envkit.models.wire import create_json
 
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
@@ -210,7 +210,7 @@ def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str
 
 
 def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | None:
-    from envkit.recipes import load_builtin, load_recipe  # noqa: PLC0415
+    from envkit.recipes import load_builtin, load_recipe
 
     if file is not None and recipe is not None:
         raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
@@ -225,7 +225,7 @@ def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> R
 
 
 def _first_name(packages: tuple[str, ...]) -> str:
-    from envkit.builds.dependency import parse_match_spec  # noqa: PLC0415
+    from envkit.builds.dependency import parse_match_spec
 
     return parse_match_spec(packages[0]).name or packages[0]
 
@@ -240,8 +240,8 @@ def exit_code(result: CreateResult) -> int:
 
 
 def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> None:
-    from envkit.builds.families import channel_name  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, human_bytes, labelled, literal, table  # noqa: PLC0415
+    from envkit.builds.families import channel_name
+    from envkit.cli.output import console, human_bytes, labelled, literal, table
 
     out = console()
     out.print(labelled(*_about(result, commands)))
@@ -270,8 +270,8 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
 
 def render_findings_of(out: Console, result: CreateResult) -> None:
     """What the validation found wrong, and which scripts were not run."""
-    from envkit.cli.output import labelled  # noqa: PLC0415
-    from envkit.cli.validate import render_findings  # noqa: PLC0415
+    from envkit.cli.output import labelled
+    from envkit.cli.validate import render_findings
 
     failing = [finding for finding in result.report.findings if finding.status != "pass"] if result.report else []
     if failing:
@@ -282,7 +282,7 @@ def render_findings_of(out: Console, result: CreateResult) -> None:
 
 def _about(result: CreateResult, commands: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
     """What was chosen and why, before what was made of it."""
-    from envkit.plan.explain import TOPICS  # noqa: PLC0415 - after --help
+    from envkit.plan.explain import TOPICS
 
     lines: list[tuple[str, str, str]] = [("fixed", "green", correction.text) for correction in result.fixed]
     on_cpu = next((answer.text for answer in result.explanation if answer.code == "cpu"), None)

@@ -23,11 +23,11 @@ def detect(
     as_json: options.Json = False,
 ) -> None:
     """Show what this host can run, and where each fact comes from."""
-    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415 - after --help
-    from envkit.engines.registry import list_engines  # noqa: PLC0415
-    from envkit.host.detect import detect as detect_host  # noqa: PLC0415
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
-    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
+    from envkit.cli.output import console, human_bytes, print_json, table
+    from envkit.engines.registry import list_engines
+    from envkit.host.detect import detect as detect_host
+    from envkit.host.wire import host_to_json
+    from envkit.models.wire import SCHEMA_VERSION
 
     host = detect_host(refresh=refresh)
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     *,
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(metavar="[NAME|PREFIX]", help="An environment, NAME@N, or a path: conda, pixi, venv."),
     ] = None,
     persist: options.Persist = None,
@@ -32,13 +32,13 @@ def doctor(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Check environments against what was installed, and the volume. Exits with 6 when something is wrong."""
-    from envkit.api.doctor import doctor as check  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.cli.validate import render_findings  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import checkup_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.doctor import doctor as check
+    from envkit.cli.output import console, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.cli.validate import render_findings
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import checkup_json
+    from envkit.settings import load_settings
 
     settings = load_settings(persist=persist, name=name)
     alone = name is not None and "/" in name and persist is None

@@ -25,14 +25,14 @@ def register(app: typer.Typer) -> None:
 
 def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the environments of the volume."""
-    from rich.markup import escape  # noqa: PLC0415 - after --help
+    from rich.markup import escape
 
-    from envkit.api.environments import list_environments  # noqa: PLC0415
-    from envkit.cli.output import console, human_bytes, print_json, table, without  # noqa: PLC0415
-    from envkit.host.detect import detect  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.wire import list_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.environments import list_environments
+    from envkit.cli.output import console, human_bytes, print_json, table, without
+    from envkit.host.detect import detect
+    from envkit.layout.volume import open_volume
+    from envkit.models.wire import list_json
+    from envkit.settings import load_settings
 
     settings = load_settings(persist=persist)
     volume = open_volume(settings.volume, create=False)
@@ -72,7 +72,7 @@ def _validated(record: ValidationRecord | None, *, here: bool) -> str:
 
 def _machine(record: ValidationRecord) -> str:
     """A kind of host, in words."""
-    from rich.markup import escape  # noqa: PLC0415 - after --help
+    from rich.markup import escape
 
     driver = record.host.get("driver_version")
     gpus = sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()})
@@ -88,12 +88,12 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show one environment: what was asked, what it holds, when it was last validated."""
-    from envkit.api.environments import show_environment  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, human_bytes, print_json, table  # noqa: PLC0415
-    from envkit.host.detect import detect  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.wire import show_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.environments import show_environment
+    from envkit.cli.output import console, human_bytes, print_json, table
+    from envkit.host.detect import detect
+    from envkit.layout.volume import open_volume
+    from envkit.models.wire import show_json
+    from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     info = show_environment(volume, name, fingerprint=detect().fingerprint)
@@ -137,7 +137,7 @@ def run(
     persist: options.Persist = None,
 ) -> None:
     """Run a command in an environment; its exit code is passed on."""
-    from envkit.cli.launch import find_place, run_command  # noqa: PLC0415 - after --help
+    from envkit.cli.launch import find_place, run_command
 
     if command and command[0] == "--":
         command = command[1:]
@@ -148,9 +148,9 @@ def run(
 
 def recipes(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings."""
-    from envkit.cli.output import console, print_json, table  # noqa: PLC0415 - after --help
-    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
-    from envkit.recipes import builtin_names, load_builtin  # noqa: PLC0415
+    from envkit.cli.output import console, print_json, table
+    from envkit.models.wire import SCHEMA_VERSION
+    from envkit.recipes import builtin_names, load_builtin
 
     found = [load_builtin(name) for name in builtin_names()]
     if as_json:

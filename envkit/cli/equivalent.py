@@ -55,7 +55,7 @@ def fixed(
     request: Request, target: Target, explicit: tuple[Channel, ...], settings: Settings
 ) -> tuple[Request, tuple[Channel, ...], tuple[Correction, ...]]:
     """What ``--fix`` makes of a request: the request, its channels with their credentials, and what was applied."""
-    from envkit.plan.corrections import apply_corrections  # noqa: PLC0415 - after --help
+    from envkit.plan.corrections import apply_corrections
 
     request, applied = apply_corrections(request, target)
     by_name = {channel.name: channel for channel in explicit}

@@ -28,11 +28,11 @@ def export(
     as_json: options.Json = False,
 ) -> None:
     """Print an environment as a file that makes it again: what was asked (environment.yml), or every URL."""
-    from envkit.api.export import explicit_text, export_manifest, yaml_document  # noqa: PLC0415 - after --help
-    from envkit.cli.output import print_json  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.export import explicit_text, export_manifest, yaml_document
+    from envkit.cli.output import print_json
+    from envkit.layout.volume import open_volume
+    from envkit.models.wire import SCHEMA_VERSION
+    from envkit.settings import load_settings
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
@@ -46,7 +46,7 @@ def export(
     if explicit:
         sys.stdout.write(explicit_text(manifest))
         return
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only for this form
+    from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)

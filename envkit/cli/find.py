@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,7 +46,7 @@ def find(
     hosts: TargetFlags.hosts = None,
     everything: Annotated[bool, typer.Option("--all", help="List every build on its own line.")] = False,
     limit: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(
             min=1, metavar="N", help="Lines of the table: else 20, and 5 with --why or where nothing matches."
         ),
@@ -65,15 +65,15 @@ def find(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """List a package's builds, best first, with what each is and whether it runs here."""
-    from platformdirs import user_cache_path  # noqa: PLC0415 - after --help
+    from platformdirs import user_cache_path
 
-    from envkit.api.find import find as find_builds  # noqa: PLC0415
-    from envkit.cli.output import print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.errors import EnvkitError  # noqa: PLC0415
-    from envkit.models.request import Request  # noqa: PLC0415
-    from envkit.models.wire import find_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.find import find as find_builds
+    from envkit.cli.output import print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.errors import EnvkitError
+    from envkit.models.request import Request
+    from envkit.models.wire import find_json
+    from envkit.settings import load_settings
 
     settings = load_settings(engine=engine)
     explicit = options.parse_channels(channel, settings, override=override_channels)
@@ -140,9 +140,9 @@ def _render(
     why: bool,
     matrix: bool,
 ) -> None:
-    from envkit.cli.builds_table import builds_table, matrix_table  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, labelled, literal  # noqa: PLC0415
-    from envkit.plan.explain import TOPICS  # noqa: PLC0415
+    from envkit.cli.builds_table import builds_table, matrix_table
+    from envkit.cli.output import console, labelled, literal
+    from envkit.plan.explain import TOPICS
 
     out = console()
     if result.table_date is not None:
@@ -189,7 +189,7 @@ def _target_words(result: FindResult) -> str:
     words = [target.subdir]
     if result.hosts:
         names = list(result.hosts)
-        words.insert(0, f"{len(names)} machines ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})")  # noqa: PLR2004 - as many names as a line holds
+        words.insert(0, f"{len(names)} machines ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})")
     if target.driver_version is not None:
         words.append(f"driver {target.driver_version}")
     if target.driver_cuda is not None:

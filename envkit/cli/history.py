@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,11 +30,11 @@ def history(
     as_json: options.Json = False,
 ) -> None:
     """Show the generations of an environment and what each changed."""
-    from envkit.api.history import history as read_history  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, print_json, table, without  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import history_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.history import history as read_history
+    from envkit.cli.output import console, print_json, table, without
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import history_json
+    from envkit.settings import load_settings
 
     found = read_history(open_volume(load_settings(persist=persist, name=name).volume, create=False), name)
     if as_json:
@@ -64,7 +64,7 @@ def _short(change: Difference | None, parent: int | None) -> str:
         return ""
     signs = {"added": "+", "removed": "-", "changed": "~"}
     words = [signs[c.kind] + c.name for c in change.changes]
-    more = f" and {len(words) - 4} more" if len(words) > 4 else ""  # noqa: PLR2004 - what fits a line
+    more = f" and {len(words) - 4} more" if len(words) > 4 else ""
     return f"{' '.join(words[:4]) or 'nothing'}{more} (from {parent})"
 
 
@@ -72,18 +72,18 @@ def diff(
     *,
     before: Annotated[str, typer.Argument(metavar="A", help="NAME, NAME@N, or the path of a conda environment.")],
     after: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(metavar="[B]", help="The same; without it, A against the generation before it."),
     ] = None,
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
     """Show which packages differ between two environments or generations."""
-    from envkit.api.history import diff as compare  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import difference_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.history import diff as compare
+    from envkit.cli.output import console, print_json
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import difference_json
+    from envkit.settings import load_settings
 
     volume = None
     if persist is not None or not all(text and "/" in text for text in (before, after)):
@@ -99,20 +99,20 @@ def rollback(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
     number: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Argument(metavar="[N]", help="The generation's number in `envkit history`; else the one before."),
     ] = None,
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
     """Go back to an earlier generation, or forward again. Nothing is made or removed: only the link changes."""
-    from envkit.api.history import rollback as roll_back  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.detect import detect  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import switch_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.history import rollback as roll_back
+    from envkit.cli.output import console, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.host.detect import detect
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import switch_json
+    from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = roll_back(
@@ -134,7 +134,7 @@ def rollback(
 
 def render_difference(out: Console, change: Difference) -> None:
     """The packages that differ, as a table."""
-    from envkit.cli.output import human_bytes, table  # noqa: PLC0415
+    from envkit.cli.output import human_bytes, table
 
     if not change.changes:
         out.print(f"{change.before} and {change.after}: the same {change.same} packages")

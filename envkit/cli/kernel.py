@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -34,17 +34,17 @@ def install(
         bool, typer.Option("--shared", help="On the volume, for all, rather than for this user.")
     ] = False,
     display_name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--display-name", metavar="TEXT", help="What Jupyter shows; else 'Python 3.11 (NAME)'."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Register a Jupyter kernel for an environment. It needs ipykernel among its packages."""
-    from rich.markup import escape  # noqa: PLC0415 - after --help
+    from rich.markup import escape
 
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.client.volume import generation_of, locate_volume, unknown  # noqa: PLC0415
-    from envkit.kernels import install_kernel  # noqa: PLC0415
+    from envkit.cli.output import console, print_json
+    from envkit.client.volume import generation_of, locate_volume, unknown
+    from envkit.kernels import install_kernel
 
     root = locate_volume(persist)
     if generation_of(root, name) is None:
@@ -62,11 +62,11 @@ def install(
 @_kernel.command("list")
 def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the kernels that envkit has registered, for this user and on the volume."""
-    from rich.markup import escape  # noqa: PLC0415 - after --help
+    from rich.markup import escape
 
-    from envkit.cli.output import console, print_json, table  # noqa: PLC0415
-    from envkit.client.volume import locate_volume  # noqa: PLC0415
-    from envkit.kernels import list_kernels  # noqa: PLC0415
+    from envkit.cli.output import console, print_json, table
+    from envkit.client.volume import locate_volume
+    from envkit.kernels import list_kernels
 
     found = list_kernels(locate_volume(persist), os.environ)
     if as_json:
@@ -88,10 +88,10 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
 @_kernel.command("remove")
 def remove(*, name: Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Remove the kernels of an environment; the environment stays."""
-    from envkit.cli.output import console, print_json  # noqa: PLC0415 - after --help
-    from envkit.client.volume import locate_volume  # noqa: PLC0415
-    from envkit.errors import UnknownEnvironmentError  # noqa: PLC0415
-    from envkit.kernels import remove_kernels  # noqa: PLC0415
+    from envkit.cli.output import console, print_json
+    from envkit.client.volume import locate_volume
+    from envkit.errors import UnknownEnvironmentError
+    from envkit.kernels import remove_kernels
 
     root = locate_volume(persist)
     removed = remove_kernels(root, name)
@@ -105,8 +105,8 @@ def remove(*, name: Name, persist: options.Persist = None, as_json: options.Json
 
 
 def _json(kernels: list[Any]) -> dict[str, Any]:
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from envkit.models.wire import SCHEMA_VERSION  # noqa: PLC0415
+    from envkit.models.wire import SCHEMA_VERSION
 
     return {"schema_version": SCHEMA_VERSION, "kernels": [asdict(kernel) for kernel in kernels]}

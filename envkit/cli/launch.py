@@ -39,7 +39,7 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
             raise unknown(root, name)
         return Place(settle(prefix, read_manifest(prefix)), name)
     prefix = os.path.realpath(name)
-    if not os.path.isdir(prefix):  # noqa: PTH112 - pathlib is milliseconds
+    if not os.path.isdir(prefix):
         raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")
     return Place(prefix, environment_name(prefix))
 
@@ -87,11 +87,11 @@ def run_command(place: Place, command: Sequence[str]) -> NoReturn:
         sys.stderr.write(f"envkit: {note}\n")
         sys.stderr.flush()
     share_for_life(prefix)  # `clean` leaves what is in use
-    if os.path.isdir(os.path.join(prefix, "conda-meta")):  # noqa: PTH112, PTH118
+    if os.path.isdir(os.path.join(prefix, "conda-meta")):
         env = environ_of(prefix, os.environ, name=place.name)
     else:
         env = {k: v for k, v in os.environ.items() if k != "PYTHONHOME"}
-        env["PATH"] = os.pathsep.join([os.path.join(prefix, "bin"), env.get("PATH", os.defpath)])  # noqa: PTH118
+        env["PATH"] = os.pathsep.join([os.path.join(prefix, "bin"), env.get("PATH", os.defpath)])
         env["VIRTUAL_ENV"] = prefix
     try:
         replace_process(command, env)

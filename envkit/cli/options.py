@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,7 +33,6 @@ __all__ = [
     "policy_of",
 ]
 
-# typer reads annotations at run time, so these stay `Optional` as Python 3.10 knows it everywhere.
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
 ProgressOption = Annotated[
     str,
@@ -41,7 +40,7 @@ ProgressOption = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only what is cached.")]
 Persist = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option(
         "--persist",
         metavar="DIR",
@@ -49,7 +48,7 @@ Persist = Annotated[
     ),
 ]
 Channels = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option("-c", "--channel", metavar="CHANNEL", help="Channel by name, URL or path; may be repeated."),
 ]
 Override = Annotated[bool, typer.Option("--override-channels", help="Use only the channels given with -c.")]
@@ -60,17 +59,17 @@ Cuda = Annotated[
     ),
 ]
 Python = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--python", metavar="X.Y", help="Only builds for this Python."),
 ]
 Platform = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--platform", "--subdir", metavar="SUBDIR", help="For another platform, such as linux-aarch64."),
 ]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
 
 Engine = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
         "--engine",
         metavar="NAME",

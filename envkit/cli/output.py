@@ -45,7 +45,7 @@ STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "
 
 def console() -> Console:
     """What people read, on stdout; wide enough for tables in a pipe, unless COLUMNS says how wide."""
-    from envkit.cli.progress import clear_bar  # noqa: PLC0415 - it may not have been needed
+    from envkit.cli.progress import clear_bar
 
     clear_bar()
     columns = os.environ.get("COLUMNS", "")
@@ -103,7 +103,7 @@ def human_bytes(number: float | None) -> str:
     if number is None:
         return "?"
     for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":  # noqa: PLR2004
+        if number < 1000 or unit == "GB":
             return f"{number:.0f} {unit}" if unit in {"B", "kB"} else f"{number:.1f} {unit}"
         number /= 1000
     raise AssertionError

@@ -102,7 +102,7 @@ class JsonReporter:
         """Write the event, with what came since the last one."""
         self._pending += amount
         now = time.monotonic()
-        if now - self._last > 0.05:  # noqa: PLR2004
+        if now - self._last > 0.05:
             self._write(event="advance", phase=phase, amount=self._pending, text=text)
             self._pending, self._last = 0, now
 
@@ -117,7 +117,7 @@ class JsonReporter:
         """Write the event."""
         self._write(event="note", text=text)
 
-    def _write(self, **event: Any) -> None:  # noqa: ANN401 - JSON
+    def _write(self, **event: Any) -> None:
         sys.stderr.write(json.dumps(event) + "\n")
         sys.stderr.flush()
 
@@ -126,7 +126,7 @@ class BarReporter:
     """Bars on a terminal, each replaced by one line when its phase is over."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - not needed by scripts
+        from rich.console import Console
 
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
@@ -138,7 +138,7 @@ class BarReporter:
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         """Show the bar."""
-        from rich.progress import (  # noqa: PLC0415
+        from rich.progress import (
             BarColumn,
             DownloadColumn,
             MofNCompleteColumn,
@@ -165,7 +165,7 @@ class BarReporter:
         """Move the bar, at most twenty times a second."""
         self._pending += amount
         now = time.monotonic()
-        if self._progress is not None and self._task is not None and now - self._last > 0.05:  # noqa: PLR2004
+        if self._progress is not None and self._task is not None and now - self._last > 0.05:
             self._progress.advance(self._task, self._pending)
             self._pending, self._last = 0, now
 

@@ -30,12 +30,12 @@ def remove(
 ) -> None:
     """Remove an environment with all its generations. Packages stay in the cache until `envkit clean`."""
     del yes
-    from envkit.api.remove import remove as remove_environment  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, human_bytes, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import remove_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.remove import remove as remove_environment
+    from envkit.cli.output import console, human_bytes, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import remove_json
+    from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = remove_environment(volume, name, reporter=make_reporter("none" if as_json else "lines"))
@@ -55,13 +55,13 @@ def remove(
 
 def rename(*, name: Name, new_name: NewName, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Give an environment another name. Only its link changes: what runs in it goes on."""
-    from envkit.api.remove import rename as rename_environment  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.detect import detect  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import switch_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.remove import rename as rename_environment
+    from envkit.cli.output import console, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.host.detect import detect
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import switch_json
+    from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = rename_environment(
@@ -84,14 +84,14 @@ def clone(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Make another environment of the same packages. Nothing is solved; the files are shared."""
-    from envkit.api.clone import clone as clone_environment  # noqa: PLC0415 - after --help
-    from envkit.cli.create import exit_code, render_findings_of  # noqa: PLC0415
-    from envkit.cli.output import console, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.wire import create_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.clone import clone as clone_environment
+    from envkit.cli.create import exit_code, render_findings_of
+    from envkit.cli.output import console, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.host.wire import host_to_json
+    from envkit.layout.volume import open_volume
+    from envkit.models.wire import create_json
+    from envkit.settings import load_settings
 
     settings = load_settings(persist=persist, name=source.partition("@")[0])
     open_volume(settings.volume, create=False)

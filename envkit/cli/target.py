@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Optional, TypedDict
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -33,23 +33,23 @@ class TargetFlags:
     """Annotated types of the flags."""
 
     driver = Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--driver", metavar="VERSION", help="Its driver: 550.54.14, or 550.", rich_help_panel=_PANEL),
     ]
     gpu = Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--gpu", metavar="NAME", help="Its GPU: h100, 'rtx 4090'; repeatable.", rich_help_panel=_PANEL),
     ]
     cuda_arch = Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--cuda-arch", metavar="X.Y", help="Its compute capability: 8.0.", rich_help_panel=_PANEL),
     ]
     glibc = Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--glibc", metavar="X.Y", help="Its C library: 2.28.", rich_help_panel=_PANEL),
     ]
     hosts = Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(
             "--hosts",
             metavar="FILE",
@@ -84,7 +84,7 @@ def read_machines(
             "--no-gpu",
             hint="Leave these out, or change the file.",
         )
-    from envkit.host.inventory import read_hosts  # noqa: PLC0415 - after --help
+    from envkit.host.inventory import read_hosts
 
     return read_hosts(paths)
 
@@ -106,12 +106,12 @@ def describe(
         UsageError: A flag's value cannot be read.
     """
     if machines:
-        from envkit.checks.hosts import common_target  # noqa: PLC0415 - only with --hosts
+        from envkit.checks.hosts import common_target
 
         return common_target(machines)
-    from envkit.cuda.target import describe_target  # noqa: PLC0415 - after --help
-    from envkit.host.detect import detect  # noqa: PLC0415
-    from envkit.models.host import Target  # noqa: PLC0415
+    from envkit.cuda.target import describe_target
+    from envkit.host.detect import detect
+    from envkit.models.host import Target
 
     host = detect()
     # detect() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.

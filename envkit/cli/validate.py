@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,7 +39,7 @@ def validate(
     ],
     persist: options.Persist = None,
     html: Annotated[
-        Optional[Path],  # noqa: UP045 - as above
+        Path | None,
         typer.Option("--html", metavar="FILE", help="Write the report as one HTML page, too."),
     ] = None,
     level: Annotated[
@@ -50,7 +50,7 @@ def validate(
         ),
     ] = "framework",
     device: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+        list[str] | None,
         typer.Option("--device", metavar="N|UUID", help="Only this GPU; may be repeated. cpu: no GPU."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Limit for each check.")] = 300.0,
@@ -58,16 +58,16 @@ def validate(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Prove that an environment computes on this host, or say what does not and why."""
-    from rich.markup import escape  # noqa: PLC0415 - after --help
+    from rich.markup import escape
 
-    from envkit.api.validate import ValidateOptions  # noqa: PLC0415 - after --help
-    from envkit.api.validate import validate as validate_environment  # noqa: PLC0415
-    from envkit.cli.output import STATUS_STYLE, console, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.host.wire import host_to_json  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.wire import validate_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.validate import ValidateOptions
+    from envkit.api.validate import validate as validate_environment
+    from envkit.cli.output import STATUS_STYLE, console, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.host.wire import host_to_json
+    from envkit.layout.volume import open_volume
+    from envkit.models.wire import validate_json
+    from envkit.settings import load_settings
 
     volume = None
     if "/" not in name or persist is not None:
@@ -104,8 +104,8 @@ def _host(host: Host) -> str:
 
 
 def _write_html(path: Path, result: ValidateResult) -> None:
-    from envkit.cli.html import render_html  # noqa: PLC0415
-    from envkit.layout.volume import write_atomic  # noqa: PLC0415
+    from envkit.cli.html import render_html
+    from envkit.layout.volume import write_atomic
 
     try:
         write_atomic(path.absolute(), render_html(result))
@@ -125,9 +125,9 @@ def _level(text: str) -> Level:
 
 def render_findings(findings: Sequence[Finding]) -> Table:
     """Findings as a table, each failure with its cure below."""
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
-    from envkit.cli.output import STATUS_STYLE, table  # noqa: PLC0415
+    from envkit.cli.output import STATUS_STYLE, table
 
     view = table("", "check", "what was seen")
     for finding in findings:

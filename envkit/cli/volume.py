@@ -34,10 +34,10 @@ def volume(
     """Show the volume: where it is and why, what it can do, what is on it."""
     if context.invoked_subcommand is not None:
         return
-    from envkit.api.volume import describe_volume  # noqa: PLC0415 - after --help
-    from envkit.cli.output import print_json  # noqa: PLC0415
-    from envkit.models.volume_wire import volume_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.volume import describe_volume
+    from envkit.cli.output import print_json
+    from envkit.models.volume_wire import volume_json
+    from envkit.settings import load_settings
 
     report = describe_volume(load_settings(persist=persist), probe=probe)
     if as_json:
@@ -47,7 +47,7 @@ def volume(
 
 
 def _render(report: VolumeReport) -> None:
-    from envkit.cli.output import console, human_bytes, table  # noqa: PLC0415
+    from envkit.cli.output import console, human_bytes, table
 
     out = console()
     if report.exists:
@@ -99,12 +99,12 @@ def bootstrap(
     progress: options.ProgressOption = "auto",
 ) -> None:
     """Put envkit itself on the volume, with a Python of its own: a restart needs no pip."""
-    from envkit.api.bootstrap import bootstrap as put_on_volume  # noqa: PLC0415 - after --help
-    from envkit.cli.output import console, human_bytes, print_json  # noqa: PLC0415
-    from envkit.cli.progress import make_reporter  # noqa: PLC0415
-    from envkit.layout.volume import open_volume  # noqa: PLC0415
-    from envkit.models.volume_wire import bootstrap_json  # noqa: PLC0415
-    from envkit.settings import load_settings  # noqa: PLC0415
+    from envkit.api.bootstrap import bootstrap as put_on_volume
+    from envkit.cli.output import console, human_bytes, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.layout.volume import open_volume
+    from envkit.models.volume_wire import bootstrap_json
+    from envkit.settings import load_settings
 
     settings = load_settings(persist=persist)
     result = put_on_volume(

@@ -88,7 +88,7 @@ class Environment:
             IntegrityError: It cannot be read.
         """
         if self._manifest is None:
-            from envkit.client.volume import read_manifest  # noqa: PLC0415 - not every program asks
+            from envkit.client.volume import read_manifest
 
             self._manifest = read_manifest(self._prefix)
         return self._manifest
@@ -107,7 +107,7 @@ class Environment:
         Raises:
             ValidationFailedError: An activation script of the environment does not run.
         """
-        from envkit.activated import environ_of  # noqa: PLC0415 - not every program asks
+        from envkit.activated import environ_of
 
         return environ_of(self._prefix, os.environ if base is None else base, name=self.name)
 
@@ -138,7 +138,7 @@ class Environment:
             subprocess.TimeoutExpired: It took too long.
             UsageError: There is no such program.
         """
-        from subprocess import run  # noqa: PLC0415 - not every program runs another
+        from subprocess import run
 
         if isinstance(command, (str, bytes)) or not command:
             raise UsageError("run takes a list of words", hint='For example: env.run(["python", "train.py"]).')
@@ -184,7 +184,7 @@ class Environment:
                 "this session has no script that could be run anew",
                 hint=f"Start it inside: envkit run {self.name} -- python",
             )
-        from envkit.activation import replace_process  # noqa: PLC0415 - not every program does
+        from envkit.activation import replace_process
 
         variables = self.environ()
         variables[GUARD] = "\n".join((str(os.getpid()), self._root, self.name, self._prefix))
@@ -224,7 +224,7 @@ class Environment:
         return f"<Environment {self.name}: {self._prefix}, {self._state()}>"
 
     def _repr_html_(self) -> str:
-        from envkit.client.table import html_table  # noqa: PLC0415 - in notebooks only
+        from envkit.client.table import html_table
 
         rows = [
             ("prefix", self._prefix),
@@ -245,13 +245,13 @@ class _Told(NamedTuple):
 def current_environment() -> _Told | None:
     """The environment that this very process went on in by `Environment.activate`."""
     parts = os.environ.get(GUARD, "").split("\n")
-    if len(parts) != 4 or parts[0] != str(os.getpid()):  # noqa: PLR2004 - a child of that process has another number
+    if len(parts) != 4 or parts[0] != str(os.getpid()):
         return None
     return _Told(parts[1], parts[2], parts[3])
 
 
 def _path(text: str) -> Path:
-    from pathlib import Path as PurePath  # noqa: PLC0415 - milliseconds that not every program needs
+    from pathlib import Path as PurePath
 
     return PurePath(text)
 

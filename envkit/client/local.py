@@ -56,7 +56,7 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
         return Found(root, None)
     manifest = read_manifest(prefix)
     prefix = settle(prefix, manifest)
-    from envkit.host.fingerprint import fingerprint_now  # noqa: PLC0415 - only for what is there
+    from envkit.host.fingerprint import fingerprint_now
 
     token, fingerprint = fingerprint_now()
     record = read_validation(root, os.path.basename(prefix), token=token, fingerprint=fingerprint)
@@ -89,7 +89,7 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
 def _cuda(text: str) -> str:
     if text == "auto":
         return text
-    from envkit.models.request import CudaChoice  # noqa: PLC0415 - milliseconds
+    from envkit.models.request import CudaChoice
 
     return str(CudaChoice.parse(text))
 
@@ -98,7 +98,7 @@ def _channel(text: str) -> str:
     """`envkit.models.channel.parse_channel`, its name; plain names and paths without the import."""
     if text and text[0] not in "-." and not set(text) - _PLAIN:
         return f"file://{os.path.normpath(text)}" if text[0] == "/" else text.rstrip("/")
-    from envkit.models.channel import parse_channel  # noqa: PLC0415 - milliseconds
+    from envkit.models.channel import parse_channel
 
     return parse_channel(text, cwd=os.getcwd()).name
 
@@ -122,11 +122,11 @@ def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> t
 
 
 def _driver_refusal(environment: Environment, built: str | None, root: str) -> tuple[str, str] | None:
-    from envkit.cuda.drivers import at_least, driver_ceiling, minor_compat_min  # noqa: PLC0415
-    from envkit.host.kernel import read_kernel_module  # noqa: PLC0415
-    from envkit.host.nodes import is_gpu_node, is_tegra_node, list_nodes  # noqa: PLC0415
-    from envkit.host.tree import Tree  # noqa: PLC0415
-    from envkit.models.version import CudaVersion  # noqa: PLC0415
+    from envkit.cuda.drivers import at_least, driver_ceiling, minor_compat_min
+    from envkit.host.kernel import read_kernel_module
+    from envkit.host.nodes import is_gpu_node, is_tegra_node, list_nodes
+    from envkit.host.tree import Tree
+    from envkit.models.version import CudaVersion
 
     tree = Tree(root)
     nodes = list_nodes(tree)

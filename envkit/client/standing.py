@@ -26,7 +26,7 @@ def standing_note(prefix: str, name: str | None) -> str | None:
     known = read_validations(root, generation)
     if not known:
         return None
-    from envkit.host.fingerprint import fingerprint_now  # noqa: PLC0415 - only for what was validated
+    from envkit.host.fingerprint import fingerprint_now
 
     token, fingerprint = fingerprint_now()
     here = read_validation(root, generation, token=token, fingerprint=fingerprint)

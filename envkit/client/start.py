@@ -23,8 +23,8 @@ def main() -> None:
     # What the parent could import can be imported here, but after the standard library and the installed packages:
     # a rich.py beside the user's script is not ours.
     sys.path += [entry for entry in order["path"] if entry not in sys.path]
-    from envkit.__main__ import main as envkit  # noqa: PLC0415 - now that it can be found
-    from envkit.lifeline import live_with  # noqa: PLC0415
+    from envkit.__main__ import main as envkit
+    from envkit.lifeline import live_with
 
     live_with(order["parent"], pipe)
     sys.argv = ["envkit", *order["argv"]]

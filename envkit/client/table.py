@@ -22,7 +22,7 @@ def html_table(
     caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, notes: Iterable[str] = ()
 ) -> str:
     """A table for a notebook. Everything that comes in is escaped: names and reasons come from channels."""
-    from html import escape  # noqa: PLC0415 - in notebooks only
+    from html import escape
 
     head = "".join(f'<th style="{_STYLE}">{escape(column)}</th>' for column in columns)
     body = "".join(

@@ -23,7 +23,7 @@ def share_for_life(prefix: str) -> None:
     private, kind = os.path.split(folder)
     if kind != "g" or os.path.basename(private) != ".envkit":
         return
-    import fcntl  # noqa: PLC0415 - POSIX only
+    import fcntl
 
     path = os.path.join(private, "leases", generation)
     deadline = time.monotonic() + _WAIT_S

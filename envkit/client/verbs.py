@@ -34,7 +34,7 @@ def detect(*, refresh: bool = False) -> HostView:
     Raises:
         SettingsError: A CONDA_OVERRIDE_* variable holds something that is no version (CEP 30, CEP 46).
     """
-    from envkit.client.host import HostView  # noqa: PLC0415 - loaded at first use, here and below
+    from envkit.client.host import HostView
 
     _, document = _run(["detect", *(["--refresh"] if refresh else [])], None)
     return HostView(document["facts"])
@@ -85,8 +85,8 @@ def find(
         SpecError: The spec cannot be read.
         ChannelError: A channel cannot be read.
     """
-    from envkit.client.child import error_of  # noqa: PLC0415
-    from envkit.client.search import FindResultView  # noqa: PLC0415
+    from envkit.client.child import error_of
+    from envkit.client.search import FindResultView
 
     argv = ["find", *_choice(cuda, python, channels, override_channels, platform, prefer, offline)]
     argv += [*_machine(driver, gpus, cuda_arch, glibc, no_gpu), *(["--all"] if everything else []), "--", spec]
@@ -219,8 +219,8 @@ def ensure(
     told = current_environment()
     if told is not None and told.name == name:
         return Environment(name, root=told.root, prefix=told.prefix)
-    from envkit.client import local  # noqa: PLC0415
-    from envkit.client.volume import unknown  # noqa: PLC0415
+    from envkit.client import local
+    from envkit.client.volume import unknown
 
     wanted = local.Wanted(
         _words(specs), cuda, python, prefer, _words(channels), None if file is None else os.fspath(file), recipe
@@ -296,8 +296,8 @@ def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = No
     told = current_environment()
     if told is not None and told.name == name:
         return Environment(name, root=told.root, prefix=told.prefix)
-    from envkit.client import local  # noqa: PLC0415
-    from envkit.client.volume import unknown  # noqa: PLC0415
+    from envkit.client import local
+    from envkit.client.volume import unknown
 
     found = local.look(name, persist)
     if found.environment is None:
@@ -311,7 +311,7 @@ def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = No
 
 
 def _run(argv: list[str], progress: Progress | None, *, raising: bool = True) -> tuple[int, dict[str, Any]]:
-    from envkit.client.child import error_of, run_envkit  # noqa: PLC0415
+    from envkit.client.child import error_of, run_envkit
 
     code, document = run_envkit(argv, progress=progress)
     error = error_of(document, code) if raising else None
@@ -321,7 +321,7 @@ def _run(argv: list[str], progress: Progress | None, *, raising: bool = True) ->
 
 
 def _validate(name: str, persist: PathLike | None, timeout_s: float | None, progress: Progress | None) -> ReportView:
-    from envkit.client.report import ReportView  # noqa: PLC0415
+    from envkit.client.report import ReportView
 
     argv = ["validate"]
     argv += ["--persist", os.fspath(persist)] if persist is not None else []
@@ -331,7 +331,7 @@ def _validate(name: str, persist: PathLike | None, timeout_s: float | None, prog
 
 
 def _made(document: dict[str, Any], notes: list[str]) -> Environment:
-    from envkit.client.report import ReportView  # noqa: PLC0415
+    from envkit.client.report import ReportView
 
     said = document.get("validation")
     report = ReportView(said) if said else None

@@ -39,7 +39,7 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
         # One plain path is what images set; a list, a variable in it or a contradiction are for the whole reader.
         if os.path.isabs(value) and not set(value) & {os.pathsep, "$", "~"}:
             return volume_path(value, os.environ)
-    from envkit.settings import load_settings  # noqa: PLC0415 - reads YAML where there are files
+    from envkit.settings import load_settings
 
     return str(load_settings().volume)
 
@@ -155,9 +155,9 @@ def read_validations(root: str, generation: str) -> list[dict[str, Any]]:
 
 def _validation_folders(root: str, generation: str) -> list[str]:
     """Where outcomes are kept: on the volume, and in the user's cache for a volume that takes no writes."""
-    from hashlib import sha256  # noqa: PLC0415 - the fingerprint has loaded it
+    from hashlib import sha256
 
-    from envkit.host.cache import default_cache_dir  # noqa: PLC0415 - as above
+    from envkit.host.cache import default_cache_dir
 
     folders = [os.path.join(root, ".envkit", "validations", generation)]
     if cache := default_cache_dir(os.environ):

@@ -55,8 +55,8 @@ class LibmambaEngine:
         return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
 
     def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
-        from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable  # noqa: PLC0415 - native
-        from libmambapy.specs import ChannelResolveParams  # noqa: PLC0415 - native
+        from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable
+        from libmambapy.specs import ChannelResolveParams
 
         request = _request(task)
         names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
@@ -79,13 +79,13 @@ class LibmambaEngine:
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
-        import libmambapy  # noqa: PLC0415 - native
+        import libmambapy
 
         return Capabilities("libmamba", str(libmambapy.__version__), exclude_newer=True, flexible_priority=True)
 
 
 def _match_spec(text: str) -> MatchSpec:
-    from libmambapy.specs import MatchSpec  # noqa: PLC0415 - native
+    from libmambapy.specs import MatchSpec
 
     try:
         return MatchSpec.parse(text)
@@ -102,7 +102,7 @@ def _request(task: SolveTask) -> Request:
     Virtual packages are installed as pinned requests: left as what is there already, libmamba before 2.9 does not look
     at ``constrains: __cuda``. A constraint is a pin, which binds a package only where the solution has it.
     """
-    from libmambapy.solver import Request  # noqa: PLC0415 - native
+    from libmambapy.solver import Request
 
     jobs: list[Any] = [Request.Install(_match_spec(spec)) for spec in task.specs]
     jobs += [Request.Install(_match_spec(f"{p.name}=={p.version}={p.build}")) for p in task.virtual_packages]
@@ -112,7 +112,7 @@ def _request(task: SolveTask) -> Request:
 
 
 def _package(record: Record) -> PackageInfo:
-    from libmambapy.specs import PackageInfo  # noqa: PLC0415 - native
+    from libmambapy.specs import PackageInfo
 
     features = record.raw.get("track_features") or ()
     return PackageInfo(
@@ -135,7 +135,7 @@ def _package(record: Record) -> PackageInfo:
 
 
 def _add_virtual(database: Database, packages: Iterable[VirtualPackage]) -> None:
-    from libmambapy.specs import PackageInfo  # noqa: PLC0415 - native
+    from libmambapy.specs import PackageInfo
 
     database.add_repo_from_packages(
         [
@@ -152,7 +152,7 @@ def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[
     The order is always the same, whatever came first over the network: of candidates that are worth the same libsolv
     takes one by its place.
     """
-    from libmambapy.solver.libsolv import Priorities  # noqa: PLC0415 - native
+    from libmambapy.solver.libsolv import Priorities
 
     by_repo: dict[tuple[int, int], dict[str, Record]] = {}
     for record in sorted(records, key=lambda record: record.fn):

@@ -21,7 +21,7 @@ _PIN = "pin on "  # libmamba's name for the package that carries a pin
 
 def explain(outcome: UnSolvable, database: Database) -> Problem:
     """The tree of a request that the solver could not satisfy."""
-    from libmambapy.solver import CompressedProblemsGraph, ProblemsGraph  # noqa: PLC0415 - native
+    from libmambapy.solver import CompressedProblemsGraph, ProblemsGraph
 
     graph = ProblemsGraph.simplify_conflicts(outcome.problems_graph(database))
     return _Walk(CompressedProblemsGraph.from_problems_graph(graph)).root()
@@ -34,7 +34,7 @@ class _Walk:
         compressed: libmambapy's ``CompressedProblemsGraph``.
     """
 
-    def __init__(self, compressed: Any) -> None:  # noqa: ANN401 - the bindings have no types
+    def __init__(self, compressed: Any) -> None:
         self._root: int = compressed.root_node()
         nodes, edges = compressed.graph()
         self._nodes: Mapping[int, Any] = nodes
@@ -113,7 +113,7 @@ class _Walk:
         return f"{name} {versions[0]} {shortened(list(dict.fromkeys(str(package.build_string) for package in node)))}"
 
 
-def _spec(dependency: Any) -> str:  # noqa: ANN401 - libmambapy's MatchSpec
+def _spec(dependency: Any) -> str:
     """A MatchSpec in the words of a channel index: ``lib >=1.2,<1.10``, ``tool * cpu*``."""
     version, build = str(dependency.version), str(dependency.build_string)
     version = "" if version in {"=*", "*"} else version

@@ -23,8 +23,8 @@ def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Clie
     A channel with a token or a password is asked for by its clean URL, which is what the index cache and the records
     keep; the client rewrites it on the way out.
     """
-    from rattler.networking import Client, MirrorMiddleware  # noqa: PLC0415 - loads the native engine
-    from rattler.networking.middleware import (  # noqa: PLC0415
+    from rattler.networking import Client, MirrorMiddleware
+    from rattler.networking.middleware import (
         AddHeadersMiddleware,
         AuthenticationMiddleware,
         GCSMiddleware,

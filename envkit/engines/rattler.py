@@ -86,7 +86,7 @@ class RattlerEngine:
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`."""
-        import rattler  # noqa: PLC0415 - the native engine
+        import rattler
 
         # The gateway gives of a requested name what matches its spec alone: strict priority would not see that an
         # earlier channel has the name. Asking for the bare name, too, brings all of it.
@@ -142,7 +142,7 @@ class RattlerEngine:
 
     @staticmethod
     def _make_gateway(settings: EngineSettings, action: CacheAction) -> rattler.Gateway:
-        import rattler  # noqa: PLC0415 - the native engine
+        import rattler
 
         return rattler.Gateway(
             cache_dir=settings.index_dir,
@@ -152,13 +152,13 @@ class RattlerEngine:
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
-        import rattler  # noqa: PLC0415 - the native engine
+        import rattler
 
         return Capabilities("rattler", str(rattler.__version__), exclude_newer=True, flexible_priority=False)
 
 
-def _no_priority() -> Any:  # noqa: ANN401 - an enum of the native engine
-    import rattler  # noqa: PLC0415 - the native engine
+def _no_priority() -> Any:
+    import rattler
 
     return rattler.ChannelPriority.Disabled
 
@@ -170,8 +170,8 @@ def _moment(milliseconds: int | None) -> datetime.datetime | None:
 
 
 def _match_spec(text: str) -> rattler.MatchSpec:
-    import rattler  # noqa: PLC0415 - the native engine
-    from rattler.exceptions import InvalidMatchSpecError  # noqa: PLC0415
+    import rattler
+    from rattler.exceptions import InvalidMatchSpecError
 
     try:
         spec = rattler.MatchSpec(text, strict=False)
@@ -199,7 +199,7 @@ def from_rattler(record: rattler.RepoDataRecord) -> Record:
 
 def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoDataRecord]:
     """Our records as the native engine's. It reads them from files, which go into the empty `folder`."""
-    import rattler  # noqa: PLC0415 - the native engine
+    import rattler
 
     result = []
     for number, record in enumerate(records):
@@ -212,7 +212,7 @@ def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoData
 
 def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> T:
     """Run to the end and translate what the native engine raises; its exceptions share no base."""
-    from rattler import exceptions  # noqa: PLC0415 - the native engine
+    from rattler import exceptions
 
     secrets = [secret for channel in settings.channels for secret in channel.secrets]
     try:
@@ -244,7 +244,7 @@ def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> 
     flat = " ".join(text.split())
     causes = flat.split(_CAUSE)
     error = _of_channel(flat, ": ".join(dict.fromkeys((causes[0], causes[-1]))), channels, offline=offline)
-    if len(causes) > 2:  # noqa: PLR2004 - the ends
+    if len(causes) > 2:
         error.members["causes"] = causes
     return error
 

@@ -63,17 +63,17 @@ def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
         found = f"{info.where} {info.version} is too old" if info.version else "it is not here"
         raise SettingsError(f"engine {name} cannot be used: {found}", hint=info.hint)
     if name == "libmamba":
-        from envkit.engines.libmamba import LibmambaEngine  # noqa: PLC0415 - one engine at a time
+        from envkit.engines.libmamba import LibmambaEngine
 
         return LibmambaEngine()
     if name == "conda":
-        from envkit.engines.conda import CondaEngine, find_conda  # noqa: PLC0415 - as above
+        from envkit.engines.conda import CondaEngine, find_conda
 
         executable = find_conda(env)
         if executable is None:
             raise AssertionError("it was there a moment ago")
         return CondaEngine(executable, env=env)
-    from envkit.engines.rattler import RattlerEngine  # noqa: PLC0415 - as above
+    from envkit.engines.rattler import RattlerEngine
 
     return RattlerEngine()
 
@@ -100,7 +100,7 @@ def _libmamba() -> EngineInfo:
 
 
 def _conda(env: Mapping[str, str]) -> EngineInfo:
-    from envkit.engines.conda import conda_version, find_conda  # noqa: PLC0415 - as make_engine
+    from envkit.engines.conda import conda_version, find_conda
 
     executable = find_conda(env)
     if executable is None:

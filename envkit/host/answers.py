@@ -199,4 +199,4 @@ def _version(text: str) -> DriverVersion | None:
 
 def _cuda(number: int | None) -> CudaVersion | None:
     # What py-rattler accepts too: anything outside is not a version number but rubbish in memory.
-    return CudaVersion.from_driver_number(number) if number and 1000 <= number <= 99990 else None  # noqa: PLR2004
+    return CudaVersion.from_driver_number(number) if number and 1000 <= number <= 99990 else None

@@ -38,7 +38,7 @@ def default_cache_dir(env: Mapping[str, str]) -> str | None:
 
 def read_entry(folder: str | os.PathLike[str], name: str) -> dict[str, object] | None:
     """An entry, or None: absent, unreadable, damaged, of another user or schema, or a day old."""
-    path = os.path.join(folder, f"{name}.json")  # noqa: PTH118 - the fast path does without pathlib
+    path = os.path.join(folder, f"{name}.json")
     try:
         # In a folder that others can write, one of them could have planted it.
         if hasattr(os, "geteuid") and os.lstat(path).st_uid != os.geteuid():
@@ -67,17 +67,17 @@ def write_entry(
         created: When it was found out (seconds since the epoch); now if None.
     """
     entry = {**value, "schema_version": _SCHEMA, "name": name, "created": time.time() if created is None else created}
-    temporary = os.path.join(folder, f".{name}-{os.getpid()}-{os.urandom(4).hex()}.tmp")  # noqa: PTH118
+    temporary = os.path.join(folder, f".{name}-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        os.makedirs(folder, exist_ok=True)
         # A name of its own for each writer, then a rename: of two at once, either's file is whole.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - of a descriptor
+        with open(descriptor, "w", encoding="utf-8") as stream:
             json.dump(entry, stream)
-        os.replace(temporary, os.path.join(folder, f"{name}.json"))  # noqa: PTH105, PTH118
+        os.replace(temporary, os.path.join(folder, f"{name}.json"))
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
+            os.unlink(temporary)
         return False
     _prune(folder)
     return True
@@ -91,4 +91,4 @@ def _prune(folder: str | os.PathLike[str]) -> None:
                 continue
             with contextlib.suppress(OSError):  # another process prunes too
                 if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                    os.unlink(entry.path)  # noqa: PTH108
+                    os.unlink(entry.path)

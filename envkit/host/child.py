@@ -29,7 +29,7 @@ def main() -> None:
     if hasattr(signal, "alarm"):
         signal.alarm(int(args["timeout_s"]) + 2)
     with contextlib.suppress(ImportError, ValueError, OSError):  # a crash in a driver leaves no core file
-        import resource  # noqa: PLC0415 - POSIX only
+        import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Drivers print on stdout: keep it for the answer alone.
@@ -56,18 +56,18 @@ def _write(descriptor: int, value: dict[str, Any]) -> None:
 
 def _loaded(name: str) -> str | None:
     """The file behind a library of this process, links resolved."""
-    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         for line in maps:
             path = line.rstrip("\n").partition("/")[2]
-            if os.path.basename(path).startswith(name):  # noqa: PTH119
+            if os.path.basename(path).startswith(name):
                 return f"/{path}"
     return None
 
 
 def _load(names: tuple[str, ...], root: str) -> ctypes.CDLL | None:
     """A library as programs find it, else from where distributions put it."""
-    folders = [os.path.join(root, folder) for folder in _FOLDERS]  # noqa: PTH118
-    for name in (*names, *(os.path.join(folder, names[0]) for folder in folders)):  # noqa: PTH118
+    folders = [os.path.join(root, folder) for folder in _FOLDERS]
+    for name in (*names, *(os.path.join(folder, names[0]) for folder in folders)):
         with contextlib.suppress(OSError):
             return ctypes.CDLL(name)
     return None
@@ -79,7 +79,7 @@ def ask_machine(_args: dict[str, Any]) -> dict[str, Any]:
     # Empty: py-rattler is not to ask the NVIDIA driver, the next stages do, each with its own record.
     os.environ["CONDA_OVERRIDE_CUDA"] = os.environ["CONDA_OVERRIDE_CUDA_ARCH"] = ""
     try:
-        from rattler import VirtualPackage, VirtualPackageOverrides  # noqa: PLC0415 - in this process alone
+        from rattler import VirtualPackage, VirtualPackageOverrides
 
         for package in VirtualPackage.detect(VirtualPackageOverrides.from_env()):
             generic = package.into_generic()
@@ -118,7 +118,7 @@ def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
     _load(("libnvidia-ml.so.1",), args["root"])
     facts["library"] = _loaded("libnvidia-ml.so")
     with calls.guard("import pynvml"):
-        import pynvml  # type: ignore[import-untyped] # noqa: PLC0415 - in this process alone
+        import pynvml  # type: ignore[import-untyped]
 
         before = len(calls.errors)
         with calls.guard("nvmlInit"):
@@ -139,7 +139,7 @@ def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "errors": calls.errors}
 
 
-def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ANN401
+def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -> dict[str, Any]:
     ask = _Calls()  # a question that this GPU does not support leaves its fact open
     device: dict[str, Any] = {"name": None, "compute_capability": None, "memory_bytes": None, "uuid": None}
     with ask.guard("name"):
@@ -180,7 +180,7 @@ def ask_libcuda(args: dict[str, Any]) -> dict[str, Any]:
         return {**facts, "errors": calls.errors}
     facts["library"] = _loaded("libcuda.so")
 
-    def call(name: str, *arguments: Any) -> None:  # noqa: ANN401
+    def call(name: str, *arguments: Any) -> None:
         result = getattr(cuda, name)(*arguments)
         if result:
             raise _CudaError(result, _cuda_text(cuda, result))

@@ -16,9 +16,9 @@ _WSL = "/usr/lib/wsl/lib"
 def find_nvidia_smi(tree: Tree, env: Mapping[str, str]) -> str | None:
     """The command, by PATH (relative entries are not followed) or where WSL has it."""
     name = "nvidia-smi.exe" if sys.platform == "win32" else "nvidia-smi"
-    folders = [folder for folder in env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]  # noqa: PTH117
+    folders = [folder for folder in env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
     for folder in (*folders, tree.path(_WSL)):
-        path = os.path.join(folder, name)  # noqa: PTH118 - the fast path does without pathlib
+        path = os.path.join(folder, name)
         if os.access(path, os.X_OK):
             return path
     return None

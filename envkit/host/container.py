@@ -42,7 +42,7 @@ def parse_mountinfo(text: str) -> str | None:
     for line in text.splitlines():
         mount, separator, rest = line.partition(" - ")
         fields = mount.split(" ")
-        if not separator or len(fields) < 5 or fields[4] != "/" or not rest.startswith("overlay "):  # noqa: PLR2004
+        if not separator or len(fields) < 5 or fields[4] != "/" or not rest.startswith("overlay "):
             continue
         for word, kind in (
             ("buildkit", "docker"),

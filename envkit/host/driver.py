@@ -73,7 +73,7 @@ def _ask(
         arguments = {
             "stages": stages,
             # Without the empty entry: the child is not to import what lies in the current folder.
-            "path": [os.path.abspath(entry) for entry in sys.path if entry],  # noqa: PTH100 - links stay as they are
+            "path": [os.path.abspath(entry) for entry in sys.path if entry],
             "root": root,
             "timeout_s": left,
             "nvidia_smi": nvidia_smi,

@@ -140,7 +140,7 @@ def _processor(tree: Tree) -> list[str]:
 
 def _stamp(path: str) -> list[int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - the fast path does without pathlib
+        found = os.stat(path)
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]

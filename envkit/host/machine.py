@@ -57,7 +57,7 @@ def subdir_of(system: str, machine: str, *, bits: int = 64) -> str:
     """
     family = "osx" if system == "darwin" else "win" if system in {"win32", "cygwin"} else "linux"
     subdir = f"{family}-{_ARCH[family].get(machine.lower(), machine.lower() or 'unknown')}"
-    return subdir if bits == 64 else _BITS_32.get(subdir, subdir)  # noqa: PLR2004
+    return subdir if bits == 64 else _BITS_32.get(subdir, subdir)
 
 
 def parse_wsl(osrelease: str) -> bool:

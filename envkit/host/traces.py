@@ -43,4 +43,4 @@ def variable_traces(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _short(value: str) -> str:
-    return value if len(value) <= 80 else f"{value[:77]}..."  # noqa: PLR2004
+    return value if len(value) <= 80 else f"{value[:77]}..."

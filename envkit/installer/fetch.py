@@ -129,7 +129,7 @@ async def _fetch_all(
     policy: NetworkPolicy,
     reporter: Reporter,
 ) -> None:
-    from envkit.engines.network import make_client  # noqa: PLC0415 - loads the native engine
+    from envkit.engines.network import make_client
 
     client = make_client(policy, channels)
     gate = asyncio.Semaphore(_PARALLEL)
@@ -162,8 +162,8 @@ async def _fetch_one(
     reporter: Reporter,
 ) -> tuple[Path, Path]:
     """Download, verify, extract and check one package; return the extracted package's home and its archive."""
-    from rattler.exceptions import ExtractError  # noqa: PLC0415
-    from rattler.package_streaming import extract  # noqa: PLC0415
+    from rattler.exceptions import ExtractError
+    from rattler.package_streaming import extract
 
     archive = cache.archive_in(folder, record)
     home = folder / cache.key(record)
@@ -297,7 +297,7 @@ async def _download(
 
 async def _transfer(client: Client, url: str, sink: _Sink, policy: NetworkPolicy) -> str | None:
     """One attempt; None when it went well, else what happened. Gives up when no byte comes for a while."""
-    from rattler.package_streaming import download_to_writer  # noqa: PLC0415
+    from rattler.package_streaming import download_to_writer
 
     task = asyncio.ensure_future(download_to_writer(client, url, sink))
     seen = -1
@@ -364,7 +364,7 @@ def _check_and_seal(record: Record, target: Path) -> None:
         wrong.append("its info/index.json names another package")
     wrong += _unreadable(target)
     if wrong:
-        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise IntegrityError(
             f"{record.fn} from {record.channel} is refused: {'; '.join(wrong[:3])}{more}",
             hint="The package would write where it must not, or is not what it says. Nothing of it was installed; "
@@ -372,7 +372,7 @@ def _check_and_seal(record: Record, target: Path) -> None:
         )
 
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 - untrusted JSON
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -383,8 +383,8 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - untrusted JSON
 
 def _unreadable(target: Path) -> list[str]:
     """What the native installer could not read when it links the package."""
-    from rattler import IndexJson, PathsJson  # noqa: PLC0415
-    from rattler.exceptions import IoError  # noqa: PLC0415
+    from rattler import IndexJson, PathsJson
+    from rattler.exceptions import IoError
 
     wrong = []
     for name, reader in (("index.json", IndexJson.from_path), ("paths.json", PathsJson.from_path)):

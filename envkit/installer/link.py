@@ -86,16 +86,16 @@ class _LinkReporter:
     def on_transaction_operation_start(self, operation: int) -> None:
         pass
 
-    def on_populate_cache_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002
+    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
         return 0
 
-    def on_validate_start(self, cache_entry: int) -> int:  # noqa: ARG002
+    def on_validate_start(self, cache_entry: int) -> int:
         return 0
 
     def on_validate_complete(self, validate_idx: int) -> None:
         pass
 
-    def on_download_start(self, cache_entry: int) -> int:  # noqa: ARG002
+    def on_download_start(self, cache_entry: int) -> int:
         return 0
 
     def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
@@ -107,16 +107,16 @@ class _LinkReporter:
     def on_populate_cache_complete(self, cache_entry: int) -> None:
         pass
 
-    def on_unlink_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002
+    def on_unlink_start(self, operation: int, package_name: str) -> int:
         return 0
 
     def on_unlink_complete(self, index: int) -> None:
         pass
 
-    def on_link_start(self, operation: int, package_name: str) -> int:  # noqa: ARG002
+    def on_link_start(self, operation: int, package_name: str) -> int:
         return 0
 
-    def on_link_complete(self, index: int) -> None:  # noqa: ARG002
+    def on_link_complete(self, index: int) -> None:
         self.reporter.advance("link", 1)
         self.left -= 1
         if self.left == 1:
@@ -128,13 +128,13 @@ class _LinkReporter:
     def on_transaction_complete(self) -> None:
         pass
 
-    def on_post_link_start(self, package_name: str, script_path: str) -> int:  # noqa: ARG002
+    def on_post_link_start(self, package_name: str, script_path: str) -> int:
         return 0
 
     def on_post_link_complete(self, index: int, success: bool) -> None:  # noqa: FBT001
         pass
 
-    def on_pre_unlink_start(self, package_name: str, script_path: str) -> int:  # noqa: ARG002
+    def on_pre_unlink_start(self, package_name: str, script_path: str) -> int:
         return 0
 
     def on_pre_unlink_complete(self, index: int, success: bool) -> None:  # noqa: FBT001
@@ -151,8 +151,8 @@ async def _link(
     platform: str | None,
     beside: Callable[[], T],
 ) -> T:
-    import rattler  # noqa: PLC0415 - the native engine
-    from rattler import exceptions  # noqa: PLC0415
+    import rattler
+    from rattler import exceptions
 
     # One layer for each package, filtered to its name: the cache is addressed by content (see `cache`).
     layers = [

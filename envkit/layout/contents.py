@@ -99,7 +99,7 @@ def _modules_of(package: InstalledPackage) -> list[str]:
         if not marker:
             continue
         parts = rest.split("/")
-        module = parts[0] if len(parts) == 2 and parts[1] == "__init__.py" else None  # noqa: PLR2004
+        module = parts[0] if len(parts) == 2 and parts[1] == "__init__.py" else None
         if len(parts) == 1 and parts[0].endswith((".py", ".so")):
             module = parts[0].split(".", 1)[0]
         if module and module.isidentifier() and not module.startswith("_") and module not in found:

@@ -90,7 +90,7 @@ def check_contents(wrong: Sequence[Wrong], *, files: int, full: bool, hint: str)
         return Finding(
             "files", "pass", None, f"{files} files are as they were installed ({how})", data={"files": files}
         )
-    more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004
+    more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     return Finding(
         check="files",
         status="fail",
@@ -128,7 +128,7 @@ def distributions(prefix: Path, packages: Sequence[InstalledPackage], *, full: b
 
 def _check_record(site: Path, info: Path, label: str, *, full: bool) -> Iterator[Wrong]:
     for row in csv.reader(_read(info / "RECORD").splitlines()):
-        if len(row) != 3 or not row[1]:  # noqa: PLR2004 - path, hash, size
+        if len(row) != 3 or not row[1]:
             continue
         path = site / row[0]
         try:

@@ -118,7 +118,7 @@ def parse_mountinfo(text: str, path: str) -> Mount | None:
     for line in text.splitlines():
         left, separator, right = line.partition(" - ")
         fields, tail = left.split(" "), right.split(" ")
-        if not separator or len(fields) < 6 or len(tail) < 3:  # noqa: PLR2004 - proc(5)
+        if not separator or len(fields) < 6 or len(tail) < 3:
             continue
         point = _unescape(fields[4])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
@@ -158,7 +158,7 @@ def probe_abilities(folder: Path) -> dict[str, bool]:
         script = base / "script"
         script.write_bytes(b"#!/bin/sh\nexit 0\n" + b"#" * 8192)  # some file systems clone whole blocks only
         script.chmod(0o755)
-        able["mode_bits"] = stat.S_IMODE(script.stat().st_mode) == 0o755 and _reads_only(base)  # noqa: PLR2004
+        able["mode_bits"] = stat.S_IMODE(script.stat().st_mode) == 0o755 and _reads_only(base)
         able["execute"] = _runs(script)
         able["hard_link"] = _works(lambda: os.link(script, base / "hard")) and script.stat().st_nlink > 1
         able["reflink"] = _works(lambda: _clone(script, base / "clone"))
@@ -188,7 +188,7 @@ def _reads_only(base: Path) -> bool:
     path = base / "sealed"
     path.write_bytes(b"")
     path.chmod(0o444)
-    return stat.S_IMODE(path.stat().st_mode) == 0o444  # noqa: PLR2004 - the mode just set
+    return stat.S_IMODE(path.stat().st_mode) == 0o444
 
 
 def _runs(script: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -69,8 +70,6 @@ def parse_channel(text: str, *, alias: str = DEFAULT_ALIAS, cwd: str = "/") -> C
     if not text or any(c in text for c in "\0\n\r\t ") or text.startswith("-"):
         raise ValueError(f"not a channel: {_shown(text)!r}")
     if text.startswith(("/", "./", "../")) or text in {".", ".."}:
-        import posixpath  # noqa: PLC0415 - only for paths
-
         return parse_channel("file://" + quote(posixpath.normpath(posixpath.join(cwd, text))))
     if "://" in text:
         try:

@@ -92,7 +92,7 @@ class DriverVersion:
     @property
     def is_branch(self) -> bool:
         """Whether only a branch is named: too few numbers to compare with a minimum such as 550.54.14."""
-        return len(self.numbers) < 3  # noqa: PLR2004 - a Linux driver has three numbers
+        return len(self.numbers) < 3
 
     def __str__(self) -> str:
         first, *rest = self.numbers

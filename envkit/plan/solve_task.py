@@ -167,12 +167,12 @@ def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
     known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
     if cuda is None or not known:
         return
-    if cuda.major == 12 and min(known) < (7, 5):  # noqa: PLR2004 - the row of libraries.json, CUDA 12 and Turing
+    if cuda.major == 12 and min(known) < (7, 5):
         for name in ("cudnn", "libcudnn"):
             constraints.add(f"{name} <9.11", f"cuDNN 9.11 and newer for CUDA 12 have no code for {min(known)}")
-    if cuda.major == 12 and max(known) >= (10, 0):  # noqa: PLR2004 - as above, Blackwell
+    if cuda.major == 12 and max(known) >= (10, 0):
         constraints.add("cuda-version >=12.8,<13", f"cuBLAS and cuDNN before CUDA 12.8 have no code for {max(known)}")
-    if cuda.major == 11 and max(known) >= (9, 0):  # noqa: PLR2004 - as above, Hopper
+    if cuda.major == 11 and max(known) >= (9, 0):
         constraints.add("cudatoolkit >=11.8,<12", f"the libraries before CUDA 11.8 have no code for {max(known)}")
 
 
@@ -271,7 +271,7 @@ def plan_solve(
         _exclude_cuda(frameworks, constraints)
     _ptx_to_driver(parsed, target, constraints)
     if request.python is not None and not any(spec.name == "python" for spec in parsed):
-        specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")  # noqa: PLR2004
+        specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")
     reasons = constraints.items()
     return SolveTask(
         specs=tuple(dict.fromkeys(specs)),

@@ -33,7 +33,7 @@ PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "gpu"}
 def varint(number):
     """A number as protobuf writes it."""
     data = bytearray()
-    while number > 127:  # noqa: PLR2004
+    while number > 127:
         data.append(number & 127 | 128)
         number >>= 7
     data.append(number)

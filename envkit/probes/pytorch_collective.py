@@ -155,7 +155,7 @@ def last_words(plan):
 
 def main():
     """Gather the facts and write them."""
-    if len(sys.argv) == 3 and sys.argv[1] == WORKER:  # noqa: PLR2004
+    if len(sys.argv) == 3 and sys.argv[1] == WORKER:
         be_worker(json.loads(sys.argv[2]))
     probe = session.Session("pytorch", options=("all",))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")

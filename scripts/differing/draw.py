@@ -33,7 +33,7 @@ def host(rng: random.Random) -> tuple[VirtualPackage, ...]:
     cuda = rng.choice(_CUDA)
     if cuda is not None:
         packages.append(VirtualPackage("__cuda", cuda))
-        if rng.random() < 0.8:  # noqa: PLR2004 - CEP 46 is younger than many tools
+        if rng.random() < 0.8:
             packages.append(VirtualPackage("__cuda_arch", rng.choice(_ARCH)))
     return tuple(packages)
 
@@ -70,7 +70,7 @@ def draw(
     used = rng.choice(channels)
     names = sorted(name for name, records in by_name.items() if any(r.channel in used for r in records))
     favourites = [name for name in FAVOURITES if name in names]
-    chosen = [rng.choice(favourites if favourites and rng.random() < 0.6 else names) for _ in range(rng.randint(1, 3))]  # noqa: PLR2004
+    chosen = [rng.choice(favourites if favourites and rng.random() < 0.6 else names) for _ in range(rng.randint(1, 3))]
     specs = tuple(dict.fromkeys(_spec(rng, by_name[name]) for name in dict.fromkeys(chosen)))
     constraints = [_spec(rng, by_name[rng.choice(favourites or names)]) for _ in range(rng.choice((0, 0, 1, 2)))]
     return SolveTask(
@@ -79,5 +79,5 @@ def draw(
         channels=tuple(used),
         platforms=(platform, "noarch"),
         virtual_packages=host(rng),
-        channel_priority="strict" if rng.random() < 0.8 else "flexible",  # noqa: PLR2004
+        channel_priority="strict" if rng.random() < 0.8 else "flexible",
     )

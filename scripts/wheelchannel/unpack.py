@@ -70,7 +70,7 @@ class Layout:
             "headers": self.headers,
             "data": "",
         }
-        if len(parts) < 3 or parts[1] not in roots:  # noqa: PLR2004 - NAME.data/SCHEME/FILE
+        if len(parts) < 3 or parts[1] not in roots:
             raise ChannelError(f"the wheel holds {member!r}, of no known install scheme", exit_code=INTEGRITY)
         return "/".join(filter(None, [roots[parts[1]], *parts[2:]]))
 
@@ -190,7 +190,7 @@ def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, layout: Layout, di
 def _recorded_digests(archive: zipfile.ZipFile, dist_info: str) -> dict[str, tuple[str, str]]:
     """The digest and size that the wheel's own RECORD gives each member: reading all of them again is spared."""
     rows = csv.reader(io.StringIO(archive.read(f"{dist_info}/RECORD").decode()))
-    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}  # noqa: PLR2004 - path, digest, size
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
 def _digest(entry: Entry, recorded: tuple[str, str] | None) -> tuple[str, str]:

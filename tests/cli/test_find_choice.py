@@ -14,14 +14,14 @@ NOWHERE = {"CONDA_CHANNEL_ALIAS": "http://127.0.0.1:9"}
 
 
 @pytest.fixture
-def find(envkit: Envkit, index_server: str) -> Any:  # noqa: ANN401 - a function
+def find(envkit: Envkit, index_server: str) -> Any:
     def run(*arguments: str | Path, **env: str) -> Outcome:
         return envkit("find", *arguments, env={"CONDA_CHANNEL_ALIAS": index_server, **env})
 
     return run
 
 
-def _machine(name: str | None, driver: str | None, *gpus: tuple[str, str], **facts: Any) -> dict[str, Any]:  # noqa: ANN401
+def _machine(name: str | None, driver: str | None, *gpus: tuple[str, str], **facts: Any) -> dict[str, Any]:
     document: dict[str, Any] = {
         "schema_version": 1,
         "facts": {
@@ -41,21 +41,21 @@ def _machine(name: str | None, driver: str | None, *gpus: tuple[str, str], **fac
     ("cuda", "version", "build_cuda"),
     [("12.1", "2.5.1", "12.1"), ("12", "2.12.1", "12.9"), ("auto", "2.12.1", "12.9"), ("none", "2.12.0", None)],
 )
-def test_cuda_exact_major_auto_none(find: Any, cuda: str, version: str, build_cuda: str | None) -> None:  # noqa: ANN401
+def test_cuda_exact_major_auto_none(find: Any, cuda: str, version: str, build_cuda: str | None) -> None:
     found = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", cuda, "--json").json
     best = found["builds"][0]
     assert found["pick"] == best["fn"]
     assert (best["version"], best["envkit"]["build_cuda"]) == (version, build_cuda)
 
 
-def test_cuda_12_1_says_what_it_costs(find: Any) -> None:  # noqa: ANN401
+def test_cuda_12_1_says_what_it_costs(find: Any) -> None:
     advice = " ".join(find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "12.1", "--json").json["advice"])
     assert "--cuda 12.1 limits you to 2.5.1" in advice
     assert "2.12.1 for CUDA 12.9" in advice
     assert "drop --cuda 12.1" in advice
 
 
-def test_why_names_the_driver_that_would_help(find: Any) -> None:  # noqa: ANN401
+def test_why_names_the_driver_that_would_help(find: Any) -> None:
     said = find("pytorch", "--driver", "535", "--gpu", "t4", "--why", "--limit", "3").out
     for words in (
         "why this build",
@@ -68,7 +68,7 @@ def test_why_names_the_driver_that_would_help(find: Any) -> None:  # noqa: ANN40
         assert words in said
 
 
-def test_error_and_notes_do_not_repeat_each_other(find: Any) -> None:  # noqa: ANN401
+def test_error_and_notes_do_not_repeat_each_other(find: Any) -> None:
     found = find("pytorch", "--driver", "470", "--cuda", "12.1", "--limit", "3")
     assert found.code == 4
     assert (found.out + found.err).count("CUDA 12.1 needs driver 525.60.13 or newer") == 1
@@ -76,7 +76,7 @@ def test_error_and_notes_do_not_repeat_each_other(find: Any) -> None:  # noqa: A
 
 
 @pytest.mark.parametrize("columns", ["80", "100", "160"])
-def test_the_table_fits(find: Any, columns: str) -> None:  # noqa: ANN401
+def test_the_table_fits(find: Any, columns: str) -> None:
     lines = find("pytorch", "--driver", "535", "--gpu", "t4", "--limit", "8", COLUMNS=columns).out.splitlines()
     assert all(len(line.rstrip()) <= int(columns) for line in lines)
     at = next(number for number, line in enumerate(lines) if line.startswith("runs"))
@@ -92,7 +92,7 @@ def _rows(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
-def test_a_toolkit_that_is_not_shows_the_few_nearest(find: Any, columns: str) -> None:  # noqa: ANN401
+def test_a_toolkit_that_is_not_shows_the_few_nearest(find: Any, columns: str) -> None:
     found = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "14", COLUMNS=columns)
     assert found.code == 1
     assert len(_rows(found.out)) == 5
@@ -102,13 +102,13 @@ def test_a_toolkit_that_is_not_shows_the_few_nearest(find: Any, columns: str) ->
     assert len(_rows(asked.out)) == 7
 
 
-def test_the_nearest_of_an_older_major_is_its_newest_toolkit(find: Any) -> None:  # noqa: ANN401
+def test_the_nearest_of_an_older_major_is_its_newest_toolkit(find: Any) -> None:
     found = find("pytorch", "--driver", "550", "--gpu", "a100", "--cuda", "11.9", "--limit", "1", COLUMNS="80")
     assert _rows(found.out)[0].split()[2] == "11.8"
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
-def test_why_leaves_room_for_the_explanation(find: Any, columns: str) -> None:  # noqa: ANN401
+def test_why_leaves_room_for_the_explanation(find: Any, columns: str) -> None:
     said = find("pytorch", "--driver", "535", "--gpu", "t4", "--why", COLUMNS=columns).out
     assert len(_rows(said)) == 5
     assert " ".join(said.split()).count("with machine code only") == 1  # not in the pick as well
@@ -116,7 +116,7 @@ def test_why_leaves_room_for_the_explanation(find: Any, columns: str) -> None:  
 
 @pytest.mark.parametrize("columns", ["60", "80", "120", "160"])
 @pytest.mark.parametrize("flags", [("--all",), ("--all", "--why"), ("--limit", "30")])
-def test_names_and_versions_are_never_cut(find: Any, columns: str, flags: tuple[str, ...]) -> None:  # noqa: ANN401
+def test_names_and_versions_are_never_cut(find: Any, columns: str, flags: tuple[str, ...]) -> None:
     target = ("--driver", "550", "--gpu", "a100", "--cuda", "12.1")
     found = find("pytorch", *target, *flags, COLUMNS=columns)
     assert all(len(line.rstrip()) <= int(columns) for line in found.out.splitlines())
@@ -126,7 +126,7 @@ def test_names_and_versions_are_never_cut(find: Any, columns: str, flags: tuple[
         assert build["build"] in found.out or "--all" not in flags
 
 
-def test_matrix(find: Any) -> None:  # noqa: ANN401
+def test_matrix(find: Any) -> None:
     flags = ("pytorch", "--driver", "580", "--gpu", "v100", "--matrix")
     matrix = find(*flags, "--json").json["matrix"]
     assert matrix["columns"][:2] == ["13.0", "12.9"]
@@ -139,7 +139,7 @@ def test_matrix(find: Any) -> None:  # noqa: ANN401
     assert "x does not run" in text
 
 
-def test_one_choice_for_several_machines(find: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_one_choice_for_several_machines(find: Any, tmp_path: Path) -> None:
     pool = tmp_path / "pool.json"
     pool.write_text(
         json.dumps([_machine("a", "580.95.05", ("V100", "7.0")), _machine(None, "535.104.05", ("T4", "7.5"))])
@@ -151,7 +151,7 @@ def test_one_choice_for_several_machines(find: Any, tmp_path: Path) -> None:  # 
     assert found["builds"][0]["envkit"]["reasons"][0]["text"].startswith("pool.json[1]: ")
 
 
-def test_the_machine_that_rules_all_out_is_named(find: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_the_machine_that_rules_all_out_is_named(find: Any, tmp_path: Path) -> None:
     lines = [_machine("gpu", "550.54.14", ("A100", "8.0")), _machine("login", None)]
     (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, lines)))
     found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--json")
@@ -227,7 +227,7 @@ def test_an_index_that_was_read_before_answers_for_a_channel_that_is_gone(envkit
     assert unknown.code == 5, unknown.out
 
 
-def test_a_remembered_outage_does_not_hide_a_channel_that_is_back(find: Any, index_server: str) -> None:  # noqa: ANN401
+def test_a_remembered_outage_does_not_hide_a_channel_that_is_back(find: Any, index_server: str) -> None:
     remembered = find("pytorch", "--driver", "550", "--json", **NOWHERE)
     assert remembered.json["source"] == "table"
     assert find("pytorch", "--driver", "550", "--json").json["source"] == "channels"  # another host

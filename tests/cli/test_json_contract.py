@@ -28,7 +28,7 @@ def only(channel: Path) -> tuple[str, ...]:
     return ("-c", str(channel), "--override-channels", "--json")
 
 
-def only_json(text: str) -> Any:  # noqa: ANN401 - JSON
+def only_json(text: str) -> Any:
     document = json.loads(text)
     assert document["schema_version"] == 1
     return document

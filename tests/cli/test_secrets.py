@@ -13,8 +13,8 @@ from envkit.cli import app
 from envkit.models.channel import has_credentials, parse_channel, redact
 from envkit.settings import load_settings
 
-TOKEN = "SECRETTOK"  # noqa: S105 - it is the tests' own
-PASSWORD = "PASS-77"  # noqa: S105 - as above
+TOKEN = "SECRETTOK"
+PASSWORD = "PASS-77"
 
 
 def hidden(*outcomes: Outcome) -> None:

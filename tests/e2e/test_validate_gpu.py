@@ -48,7 +48,7 @@ def create(envkit: Envkit, channel: Path, volume: Path, *args: str, env: Mapping
     return envkit("create", "cuda-cudart", "-n", "train", *only, *args, env=env)
 
 
-def failures(document: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - JSON
+def failures(document: Any) -> list[tuple[str, str]]:
     return [(f["code"], f["blames"]) for f in document["findings"] if f["status"] == "fail"]
 
 

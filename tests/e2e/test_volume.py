@@ -33,7 +33,7 @@ MOUNTS = """\
         ("/diskette", "overlay", False, False, True),
     ],
 )
-def test_the_mount_of_a_path(path: str, fs_type: str, network: bool, object_store: bool, ephemeral: bool) -> None:  # noqa: FBT001
+def test_the_mount_of_a_path(path: str, fs_type: str, network: bool, object_store: bool, ephemeral: bool) -> None:
     mount = parse_mountinfo(MOUNTS, path)
     assert mount is not None
     found = (mount.fs_type, mount.network, mount.object_store, bool(mount.ephemeral))

@@ -12,7 +12,7 @@ GPU = ("--glibc", "2.35", "--driver")
 
 
 @pytest.fixture
-def plan(envkit: Envkit, index_server: str) -> Any:  # noqa: ANN401 - a function
+def plan(envkit: Envkit, index_server: str) -> Any:
     def run(*arguments: str, **env: str) -> Outcome:
         return envkit(
             *("create", *arguments, "-n", "x", "--persist", "envs", "--dry-run", "--json"),
@@ -41,7 +41,7 @@ def _pick(outcome: Outcome) -> tuple[str, str, str | None, str]:
         ("580", "v100", "12.9", "native"),
     ],
 )
-def test_pytorch_2_7(plan: Any, driver: str, gpu: str, cuda: str, tier: str) -> None:  # noqa: ANN401
+def test_pytorch_2_7(plan: Any, driver: str, gpu: str, cuda: str, tier: str) -> None:
     made = plan("pytorch=2.7", "torchvision", "jupyterlab", *GPU, driver, "--gpu", gpu)
     assert _pick(made) == ("2.7.1", "cuda", cuda, tier)
     names = {p["name"]: p for p in made.json["packages"]}
@@ -51,7 +51,7 @@ def test_pytorch_2_7(plan: Any, driver: str, gpu: str, cuda: str, tier: str) -> 
         assert tuple(map(int, names["cudnn"]["version"].split(".")[:2])) < (9, 11)
 
 
-def test_470_is_refused_and_told_what_runs(plan: Any) -> None:  # noqa: ANN401
+def test_470_is_refused_and_told_what_runs(plan: Any) -> None:
     refused = plan("pytorch=2.7", *GPU, "470", "--cuda", "12")
     assert refused.code == 4
     error = refused.json["error"]
@@ -60,18 +60,18 @@ def test_470_is_refused_and_told_what_runs(plan: Any) -> None:  # noqa: ANN401
     assert error["hint"].endswith("--cuda none")
 
 
-def test_without_gpu_it_is_cpu_and_says_so(plan: Any) -> None:  # noqa: ANN401
+def test_without_gpu_it_is_cpu_and_says_so(plan: Any) -> None:
     made = plan("pytorch=2.7")
     assert _pick(made) == ("2.7.1", "cpu", None, "cpu")
     said = [answer["text"] for answer in made.json["explanation"] if answer["code"] == "cpu"]
     assert said[0].startswith("this machine has no NVIDIA GPU")
 
 
-def test_macos_has_metal(plan: Any) -> None:  # noqa: ANN401
+def test_macos_has_metal(plan: Any) -> None:
     assert _pick(plan("pytorch=2.7", "--platform", "osx-arm64")) == ("2.7.1", "mps", None, "native")
 
 
-def test_traces_of_a_gpu_are_not_taken_for_none(plan: Any) -> None:  # noqa: ANN401
+def test_traces_of_a_gpu_are_not_taken_for_none(plan: Any) -> None:
     unclear = plan("pytorch", NVIDIA_VISIBLE_DEVICES="all")
     assert unclear.code == 4
     assert "--driver" in unclear.json["error"]["hint"]
@@ -80,7 +80,7 @@ def test_traces_of_a_gpu_are_not_taken_for_none(plan: Any) -> None:  # noqa: ANN
 
 
 @pytest.mark.parametrize("driver", ["535", "550", "580"])
-def test_the_old_request_means_cuda_12_1(plan: Any, driver: str) -> None:  # noqa: ANN401
+def test_the_old_request_means_cuda_12_1(plan: Any, driver: str) -> None:
     made = plan(*OLD, *GPU, driver, "--gpu", "a100")
     version, variant, cuda, tier = _pick(made)
     assert (variant, cuda, tier) == ("cuda", "12.1", "native")
@@ -103,7 +103,7 @@ def test_the_old_request_means_cuda_12_1(plan: Any, driver: str) -> None:  # noq
     ],
 )
 def test_the_old_request_is_corrected(
-    plan: Any,  # noqa: ANN401
+    plan: Any,
     flags: tuple[str, ...],
     code: int,
     instead: str,
@@ -119,30 +119,30 @@ def test_the_old_request_is_corrected(
         assert made.json["corrections"] == []
 
 
-def test_cudatoolkit_12_is_the_flag(plan: Any) -> None:  # noqa: ANN401
+def test_cudatoolkit_12_is_the_flag(plan: Any) -> None:
     refused = plan("pytorch", "cudatoolkit=12.1", *GPU, "550")
     assert refused.code == 1
     assert "--cuda 12.1" in refused.json["error"]["hint"]
     assert _pick(plan("pytorch", "cudatoolkit=12.1", *GPU, "550", "--fix"))[2] == "12.1"
 
 
-def test_cuda_version_holds_the_build_back(plan: Any) -> None:  # noqa: ANN401
+def test_cuda_version_holds_the_build_back(plan: Any) -> None:
     assert _pick(plan("pytorch", "cuda-version=12.6", *GPU, "560", "--gpu", "a100"))[2] == "12.6"
 
 
-def test_cpuonly_of_conda_forge(plan: Any) -> None:  # noqa: ANN401
+def test_cpuonly_of_conda_forge(plan: Any) -> None:
     refused = plan("pytorch", "cpuonly")
     assert refused.code == 1
     assert "pytorch-cpu" in refused.json["error"]["hint"]
     assert _pick(plan("pytorch", "cpuonly", "--fix"))[1] == "cpu"
 
 
-def test_flag_and_package_contradict(plan: Any) -> None:  # noqa: ANN401
+def test_flag_and_package_contradict(plan: Any) -> None:
     refused = plan(*OLD, "--cuda", "11.8", *GPU, "550")
     assert refused.code == 2
     assert "pytorch-cuda=12.1" in refused.json["error"]["message"]
 
 
 @pytest.mark.parametrize(("driver", "cuda"), [("470", "11.8"), ("550", "12.9")])
-def test_jax(plan: Any, driver: str, cuda: str) -> None:  # noqa: ANN401
+def test_jax(plan: Any, driver: str, cuda: str) -> None:
     assert _pick(plan("jax", *GPU, driver))[1:3] == ("cuda", cuda)

@@ -30,7 +30,7 @@ def _versions(records: Records) -> list[str]:
 def test_all_published_versions_sort_as_rattler_sorts_them(records: Records) -> None:
     versions = _versions(records)
     assert len(versions) > 5000
-    random.Random(0).shuffle(versions)  # noqa: S311 - a repeatable order, no secret
+    random.Random(0).shuffle(versions)
     ours = sorted(versions, key=version_key)
     for left, right in pairwise(ours):
         assert rattler.Version(left) <= rattler.Version(right), (left, right)
@@ -39,7 +39,7 @@ def test_all_published_versions_sort_as_rattler_sorts_them(records: Records) -> 
 
 def test_random_pairs_compare_as_rattler_compares_them(records: Records) -> None:
     versions = _versions(records)
-    pairs = random.Random(1)  # noqa: S311 - a repeatable order, no secret
+    pairs = random.Random(1)
     for _ in range(20000):
         left, right = pairs.choice(versions), pairs.choice(versions)
         assert (version_key(left) < version_key(right)) == (rattler.Version(left) < rattler.Version(right)), (
@@ -57,7 +57,7 @@ def test_version_specs_match_as_rattler_matches_them(records: Records) -> None:
             if record.name in names:
                 versions.add(record.version)
             specs.update(parts[1] for text in record.depends if (parts := text.split())[0] in names and len(parts) > 1)
-    choose = random.Random(2)  # noqa: S311 - a repeatable order, no secret
+    choose = random.Random(2)
     some = choose.sample(sorted(versions), min(60, len(versions)))
     for spec in sorted(specs):
         theirs = rattler.VersionSpec(spec)

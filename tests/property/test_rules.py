@@ -195,7 +195,7 @@ def test_the_ranking_is_total_and_deterministic(records: list[Record], seed: int
     request = Request(("pytorch",), CudaChoice.parse(cuda), channels=("conda-forge", "pytorch"))
     verdicts = [judge(classify(record), target, request=request) for record in records]
     shuffled = verdicts.copy()
-    random.Random(seed).shuffle(shuffled)  # noqa: S311 - a repeatable order, no secret
+    random.Random(seed).shuffle(shuffled)
     assert rank(verdicts, request, target) == rank(shuffled, request, target)
     assert nearest(verdicts, request, target) == nearest(shuffled, request, target)
     both = rank(verdicts, request, target) + nearest(verdicts, request, target)

@@ -39,7 +39,7 @@ def _gpu(text: str) -> Gpu:
         ("7.0", "7.2", False),
     ],
 )
-def test_machine_code_runs_by_the_rule_and_its_corrections(sass: str, gpu: str, runs: bool) -> None:  # noqa: FBT001
+def test_machine_code_runs_by_the_rule_and_its_corrections(sass: str, gpu: str, runs: bool) -> None:
     assert runs_sass(parse_arch(sass), _gpu(gpu)) is runs
 
 

@@ -45,7 +45,7 @@ def ran(
     build: Mapping[str, object] | None = None,
     devices: Sequence[Mapping[str, object]] = (CPU,),
     state: ProbeState = "done",
-    **more: Any,  # noqa: ANN401
+    **more: Any,
 ) -> ProbeOutcome:
     document = {"version": "2.13.0", "build": build or {}, "devices": list(devices), "checks": list(checks)}
     return ProbeOutcome(state, ("python",), document=document if state == "done" else None, partial=document, **more)
@@ -161,7 +161,7 @@ def test_gpus_that_are_not_seen() -> None:
         (["sm_50", "sm_86", "sm_future"], False, "fail"),
     ],
 )
-def test_code_for_the_gpu(arch_list: list[str], computes: bool, status: str) -> None:  # noqa: FBT001
+def test_code_for_the_gpu(arch_list: list[str], computes: bool, status: str) -> None:
     matmul = check("matmul", "cuda:0") if computes else error("matmul", "cuda:0", "no kernel image is available")
     outcome = ran([matmul], {"cuda": "12.4", "arch_list": arch_list}, [CPU, H100])
     arch = next(f for f in pytorch_findings(outcome, OK) if f.check == "pytorch.arch cuda:0")

@@ -9,7 +9,7 @@ from envkit.builds.record import record_from_repodata
 from envkit.models.build import Build, Needs
 
 
-def _build(name: str, version: str, build: str, depends: list[str], **more: Any) -> Build:  # noqa: ANN401 - raw JSON
+def _build(name: str, version: str, build: str, depends: list[str], **more: Any) -> Build:
     raw = {"name": name, "version": version, "build": build, "depends": depends, **more}
     channel = f"https://example.org/{raw.pop('channel', 'conda-forge')}"
     subdir = str(raw.pop("subdir", "linux-64"))

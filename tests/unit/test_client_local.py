@@ -40,7 +40,7 @@ REQUEST: dict[str, Any] = {
         (Wanted(file="/no/such/file", cuda="12.1", channels=("conda-forge",)), False),
     ],
 )
-def test_same_request(wanted: Wanted, same: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_same_request(wanted: Wanted, same: bool) -> None:
     assert matches({"request": REQUEST}, wanted) is same
 
 
@@ -115,15 +115,15 @@ def test_a_validation_is_found_by_token_or_fingerprint(tmp_path: Path) -> None:
     (folder / "f1.json").write_text(json.dumps(record))
     (folder / "torn.json").write_text("{")
     root = str(tmp_path)
-    assert read_validation(root, "train-1", token="t2", fingerprint=None) == record  # noqa: S106 - no password
-    assert read_validation(root, "train-1", token="t9", fingerprint="f1") == record  # noqa: S106
-    assert read_validation(root, "train-1", token="t9", fingerprint=None) is None  # noqa: S106
+    assert read_validation(root, "train-1", token="t2", fingerprint=None) == record
+    assert read_validation(root, "train-1", token="t9", fingerprint="f1") == record
+    assert read_validation(root, "train-1", token="t9", fingerprint=None) is None
     cache = Path.home() / ".cache/envkit/validations" / hashlib.sha256(root.encode()).hexdigest()[:16] / "train-1"
     cache.mkdir(parents=True)
     newer = {**record, "verdict": "fail", "created": "2026-01-01T00:00:00+00:00"}
     (cache / "f1.json").write_text(json.dumps(newer))  # of a volume that took no writes then
-    assert read_validation(root, "train-1", token="t1", fingerprint="f1") == newer  # noqa: S106
-    assert read_validation(root, "train-2", token="t1", fingerprint="f1") is None  # noqa: S106
+    assert read_validation(root, "train-1", token="t1", fingerprint="f1") == newer
+    assert read_validation(root, "train-2", token="t1", fingerprint="f1") is None
 
 
 def test_links_that_are_not_ours_are_no_environments(tmp_path: Path) -> None:

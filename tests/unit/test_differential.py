@@ -30,7 +30,7 @@ def record(name: str, version: str = "1.0", build: str = "0") -> Record:
 def test_the_same_seed_draws_the_same_requests() -> None:
     by_name = {name: [record(name, v) for v in ("1.0", "1.1", "2.0")] for name in ("app", "lib", "numpy")}
     channels = [["https://example.org/main"]]
-    rngs = [random.Random(1) for _ in range(2)]  # noqa: S311 - repeatable, not secret
+    rngs = [random.Random(1) for _ in range(2)]
     first, second = ([draw(rng, by_name, channels, "linux-64") for _ in range(20)] for rng in rngs)
     assert first == second
     assert len(set(first)) > 15

@@ -287,7 +287,7 @@ def test_any_value_of_visible_devices_leaves_a_part_of_what_is_there(value: str,
         ("cuda>=twelve", True),
     ],
 )
-def test_requirement(text: str, met: bool) -> None:  # noqa: FBT001
+def test_requirement(text: str, met: bool) -> None:
     unmet = unmet_requirements(
         {"NVIDIA_REQUIRE_CUDA": text},
         driver_version=version("550.54.14"),

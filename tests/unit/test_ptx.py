@@ -1,7 +1,5 @@
 """The kernels: executed by an interpreter, against the CPU; and what the interpreter itself is worth."""
 
-# ruff: noqa: S311 - seeded numbers for tests
-
 from __future__ import annotations
 
 import math

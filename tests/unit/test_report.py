@@ -47,7 +47,7 @@ def report(*findings: Finding, needs_gpu: bool = True) -> Report:
         (None, True, "not-on-gpu"),
     ],
 )
-def test_what_is_published(made: Report | None, require_gpu: bool, code: str | None) -> None:  # noqa: FBT001
+def test_what_is_published(made: Report | None, require_gpu: bool, code: str | None) -> None:
     refusal = check_publishable("t", made, require_gpu=require_gpu)
     assert (refusal.code if refusal else None) == code
     assert refusal is None or refusal.hint

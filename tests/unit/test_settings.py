@@ -101,7 +101,7 @@ def test_what_is_no_channel(text: str) -> None:
 def test_credentials_are_kept_apart() -> None:
     channel = parse_channel("https://me:p%40ss@host/t/TOK/private")
     assert channel.url == channel.name == "https://host/private"
-    assert channel.secret_url == "https://me:p%40ss@host/t/TOK/private"  # noqa: S105 - it is the test.s own
+    assert channel.secret_url == "https://me:p%40ss@host/t/TOK/private"
     assert "p@ss" in channel.secrets
     shown = f"{channel!r} {redact('see https://me:p%40ss@host/t/TOK/private and p@ss', channel.secrets)}"
     for secret in ("TOK", "p%40ss", "p@ss", "me:"):
