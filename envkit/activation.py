@@ -279,7 +279,7 @@ def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
 
 
-def main() -> None:
+def _main() -> None:
     """Start a Jupyter kernel: ``activation.py GENERATION NAME MODULE [ARG]...``, run by the generation's Python."""
     prefix, name, module = sys.argv[1:4]
     try:
@@ -356,4 +356,4 @@ def _texts(value: object) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -103,12 +103,12 @@ def cuda_arch(env: Mapping[str, str]) -> str | None:
         env: Variables; CONDA_OVERRIDE_CUDA and CONDA_OVERRIDE_CUDA_ARCH count as CEP 30 and CEP 46 say.
     """
     from envkit.errors import SettingsError
-    from envkit.host.detect import detect
+    from envkit.host.detect import detect_host
     from envkit.models.host import Target
     from envkit.plan.solve_task import virtual_packages
 
     try:
-        target = Target.from_host(detect(env=env))
+        target = Target.from_host(detect_host(env=env))
     except SettingsError:  # an override that is no version; conda has its own words for it
         return None
     return next((package.version for package in virtual_packages(target) if package.name == "__cuda_arch"), None)

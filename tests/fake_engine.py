@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
 from envkit.builds.record import record_from_repodata
 from envkit.builds.version import version_key
-from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.base import Capabilities, EngineSettings, QueryResult
 from envkit.errors import ChannelError, SpecError
 from envkit.models.build import Record
 from envkit.models.channel import Channel
@@ -22,11 +22,11 @@ from envkit.models.solve import SolveTask
 class FakeEngine:
     """An `Engine` for channels of a few dozen records."""
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
         parsed = _parse(spec)
         records = [r for r in _read(settings.channels, platforms) if r.name == parsed.name]
         matching = [r for r in records if spec_matches(parsed, r.name, r.version, r.build)]
-        return Found(parsed.name, tuple(matching), tuple(r for r in records if r not in matching))
+        return QueryResult(parsed.name, tuple(matching), tuple(r for r in records if r not in matching))
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         wanted = [_parse(spec) for spec in task.specs]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.models.host import Host
 
 SOURCE = Path(__file__).parent / "nvidia" / "stand_in.c"
@@ -97,7 +97,9 @@ class Machine:
         return {**kept, **home, **self.env}
 
     def detect(self, *, timeout_s: float = 20.0, refresh: bool = False, cache_dir: Path | None = None) -> Host:
-        return detect(env=self.variables(), root=self.root, timeout_s=timeout_s, refresh=refresh, cache_dir=cache_dir)
+        return detect_host(
+            env=self.variables(), root=self.root, timeout_s=timeout_s, refresh=refresh, cache_dir=cache_dir
+        )
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from envkit.api.solve import Plan, index_dir, plan_of, solve_request
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import IntegrityError, NoSpaceError, ValidationFailedError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.layout import lease
 from envkit.layout.generation import list_generations, read_manifest
 from envkit.layout.launcher import RUN_SCRIPT, own_python, publish_launcher
@@ -70,7 +70,7 @@ def bootstrap(
         EnvkitError: There is no Python for it, no space, or the result does not start; a launcher that is there stays.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    host = detect()
+    host = detect_host()
     target = Target.from_host(host)
     with lease.hold(volume, f"{_NAME}.name", reporter=reporter, wait_s=NAME_WAIT_S):
         sweep_aloud(volume, reporter)

@@ -14,7 +14,7 @@ from envkit.checks.hosts import common_target
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
 from envkit.errors import UnknownEnvironmentError, UsageError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.layout import lease
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.lineage import next_origin
@@ -184,7 +184,7 @@ def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> C
     recorded, installed = merge(current)
     if work.options.hosts:
         recorded = _for_hosts(current, recorded, work.options.hosts)
-    host = detect()
+    host = detect_host()
     request = _request(recorded)
     if recorded.target:
         target = target_from_json(recorded.target)

@@ -14,7 +14,7 @@ from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.checks.hosts import judge_builds, ruling_out
 from envkit.checks.verdict import judge
-from envkit.engines.base import Engine, EngineSettings, Found
+from envkit.engines.base import Engine, EngineSettings, QueryResult
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
 from envkit.models.build import Tier, Verdict
 from envkit.models.channel import Channel
@@ -144,13 +144,13 @@ def judge_spec(
     return _judged(found, request, target, hosts or {}, order=order)
 
 
-def _first_channel(found: Found, order: Sequence[str]) -> str | None:
+def _first_channel(found: QueryResult, order: Sequence[str]) -> str | None:
     have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
     return next((url for url in order if url in have), None)
 
 
 def _judged(
-    found: Found,
+    found: QueryResult,
     request: Request,
     target: Target,
     hosts: Mapping[str, Target],
@@ -225,7 +225,7 @@ def judge_table(
     every = published_builds(wanted.name, target.subdir)
     records = [record for record in every if channel_name(record.channel) in asked] or every
     matching = [spec_matches(wanted, record.name, record.version, record.build) for record in records]
-    found = Found(
+    found = QueryResult(
         wanted.name,
         tuple(record for record, fits in zip(records, matching, strict=True) if fits),
         tuple(record for record, fits in zip(records, matching, strict=True) if not fits),

@@ -8,7 +8,7 @@ from envkit.api.create import NAME_WAIT_S, made_result, sweep_aloud
 from envkit.api.make import make_generation
 from envkit.api.solve import plan_of
 from envkit.errors import EnvironmentExistsError, UnknownEnvironmentError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.layout import lease
 from envkit.layout.generation import read_manifest
 from envkit.layout.lineage import Origin, generation_of
@@ -48,7 +48,7 @@ def clone(
         EnvironmentExistsError: The name is taken.
     """
     check_name(name)
-    host = detect()
+    host = detect_host()
     with contextlib.ExitStack() as stack:
         stack.enter_context(lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S))
         sweep_aloud(volume, reporter)

@@ -15,7 +15,7 @@ from envkit.checks.publish import check_publishable
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
 from envkit.errors import EnvironmentExistsError, IntegrityError, UsageError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.host.overrides import VARIABLES
 from envkit.host.wire import host_to_json
 from envkit.installer.cache import cached
@@ -36,7 +36,15 @@ from envkit.models.results import CreateResult
 from envkit.models.wire import target_json
 from envkit.settings import Settings
 
-__all__ = ["NAME_WAIT_S", "CreateOptions", "create", "made_result", "planned_result", "reused_result", "sweep_aloud"]
+__all__ = [
+    "NAME_WAIT_S",
+    "CreateOptions",
+    "create_environment",
+    "made_result",
+    "planned_result",
+    "reused_result",
+    "sweep_aloud",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class CreateOptions:
     hosts: Mapping[str, Target] = field(default_factory=dict)
 
 
-def create(
+def create_environment(
     name: str,
     request: Request,
     *,
@@ -96,7 +104,7 @@ def create(
     if options.require_gpu and not options.validate:
         raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     engine = engine or make_engine(settings.engine)
-    host = detect()
+    host = detect_host()
     target = target or Target.from_host(host)
     recorded = _recorded(request, target, options)
     volume = Volume(settings.volume)

@@ -12,7 +12,7 @@ from envkit.api.make import make_generation
 from envkit.api.solve import plan_of, records_of
 from envkit.api.validate import record_validation, validate_prefix
 from envkit.errors import IntegrityError, UnknownEnvironmentError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.host.wire import host_to_json
 from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, damaged, drop_damaged
@@ -67,7 +67,7 @@ def doctor(
         UnknownEnvironmentError: There is no such environment or prefix.
     """
     began = time.monotonic()
-    host = detect()
+    host = detect_host()
     mended: list[str] = []
     subjects = _check(volume, reference, host, full=full)
     if fix and volume is not None and not all(_spotless(subject) for subject in subjects):

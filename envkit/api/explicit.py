@@ -17,7 +17,7 @@ from envkit.builds.record import record_from_repodata
 from envkit.checks.package import check_record
 from envkit.checks.solution import check_solution
 from envkit.errors import EnvironmentExistsError, HostCannotRunError, RecipeError, UsageError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.installer.cache import cached, read_index
 from envkit.installer.fetch import fetch
 from envkit.layout import lease
@@ -131,7 +131,7 @@ def create_explicit(
     if options.require_gpu and not options.validate:
         raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     bare, channels = parse_explicit(path)
-    host = detect()
+    host = detect_host()
     target = Target.from_host(host)
     volume = open_volume(settings.volume, create=True)
     with contextlib.ExitStack() as stack:

@@ -38,10 +38,10 @@ from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import nearest, pick
 from envkit.settings import Settings
 
-__all__ = ["find"]
+__all__ = ["find_builds"]
 
 
-def find(
+def find_builds(
     request: Request,
     *,
     target: Target,

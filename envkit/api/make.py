@@ -13,7 +13,7 @@ from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
 from envkit.checks.publish import check_publishable
 from envkit.errors import NoSpaceError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
 from envkit.installer.demand import check_room
@@ -95,7 +95,7 @@ def make_generation(
     Raises:
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
     """
-    host = host or detect()
+    host = host or detect_host()
     able, notes = _notes(volume, plan)
     for text in notes:
         reporter.note(text)

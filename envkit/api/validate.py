@@ -7,7 +7,7 @@ from pathlib import Path
 
 from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment, validate_prefix
 from envkit.errors import HostCannotRunError, UnknownEnvironmentError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.host.fingerprint import read_quick
 from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
@@ -27,14 +27,14 @@ __all__ = [
     "recognise",
     "record_validation",
     "run_environment",
-    "validate",
+    "validate_environment",
     "validate_prefix",
 ]
 
 _DEFAULTS = ValidateOptions()
 
 
-def validate(
+def validate_environment(
     name_or_prefix: str, *, volume: Volume | None, reporter: Reporter, options: ValidateOptions = _DEFAULTS
 ) -> ValidateResult:
     """Validate an environment of the volume, or any prefix: conda, pixi or venv.
@@ -52,7 +52,7 @@ def validate(
             f"{prefix} is no environment: it has neither conda-meta/ nor bin/python",
             hint="Give the directory that holds bin/ and conda-meta/ or pyvenv.cfg.",
         )
-    host = detect()
+    host = detect_host()
     wanted = [device for device in options.devices if device != "cpu"]
     if wanted and not host.gpus:
         raise HostCannotRunError(

@@ -32,12 +32,12 @@ Shell = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("activate")(activate)
-    app.command("deactivate")(deactivate)
-    app.command("shell")(shell)
+    app.command("activate")(_activate)
+    app.command("deactivate")(_deactivate)
+    app.command("shell")(_shell)
 
 
-def activate(
+def _activate(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
     persist: options.Persist = None,
@@ -58,7 +58,7 @@ def activate(
     _advise(kind, f"activate {name}")
 
 
-def deactivate(*, shell: Shell = None) -> None:
+def _deactivate(*, shell: Shell = None) -> None:
     """Print shell code that undoes activate: eval "$(envkit deactivate)"."""
     from envkit.cli.launch import deactivation_code
     from envkit.shells import detect_shell
@@ -75,7 +75,7 @@ def _advise(kind: str, command: str) -> None:
         sys.stderr.write(f"envkit: this is code for {kind}; to run it: {how}\n")
 
 
-def shell(
+def _shell(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
     persist: options.Persist = None,

@@ -66,7 +66,7 @@ def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
 
 
 @app.callback()
-def main(
+def _envkit(
     *,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.")

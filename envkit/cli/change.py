@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Name = Annotated[str, typer.Option("-n", "--name", metavar="NAME", help="The environment.")]
+_Name = Annotated[str, typer.Option("-n", "--name", metavar="NAME", help="The environment.")]
 DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
 NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("install")(install)
-    app.command("uninstall")(uninstall)
-    app.command("upgrade")(upgrade)
+    app.command("install")(_install)
+    app.command("uninstall")(_uninstall)
+    app.command("upgrade")(_upgrade)
 
 
-def install(
+def _install(
     *,
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Packages, such as scipy 'numpy<2'.")],
-    name: Name,
+    name: _Name,
     persist: options.Persist = None,
     channel: options.Channels = None,
     hosts: TargetFlags.hosts = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
-    engine: options.Engine = None,
+    engine: options.EngineOption = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -67,14 +67,14 @@ def install(
     return _finish(result, as_json=as_json)
 
 
-def uninstall(
+def _uninstall(
     *,
     packages: Annotated[list[str], typer.Argument(metavar="PACKAGE...", help="Packages that were asked for.")],
-    name: Name,
+    name: _Name,
     persist: options.Persist = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
-    engine: options.Engine = None,
+    engine: options.EngineOption = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -100,19 +100,19 @@ def uninstall(
     return _finish(result, as_json=as_json)
 
 
-def upgrade(
+def _upgrade(
     *,
     specs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SPEC]...", help="Only these; a version in it changes what is asked."),
     ] = None,
-    name: Name,
+    name: _Name,
     persist: options.Persist = None,
     channel: options.Channels = None,
     hosts: TargetFlags.hosts = None,
     dry_run: DryRun = False,
     no_validate: NoValidate = False,
-    engine: options.Engine = None,
+    engine: options.EngineOption = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,

@@ -26,7 +26,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 86400.0, "w": 6048
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("clean")(clean)
+    app.command("clean")(_clean)
 
 
 def parse_age(text: str) -> float:
@@ -41,7 +41,7 @@ def parse_age(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def clean(
+def _clean(
     *,
     persist: options.Persist = None,
     keep: Annotated[int, typer.Option(min=0, help="Superseded generations that stay for each environment.")] = 2,

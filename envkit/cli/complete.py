@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 
-__all__ = ["names", "recipes", "shells"]
+__all__ = ["names", "recipe_names", "shells"]
 
 
 def names(incomplete: str) -> list[str]:
     """Environments of the volume."""
-    from envkit.client.volume import generation_of, locate_volume
+    from envkit.client.volume import linked_generation, locate_volume
     from envkit.errors import EnvkitError
 
     with contextlib.suppress(OSError, EnvkitError):
         root = locate_volume(_persist())
         found = (name for name in sorted(os.listdir(root)) if name[0] not in ".-" and name.startswith(incomplete))
-        return [name for name in found if generation_of(root, name)]
+        return [name for name in found if linked_generation(root, name)]
     return []
 
 
@@ -31,7 +31,7 @@ def _persist() -> str | None:
     return None
 
 
-def recipes(incomplete: str) -> list[str]:
+def recipe_names(incomplete: str) -> list[str]:
     """Recipes that envkit brings."""
     from envkit.recipes import builtin_names
 

@@ -26,10 +26,10 @@ __all__ = ["exit_code", "register", "render_findings_of"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("create")(create)
+    app.command("create")(_create)
 
 
-def create(
+def _create(
     context: typer.Context,
     *,
     specs: Annotated[
@@ -52,7 +52,7 @@ def create(
             "--recipe",
             metavar="NAME",
             help="A recipe that envkit brings; see `envkit recipes`.",
-            autocompletion=complete.recipes,
+            autocompletion=complete.recipe_names,
         ),
     ] = None,
     persist: options.Persist = None,
@@ -75,7 +75,7 @@ def create(
     dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would be installed.")] = False,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
-    engine: options.Engine = None,
+    engine: options.EngineOption = None,
     offline: options.Offline = False,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -87,8 +87,7 @@ def create(
     recipe `pytorch`.
     """
     del yes
-    from envkit.api.create import CreateOptions
-    from envkit.api.create import create as create_environment
+    from envkit.api.create import CreateOptions, create_environment
     from envkit.api.explicit import create_explicit, is_explicit
     from envkit.cli.progress import make_reporter
     from envkit.models.request import Request

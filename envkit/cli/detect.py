@@ -14,10 +14,10 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("detect")(detect)
+    app.command("detect")(_detect)
 
 
-def detect(
+def _detect(
     *,
     refresh: Annotated[bool, typer.Option("--refresh", help="Ask the driver again; it is cached for a day.")] = False,
     as_json: options.Json = False,
@@ -25,7 +25,7 @@ def detect(
     """Show what this host can run, and where each fact comes from."""
     from envkit.cli.output import console, human_bytes, print_json, table
     from envkit.engines.registry import list_engines
-    from envkit.host.detect import detect as detect_host
+    from envkit.host.detect import detect_host
     from envkit.host.wire import host_to_json
     from envkit.models.wire import SCHEMA_VERSION
 

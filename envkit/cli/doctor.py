@@ -15,10 +15,10 @@ UNHEALTHY = 6
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor")(doctor)
+    app.command("doctor")(_doctor)
 
 
-def doctor(
+def _doctor(
     *,
     name: Annotated[
         str | None,

@@ -17,26 +17,26 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("list")(list_command)
-    app.command("show")(show)
-    app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(run)
-    app.command("recipes")(recipes)
+    app.command("list")(_list)
+    app.command("show")(_show)
+    app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(_run)
+    app.command("recipes")(_recipes)
 
 
-def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the environments of the volume."""
     from rich.markup import escape
 
     from envkit.api.environments import list_environments
     from envkit.cli.output import console, human_bytes, print_json, table, without
-    from envkit.host.detect import detect
+    from envkit.host.detect import detect_host
     from envkit.layout.volume import open_volume
     from envkit.models.wire import list_json
     from envkit.settings import load_settings
 
     settings = load_settings(persist=persist)
     volume = open_volume(settings.volume, create=False)
-    listing = list_environments(volume, fingerprint=detect().fingerprint)
+    listing = list_environments(volume, fingerprint=detect_host().fingerprint)
     if as_json:
         print_json(list_json(listing))
         return
@@ -79,7 +79,7 @@ def _machine(record: ValidationRecord) -> str:
     return escape(", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])]))
 
 
-def show(
+def _show(
     *,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
@@ -90,13 +90,13 @@ def show(
     """Show one environment: what was asked, what it holds, when it was last validated."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, human_bytes, print_json, table
-    from envkit.host.detect import detect
+    from envkit.host.detect import detect_host
     from envkit.layout.volume import open_volume
     from envkit.models.wire import show_json
     from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
-    info = show_environment(volume, name, fingerprint=detect().fingerprint)
+    info = show_environment(volume, name, fingerprint=detect_host().fingerprint)
     if as_json:
         print_json(show_json(info))
         return
@@ -130,7 +130,7 @@ def show(
     out.print(view)
 
 
-def run(
+def _run(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
     command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
@@ -146,7 +146,7 @@ def run(
     run_command(find_place(name, persist), command)
 
 
-def recipes(*, as_json: options.Json = False) -> None:
+def _recipes(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings."""
     from envkit.cli.output import console, print_json, table
     from envkit.models.wire import SCHEMA_VERSION

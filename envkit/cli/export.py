@@ -16,10 +16,10 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("export")(export)
+    app.command("export")(_export)
 
 
-def export(
+def _export(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
     persist: options.Persist = None,

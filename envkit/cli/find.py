@@ -23,10 +23,10 @@ _FEW_ROWS = 5  # where something else is what was asked for
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("find")(find)
+    app.command("find")(_find)
 
 
-def find(
+def _find(
     context: typer.Context,
     *,
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A package, such as pytorch or 'pytorch>=2.4'.")],
@@ -56,7 +56,7 @@ def find(
     ] = False,
     matrix: Annotated[bool, typer.Option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
     fix: Fix = False,
-    engine: options.Engine = None,
+    engine: options.EngineOption = None,
     offline: options.Offline = False,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask the channels, though a host could not be reached a minute ago.")
@@ -67,7 +67,7 @@ def find(
     """List a package's builds, best first, with what each is and whether it runs here."""
     from platformdirs import user_cache_path
 
-    from envkit.api.find import find as find_builds
+    from envkit.api.find import find_builds
     from envkit.cli.output import print_json
     from envkit.cli.progress import make_reporter
     from envkit.errors import EnvkitError

@@ -18,12 +18,12 @@ __all__ = ["register", "render_difference"]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("history")(history)
-    app.command("diff")(diff)
-    app.command("rollback")(rollback)
+    app.command("history")(_history)
+    app.command("diff")(_diff)
+    app.command("rollback")(_rollback)
 
 
-def history(
+def _history(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
     persist: options.Persist = None,
@@ -68,7 +68,7 @@ def _short(change: Difference | None, parent: int | None) -> str:
     return f"{' '.join(words[:4]) or 'nothing'}{more} (from {parent})"
 
 
-def diff(
+def _diff(
     *,
     before: Annotated[str, typer.Argument(metavar="A", help="NAME, NAME@N, or the path of a conda environment.")],
     after: Annotated[
@@ -95,7 +95,7 @@ def diff(
     render_difference(console(), found)
 
 
-def rollback(
+def _rollback(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
     number: Annotated[
@@ -109,14 +109,18 @@ def rollback(
     from envkit.api.history import rollback as roll_back
     from envkit.cli.output import console, print_json
     from envkit.cli.progress import make_reporter
-    from envkit.host.detect import detect
+    from envkit.host.detect import detect_host
     from envkit.layout.volume import open_volume
     from envkit.models.volume_wire import switch_json
     from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = roll_back(
-        volume, name, number, fingerprint=detect().fingerprint, reporter=make_reporter("none" if as_json else "lines")
+        volume,
+        name,
+        number,
+        fingerprint=detect_host().fingerprint,
+        reporter=make_reporter("none" if as_json else "lines"),
     )
     if as_json:
         print_json(switch_json(result))

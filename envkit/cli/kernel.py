@@ -17,7 +17,7 @@ _kernel = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.names)]
+_Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.names)]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +26,9 @@ def register(app: typer.Typer) -> None:
 
 
 @_kernel.command("install")
-def install(
+def _install(
     *,
-    name: Name,
+    name: _Name,
     persist: options.Persist = None,
     shared: Annotated[
         bool, typer.Option("--shared", help="On the volume, for all, rather than for this user.")
@@ -43,11 +43,11 @@ def install(
     from rich.markup import escape
 
     from envkit.cli.output import console, print_json
-    from envkit.client.volume import generation_of, locate_volume, unknown
+    from envkit.client.volume import linked_generation, locate_volume, unknown
     from envkit.kernels import install_kernel
 
     root = locate_volume(persist)
-    if generation_of(root, name) is None:
+    if linked_generation(root, name) is None:
         raise unknown(root, name)
     kernel = install_kernel(root, name, shared=shared, display_name=display_name, env=os.environ)
     if as_json:
@@ -60,7 +60,7 @@ def install(
 
 
 @_kernel.command("list")
-def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the kernels that envkit has registered, for this user and on the volume."""
     from rich.markup import escape
 
@@ -86,7 +86,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
 
 
 @_kernel.command("remove")
-def remove(*, name: Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def _remove(*, name: _Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Remove the kernels of an environment; the environment stays."""
     from envkit.cli.output import console, print_json
     from envkit.client.volume import locate_volume

@@ -11,7 +11,7 @@ from envkit.activated import environ_of
 from envkit.activation import plan_activate, plan_deactivate, replace_process
 from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
-from envkit.client.volume import environment_name, generation_of, locate_volume, read_manifest, settle, unknown
+from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.shells import detect_shell, dialect, render
 
@@ -34,10 +34,10 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
     """
     if "/" not in name:
         root = locate_volume(persist)
-        prefix = generation_of(root, name)
+        prefix = linked_generation(root, name)
         if prefix is None:
             raise unknown(root, name)
-        return Place(settle(prefix, read_manifest(prefix)), name)
+        return Place(settle(prefix, load_manifest(prefix)), name)
     prefix = os.path.realpath(name)
     if not os.path.isdir(prefix):
         raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")

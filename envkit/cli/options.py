@@ -16,7 +16,7 @@ from envkit.settings import Settings, resolve_channels
 __all__ = [
     "Channels",
     "Cuda",
-    "Engine",
+    "EngineOption",
     "Json",
     "Offline",
     "Override",
@@ -68,7 +68,7 @@ Platform = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
 
-Engine = Annotated[
+EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine",

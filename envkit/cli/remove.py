@@ -10,20 +10,20 @@ from envkit.cli import options
 
 __all__ = ["register"]
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")]
 NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("remove")(remove)
-    app.command("rename")(rename)
-    app.command("clone")(clone)
+    app.command("remove")(_remove)
+    app.command("rename")(_rename)
+    app.command("clone")(_clone)
 
 
-def remove(
+def _remove(
     *,
-    name: Name,
+    name: _Name,
     persist: options.Persist = None,
     yes: options.Yes = False,
     as_json: options.Json = False,
@@ -53,19 +53,23 @@ def remove(
         )
 
 
-def rename(*, name: Name, new_name: NewName, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def _rename(*, name: _Name, new_name: NewName, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Give an environment another name. Only its link changes: what runs in it goes on."""
     from envkit.api.remove import rename as rename_environment
     from envkit.cli.output import console, print_json
     from envkit.cli.progress import make_reporter
-    from envkit.host.detect import detect
+    from envkit.host.detect import detect_host
     from envkit.layout.volume import open_volume
     from envkit.models.volume_wire import switch_json
     from envkit.settings import load_settings
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     result = rename_environment(
-        volume, name, new_name, fingerprint=detect().fingerprint, reporter=make_reporter("none" if as_json else "lines")
+        volume,
+        name,
+        new_name,
+        fingerprint=detect_host().fingerprint,
+        reporter=make_reporter("none" if as_json else "lines"),
     )
     if as_json:
         print_json(switch_json(result))
@@ -73,7 +77,7 @@ def rename(*, name: Name, new_name: NewName, persist: options.Persist = None, as
     console().print(f"{name} is [green]{new_name}[/green] now ({result.path})")
 
 
-def clone(
+def _clone(
     *,
     source: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
     name: Annotated[str, typer.Argument(metavar="NEW", help="The clone's name.")],

@@ -110,11 +110,11 @@ def describe(
 
         return common_target(machines)
     from envkit.cuda.target import describe_target
-    from envkit.host.detect import detect
+    from envkit.host.detect import detect_host
     from envkit.models.host import Target
 
-    host = detect()
-    # detect() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.
+    host = detect_host()
+    # detect_host() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.
     override = settings.override_cuda if "driver_cuda" not in host.overridden else None
     return describe_target(
         Target.from_host(host),

@@ -24,10 +24,10 @@ __all__ = ["register", "render_findings"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("validate")(validate)
+    app.command("validate")(_validate)
 
 
-def validate(
+def _validate(
     *,
     name: Annotated[
         str,
@@ -60,8 +60,7 @@ def validate(
     """Prove that an environment computes on this host, or say what does not and why."""
     from rich.markup import escape
 
-    from envkit.api.validate import ValidateOptions
-    from envkit.api.validate import validate as validate_environment
+    from envkit.api.validate import ValidateOptions, validate_environment
     from envkit.cli.output import STATUS_STYLE, console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json

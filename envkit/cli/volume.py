@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 @volume_app.callback()
-def volume(
+def _volume(
     context: typer.Context,
     *,
     persist: options.Persist = None,
@@ -89,7 +89,7 @@ def _render(report: VolumeReport) -> None:
 
 
 @volume_app.command("bootstrap")
-def bootstrap(
+def _bootstrap(
     *,
     persist: options.Persist = None,
     channel: options.Channels = None,

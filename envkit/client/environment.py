@@ -88,9 +88,9 @@ class Environment:
             IntegrityError: It cannot be read.
         """
         if self._manifest is None:
-            from envkit.client.volume import read_manifest
+            from envkit.client.volume import load_manifest
 
-            self._manifest = read_manifest(self._prefix)
+            self._manifest = load_manifest(self._prefix)
         return self._manifest
 
     @property

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from envkit.client.environment import Environment
 from envkit.client.report import ReportView
-from envkit.client.volume import generation_of, locate_volume, read_manifest, read_validation, settle
+from envkit.client.volume import find_validation, linked_generation, load_manifest, locate_volume, settle
 
-__all__ = ["Found", "Wanted", "look", "matches", "refusal"]
+__all__ = ["Located", "Wanted", "look", "matches", "refusal"]
 
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
@@ -35,14 +35,14 @@ class Wanted(NamedTuple):
         return not (self.specs or self.file or self.recipe)
 
 
-class Found(NamedTuple):
+class Located(NamedTuple):
     """The volume, and the environment of the name on it."""
 
     root: str
     environment: Environment | None
 
 
-def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
+def look(name: str, persist: str | os.PathLike[str] | None) -> Located:
     """Find an environment and what is known of it on this kind of host.
 
     Raises:
@@ -51,19 +51,19 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Found:
         UsageError: The name is none.
     """
     root = locate_volume(persist)
-    prefix = generation_of(root, name)
+    prefix = linked_generation(root, name)
     if prefix is None:
-        return Found(root, None)
-    manifest = read_manifest(prefix)
+        return Located(root, None)
+    manifest = load_manifest(prefix)
     prefix = settle(prefix, manifest)
     from envkit.host.fingerprint import fingerprint_now
 
     token, fingerprint = fingerprint_now()
-    record = read_validation(root, os.path.basename(prefix), token=token, fingerprint=fingerprint)
+    record = find_validation(root, os.path.basename(prefix), token=token, fingerprint=fingerprint)
     report = ReportView(record, prefix=prefix) if record is not None else None
     environment = Environment(name, root=root, prefix=prefix, validation=report)
     environment._manifest = manifest  # noqa: SLF001 - read already
-    return Found(root, environment)
+    return Located(root, environment)
 
 
 def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from envkit.client.volume import read_validation, read_validations
+from envkit.client.volume import find_validation, read_validations
 
 __all__ = ["standing_note"]
 
@@ -29,7 +29,7 @@ def standing_note(prefix: str, name: str | None) -> str | None:
     from envkit.host.fingerprint import fingerprint_now
 
     token, fingerprint = fingerprint_now()
-    here = read_validation(root, generation, token=token, fingerprint=fingerprint)
+    here = find_validation(root, generation, token=token, fingerprint=fingerprint)
     called = name or prefix
     if here is None:
         last = known[0]

@@ -12,7 +12,7 @@ import os
 import sys
 
 
-def main() -> None:
+def _main() -> None:
     """Become the command line."""
     with os.fdopen(os.dup(0), "rb") as stream:
         order = json.loads(stream.readline())
@@ -32,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

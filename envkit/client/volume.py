@@ -13,10 +13,10 @@ from envkit.paths import volume_path
 
 __all__ = [
     "environment_name",
-    "generation_of",
+    "find_validation",
+    "linked_generation",
+    "load_manifest",
     "locate_volume",
-    "read_manifest",
-    "read_validation",
     "read_validations",
     "settle",
     "unknown",
@@ -44,7 +44,7 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
     return str(load_settings().volume)
 
 
-def generation_of(root: str, name: str) -> str | None:
+def linked_generation(root: str, name: str) -> str | None:
     """The generation that an environment's link names; None where there is no such environment.
 
     Raises:
@@ -71,7 +71,7 @@ def generation_of(root: str, name: str) -> str | None:
 def unknown(root: str, name: str) -> UnknownEnvironmentError:
     """The error for a name that is not there, with those that are."""
     try:
-        known = [name for name in sorted(os.listdir(root)) if name[0] not in ".-" and generation_of(root, name)]
+        known = [name for name in sorted(os.listdir(root)) if name[0] not in ".-" and linked_generation(root, name)]
     except OSError:
         return UnknownEnvironmentError(
             f"there is no volume at {root}", hint="Is it mounted? Give the directory with persist=, --persist DIR."
@@ -87,11 +87,11 @@ def environment_name(prefix: str) -> str | None:
     """What the environment of a generation is called; None for a prefix that others made."""
     if not os.path.exists(os.path.join(prefix, ".envkit.json")):
         return None
-    name = read_manifest(prefix).get("name")
+    name = load_manifest(prefix).get("name")
     return name if isinstance(name, str) else None
 
 
-def read_manifest(prefix: str) -> dict[str, Any]:
+def load_manifest(prefix: str) -> dict[str, Any]:
     """The manifest of a generation.
 
     Raises:
@@ -129,7 +129,7 @@ def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def read_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
+def find_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
     """The outcome of a validation on this kind of host, or None where there is none.
 
     Args:

@@ -12,7 +12,7 @@ from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
 
-__all__ = ["Capabilities", "Engine", "EngineSettings", "Found"]
+__all__ = ["Capabilities", "Engine", "EngineSettings", "QueryResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class QueryResult:
     """Records of one name: those that match the MatchSpec, and the others."""
 
     name: str
@@ -52,7 +52,7 @@ class Found:
 class Engine(Protocol):
     """A solver with its channel indexes."""
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
         """Every record of the name in a MatchSpec, of every channel, in the order of the channels.
 
         Raises:

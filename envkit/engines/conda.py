@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.checks.validity import check_validity
-from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.base import Capabilities, EngineSettings, QueryResult
 from envkit.engines.child import Ended, run_child
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
 from envkit.engines.keep import solve_keeping
@@ -74,16 +74,16 @@ class CondaEngine:
         self._executable = executable
         self._env = env
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
         """See `Engine.query`."""
         name = parse_match_spec(spec).name
         if not name or "*" in name or name.startswith("^"):
             raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
         records = self._search(name, platforms, settings)
         if spec.strip().lower() == name:
-            return Found(name, records, ())
+            return QueryResult(name, records, ())
         matching = {record.url for record in self._search(spec, platforms, settings)}
-        return Found(
+        return QueryResult(
             name,
             tuple(record for record in records if record.url in matching),
             tuple(record for record in records if record.url not in matching),

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.builds.dependency import parse_match_spec
-from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.base import Capabilities, EngineSettings, QueryResult
 from envkit.engines.keep import solve_keeping
-from envkit.engines.libmamba_problem import explain
+from envkit.engines.libmamba_problem import explain_conflict
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import SpecError
 from envkit.models.build import Record
@@ -37,7 +37,7 @@ class LibmambaEngine:
     def __init__(self, index: RattlerEngine | None = None) -> None:
         self._index = index or RattlerEngine()
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
         name = parse_match_spec(spec).name
@@ -48,7 +48,7 @@ class LibmambaEngine:
         others: list[Record] = []
         for record in found.matching:
             (matching if match_spec.contains_except_channel(_package(record)) else others).append(record)
-        return Found(name, tuple(matching), tuple(others))
+        return QueryResult(name, tuple(matching), tuple(others))
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
         """See `Engine.solve`. `SolveTask.timeout_s` is not kept: libmamba's solver cannot be stopped from within."""
@@ -71,7 +71,7 @@ class LibmambaEngine:
         _add_channels(database, records, [channel.url for channel in settings.channels], task.platforms)
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
-            raise unsatisfiable(explain(outcome, database))
+            raise unsatisfiable(explain_conflict(outcome, database))
         by_url = {record.url: record for record in records}
         chosen = [action.install for action in outcome.actions if hasattr(action, "install")]
         kept = [by_url[package.package_url] for package in chosen if not package.name.startswith("__")]

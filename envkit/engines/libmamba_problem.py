@@ -14,12 +14,12 @@ from envkit.models.problem import Problem, ProblemKind, shortened
 if TYPE_CHECKING:
     from libmambapy.solver.libsolv import Database, UnSolvable
 
-__all__ = ["explain"]
+__all__ = ["explain_conflict"]
 
 _PIN = "pin on "  # libmamba's name for the package that carries a pin
 
 
-def explain(outcome: UnSolvable, database: Database) -> Problem:
+def explain_conflict(outcome: UnSolvable, database: Database) -> Problem:
     """The tree of a request that the solver could not satisfy."""
     from libmambapy.solver import CompressedProblemsGraph, ProblemsGraph
 

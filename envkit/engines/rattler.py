@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
-from envkit.engines.base import Capabilities, EngineSettings, Found
+from envkit.engines.base import Capabilities, EngineSettings, QueryResult
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
@@ -44,14 +44,14 @@ class RattlerEngine:
     def __init__(self) -> None:
         self._gateways: dict[EngineSettings, rattler.Gateway] = {}
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> Found:
+    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
         name = str(match_spec.name.normalized)
         if "*" in name or name.startswith("^"):
             raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
 
-        async def run(gateway: rattler.Gateway) -> Found:
+        async def run(gateway: rattler.Gateway) -> QueryResult:
             found = await gateway.query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ class RattlerEngine:
             for records in found:
                 for record in records:
                     (matching if match_spec.matches(record) else others).append(from_rattler(record))
-            return Found(name, tuple(matching), tuple(others))
+            return QueryResult(name, tuple(matching), tuple(others))
 
         return self._run(run, settings)
 

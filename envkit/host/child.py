@@ -21,7 +21,7 @@ _FOLDERS = ("usr/lib/wsl/lib", "usr/lib64/nvidia", "usr/lib/x86_64-linux-gnu", "
 _OUTPUT_CHARS = 32_000
 
 
-def main() -> None:
+def _main() -> None:
     """Do the stages of the argument, a JSON object: ``stages``, ``path`` (sys.path), ``root``, ``timeout_s``, ..."""
     args = json.loads(sys.argv[1])
     sys.path[:] = args["path"]
@@ -275,5 +275,5 @@ def ask_nvidia_smi(args: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    _main()
     os._exit(0)  # py-rattler may crash in the interpreter's exit, and NVML's threads need no farewell

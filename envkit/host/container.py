@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from envkit.host.tree import Tree
 
-__all__ = ["parse_cgroup", "parse_mountinfo", "read_container"]
+__all__ = ["parse_cgroup", "parse_root_mount", "read_container"]
 
 _NONE = "no sign of a container"
 _MARKS = (
@@ -34,7 +34,7 @@ def parse_cgroup(text: str) -> str | None:
     return None
 
 
-def parse_mountinfo(text: str) -> str | None:
+def parse_root_mount(text: str) -> str | None:
     """The kind of container whose layers are mounted at ``/`` (``/proc/self/mountinfo``, proc(5)).
 
     This is what remains under BuildKit, which leaves no ``/.dockerenv``.
@@ -68,7 +68,7 @@ def read_container(tree: Tree, env: Mapping[str, str]) -> tuple[str | None, str]
         (_kind(env.get("container", "")), "the variable `container`"),
         (_kind(declared), "/run/systemd/container"),
         (parse_cgroup(tree.text("/proc/1/cgroup") or ""), "/proc/1/cgroup"),
-        (parse_mountinfo(tree.text("/proc/self/mountinfo") or ""), "/proc/self/mountinfo"),
+        (parse_root_mount(tree.text("/proc/self/mountinfo") or ""), "/proc/self/mountinfo"),
     )
     return next(((kind, source) for kind, source in signs if kind), (None, _NONE))
 

@@ -19,14 +19,14 @@ from envkit.host.readings import read_machine
 from envkit.host.tree import Tree
 from envkit.models.host import Host
 
-__all__ = ["detect"]
+__all__ = ["detect_host"]
 
 # NVML 9 and 12, cuInit 100: no driver, no library, no device. What ends these changes the key of the cache; any other
 # error may be over in a minute (a fabric manager that starts, a GPU that is reset).
 _LASTING = frozenset({9, 12, 100})
 
 
-def detect(
+def detect_host(
     *,
     env: Mapping[str, str] | None = None,
     root: Path = Path("/"),

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Blame", "Finding", "Report", "Status", "Verdict", "describe_figure"]
+__all__ = ["Blame", "Finding", "Report", "ReportVerdict", "Status", "describe_figure"]
 
 Status = Literal["pass", "fail", "skip", "warn"]
 Blame = Literal["environment", "host"]
-Verdict = Literal["pass", "fail", "skip"]
+ReportVerdict = Literal["pass", "fail", "skip"]
 _WITHOUT_GPU = frozenset({"no-gpu", "gpu-not-asked"})
 
 
@@ -59,7 +59,7 @@ class Report:
     seconds: float = 0.0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ReportVerdict:
         """``fail`` with any failure; ``skip`` when a CUDA environment met no GPU; else ``pass``."""
         if any(f.status == "fail" for f in self.findings):
             return "fail"

@@ -21,7 +21,7 @@ BY_TURNS = """
 import asyncio, json, os, sys, time
 from pathlib import Path
 import rattler
-from envkit.api.create import CreateOptions, create
+from envkit.api.create import CreateOptions, create_environment
 from envkit.api.solve import records_of
 from envkit.engines.rattler import to_rattler
 from envkit.layout.generation import active, read_manifest
@@ -40,7 +40,7 @@ request = Request(("python", "numpy", "pytorch"), cuda=CudaChoice("none"), chann
 how = {"target": None, "settings": settings, "policy": NetworkPolicy(), "options": options}
 
 def envkit(name):
-    create(name, request, **how, reporter=SilentReporter())
+    create_environment(name, request, **how, reporter=SilentReporter())
 
 def bare(name):
     asyncio.run(rattler.install(

@@ -12,7 +12,7 @@ import pytest
 from envkit.client.environment import Environment
 from envkit.client.local import Wanted, _channel, matches, refusal
 from envkit.client.report import ReportView
-from envkit.client.volume import generation_of, locate_volume, read_validation
+from envkit.client.volume import find_validation, linked_generation, locate_volume
 from envkit.errors import HostCannotRunError, SettingsError, UsageError, ValidationFailedError
 from envkit.models.channel import parse_channel
 
@@ -115,25 +115,25 @@ def test_a_validation_is_found_by_token_or_fingerprint(tmp_path: Path) -> None:
     (folder / "f1.json").write_text(json.dumps(record))
     (folder / "torn.json").write_text("{")
     root = str(tmp_path)
-    assert read_validation(root, "train-1", token="t2", fingerprint=None) == record
-    assert read_validation(root, "train-1", token="t9", fingerprint="f1") == record
-    assert read_validation(root, "train-1", token="t9", fingerprint=None) is None
+    assert find_validation(root, "train-1", token="t2", fingerprint=None) == record
+    assert find_validation(root, "train-1", token="t9", fingerprint="f1") == record
+    assert find_validation(root, "train-1", token="t9", fingerprint=None) is None
     cache = Path.home() / ".cache/envkit/validations" / hashlib.sha256(root.encode()).hexdigest()[:16] / "train-1"
     cache.mkdir(parents=True)
     newer = {**record, "verdict": "fail", "created": "2026-01-01T00:00:00+00:00"}
     (cache / "f1.json").write_text(json.dumps(newer))  # of a volume that took no writes then
-    assert read_validation(root, "train-1", token="t1", fingerprint="f1") == newer
-    assert read_validation(root, "train-2", token="t1", fingerprint="f1") is None
+    assert find_validation(root, "train-1", token="t1", fingerprint="f1") == newer
+    assert find_validation(root, "train-2", token="t1", fingerprint="f1") is None
 
 
 def test_links_that_are_not_ours_are_no_environments(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "out").symlink_to("/usr")
     (tmp_path / "gone").symlink_to(".envkit/g/gone-1")
-    assert [generation_of(str(tmp_path), name) for name in ("plain", "out", "gone", "none")] == [None] * 4
+    assert [linked_generation(str(tmp_path), name) for name in ("plain", "out", "gone", "none")] == [None] * 4
     for name in ("", "..", "-x", "a/b", ".hidden"):
         with pytest.raises(UsageError):
-            generation_of(str(tmp_path), name)
+            linked_generation(str(tmp_path), name)
 
 
 def test_volume_by_argument_variable_and_files(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envkit.errors import SettingsError
-from envkit.host.detect import detect
+from envkit.host.detect import detect_host
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
@@ -31,13 +31,13 @@ def names(gpus: tuple[Gpu, ...]) -> list[str | None]:
 
 
 def test_this_machine(tmp_path: Path) -> None:
-    host = detect(cache_dir=tmp_path)
+    host = detect_host(cache_dir=tmp_path)
     assert host.subdir.partition("-")[0] in {"linux", "osx", "win"}
     assert host.microarch
     assert not host.notes or host.gpus or host.nvidia_traces
     for name in ("subdir", "glibc", "microarch", "driver_version", "driver_cuda", "gpus", "container", "compat"):
         assert host.sources[name]
-    assert detect(cache_dir=tmp_path) == host
+    assert detect_host(cache_dir=tmp_path) == host
 
 
 def test_one_gpu(machine: Machine) -> None:
@@ -657,8 +657,8 @@ def test_two_at_once(machine: Machine, tmp_path: Path) -> None:
 
 def test_detection_loads_no_engine_into_the_caller(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from envkit.host.detect import detect\n"
-        f"detect(cache_dir=pathlib.Path({str(tmp_path)!r}))\n"
+        "import sys, pathlib; from envkit.host.detect import detect_host\n"
+        f"detect_host(cache_dir=pathlib.Path({str(tmp_path)!r}))\n"
         "print([name for name in ('rattler', 'pynvml', 'ctypes', 'pydantic', 'platformdirs') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -728,10 +728,10 @@ def test_ceilings_and_drivers_that_disagree(machine: Machine) -> None:
 def test_an_interrupt_takes_the_child_along(machine: Machine, tmp_path: Path) -> None:
     code = (
         "import os, sys, signal, threading, pathlib\n"
-        "from envkit.host.detect import detect\n"
+        "from envkit.host.detect import detect_host\n"
         "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "try:\n"
-        f"    detect(root=pathlib.Path({str(tmp_path)!r}), timeout_s=60)\n"
+        f"    detect_host(root=pathlib.Path({str(tmp_path)!r}), timeout_s=60)\n"
         "except KeyboardInterrupt:\n"
         "    children = pathlib.Path('/proc/self/task', str(os.getpid()), 'children')\n"
         "    print('interrupted', children.read_text() if children.exists() else '')\n"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envkit.host.answers import Device, parse_answers, parse_library_version
-from envkit.host.container import parse_cgroup, parse_mountinfo, read_container
+from envkit.host.container import parse_cgroup, parse_root_mount, read_container
 from envkit.host.jetson import UNKNOWN_RELEASE, parse_tegra_release, read_jetson
 from envkit.host.kernel import parse_proc_version, parse_sys_version, read_kernel_module
 from envkit.host.machine import parse_glibc, parse_osx_version, parse_wsl, subdir_of
@@ -56,7 +56,7 @@ def test_no_text_breaks_a_parser(text: str) -> None:
     parse_sys_version(text)
     parse_model(text)
     parse_cgroup(text)
-    parse_mountinfo(text)
+    parse_root_mount(text)
     parse_tegra_release(text)
     parse_glibc(text)
     parse_osx_version(text)
@@ -131,8 +131,8 @@ def test_cgroup(text: str, expected: str | None) -> None:
     ],
 )
 def test_mountinfo(layers: str, expected: str | None) -> None:
-    assert parse_mountinfo(f"22 1 0:21 / / rw,relatime - overlay overlay rw,{layers}\n") == expected
-    assert parse_mountinfo(f"22 1 0:21 / /mnt rw,relatime - overlay overlay rw,{layers}\n") is None
+    assert parse_root_mount(f"22 1 0:21 / / rw,relatime - overlay overlay rw,{layers}\n") == expected
+    assert parse_root_mount(f"22 1 0:21 / /mnt rw,relatime - overlay overlay rw,{layers}\n") is None
 
 
 @pytest.mark.parametrize(
