@@ -36,6 +36,7 @@ __all__ = [
 HOOK = "~~envkit"
 """Name, without suffix, of the script that envkit adds to each generation; it does nothing for envkit itself."""
 
+_MANIFEST = ".envkit.json"  # as in envkit.paths
 _UNSET = "***unset***"  # what conda writes for a variable that is taken back
 _SCRIPTS_TIMEOUT_S = 120.0
 _LEFT_OUT = {"PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
@@ -309,7 +310,7 @@ def _prompt(name: str) -> str:
 
 def _name_of(prefix: str) -> str:
     """How conda calls a prefix: by name where it lies in an ``envs`` folder; generations by their environment's."""
-    generation = os.path.join(prefix, ".envkit.json")
+    generation = os.path.join(prefix, _MANIFEST)
     name = _read_json(generation).get("name") if os.path.exists(generation) else None
     if isinstance(name, str):
         return name

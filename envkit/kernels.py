@@ -18,6 +18,7 @@ from typing import Any
 
 from envkit import activation
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.paths import JUPYTER, MANIFEST, PRIVATE
 
 __all__ = ["Kernel", "install_kernel", "list_kernels", "remove_kernels", "shared_dir", "user_dir"]
 
@@ -72,7 +73,7 @@ def user_dir(env: Mapping[str, str]) -> Path:
 
 def shared_dir(volume: str | os.PathLike[str]) -> Path:
     """Where kernels of the volume lie; its parent belongs in JUPYTER_PATH."""
-    return Path(volume) / ".envkit" / "jupyter" / "kernels"
+    return Path(volume) / PRIVATE / JUPYTER / "kernels"
 
 
 def install_kernel(
@@ -184,7 +185,7 @@ def _kernel_python(generation: Path, name: str) -> str:
 def _request(generation: Path) -> dict[str, Any]:
     """What the environment was made from, as far as its manifest tells; for a hint."""
     try:
-        return dict(json.loads((generation / ".envkit.json").read_bytes())["request"])
+        return dict(json.loads((generation / MANIFEST).read_bytes())["request"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -1,4 +1,7 @@
-"""The path of a volume, as flags, variables and files write it. Imports the standard library only."""
+"""Paths: how flags, variables and files write that of a volume, and the names of what lies on one.
+
+Imports the standard library only, and little of it: a user's process and each start of a job read these names.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,47 @@ from collections.abc import Mapping
 
 from envkit.errors import SettingsError
 
-__all__ = ["is_plain", "volume_path"]
+__all__ = [
+    "GENERATIONS",
+    "JUPYTER",
+    "LAUNCHER",
+    "LEASES",
+    "MANIFEST",
+    "PRIVATE",
+    "VALIDATIONS",
+    "is_plain",
+    "split_generation",
+    "validation_folders",
+    "volume_path",
+]
+
+PRIVATE = ".envkit"
+"""The folder of a volume that holds everything but the environments' links and ``env.sh``."""
+GENERATIONS = "g"
+"""Installed prefixes, in `PRIVATE`. The name is short because packages hold 255 bytes of path."""
+LEASES = "leases"
+"""Locks, in `PRIVATE`."""
+VALIDATIONS = "validations"
+"""Outcomes of validations, in `PRIVATE` and in the user's cache."""
+JUPYTER = "jupyter"
+"""What JUPYTER_PATH names, in `PRIVATE`."""
+LAUNCHER = "bin"
+"""What PATH names, in `PRIVATE`."""
+MANIFEST = ".envkit.json"
+"""The manifest, in a generation."""
 
 
 def is_plain(path: str) -> bool:
-    """Whether a path holds neither control characters nor bytes that are not UTF-8."""
+    """Return whether a path holds neither control characters nor bytes that are not UTF-8."""
     return not any(ord(c) < ord(" ") or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in path)
 
 
 def volume_path(text: str, env: Mapping[str, str]) -> str:
-    """An absolute path, with ``~`` and variables expanded as conda expands them; links stay as they were written.
+    """Return an absolute path, with ``~`` and variables expanded as conda does. Symbolic links are not resolved.
 
     Raises:
         SettingsError: It holds control characters or bytes that are not UTF-8. The path goes into scripts, records
-            and scripts' first lines, which end at a newline.
+            and ``#!`` lines, which end at a newline.
     """
     for name, value in env.items():
         text = text.replace(f"${{{name}}}", value)
@@ -31,3 +61,29 @@ def volume_path(text: str, env: Mapping[str, str]) -> str:
             hint="Give a directory without control characters, in UTF-8, with --persist DIR.",
         )
     return path
+
+
+def split_generation(prefix: str) -> tuple[str, str] | None:
+    """Return the volume's root and the generation's name from its path, or None for any other prefix."""
+    folder, generation = os.path.split(prefix)
+    private, kind = os.path.split(folder)
+    root, last = os.path.split(private)
+    return (root, generation) if (last, kind) == (PRIVATE, GENERATIONS) else None
+
+
+def validation_folders(root: str, generation: str, cache: str | None) -> list[str]:
+    """Return the folders that hold a generation's validations.
+
+    Args:
+        root: The volume.
+        generation: Name of the generation.
+        cache: The user's cache, for volumes that take no writes; None without one.
+    """
+    from hashlib import sha256
+
+    folders = [os.path.join(root, PRIVATE, VALIDATIONS, generation)]
+    if cache:
+        # Generations are named at random, but two volumes may hold copies of one.
+        identity = sha256(os.fsencode(root)).hexdigest()[:16]
+        folders.append(os.path.join(cache, VALIDATIONS, identity, generation))
+    return folders

@@ -28,7 +28,9 @@ from envkit.layout import lease
 from envkit.layout.generation import list_generations, read_manifest
 from envkit.layout.launcher import RUN_SCRIPT, own_python, publish_launcher
 from envkit.layout.lineage import Origin
-from envkit.layout.volume import Volume, discard, no_space
+from envkit.layout.refusal import no_space
+from envkit.layout.trash import discard
+from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.care import BootstrapResult
 from envkit.models.channel import Channel

@@ -18,7 +18,8 @@ from envkit.host.detect import detect_host
 from envkit.layout import lease
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.lineage import next_origin
-from envkit.layout.volume import Volume, check_name, open_volume
+from envkit.layout.opening import open_volume
+from envkit.layout.volume import Volume, check_name
 from envkit.models.build import Record
 from envkit.models.changes import ChangeResult, Difference, PackageState, difference
 from envkit.models.channel import Channel

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envkit.host.cache import default_cache_dir
-from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, take_away
+from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, remove_rubbish
 from envkit.layout.usage import Freed, freed_by
 from envkit.layout.volume import Volume
 from envkit.models.care import CleanItem, CleanResult
@@ -34,7 +34,7 @@ def clean(volume: Volume, keep: Keep, *, dry_run: bool, reporter: Reporter) -> C
     freed, there = _freed(items), _freed(elsewhere)
     if not dry_run and items:
         reporter.start("clean", f"{len(items)} things")
-        stay = take_away(volume, items)
+        stay = remove_rubbish(volume, items)
         if stay:
             kept += [(Path(item.path).name, "another process needs it, or it is somebody else's") for item in stay]
             items = [item for item in items if item not in stay]

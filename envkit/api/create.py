@@ -23,8 +23,9 @@ from envkit.layout import gc, lease
 from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
 from envkit.layout.lease import NAME_WAIT_S
 from envkit.layout.lineage import next_origin
+from envkit.layout.opening import check_writable, open_volume
 from envkit.layout.validations import latest_validation, read_validation
-from envkit.layout.volume import Volume, check_name, check_writable, open_volume
+from envkit.layout.volume import Volume, check_name
 from envkit.models.channel import Channel
 from envkit.models.host import Host, Target
 from envkit.models.manifest import Manifest, RecordedRequest
@@ -159,7 +160,7 @@ def create_environment(
 
 def sweep_aloud(volume: Volume, reporter: Reporter) -> None:
     """Remove what runs that died have left behind, and say so."""
-    swept = gc.sweep(volume)
+    swept = gc.remove_leftovers(volume)
     if swept:
         reporter.note(f"removed {swept} leftovers of runs that died")
 

@@ -15,15 +15,17 @@ from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
 from envkit.host.wire import host_to_json
 from envkit.installer.cache import package_dir
-from envkit.installer.verify import cached_packages, damaged, drop_damaged
+from envkit.installer.verify import cached_packages, damaged, remove_damaged
 from envkit.layout import gc, lease
 from envkit.layout.damage import check_contents, distributions, find_wrong, moved_from
 from envkit.layout.generation import active, is_finished, is_moved, list_generations, read_manifest
 from envkit.layout.health import InstalledPackage, installed_packages
 from envkit.layout.lineage import generation_of, next_origin
+from envkit.layout.opening import open_volume, probe_volume, read_volume_file
 from envkit.layout.permissions import check_readable, check_sharing, mend_permissions, owner_of
+from envkit.layout.trash import discard
 from envkit.layout.validations import latest_validation, read_validation
-from envkit.layout.volume import Volume, discard, environments, open_volume, read_volume_file, restate
+from envkit.layout.volume import Volume, environments
 from envkit.models.care import Checkup, Subject
 from envkit.models.host import Host
 from envkit.models.manifest import Manifest
@@ -305,13 +307,13 @@ def _mend(
     reporter: Reporter,
 ) -> list[str]:
     mended = []
-    swept = gc.sweep(volume) if reference is None else 0
+    swept = gc.remove_leftovers(volume) if reference is None else 0
     if swept:
         mended.append(f"removed {swept} leftovers of runs that died")
     for subject in subjects:
         for finding in subject.findings:
             if finding.code in {"moved", "volume-file"} and subject.name == "volume":
-                restate(volume)
+                probe_volume(volume)
                 mended.append(f"the volume is described as being at {volume.root}")
             if finding.code == "cache-damaged":
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
@@ -370,7 +372,7 @@ def _link_anew(volume: Volume, name: str, settings: Settings, policy: NetworkPol
         dropped: list[str] = []
         if suspects:
             with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=_MAKERS_WAIT_S):
-                dropped = drop_damaged(volume, suspects)
+                dropped = remove_damaged(volume, suspects)
         made = make_generation(
             volume,
             name,

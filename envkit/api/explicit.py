@@ -24,7 +24,8 @@ from envkit.layout import lease
 from envkit.layout.gc import CACHE
 from envkit.layout.generation import active, refuse_foreign
 from envkit.layout.lineage import next_origin
-from envkit.layout.volume import check_name, open_volume
+from envkit.layout.opening import open_volume
+from envkit.layout.volume import check_name
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.host import Target

@@ -24,9 +24,12 @@ from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
 from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
+from envkit.layout.opening import read_volume_file
+from envkit.layout.refusal import no_space, what_is_full, writing
+from envkit.layout.sharing import sharing
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
-from envkit.layout.volume import Volume, no_space, read_volume_file, sharing, what_is_full, writing
+from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest

@@ -8,13 +8,15 @@ import shutil
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, UsageError
 from envkit.kernels import remove_kernels
 from envkit.layout import lease
-from envkit.layout.gc import take_generation
+from envkit.layout.atomic import sync_directory
+from envkit.layout.gc import remove_generation
 from envkit.layout.generation import active, read_manifest, resolve
 from envkit.layout.lease import NAME_WAIT_S
 from envkit.layout.lineage import directories_of
+from envkit.layout.refusal import writing
 from envkit.layout.usage import freed_by, in_use
 from envkit.layout.validations import read_validation
-from envkit.layout.volume import Volume, check_name, sync_directory, writing
+from envkit.layout.volume import Volume, check_name
 from envkit.models.changes import RemoveResult, SwitchResult
 from envkit.models.progress import Reporter
 
@@ -45,7 +47,7 @@ def remove(volume: Volume, name: str, *, reporter: Reporter) -> RemoveResult:
         volume.link(name).unlink()
         sync_directory(volume.root)
         remove_kernels(volume.root, name)  # what starts in an environment goes with it
-        gone = [path for path in doomed if take_generation(volume, path)]
+        gone = [path for path in doomed if remove_generation(volume, path)]
         for path in gone:
             shutil.rmtree(volume.validations / path.name, ignore_errors=True)
         if gone != doomed:

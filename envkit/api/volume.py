@@ -9,8 +9,10 @@ from pathlib import Path
 from envkit.installer.verify import cached_packages
 from envkit.layout.filesystem import concerns, missing_abilities, probe_abilities, read_mount
 from envkit.layout.generation import list_generations
+from envkit.layout.opening import probe_volume, read_volume_file
+from envkit.layout.space import free_space
 from envkit.layout.usage import measure
-from envkit.layout.volume import Volume, environments, read_volume_file, restate
+from envkit.layout.volume import Volume, environments
 from envkit.models.channel import redact
 from envkit.models.volume import VolumeReport, VolumeUse
 from envkit.settings import Settings
@@ -31,14 +33,14 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
     volume = Volume(settings.volume)
     known = read_volume_file(volume)
     if known is not None and probe:
-        restate(volume)
+        probe_volume(volume)
         known = read_volume_file(volume)
     mount = read_mount(volume.root)
     able = dict(known.capabilities) if known is not None else _try_out(volume.root)
     place = volume.root
     while not place.is_dir():
         place = place.parent
-    space = Volume(place).space()
+    space = free_space(place)
     launcher = volume.binaries / "envkit"
     values = {
         "volume": str(settings.volume),

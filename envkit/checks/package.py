@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from envkit.activation import HOOK
 from envkit.models.build import Record
+from envkit.paths import MANIFEST
 
 __all__ = ["check_entry_points", "check_link_target", "check_paths", "check_record"]
 
@@ -15,7 +17,7 @@ _SHOWN = 200
 _LONGEST = 240  # file systems take 255 bytes, and a suffix comes after it
 _WORD = re.compile(r"[A-Za-z0-9._+!~-]+\Z")
 _DIGESTS = {"sha256": re.compile(r"[0-9a-fA-F]{64}\Z"), "md5": re.compile(r"[0-9a-fA-F]{32}\Z")}
-_HOOK = "etc/conda/activate.d/~~envkit."
+_HOOK = f"etc/conda/activate.d/{HOOK}."
 _FOLDERS = ("etc", "etc/conda", "etc/conda/activate.d", "etc/conda/deactivate.d")
 
 
@@ -88,7 +90,7 @@ def _fault(name: str) -> str | None:
         return "is an absolute path"
     if ".." in parts:
         return "leads out of the prefix"
-    if parts[0].lower() == "conda-meta" or name == ".envkit.json":
+    if parts[0].lower() == "conda-meta" or name == MANIFEST:
         return "would change the records of the environment"
     if name.lower().startswith(_HOOK):
         return "would change the records of the environment: envkit writes its own hook there"

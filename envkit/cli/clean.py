@@ -59,7 +59,7 @@ def _clean(
     from envkit.cli.output import console, human_bytes, print_json, table
     from envkit.cli.progress import make_reporter
     from envkit.layout.gc import Keep
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import clean_json
     from envkit.settings import load_settings
 

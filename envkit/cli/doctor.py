@@ -36,7 +36,7 @@ def _doctor(
     from envkit.cli.output import console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.cli.validate import render_findings
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import checkup_json
     from envkit.settings import load_settings
 

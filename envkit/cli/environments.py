@@ -30,7 +30,7 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
     from envkit.api.environments import list_environments
     from envkit.cli.output import console, human_bytes, print_json, table, without
     from envkit.host.detect import detect_host
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.wire import list_json
     from envkit.settings import load_settings
 
@@ -91,7 +91,7 @@ def _show(
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, human_bytes, print_json, table
     from envkit.host.detect import detect_host
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.wire import show_json
     from envkit.settings import load_settings
 

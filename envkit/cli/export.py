@@ -30,7 +30,7 @@ def _export(
     """Print an environment as a file that makes it again: what was asked (environment.yml), or every URL."""
     from envkit.api.export import explicit_text, export_manifest, yaml_document
     from envkit.cli.output import print_json
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.wire import SCHEMA_VERSION
     from envkit.settings import load_settings
 

@@ -32,7 +32,7 @@ def _history(
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history
     from envkit.cli.output import console, print_json, table, without
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import history_json
     from envkit.settings import load_settings
 
@@ -81,7 +81,7 @@ def _diff(
     """Show which packages differ between two environments or generations."""
     from envkit.api.history import diff as compare
     from envkit.cli.output import console, print_json
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import difference_json
     from envkit.settings import load_settings
 
@@ -110,7 +110,7 @@ def _rollback(
     from envkit.cli.output import console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.detect import detect_host
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import switch_json
     from envkit.settings import load_settings
 

@@ -33,7 +33,7 @@ def _remove(
     from envkit.api.remove import remove as remove_environment
     from envkit.cli.output import console, human_bytes, print_json
     from envkit.cli.progress import make_reporter
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import remove_json
     from envkit.settings import load_settings
 
@@ -59,7 +59,7 @@ def _rename(*, name: _Name, new_name: NewName, persist: options.Persist = None, 
     from envkit.cli.output import console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.detect import detect_host
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import switch_json
     from envkit.settings import load_settings
 
@@ -93,7 +93,7 @@ def _clone(
     from envkit.cli.output import console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.wire import create_json
     from envkit.settings import load_settings
 

@@ -64,7 +64,7 @@ def _validate(
     from envkit.cli.output import STATUS_STYLE, console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.wire import validate_json
     from envkit.settings import load_settings
 
@@ -104,7 +104,7 @@ def _host(host: Host) -> str:
 
 def _write_html(path: Path, result: ValidateResult) -> None:
     from envkit.cli.html import render_html
-    from envkit.layout.volume import write_atomic
+    from envkit.layout.atomic import write_atomic
 
     try:
         write_atomic(path.absolute(), render_html(result))

@@ -102,7 +102,7 @@ def _bootstrap(
     from envkit.api.bootstrap import bootstrap as put_on_volume
     from envkit.cli.output import console, human_bytes, print_json
     from envkit.cli.progress import make_reporter
-    from envkit.layout.volume import open_volume
+    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import bootstrap_json
     from envkit.settings import load_settings
 

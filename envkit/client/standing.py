@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from envkit.client.volume import find_validation, read_validations
+from envkit.paths import split_generation
 
 __all__ = ["standing_note"]
 
@@ -18,11 +17,10 @@ def standing_note(prefix: str, name: str | None) -> str | None:
         prefix: The generation's directory; of anything else nothing is said.
         name: The environment.
     """
-    folder, generation = os.path.split(prefix)
-    private = os.path.dirname(folder)
-    if os.path.basename(folder) != "g" or os.path.basename(private) != ".envkit":
+    found = split_generation(prefix)
+    if found is None:
         return None
-    root = os.path.dirname(private)
+    root, generation = found
     known = read_validations(root, generation)
     if not known:
         return None

@@ -9,6 +9,8 @@ import contextlib
 import os
 import time
 
+from envkit.paths import LEASES, PRIVATE, split_generation
+
 __all__ = ["share_for_life"]
 
 _WAIT_S = 0.5
@@ -19,13 +21,13 @@ def share_for_life(prefix: str) -> None:
 
     A volume that cannot be written, or cannot lock, keeps no leases. `envkit clean` looks at running processes too.
     """
-    folder, generation = os.path.split(prefix)
-    private, kind = os.path.split(folder)
-    if kind != "g" or os.path.basename(private) != ".envkit":
+    found = split_generation(prefix)
+    if found is None:
         return
     import fcntl
 
-    path = os.path.join(private, "leases", generation)
+    root, generation = found
+    path = os.path.join(root, PRIVATE, LEASES, generation)
     deadline = time.monotonic() + _WAIT_S
     with contextlib.suppress(OSError):
         while True:

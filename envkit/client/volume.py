@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
-from envkit.paths import volume_path
+from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, validation_folders, volume_path
 
 __all__ = [
     "environment_name",
@@ -63,7 +63,7 @@ def linked_generation(root: str, name: str) -> str | None:
         return None
     path = os.path.normpath(os.path.join(root, target))
     # A link to anywhere else was not made by envkit.
-    if os.path.dirname(path) != os.path.join(root, ".envkit", "g") or not os.path.isdir(path):
+    if os.path.dirname(path) != os.path.join(root, PRIVATE, GENERATIONS) or not os.path.isdir(path):
         return None
     return path
 
@@ -85,7 +85,7 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
 
 def environment_name(prefix: str) -> str | None:
     """What the environment of a generation is called; None for a prefix that others made."""
-    if not os.path.exists(os.path.join(prefix, ".envkit.json")):
+    if not os.path.exists(os.path.join(prefix, MANIFEST)):
         return None
     name = load_manifest(prefix).get("name")
     return name if isinstance(name, str) else None
@@ -98,7 +98,7 @@ def load_manifest(prefix: str) -> dict[str, Any]:
         IntegrityError: There is none, or it cannot be understood.
     """
     try:
-        with open(os.path.join(prefix, ".envkit.json"), "rb") as file:
+        with open(os.path.join(prefix, MANIFEST), "rb") as file:
             manifest = json.loads(file.read())
         if manifest["schema_version"] != 1 or not isinstance(manifest["request"], dict):
             raise ValueError("another schema")  # noqa: TRY301 - told as one with the others
@@ -146,24 +146,13 @@ def find_validation(root: str, generation: str, *, token: str, fingerprint: str 
 def read_validations(root: str, generation: str) -> list[dict[str, Any]]:
     """The outcomes on all kinds of host, newest first."""
     found: list[dict[str, Any]] = []
-    for folder in _validation_folders(root, generation):
+    from envkit.host.cache import default_cache_dir
+
+    for folder in validation_folders(root, generation, default_cache_dir(os.environ)):
         with contextlib.suppress(OSError):
             records = (_read(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(".json"))
             found += [record for record in records if record]
     return sorted(found, key=lambda record: str(record.get("created", "")), reverse=True)
-
-
-def _validation_folders(root: str, generation: str) -> list[str]:
-    """Where outcomes are kept: on the volume, and in the user's cache for a volume that takes no writes."""
-    from hashlib import sha256
-
-    from envkit.host.cache import default_cache_dir
-
-    folders = [os.path.join(root, ".envkit", "validations", generation)]
-    if cache := default_cache_dir(os.environ):
-        identity = sha256(os.fsencode(root)).hexdigest()[:16]
-        folders.append(os.path.join(cache, "validations", identity, generation))
-    return folders
 
 
 def _read(path: str) -> dict[str, Any]:

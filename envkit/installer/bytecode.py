@@ -24,7 +24,9 @@ from pathlib import Path
 from envkit.errors import NoSpaceError
 from envkit.installer import cache
 from envkit.installer.write import write_beside
-from envkit.layout.volume import Volume, no_space, what_is_full
+from envkit.layout.refusal import no_space, what_is_full
+from envkit.layout.space import free_space
+from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
@@ -216,9 +218,8 @@ def _compile(
             env=env,
             timeout_s=_TIMEOUT_S,
         )
-    space = volume.space()
     said = next((number for number in _FULL if os.strerror(number) in outcome.stderr_tail), None)
-    if said is not None or space.free_bytes == 0 or space.free_inodes == 0:
+    if said is not None or free_space(volume.root).none_left:
         raise _full(volume, OSError(said or errno.ENOSPC, "while modules were compiled"))
     counts = outcome.facts.get("counts")
     if not isinstance(counts, Mapping):

@@ -11,6 +11,7 @@ from typing import Any
 
 from envkit.errors import NoSpaceError
 from envkit.installer import cache
+from envkit.layout.space import free_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 
@@ -89,7 +90,7 @@ def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -
     Raises:
         NoSpaceError: Fewer bytes or inodes are free than linking takes.
     """
-    space = volume.space()
+    space = free_space(volume.root)
     archives = sum(record.size or 0 for record in records)
     inodes = space.free_inodes
     if (inodes is None or inodes > _PLENTY_INODES) and space.free_bytes > _PLENTY_BYTES + _PLENTY_RATIO * archives:

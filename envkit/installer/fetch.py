@@ -17,8 +17,11 @@ from urllib.parse import unquote, urlsplit
 from envkit.checks.package import check_entry_points, check_link_target, check_paths
 from envkit.errors import ChannelError, IntegrityError, NoSpaceError
 from envkit.installer import cache
-from envkit.layout.generation import sync_file_system
-from envkit.layout.volume import Volume, discard, no_space, sync_directory, what_is_full
+from envkit.layout.atomic import sync_directory, sync_file_system
+from envkit.layout.refusal import no_space, what_is_full
+from envkit.layout.space import is_full
+from envkit.layout.trash import discard
+from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.network import NetworkPolicy
@@ -175,7 +178,7 @@ async def _fetch_one(
         await asyncio.to_thread(extract, archive, target)
     except (ExtractError, OSError) as error:
         # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
-        if _full(volume, error):
+        if is_full(volume, error):
             raise NoSpaceError(
                 f"{what_is_full(volume, error)} while {record.fn} was extracted",
                 hint="Free space, or choose another volume; complete packages are kept in the cache.",
@@ -202,14 +205,6 @@ def _is_whole(archive: Path, record: Record, reporter: Reporter) -> bool:
         return False
     reporter.advance("download", size, text=record.name)
     return True
-
-
-def _full(volume: Volume, error: BaseException) -> bool:
-    text = str(error).lower()
-    if no_space(error) or "no space left" in text or "quota exceeded" in text:
-        return True
-    space = volume.space()
-    return space.free_bytes == 0 or space.free_inodes == 0
 
 
 class _Sink:

@@ -16,7 +16,9 @@ from envkit.errors import IntegrityError, NoSpaceError, VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
 from envkit.installer.write import write_beside
-from envkit.layout.volume import Volume, no_space, what_is_full
+from envkit.layout.refusal import what_is_full
+from envkit.layout.space import is_full
+from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 
@@ -67,7 +69,7 @@ def link(
         _finish_records(prefix, records, requested)
         write_hooks(prefix)
     except OSError as error:
-        raise _translate(volume, str(error), error) from error
+        raise _translate(volume, error) from error
     reporter.finish("link", f"{len(records)} packages")
     return done
 
@@ -194,19 +196,17 @@ async def _link(
         exceptions.IoError,
         exceptions.ExtractError,
     ) as error:
-        raise _translate(volume, str(error), error) from error
+        raise _translate(volume, error) from error
 
 
-def _translate(volume: Volume, text: str, error: BaseException) -> VolumeError | IntegrityError:
-    space = volume.space()
-    low = text.lower()
-    if no_space(error) or "no space left" in low or "quota" in low or space.free_bytes == 0 or space.free_inodes == 0:
+def _translate(volume: Volume, error: BaseException) -> VolumeError | IntegrityError:
+    if is_full(volume, error):
         return NoSpaceError(
             f"{what_is_full(volume, error)} while packages were linked",
             hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
         )
     return VolumeError(
-        f"packages cannot be linked on {volume.root}: {' '.join(text.split())}",
+        f"packages cannot be linked on {volume.root}: {' '.join(str(error).split())}",
         hint="Check the volume (permissions, read-only mount, locks on network file systems) and run it again.",
     )
 

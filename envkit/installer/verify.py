@@ -10,10 +10,11 @@ from pathlib import Path
 
 from envkit.installer import cache
 from envkit.layout.damage import sha256_of
-from envkit.layout.volume import Volume, discard
+from envkit.layout.trash import discard
+from envkit.layout.volume import Volume
 from envkit.models.build import Record
 
-__all__ = ["cached_packages", "damaged", "drop_damaged"]
+__all__ = ["cached_packages", "damaged", "remove_damaged"]
 
 
 def cached_packages(volume: Volume) -> list[Path]:
@@ -53,7 +54,7 @@ def damaged(package: Path) -> str | None:
     return None
 
 
-def drop_damaged(volume: Volume, records: Sequence[Record]) -> list[str]:
+def remove_damaged(volume: Volume, records: Sequence[Record]) -> list[str]:
     """Take packages that are damaged out of the cache, so that they are fetched again; return their names."""
     dropped = []
     for record in records:

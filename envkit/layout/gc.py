@@ -16,12 +16,22 @@ from envkit.errors import HeldError, IntegrityError, VolumeError
 from envkit.layout import lease
 from envkit.layout.generation import is_finished, list_generations, read_manifest
 from envkit.layout.launcher import own_python
+from envkit.layout.trash import discard
 from envkit.layout.usage import in_use, seen_in_processes
-from envkit.layout.volume import Volume, bury, discard, environments, erase
+from envkit.layout.volume import Volume, environments
 from envkit.models.care import CleanItem
 from envkit.models.manifest import Manifest
 
-__all__ = ["CACHE", "Keep", "Rubbish", "find_rubbish", "find_stale_indexes", "sweep", "take_away", "take_generation"]
+__all__ = [
+    "CACHE",
+    "Keep",
+    "Rubbish",
+    "find_rubbish",
+    "find_stale_indexes",
+    "remove_generation",
+    "remove_leftovers",
+    "remove_rubbish",
+]
 
 CACHE = "cache"
 """The lease that makers of generations share, and that `clean` wants alone before it takes packages."""
@@ -35,7 +45,7 @@ _LINK_AGE_S = 60
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\Z")
 
 
-def sweep(volume: Volume) -> int:
+def remove_leftovers(volume: Volume) -> int:
     """Remove unfinished generations of dead processes, links that never got their name, and the trash; say how many.
 
     A generation without a manifest belongs to a run that is going on (its lease is held) or that died. Downloads of
@@ -43,16 +53,16 @@ def sweep(volume: Volume) -> int:
     """
     removed = 0
     for path in _unfinished(volume):
-        removed += _take_unfinished(volume, path)
+        removed += _remove_unfinished(volume, path)
     for path in _strays(volume):
-        removed += _unlink(path)
+        removed += _remove_link(path)
     for path in _listdir(volume.trash):
         shutil.rmtree(path, ignore_errors=True)
         removed += not path.exists()
     return removed
 
 
-def _take_unfinished(volume: Volume, path: Path) -> bool:
+def _remove_unfinished(volume: Volume, path: Path) -> bool:
     """Discard an unfinished generation, unless its maker lives or has finished it. Say whether it is gone."""
     with contextlib.suppress(OSError, HeldError, VolumeError), lease.hold(volume, path.name):
         if not is_finished(path):
@@ -60,7 +70,7 @@ def _take_unfinished(volume: Volume, path: Path) -> bool:
     return not path.exists()
 
 
-def _unlink(path: Path) -> bool:
+def _remove_link(path: Path) -> bool:
     with contextlib.suppress(OSError):  # somebody else's
         path.unlink(missing_ok=True)
     return not os.path.lexists(path)
@@ -270,7 +280,7 @@ def _listdir(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def take_generation(volume: Volume, path: Path) -> bool:
+def remove_generation(volume: Volume, path: Path) -> bool:
     """Delete a generation, unless something points to it or uses it now. Say whether it is gone.
 
     A rollback, a bootstrap or a job may have come since it was found to be rubbish. They share its lease, which this
@@ -280,26 +290,19 @@ def take_generation(volume: Volume, path: Path) -> bool:
         with lease.hold(volume, path.name):
             if path.name in _linked(volume) or path.name in seen_in_processes(volume):
                 return False
-            grave = bury(volume, path)
-            if grave is None:
-                return True
-            if grave != path and path.name in _linked(volume):
-                grave.rename(path)
-                return False
-            erase(grave)
+            return discard(volume, path, unless=lambda: path.name in _linked(volume))
     except (HeldError, VolumeError):
         return False
-    return not path.exists()
 
 
-def take_away(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
+def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
     """Delete what was found; return what another process needed in the meantime and what therefore stays.
 
     Minutes may have gone by since: each thing is looked at once more. Generations are taken under the lease of their
     own name, packages only while nobody makes a generation.
     """
     packages = [item for item in items if item.kind in {"package", "bytecode"}]
-    stay = [item for item in items if item not in packages and not _take(volume, item, Path(item.path))]
+    stay = [item for item in items if item not in packages and not _remove(volume, item, Path(item.path))]
     if not packages:
         return stay
     try:
@@ -316,14 +319,14 @@ def take_away(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
     return stay
 
 
-def _take(volume: Volume, item: CleanItem, path: Path) -> bool:
+def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
     """Delete one thing that is no package; say whether it is gone."""
     if item.kind in {"generation", "orphan"}:
-        return take_generation(volume, path)
+        return remove_generation(volume, path)
     if path.is_symlink() or item.kind == "index":
-        return _unlink(path)
+        return _remove_link(path)
     if item.kind == "unfinished":
-        return _take_unfinished(volume, path)
+        return _remove_unfinished(volume, path)
     if item.kind == "trash":
         shutil.rmtree(path, ignore_errors=True)
     elif item.kind == "validation":

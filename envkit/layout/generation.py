@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import secrets
@@ -14,8 +13,12 @@ from pydantic import ValidationError
 
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
-from envkit.layout.volume import Volume, check_name, discard, environments, sync_directory, write_atomic, writing
+from envkit.layout.atomic import sync_directory, sync_file_system, write_atomic
+from envkit.layout.refusal import writing
+from envkit.layout.trash import discard
+from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import Manifest
+from envkit.paths import MANIFEST
 
 __all__ = [
     "active",
@@ -29,8 +32,6 @@ __all__ = [
     "resolve",
     "write_manifest",
 ]
-
-MANIFEST = ".envkit.json"
 
 
 @contextlib.contextmanager
@@ -66,17 +67,6 @@ def write_manifest(manifest: Manifest) -> None:
         write_atomic(prefix / "conda-meta" / "state", json.dumps(state, indent=1))
     sync_file_system(prefix)
     write_atomic(prefix / MANIFEST, manifest.model_dump_json(indent=1))
-
-
-def sync_file_system(path: Path) -> None:
-    """Put every write of the file system below `path` on the disk (syncfs(2)); all file systems where it lacks."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
-        if syncfs is None or syncfs(descriptor) != 0:
-            os.sync()
-    finally:
-        os.close(descriptor)
 
 
 def is_finished(prefix: Path) -> bool:

@@ -6,8 +6,9 @@ import os
 import secrets
 from pathlib import Path
 
-from envkit.layout.generation import sync_file_system
-from envkit.layout.volume import Volume, discard, sync_directory, write_atomic
+from envkit.layout.atomic import sync_directory, sync_file_system, write_atomic
+from envkit.layout.trash import discard
+from envkit.layout.volume import Volume
 
 __all__ = ["RUN_SCRIPT", "own_python", "publish_launcher"]
 

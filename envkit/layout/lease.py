@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envkit.errors import HeldError, VolumeError
-from envkit.layout.volume import Volume, cannot_write, no_space
+from envkit.layout.refusal import cannot_write, is_refused
+from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
 
 __all__ = ["NAME_WAIT_S", "can_lock", "hold", "is_held"]
@@ -101,7 +102,7 @@ def _open(volume: Volume, path: Path) -> int:
                 raise VolumeError(
                     f"{volume.root} is no volume of envkit", hint="Give the directory of one with --persist DIR."
                 ) from error
-            if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} or no_space(error):
+            if is_refused(error):
                 raise cannot_write(volume, error) from error
             raise
         else:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.layout.generation import list_generations
-from envkit.layout.volume import Volume, shared_bits
+from envkit.layout.sharing import shared_bits
+from envkit.layout.volume import Volume
 from envkit.models.report import Finding
 
 __all__ = ["check_readable", "check_sharing", "mend_permissions", "owner_of"]

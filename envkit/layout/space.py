@@ -1,41 +1,87 @@
-"""Whether a volume has room for a solution, estimated before the download."""
+"""Free space of a volume, and whether a solution fits, estimated before the download."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from envkit.checks.quota import tightest
 from envkit.errors import NoSpaceError
+from envkit.layout.quota import read_quotas
+from envkit.layout.refusal import no_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 
-__all__ = ["EXTRACTED_RATIO", "check_space"]
+__all__ = ["EXTRACTED_RATIO", "Space", "check_space", "free_space", "is_full"]
 
 # Records hold the compressed size only. Extracted, packages of conda-forge take 2 to 5 times that (PyTorch 3.6).
 EXTRACTED_RATIO = 4.0
 # Bytes of an average extracted file; environments of 5 GB have about 100,000 files (nebari-dev/nebari#2505).
-BYTES_PER_FILE = 25_000
+_BYTES_PER_FILE = 25_000
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Free space for an ordinary user.
+
+    Attributes:
+        free_bytes: Bytes that file system and quotas leave.
+        free_inodes: Inodes that they leave; None if they are not counted.
+        quota: The quota that leaves less than the file system, such as ``user 1000``; None if none does.
+    """
+
+    free_bytes: int
+    free_inodes: int | None
+    quota: str | None = None
+
+    @property
+    def within(self) -> str:
+        """Name the quota, in words that follow "free"."""
+        return f" within the quota of {self.quota}" if self.quota else ""
+
+    @property
+    def none_left(self) -> bool:
+        """Whether bytes or inodes are used up."""
+        return self.free_bytes == 0 or self.free_inodes == 0
+
+
+def free_space(folder: Path) -> Space:
+    """Measure the free space around a folder, for this user, now."""
+    state = os.statvfs(folder)
+    free_inodes = state.f_favail if state.f_files else None
+    return Space(*tightest(state.f_bavail * state.f_frsize, free_inodes, read_quotas(folder), time.time()))
+
+
+def is_full(volume: Volume, error: BaseException) -> bool:
+    """Return whether an error comes from a full disk or quota. Errors of the native engine have no number."""
+    text = str(error).lower()
+    said = no_space(error) or "no space left" in text or "quota exceeded" in text
+    return said or free_space(volume.root).none_left
 
 
 def check_space(volume: Volume, missing: Sequence[Record]) -> None:
-    """Refuse before the download what will not fit.
+    """Refuse a solution that will not fit, before the download.
 
     Args:
-        volume: Where.
+        volume: Where it goes.
         missing: Records that are not in the cache.
 
     Raises:
-        NoSpaceError: The estimate is larger than what is free.
+        NoSpaceError: The estimate is larger than the free space.
     """
     download = sum(record.size or 0 for record in missing)
     need = int(download * (1 + EXTRACTED_RATIO))
-    space = volume.space()
+    space = free_space(volume.root)
     if need > space.free_bytes:
         raise NoSpaceError(
             f"{volume.root} has {space.free_bytes / 1e6:,.0f} MB free{space.within} and about {need / 1e6:,.0f} MB are "
             f"needed: {download / 1e6:,.0f} MB to download, extracted about {EXTRACTED_RATIO:g} times that",
             hint="Free space, or choose another volume with --persist DIR.",
         )
-    files = int(download * EXTRACTED_RATIO / BYTES_PER_FILE)
+    files = int(download * EXTRACTED_RATIO / _BYTES_PER_FILE)
     if space.free_inodes is not None and 2 * files > space.free_inodes:
         raise NoSpaceError(
             f"{volume.root} has {space.free_inodes:,} inodes free{space.within} and about {2 * files:,} are needed",

@@ -6,7 +6,6 @@ On the volume; for a volume that takes no writes, in the user's cache. Where bot
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from envkit.host.cache import default_cache_dir
-from envkit.layout.volume import Volume, write_atomic
+from envkit.layout.atomic import write_atomic
+from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
+from envkit.paths import validation_folders
 
 __all__ = ["add_token", "last_pass", "latest_validation", "past_validations", "read_validation", "write_validation"]
 
@@ -99,12 +100,7 @@ def _all(volume: Volume, generation: str) -> Iterator[ValidationRecord]:
 
 
 def _folders(volume: Volume, generation: str) -> list[Path]:
-    folders = [volume.validations / generation]
-    if cache := default_cache_dir(os.environ):
-        # Generations are named at random, but two volumes may hold copies of one.
-        identity = hashlib.sha256(os.fsencode(volume.root)).hexdigest()[:16]
-        folders.append(Path(cache) / "validations" / identity / generation)
-    return folders
+    return list(map(Path, validation_folders(str(volume.root), generation, default_cache_dir(os.environ))))
 
 
 def _read(path: Path) -> ValidationRecord | None:

@@ -25,7 +25,7 @@ from envkit.api.create import CreateOptions, create_environment
 from envkit.api.solve import records_of
 from envkit.engines.rattler import to_rattler
 from envkit.layout.generation import active, read_manifest
-from envkit.layout.volume import open_volume
+from envkit.layout.opening import open_volume
 from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import SilentReporter

@@ -14,8 +14,10 @@ import pytest
 from envkit.api.remove import remove
 from envkit.errors import HeldError, IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import gc, lease
+from envkit.layout.atomic import write_atomic
 from envkit.layout.generation import active, claim, publish, read_manifest, resolve, write_manifest
-from envkit.layout.volume import Volume, check_name, environments, open_volume, read_volume_file, write_atomic
+from envkit.layout.opening import open_volume, read_volume_file
+from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
 from envkit.models.progress import SilentReporter
 
@@ -109,23 +111,23 @@ def test_an_error_in_a_claim_leaves_nothing(volume: Volume) -> None:
 def test_unfinished_generations_of_the_dead_are_swept(volume: Volume) -> None:
     code = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from envkit.layout.generation import claim\nfrom envkit.layout.volume import open_volume\n"
+        "from envkit.layout.generation import claim\nfrom envkit.layout.opening import open_volume\n"
         "with claim(open_volume(Path(sys.argv[1]), create=True), 'train') as prefix:\n"
         "    (prefix / 'file').write_text('x')\n    os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(volume.root)], check=False)
     assert len(list(volume.generations.iterdir())) == 1
-    assert gc.sweep(volume) == 1
+    assert gc.remove_leftovers(volume) == 1
     assert not list(volume.generations.iterdir())
 
 
 def test_unfinished_generations_of_the_living_are_not(volume: Volume) -> None:
     finished = make(volume)
     with claim(volume, "other") as prefix:
-        assert gc.sweep(volume) == 0
+        assert gc.remove_leftovers(volume) == 0
         assert prefix.is_dir()
         write_manifest(manifest(prefix, "other"))
-    assert gc.sweep(volume) == 0
+    assert gc.remove_leftovers(volume) == 0
     assert finished.is_dir()
 
 
@@ -173,7 +175,7 @@ def test_a_manifest_names_no_other_directory(volume: Volume, tmp_path: Path, str
     with pytest.raises(IntegrityError, match="another generation"):
         read_manifest(prefix)
     found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
-    assert gc.take_away(volume, found.items) == []
+    assert gc.remove_rubbish(volume, found.items) == []
     remove(volume, "train", reporter=SilentReporter())
     assert victim.is_dir()
 
@@ -190,7 +192,7 @@ def test_a_generation_that_was_gone_back_to_is_not_taken(volume: Volume) -> None
     found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
     assert [item.path for item in found.items] == [str(first)]
     publish(volume, "train", first)
-    assert [item.path for item in gc.take_away(volume, found.items)] == [str(first)]
+    assert [item.path for item in gc.remove_rubbish(volume, found.items)] == [str(first)]
     assert resolve(volume, "train") == first
     assert second.is_dir()
 
@@ -202,7 +204,7 @@ def test_the_launchers_python_is_not_taken(volume: Volume) -> None:
     home.mkdir()
     (home / "python").symlink_to(f"../../g/{first.name}")
     (volume.own / "current").symlink_to("1")
-    assert gc.take_away(volume, found.items) == found.items
+    assert gc.remove_rubbish(volume, found.items) == found.items
     assert first.is_dir()
 
 
@@ -210,9 +212,9 @@ def test_a_generation_that_is_being_published_is_not_taken(volume: Volume) -> No
     first, _ = make(volume), make(volume)
     found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
     with lease.hold(volume, first.name, shared=True):
-        assert gc.take_away(volume, found.items) == found.items
+        assert gc.remove_rubbish(volume, found.items) == found.items
     assert first.is_dir()
-    assert gc.take_away(volume, found.items) == []
+    assert gc.remove_rubbish(volume, found.items) == []
     assert not first.exists()
 
 
@@ -229,7 +231,7 @@ def test_a_package_that_a_new_generation_needs_is_not_taken(volume: Volume) -> N
     with claim(volume, "train") as prefix:
         write_manifest(manifest(prefix).model_copy(update={"packages": (locked,)}))
         publish(volume, "train", prefix)
-    assert [item.path for item in gc.take_away(volume, found.items)] == [str(package)]
+    assert [item.path for item in gc.remove_rubbish(volume, found.items)] == [str(package)]
     assert package.is_dir()
     assert not other.exists()
 
@@ -240,7 +242,7 @@ def test_an_unfinished_generation_that_got_finished_is_not_taken(volume: Volume)
     found = gc.find_rubbish(volume, gc.Keep())
     assert [item.kind for item in found.items] == ["unfinished"]
     write_manifest(manifest(path))
-    assert gc.take_away(volume, found.items) == found.items
+    assert gc.remove_rubbish(volume, found.items) == found.items
     assert path.is_dir()
 
 

@@ -16,9 +16,11 @@ from envkit.api.remove import remove, rename
 from envkit.client.use import share_for_life
 from envkit.errors import EnvkitError
 from envkit.layout import gc, lease
-from envkit.layout.generation import MANIFEST, publish
-from envkit.layout.volume import Volume, open_volume
+from envkit.layout.generation import publish
+from envkit.layout.opening import open_volume
+from envkit.layout.volume import Volume
 from envkit.models.progress import SilentReporter
+from envkit.paths import MANIFEST
 
 _NOBODY = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
@@ -73,11 +75,11 @@ def test_what_the_other_makes_is_not_swept(volume: Volume) -> None:
     opened(volume)
     with lease.hold(volume, path.name):
         assert (volume.leases / path.name).stat().st_mode & 0o777 == 0o666
-        assert as_nobody(lambda: [lease.is_held(volume, path.name), gc.sweep(volume)]) == [True, 0]
+        assert as_nobody(lambda: [lease.is_held(volume, path.name), gc.remove_leftovers(volume)]) == [True, 0]
         (volume.leases / path.name).chmod(0o600)  # it cannot even be looked at
-        assert as_nobody(lambda: [lease.is_held(volume, path.name), gc.sweep(volume)]) == [True, 0]
+        assert as_nobody(lambda: [lease.is_held(volume, path.name), gc.remove_leftovers(volume)]) == [True, 0]
     assert path.is_dir()
-    assert gc.sweep(volume) == 1
+    assert gc.remove_leftovers(volume) == 1
 
 
 def test_the_lease_that_a_dead_user_left_is_taken(volume: Volume) -> None:

@@ -1,0 +1,131 @@
+"""Opening a volume, and making, probing and describing a new one."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import secrets
+from pathlib import Path
+
+from envkit.errors import VolumeError
+from envkit.layout.atomic import write_atomic
+from envkit.layout.entry import write_entry_script
+from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
+from envkit.layout.refusal import cannot_write
+from envkit.layout.sharing import make_shared, shared_bits
+from envkit.layout.volume import Volume
+from envkit.models.channel import redact
+from envkit.models.manifest import VolumeFile
+from envkit.paths import is_plain
+
+__all__ = ["check_writable", "open_volume", "probe_volume", "read_volume_file"]
+
+# conda packages bake the prefix into a placeholder of 255 bytes (conda-build, PREFIX_LENGTH).
+_PREFIX_LENGTH = 255
+
+
+def open_volume(root: Path, *, create: bool) -> Volume:
+    """Open the volume at `root`, or make it if `create` is set.
+
+    Args:
+        root: An absolute path. It is part of every environment's identity and is kept as written.
+        create: Whether a new volume may be made. Its parent directory must exist: a missing one usually means a
+            missing mount, and making it would fill the disk below.
+
+    Raises:
+        VolumeError: There is no such directory, it cannot be written, or it cannot carry an environment.
+    """
+    volume = Volume(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve() would replace the mount path by its target
+    if not is_plain(str(volume.root)):
+        raise VolumeError(
+            f"the path of the volume holds control characters: {str(volume.root)!a}",
+            hint="It goes into scripts and their first lines; choose a plain name.",
+        )
+    longest = len(os.fsencode(volume.generations / ("x" * 40)))
+    if longest > _PREFIX_LENGTH:
+        raise VolumeError(
+            f"the path of the volume is too long: {volume.root}",
+            hint=f"Packages hold at most {_PREFIX_LENGTH} bytes of path; choose a directory nearer to the root.",
+        )
+    if not create:
+        if not volume.root.is_dir():
+            raise VolumeError(
+                f"there is no volume at {volume.root}",
+                hint="Is it mounted? Give the directory with --persist DIR, or make an environment there first.",
+            )
+        return volume
+    check_writable(volume)
+    try:
+        volume.root.mkdir(exist_ok=True)
+        shared = shared_bits(volume.root.stat().st_mode)
+        for path in volume.folders:
+            make_shared(path, shared)
+        if not volume.volume_file.exists():
+            probe_volume(volume)
+        write_entry_script(volume)
+    except OSError as error:
+        raise cannot_write(volume, error) from error
+    return volume
+
+
+def check_writable(volume: Volume) -> None:
+    """Refuse a volume that cannot be made or written. Nothing is changed.
+
+    Raises:
+        VolumeError: It cannot; the message says why.
+    """
+    if volume.root.exists() and not volume.root.is_dir():
+        raise VolumeError(f"not a directory: {volume.root}", hint="Give a directory with --persist DIR.")
+    if not volume.root.parent.is_dir():
+        raise VolumeError(
+            f"{volume.root.parent} is not there, so {volume.root} cannot be made in it",
+            hint="Is the volume mounted? envkit makes the last directory of --persist DIR, never the mount point.",
+        )
+    place = volume.root if volume.root.is_dir() else volume.root.parent
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise cannot_write(volume, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise cannot_write(volume, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def probe_volume(volume: Volume) -> None:
+    """Probe the file system and write down what it can do and where the volume is. Its id stays.
+
+    Raises:
+        VolumeError: The file system cannot carry an environment.
+    """
+    mount = read_mount(volume.root)
+    if mount.object_store:
+        raise VolumeError(
+            f"{volume.root} is an object store shown as files ({mount.fs_type}): it has no links and no atomic rename",
+            hint="Use a block device or a network file system (NFS, Lustre); object stores are for data.",
+        )
+    able = probe_abilities(volume.private)
+    missing = missing_abilities(able)
+    if missing:
+        raise VolumeError(
+            f"the file system at {volume.root} ({mount.fs_type or 'unknown'}) cannot carry an environment: it lacks "
+            f"{', '.join(missing)}",
+            hint="Use a volume with POSIX semantics (a block device or NFS), not an object store or a noexec mount.",
+        )
+    known = read_volume_file(volume)
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    content = VolumeFile(
+        id=known.id if known else secrets.token_hex(8),
+        mounted_at=str(volume.root),
+        created=known.created if known else now,
+        probed=now,
+        capabilities=able,
+        file_system={"type": mount.fs_type, "mount_point": mount.point, "source": redact(mount.source)},
+    )
+    write_atomic(volume.volume_file, content.model_dump_json(indent=1))
+
+
+def read_volume_file(volume: Volume) -> VolumeFile | None:
+    """Read the description of the volume; None if it is missing or broken."""
+    try:
+        return VolumeFile.model_validate(json.loads(volume.volume_file.read_bytes()))
+    except (OSError, ValueError):
+        return None

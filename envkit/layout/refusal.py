@@ -1,0 +1,63 @@
+"""Refusals of the operating system to write: read-only, full, or somebody else's volumes, as errors of envkit."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from envkit.errors import NoSpaceError, VolumeError
+from envkit.layout.volume import Volume
+
+__all__ = ["cannot_write", "is_refused", "no_space", "what_is_full", "writing"]
+
+
+def no_space(error: BaseException) -> bool:
+    """Return whether an error says that the disk or the quota is full."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def is_refused(error: OSError) -> bool:
+    """Return whether an error says that this user cannot write: no permission, read-only or full."""
+    return error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} or no_space(error)
+
+
+def what_is_full(volume: Volume, error: BaseException) -> str:
+    """Say which is full, the disk or the quota, from an error that means either."""
+    # An error of the native engine has no number.
+    if (isinstance(error, OSError) and error.errno == errno.EDQUOT) or "quota exceeded" in str(error).lower():
+        return f"the quota on {volume.root} is used up"
+    return f"no space left on {volume.root}"
+
+
+def cannot_write(volume: Volume, error: OSError) -> VolumeError:
+    """Return the error to raise when this user cannot write the volume."""
+    if no_space(error):
+        return NoSpaceError(what_is_full(volume, error), hint="Free some space, or choose another volume.")
+    what = "is mounted read-only" if error.errno == errno.EROFS else f"cannot be written: {error.strerror}"
+    return VolumeError(
+        f"{volume.root} {what}",
+        hint="Choose a directory that you may write with --persist DIR, or mend its owner and permissions.",
+    )
+
+
+@contextlib.contextmanager
+def writing(volume: Volume) -> Iterator[None]:
+    """Translate the errors of a block that changes the volume.
+
+    Raises:
+        VolumeError: A path below the volume's root could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        names = [
+            Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
+        ]
+        # symlink(2) may name its relative target only.
+        ours = all(name.is_relative_to(volume.root) or not name.is_absolute() for name in names)
+        if not is_refused(error) or not ours:
+            raise
+        raise cannot_write(volume, error) from error

@@ -1,0 +1,46 @@
+"""Trash: directories are renamed out of sight before they are deleted, so that nobody sees one half gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from envkit.layout.volume import Volume
+
+__all__ = ["discard"]
+
+
+def discard(volume: Volume, path: Path, *, unless: Callable[[], bool] = lambda: False) -> bool:
+    """Rename a directory out of sight, then delete it.
+
+    Args:
+        volume: Its trash takes the directory.
+        path: The directory. One that is gone already is no error.
+        unless: Asked again when nobody can find the directory any more; puts it back if true.
+
+    Returns:
+        Whether it is gone.
+    """
+    grave = volume.trash / f"{path.name}-{secrets.token_hex(4)}"
+    try:
+        path.rename(grave)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        grave = path  # another file system below the same root: delete it in place
+    if grave != path and unless():
+        grave.rename(path)
+        return False
+    shutil.rmtree(grave, onerror=_make_writable)
+    return not path.exists()
+
+
+def _make_writable(function: object, path: str, _: object) -> None:
+    """Open the parent and try once more: extracted packages have read-only directories in places."""
+    with contextlib.suppress(OSError):
+        os.chmod(os.path.dirname(path), 0o755)  # noqa: PTH101, PTH120, S103 - a directory about to be deleted
+        function(path)  # type: ignore[operator]
