@@ -6,6 +6,7 @@ solved), and this envkit's distributions are copied beside it. Nothing in it kno
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import re
 import secrets
@@ -17,14 +18,14 @@ from functools import partial
 from pathlib import Path
 
 import envkit
-from envkit.api.create import NAME_WAIT_S, sweep_aloud
-from envkit.api.make import make_generation
-from envkit.api.solve import Plan, index_dir, plan_of, solve_request
+from envkit.api.change import changing
+from envkit.api.inquiry import Inquiry, solve_inquiry
+from envkit.api.make import Blueprint, make_generation
+from envkit.api.session import Session
+from envkit.api.solve import Plan, plan_of
 from envkit.builds.dependency import parse_match_spec
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import IntegrityError, NoSpaceError, ValidationFailedError
-from envkit.host.detect import detect_host
-from envkit.layout import lease
 from envkit.layout.generation import list_generations, read_manifest
 from envkit.layout.launcher import RUN_SCRIPT, own_python, publish_launcher
 from envkit.layout.lineage import Origin
@@ -36,8 +37,6 @@ from envkit.models.care import BootstrapResult
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
-from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
 from envkit.settings import Settings
@@ -46,79 +45,48 @@ __all__ = ["bootstrap"]
 
 _NAME = "envkit-self"
 _TRY_S = 60.0
-_TAKEN_WAIT_S = 60.0  # `clean` may be at the generation
 
 
-def bootstrap(
-    volume: Volume,
-    *,
-    settings: Settings,
-    channels: tuple[Channel, ...],
-    override_channels: bool,
-    policy: NetworkPolicy,
-    reporter: Reporter,
-) -> BootstrapResult:
+def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_channels: bool) -> BootstrapResult:
     """Put this envkit and a Python for it on the volume, and the launcher that ``env.sh`` has on PATH.
 
     Args:
-        volume: Where.
-        settings: Channels that are configured.
+        session: Settings and services.
         channels: Channels that the user named; asked only when no environment here has the same Python.
         override_channels: Use only these.
-        policy: How the network may be used.
-        reporter: Hears what goes on.
 
     Raises:
         EnvkitError: There is no Python for it, no space, or the result does not start; a launcher that is there stays.
     """
+    session = dataclasses.replace(session, solver=RattlerEngine())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    host = detect_host()
-    target = Target.from_host(host)
-    with lease.hold(volume, f"{_NAME}.name", reporter=reporter, wait_s=NAME_WAIT_S):
-        sweep_aloud(volume, reporter)
-        plan = _python_here(volume, version, settings)
-        if plan is None:
-            request = Request(specs=(f"python {version}.*",), cuda=CudaChoice.parse("none"))
-            plan = solve_request(
-                request,
-                target,
-                settings=settings,
-                channels=channels,
-                override_channels=override_channels,
-                policy=policy,
-                index=index_dir(volume),
-                engine=RattlerEngine(),
-                reporter=reporter,
-            )
+    target = Target.from_host(session.host)
+    with changing(session, _NAME) as change:
+        volume = change.volume
+        request = Request(specs=(f"python {version}.*",), cuda=CudaChoice.parse("none"))
+        plan = _python_here(volume, version, session.settings) or solve_inquiry(
+            session, Inquiry(request, target, channels=channels, override_channels=override_channels)
+        )
         home = volume.own / f"{envkit.__version__}-{secrets.token_hex(4)}"
         python = _same_python(volume, plan)
         if python is not None:
-            with lease.hold(volume, python.name, reporter=reporter, wait_s=_TAKEN_WAIT_S, shared=True):
+            with change.sharing(python.name):
                 if python.is_dir():
                     _publish(volume, home, python)
-                else:  # `clean` was there
+                else:  # `clean` has removed it meanwhile
                     python = None
         if python is None:
-            made = make_generation(
-                volume,
-                _NAME,
-                plan,
-                RecordedRequest(specs=(f"python {version}.*",), platform=target.subdir),
-                target=target,
-                origin=Origin.first("volume bootstrap"),
-                policy=policy,
-                validate=False,
-                reporter=reporter,
-                host=host,
-                publish_by=partial(_publish, volume, home),
-            )
-            python = made.prefix
+            recorded = RecordedRequest(specs=request.specs, platform=target.subdir)
+            blueprint = Blueprint(_NAME, plan, recorded, target, Origin.first("volume bootstrap"))
+            python = make_generation(
+                session, blueprint, proof="none", publish_by=partial(_publish, volume, home)
+            ).prefix
     size = sum(path.stat().st_size for path in (home / "site").rglob("*") if path.is_file())
     return BootstrapResult(str(volume.root), str(volume.binaries / "envkit"), str(python), envkit.__version__, size)
 
 
 def _same_python(volume: Volume, plan: Plan) -> Path | None:
-    """The generation that the launcher runs with now, when it holds just these records."""
+    """Return the generation that the launcher runs with now, if it holds exactly these records."""
     python = own_python(volume)
     try:
         known = read_manifest(python) if python is not None else None
@@ -128,7 +96,7 @@ def _same_python(volume: Volume, plan: Plan) -> Path | None:
 
 
 def _publish(volume: Volume, home: Path, python: Path) -> None:
-    """Put envkit beside its Python, try it, and make it the volume's own."""
+    """Put envkit beside its Python, try it, and point the launcher at it."""
     try:
         _copy_distributions(home / "site")
         (home / "run.py").write_text(RUN_SCRIPT, encoding="utf-8")
@@ -142,7 +110,7 @@ def _publish(volume: Volume, home: Path, python: Path) -> None:
 
 
 def _python_here(volume: Volume, version: str, settings: Settings) -> Plan | None:
-    """The Python of an environment on the volume, with what it needs; nothing has to be fetched for it."""
+    """Return the Python of an environment on the volume with its dependencies: nothing has to be fetched for it."""
     for path in list_generations(volume):
         try:
             manifest = read_manifest(path)
@@ -160,7 +128,7 @@ def _python_here(volume: Volume, version: str, settings: Settings) -> Plan | Non
 
 
 def _closure(first: Record, by_name: dict[str, Record]) -> list[Record]:
-    """A record with everything that it needs, sorted by name. pip and its like, which need it in turn, are left out."""
+    """Return a record and its dependencies, sorted by name; without pip and the like, which depend on it in turn."""
     found = {first.name: first}
     queue = [first]
     while queue:
@@ -174,7 +142,7 @@ def _closure(first: Record, by_name: dict[str, Record]) -> list[Record]:
 
 
 def _copy_distributions(site: Path) -> None:
-    """This envkit and everything that it needs, from where this process has it."""
+    """Copy this envkit and its requirements from where this process has them."""
     site.mkdir(parents=True)
     for distribution in _needed("envkit"):
         name = distribution.metadata["Name"]
@@ -195,7 +163,7 @@ def _copy_distributions(site: Path) -> None:
 
 
 def _needed(name: str) -> Iterator[importlib.metadata.Distribution]:
-    """A distribution and those of its requirements (PEP 508) that are installed here, each once; no extras."""
+    """Yield a distribution and those of its requirements (PEP 508) that are installed here, once each; no extras."""
     seen: set[str] = set()
     queue = [name]
     while queue:
@@ -216,7 +184,7 @@ def _needed(name: str) -> Iterator[importlib.metadata.Distribution]:
 
 
 def _try(volume: Volume, python: Path, home: Path) -> None:
-    """Start it once before anybody relies on it, and give it its bytecode."""
+    """Compile its bytecode, and start it once before anything relies on it."""
     command = [str(python / "bin" / "python"), "-I", str(home / "run.py")]
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
     try:

@@ -1,316 +1,146 @@
-"""install, uninstall, upgrade: merge into the recorded request, solve, make the next generation."""
+"""The transaction: one environment changed, by one process at a time, as a whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from envkit.api.create import NAME_WAIT_S, made_result, planned_result, reused_result, sweep_aloud
-from envkit.api.make import make_generation
-from envkit.api.retarget import keep_target, refuse_loss
-from envkit.api.solve import index_dir, records_of, solve_request
-from envkit.builds.dependency import parse_match_spec
-from envkit.checks.hosts import common_target
-from envkit.engines.base import Engine
-from envkit.engines.registry import make_engine
-from envkit.errors import UnknownEnvironmentError, UsageError
-from envkit.host.detect import detect_host
-from envkit.layout import lease
-from envkit.layout.generation import read_manifest, resolve
+from envkit.api.make import Blueprint, Made, Proof, make_generation
+from envkit.api.session import Session
+from envkit.api.solve import Plan
+from envkit.errors import EnvironmentExistsError, IntegrityError
+from envkit.layout import gc, lease
+from envkit.layout.atomic import sync_directory
+from envkit.layout.generation import active, publish, read_manifest, refuse_foreign, refuse_moved, resolve
 from envkit.layout.lineage import next_origin
-from envkit.layout.opening import open_volume
+from envkit.layout.opening import check_writable
+from envkit.layout.refusal import writing
 from envkit.layout.volume import Volume, check_name
-from envkit.models.build import Record
-from envkit.models.changes import ChangeResult, Difference, PackageState, difference
-from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
-from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter
-from envkit.models.request import CudaChoice, Request
-from envkit.models.solution import digest
-from envkit.models.wire import target_from_json, target_json
-from envkit.settings import Settings, resolve_channels
 
-__all__ = ["ChangeOptions", "install", "uninstall", "upgrade"]
+__all__ = ["Change", "changing"]
+
+# How long `clean` may take to look at a generation that it wants to remove.
+_CLEAN_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeOptions:
-    """How a change works, apart from what it changes.
+class Change:
+    """A change of one environment, while its lease is held.
 
     Attributes:
-        channels: Channels to ask before those that the environment was made from, with credentials.
-        dry_run: Plan only.
-        validate: Whether to validate before publishing.
-        hosts: Machines by name, all of which it has to run on from now on; none for those it was made for.
+        session: Settings and services.
+        volume: The volume, which can be written.
+        name: The environment.
     """
 
-    channels: tuple[Channel, ...] = ()
-    dry_run: bool = False
-    validate: bool = True
-    hosts: Mapping[str, Target] = field(default_factory=dict)
+    session: Session
+    volume: Volume
+    name: str
+
+    @property
+    def prefix(self) -> Path | None:
+        """The active generation, or None."""
+        return active(self.volume, self.name)
+
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of the active generation, or None where there is none.
+
+        Raises:
+            IntegrityError: It cannot be read.
+        """
+        return read_manifest(self.prefix) if self.prefix is not None else None
+
+    def make(self, plan: Plan, recorded: RecordedRequest, *, target: Target, verb: str, proof: Proof = "any") -> Made:
+        """Make the next generation and point the environment's link at it; see `make_generation`."""
+        origin = next_origin(self.volume, self.name, verb)
+        return make_generation(self.session, Blueprint(self.name, plan, recorded, target, origin), proof=proof)
+
+    def publish(self, prefix: Path) -> None:
+        """Point the environment's link at a generation that was made before.
+
+        Raises:
+            IntegrityError: The generation is not whole.
+            VolumeError: It was made at another path, or this user may not write there.
+        """
+        with self.sharing(prefix.name):
+            manifest = read_manifest(prefix)
+            if manifest is None or not (prefix / "conda-meta").is_dir():
+                raise IntegrityError(
+                    f"{prefix.name} is not whole: it has no conda-meta", hint=f"See `envkit doctor {prefix}`."
+                )
+            refuse_moved(manifest, prefix)
+            if prefix != self.prefix:
+                publish(self.volume, self.name, prefix)
+
+    def rename(self, new_name: str) -> None:
+        """Give the environment's link another name, whose lease is held too."""
+        with writing(self.volume):
+            self.volume.link(self.name).rename(self.volume.link(new_name))
+        sync_directory(self.volume.root)
+
+    def unlink(self) -> None:
+        """Remove the environment's link: the generations that nothing points to are `clean`'s from now on."""
+        self.volume.link(self.name).unlink()
+        sync_directory(self.volume.root)
+
+    def sharing(self, generation: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lease of a generation together with the jobs that run in it: `clean` removes it only alone."""
+        return lease.hold(self.volume, generation, reporter=self.session.reporter, wait_s=_CLEAN_WAIT_S, shared=True)
 
 
-_Merge = Callable[[Manifest], tuple[RecordedRequest, list[Record]]]
+@contextlib.contextmanager
+def changing(session: Session, name: str, *, there: bool | None = None, also: str | None = None) -> Iterator[Change]:
+    """Hold the lease of an environment's name while the block changes it.
 
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What the three verbs have in common."""
-
-    settings: Settings
-    policy: NetworkPolicy
-    options: ChangeOptions
-    reporter: Reporter
-    engine: Engine | None
-
-
-def install(
-    name: str,
-    specs: Sequence[str],
-    *,
-    settings: Settings,
-    policy: NetworkPolicy,
-    options: ChangeOptions,
-    reporter: Reporter,
-    engine: Engine | None = None,
-) -> ChangeResult:
-    """Add packages, or change what is asked of those that were asked for; everything else stays where it can.
+    Everything that can be refused is refused before the volume is touched, and once more under the lease. Leftovers of
+    runs that died are removed first.
 
     Args:
+        session: Settings and services.
         name: The environment.
-        specs: MatchSpecs; one for a package that is in the request replaces it there.
-        settings: Volume and channels.
-        policy: How the network may be used.
-        options: See `ChangeOptions`.
-        reporter: Hears what goes on.
-        engine: The solver; the configured one when None.
+        there: True: it has to exist; False: nothing may have its name; None: only what envkit did not make is refused.
+        also: A second name that has to be free, whose lease is held as well.
 
     Raises:
-        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
+        UnknownEnvironmentError: It does not exist.
+        EnvironmentExistsError: The name is taken.
+        HeldError: Another process changes it.
+        VolumeError: There is no volume, or this user may not write there.
     """
+    standings = {check_name(name): there} | ({check_name(also): False} if also is not None else {})
+    volume = session.find_volume() if there else session.volume
+    check_writable(volume)
+    for one, expected in standings.items():
+        _check_standing(volume, one, there=expected)
+    volume = session.make_volume()
+    with contextlib.ExitStack() as leases:
+        for one in sorted(standings):  # in one order: two renames cannot wait for each other
+            leases.enter_context(lease.hold(volume, f"{one}.name", reporter=session.reporter, wait_s=lease.NAME_WAIT_S))
+        if swept := gc.remove_leftovers(volume):
+            session.reporter.note(f"removed {swept} leftovers of runs that died")
+        for one, expected in standings.items():
+            _check_standing(volume, one, there=expected)
+        yield Change(session, volume, name)
 
-    def merge(manifest: Manifest) -> tuple[RecordedRequest, list[Record]]:
-        return _with_specs(manifest.request, specs), list(records_of(manifest))
 
-    return _change(name, merge, "install", _Work(settings, policy, options, reporter, engine))
-
-
-def uninstall(
-    name: str,
-    packages: Sequence[str],
-    *,
-    settings: Settings,
-    policy: NetworkPolicy,
-    options: ChangeOptions,
-    reporter: Reporter,
-    engine: Engine | None = None,
-) -> ChangeResult:
-    """Take packages out of the request; what only they needed goes with them.
-
-    Args:
-        name: The environment.
-        packages: Names of packages that were asked for.
-        settings: Volume and channels.
-        policy: How the network may be used.
-        options: See `ChangeOptions`.
-        reporter: Hears what goes on.
-        engine: The solver; the configured one when None.
+def _check_standing(volume: Volume, name: str, *, there: bool | None) -> None:
+    """Refuse a name that is missing, taken, or not envkit's.
 
     Raises:
-        UsageError: A package was not asked for.
-        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
+        UnknownEnvironmentError: It is missing.
+        EnvironmentExistsError: It is taken.
     """
-
-    def merge(manifest: Manifest) -> tuple[RecordedRequest, list[Record]]:
-        return _without(manifest, packages), list(records_of(manifest))
-
-    return _change(name, merge, "uninstall", _Work(settings, policy, options, reporter, engine))
-
-
-def upgrade(
-    name: str,
-    specs: Sequence[str] = (),
-    *,
-    settings: Settings,
-    policy: NetworkPolicy,
-    options: ChangeOptions,
-    reporter: Reporter,
-    engine: Engine | None = None,
-) -> ChangeResult:
-    """Take the newest that the request allows: of everything, or of the named packages.
-
-    Args:
-        name: The environment.
-        specs: MatchSpecs. A bare name keeps what was asked of it; anything more replaces that. Empty for everything.
-        settings: Volume and channels.
-        policy: How the network may be used.
-        options: See `ChangeOptions`.
-        reporter: Hears what goes on.
-        engine: The solver; the configured one when None.
-
-    Raises:
-        UsageError: A package is not in the environment.
-        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
-    """
-
-    def merge(manifest: Manifest) -> tuple[RecordedRequest, list[Record]]:
-        names = {_name(spec) for spec in specs}
-        unknown = sorted(names - {package.name for package in manifest.packages})
-        if unknown:
-            raise UsageError(
-                f"{', '.join(unknown)} is not in {name}", hint=f"Add it with `envkit install -n {name} {unknown[0]}`."
-            )
-        request = _with_specs(manifest.request, [spec for spec in specs if spec.strip().lower() != _name(spec)])
-        return request, [record for record in records_of(manifest) if specs and record.name not in names]
-
-    return _change(name, merge, "upgrade", _Work(settings, policy, options, reporter, engine))
-
-
-def _change(name: str, merge: _Merge, verb: str, work: _Work) -> ChangeResult:
-    check_name(name)
-    volume = open_volume(work.settings.volume, create=False)
-    resolve(volume, name)  # before anything is written
-    if work.options.dry_run:
-        return _next(volume, name, merge, verb, work)
-    volume = open_volume(work.settings.volume, create=True)
-    with lease.hold(volume, f"{name}.name", reporter=work.reporter, wait_s=NAME_WAIT_S):
-        sweep_aloud(volume, work.reporter)
-        return _next(volume, name, merge, verb, work)
-
-
-def _next(volume: Volume, name: str, merge: _Merge, verb: str, work: _Work) -> ChangeResult:
-    current = _current(volume, name)
-    recorded, installed = merge(current)
-    if work.options.hosts:
-        recorded = _for_hosts(current, recorded, work.options.hosts)
-    host = detect_host()
-    request = _request(recorded)
-    if recorded.target:
-        target = target_from_json(recorded.target)
-    else:
-        target = keep_target(current, request, Target.from_host(host), work.reporter)
-    plan = solve_request(
-        request,
-        target,
-        settings=work.settings,
-        channels=_channels(current, work),
-        override_channels=True,
-        policy=work.policy,
-        index=index_dir(volume),
-        engine=work.engine or make_engine(work.settings.engine),
-        reporter=work.reporter,
-        installed=installed,
-        hosts=work.options.hosts,
-    )
-    refuse_loss(current, request, target, plan.choice)
-    change = _difference(records_of(current), plan.records, f"{name}@{current.number}", name)
-    if work.options.dry_run:
-        return ChangeResult(planned_result(volume, name, plan, host), change)
-    if recorded == current.request and digest(plan.records) == current.digest:
-        return ChangeResult(reused_result(volume, name, current, None, host), change)
-    made = make_generation(
-        volume,
-        name,
-        plan,
-        recorded,
-        target=target,
-        origin=next_origin(volume, name, verb),
-        policy=work.policy,
-        validate=work.options.validate,
-        reporter=work.reporter,
-        host=host,
-    )
-    change = _difference(
-        records_of(current), plan.records, f"{name}@{current.number}", f"{name}@{made.manifest.number}"
-    )
-    return ChangeResult(made_result(volume, name, plan, made, host), change)
-
-
-def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str, Target]) -> RecordedRequest:
-    """The request for the machines of a file; later changes without one keep to what these have in common.
-
-    Raises:
-        UsageError: They are of another platform than the environment, or of several.
-    """
-    target = common_target(hosts)
-    if recorded.platform not in {None, target.subdir}:
-        raise UsageError(
-            f"{current.name} is for {recorded.platform}, the machines of --hosts are {target.subdir}",
-            hint="Make another environment for them: envkit create --hosts.",
+    if there is None:
+        refuse_foreign(volume, name)
+    elif there:
+        if active(volume, name) is None:
+            resolve(volume, name)  # raises, and lists the environments that exist
+    elif os.path.lexists(volume.link(name)):
+        raise EnvironmentExistsError(
+            f"{volume.link(name)} is there already", hint="Choose another name, or remove that one."
         )
-    return recorded.model_copy(update={"target": target_json(target)})
-
-
-def _current(volume: Volume, name: str) -> Manifest:
-    manifest = read_manifest(resolve(volume, name))
-    if manifest is None:
-        raise UnknownEnvironmentError(
-            f"the generation that {name} points to has no manifest",
-            hint=f"See `envkit doctor {name}`; make it again with create --replace.",
-        )
-    return manifest
-
-
-def _channels(manifest: Manifest, work: _Work) -> tuple[Channel, ...]:
-    """Those given now, then those that the environment was made from. Credentials come from the configuration."""
-    configured = {channel.url: channel for channel in resolve_channels(work.settings.channels, work.settings)}
-    recorded = [configured.get(c.url, c) for c in resolve_channels(manifest.channels, work.settings)]
-    given = {channel.url: channel for channel in work.options.channels}
-    return (*given.values(), *(channel for channel in recorded if channel.url not in given))
-
-
-def _request(recorded: RecordedRequest) -> Request:
-    return Request(
-        specs=recorded.specs,
-        cuda=CudaChoice.parse(recorded.cuda),
-        python=recorded.python,
-        prefer="native" if recorded.prefer == "native" else "version",
-        channels=recorded.channels or (),
-    )
-
-
-def _name(spec: str) -> str:
-    return parse_match_spec(spec).name
-
-
-def _with_specs(request: RecordedRequest, specs: Sequence[str]) -> RecordedRequest:
-    """The request with each spec in the place of the one of the same name, else at the end."""
-    merged = list(request.specs)
-    for spec in specs:
-        places = [index for index, old in enumerate(merged) if _name(old) == _name(spec)]
-        if places:
-            merged[places[0]] = spec
-            merged = [old for index, old in enumerate(merged) if index not in places[1:]]
-        else:
-            merged.append(spec)
-    return request.model_copy(update={"specs": tuple(merged)})
-
-
-def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
-    names = {_name(package) for package in packages}
-    asked = {_name(spec) for spec in manifest.request.specs}
-    missing = sorted(names - asked)
-    if missing:
-        needers = sorted(
-            p.name for p in manifest.packages if any(_name(d) == missing[0] for d in p.record.get("depends", ()))
-        )
-        raise UsageError(
-            f"{', '.join(missing)} was not asked for in {manifest.name}",
-            hint=f"It is there because {', '.join(needers[:3])} needs it." if needers else "See `envkit show`.",
-        )
-    specs = tuple(spec for spec in manifest.request.specs if _name(spec) not in names)
-    if not specs:
-        raise UsageError(
-            f"nothing would be left in {manifest.name}", hint=f"To remove all of it: envkit remove {manifest.name}."
-        )
-    return manifest.request.model_copy(update={"specs": specs})
-
-
-def _difference(before: Sequence[Record], after: Sequence[Record], old: str, new: str) -> Difference:
-    return difference(map(_state, before), map(_state, after), names=(old, new))
-
-
-def _state(record: Record) -> PackageState:
-    return PackageState(record.name, record.version, record.build, record.size)

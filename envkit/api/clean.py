@@ -1,4 +1,4 @@
-"""clean: give back what nobody needs."""
+"""clean: remove what no environment needs."""
 
 from __future__ import annotations
 
@@ -6,31 +6,35 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from envkit.api.session import Session
 from envkit.host.cache import default_cache_dir
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, remove_rubbish
 from envkit.layout.usage import Freed, freed_by
-from envkit.layout.volume import Volume
 from envkit.models.care import CleanItem, CleanResult
-from envkit.models.progress import Reporter
 
 __all__ = ["clean"]
 
 
-def clean(volume: Volume, keep: Keep, *, dry_run: bool, reporter: Reporter) -> CleanResult:
+def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     """Remove superseded generations, unused packages, bytecode and indexes, orphans, leftovers and trash.
 
-    The user's own cache of channel indexes, which serves while there is no volume, is cleaned along.
+    The user's own cache of channel indexes, which is used while there is no volume, is cleaned too.
 
     Args:
-        volume: Which one.
+        session: Settings and services.
         keep: Which superseded generations and which indexes stay.
-        dry_run: Only say what would go.
-        reporter: Hears what goes on.
+        dry_run: Only list what would be removed.
+
+    Raises:
+        VolumeError: There is no volume, or this user may not write there.
     """
+    volume, reporter = session.find_volume(), session.reporter
+    if not dry_run and volume.private.is_dir():
+        session.make_volume()  # a volume that cannot be written is refused before anything is removed
     rubbish = find_rubbish(volume, keep)
     elsewhere = _users_indexes(keep)
     items, kept = [*rubbish.items, *elsewhere], list(rubbish.kept)
-    # Before anything goes: of what is gone nobody can tell.
+    # Measure before deleting.
     freed, there = _freed(items), _freed(elsewhere)
     if not dry_run and items:
         reporter.start("clean", f"{len(items)} things")

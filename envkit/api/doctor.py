@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from envkit.api.create import NAME_WAIT_S, machine_words
-from envkit.api.make import make_generation
+from envkit.api.change import changing
+from envkit.api.session import Session
 from envkit.api.solve import plan_of, records_of
-from envkit.api.validate import record_validation, validate_prefix
+from envkit.api.validate import machine_words, record_validation, validate_prefix
 from envkit.errors import IntegrityError, UnknownEnvironmentError
-from envkit.host.detect import detect_host
 from envkit.host.wire import host_to_json
 from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, damaged, remove_damaged
@@ -20,8 +19,8 @@ from envkit.layout import gc, lease
 from envkit.layout.damage import check_contents, distributions, find_wrong, moved_from
 from envkit.layout.generation import active, is_finished, is_moved, list_generations, read_manifest
 from envkit.layout.health import InstalledPackage, installed_packages
-from envkit.layout.lineage import generation_of, next_origin
-from envkit.layout.opening import open_volume, probe_volume, read_volume_file
+from envkit.layout.lineage import generation_of
+from envkit.layout.opening import probe_volume, read_volume_file
 from envkit.layout.permissions import check_readable, check_sharing, mend_permissions, owner_of
 from envkit.layout.trash import discard
 from envkit.layout.validations import latest_validation, read_validation
@@ -29,11 +28,9 @@ from envkit.layout.volume import Volume, environments
 from envkit.models.care import Checkup, Subject
 from envkit.models.host import Host
 from envkit.models.manifest import Manifest
-from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding
 from envkit.models.wire import target_from_json
-from envkit.settings import Settings
 
 __all__ = ["doctor"]
 
@@ -43,39 +40,28 @@ _MAKERS_WAIT_S = 3600.0
 _FIX = "Mend it with `envkit doctor {} --fix`: its packages are linked anew, the damaged generation stays for rollback."
 
 
-def doctor(
-    volume: Volume | None,
-    reference: str | None,
-    *,
-    full: bool,
-    fix: bool,
-    settings: Settings,
-    policy: NetworkPolicy,
-    reporter: Reporter,
-) -> Checkup:
+def doctor(session: Session, reference: str | None, *, full: bool, fix: bool, alone: bool = False) -> Checkup:
     """Check one environment or prefix of any origin, or the whole volume with all its environments.
 
     Args:
-        volume: Where names are looked up; None for a prefix alone.
+        session: Settings and services.
         reference: A name, ``NAME@N`` or a path; None for the volume.
         full: Hash every file, in the package cache too.
         fix: Mend what can be mended: leftovers go, damaged packages leave the cache, environments are linked anew, or
             validated on this kind of host, and permissions are put right.
-        settings: For the credentials of channels, where packages have to be fetched again.
-        policy: How the network may be used.
-        reporter: Hears what goes on.
+        alone: The reference is a path, and there may be no volume.
 
     Raises:
         UnknownEnvironmentError: There is no such environment or prefix.
     """
     began = time.monotonic()
-    host = detect_host()
+    volume = None if alone else session.find_volume()
     mended: list[str] = []
-    subjects = _check(volume, reference, host, full=full)
+    subjects = _check(volume, reference, session.host, full=full)
     if fix and volume is not None and not all(_spotless(subject) for subject in subjects):
-        mended = _mend(open_volume(volume.root, create=True), subjects, reference, host, settings, policy, reporter)
+        mended = _mend(session, subjects, reference)
         if mended:
-            subjects = _check(volume, reference, host, full=full)
+            subjects = _check(volume, reference, session.host, full=full)
     return Checkup(tuple(subjects), full, tuple(mended), round(time.monotonic() - began, 3))
 
 
@@ -297,15 +283,8 @@ def _validation(volume: Volume, name: str, manifest: Manifest, host: Host) -> Fi
     return Finding("validation", "warn", "host-changed", text, hint=f"{hint} --fix does so.")
 
 
-def _mend(
-    volume: Volume,
-    subjects: Sequence[Subject],
-    reference: str | None,
-    host: Host,
-    settings: Settings,
-    policy: NetworkPolicy,
-    reporter: Reporter,
-) -> list[str]:
+def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) -> list[str]:
+    volume = session.make_volume()
     mended = []
     swept = gc.remove_leftovers(volume) if reference is None else 0
     if swept:
@@ -317,28 +296,28 @@ def _mend(
                 mended.append(f"the volume is described as being at {volume.root}")
             if finding.code == "cache-damaged":
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
-                mended += [f"took {package} out of the cache" for package in _drop(volume, wrong, reporter)]
+                mended += [f"took {package} out of the cache" for package in _drop(volume, wrong, session.reporter)]
     for subject in subjects:
         name = subject.name
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:
-            mended += _validate_here(volume, subject, host, reporter)
+            mended += _validate_here(session, subject)
         else:
-            mended += _link_anew(volume, name, settings, policy, reporter)
+            mended += _link_anew(session, name)
     packages = cached_packages(volume) if reference is None else []
     prefixes = [Path(subject.path) for subject in subjects if Path(subject.path).parent == volume.generations]
     return mended + mend_permissions(volume, packages, prefixes)
 
 
-def _validate_here(volume: Volume, subject: Subject, host: Host, reporter: Reporter) -> list[str]:
-    """Validate on this kind of host what was validated on another."""
+def _validate_here(session: Session, subject: Subject) -> list[str]:
+    """Validate on this kind of host an environment that was validated on another kind."""
     if not any(finding.code == "host-changed" for finding in subject.findings):
         return []
     prefix = Path(subject.path)
     manifest = read_manifest(prefix)
     if manifest is None or not subject.healthy:
         return []
-    report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-    record_validation(volume, manifest.generation, report, host)
+    report = validate_prefix(prefix, manifest=manifest, host=session.host, reporter=session.reporter)
+    record_validation(session.volume, manifest.generation, report, session.host)
     return [f"validated {subject.name} on this kind of host: {report.verdict}"]
 
 
@@ -357,32 +336,22 @@ def _drop(volume: Volume, packages: Sequence[Path], reporter: Reporter, *, wait_
     return dropped
 
 
-def _link_anew(volume: Volume, name: str, settings: Settings, policy: NetworkPolicy, reporter: Reporter) -> list[str]:
-    """The same records at a new path, from packages that are verified first: damage may have come through a link."""
-    with lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S):
-        prefix = active(volume, name)
+def _link_anew(session: Session, name: str) -> list[str]:
+    """Link an environment's packages at a new path. They are verified first: damage may have come through a link."""
+    with changing(session, name) as change:
         try:
-            manifest = read_manifest(prefix) if prefix is not None else None
+            manifest = change.manifest()
         except IntegrityError:
             manifest = None
         if manifest is None:
-            return []  # without a manifest nobody knows what it was
-        # First without the lease: to hash packages takes time, and whoever makes something would wait for it.
-        suspects = [record for record in records_of(manifest) if _is_damaged(package_dir(volume, record))]
+            return []  # without a manifest nothing says what it holds
+        # Hash without the lease on the cache: it takes long, and processes that make something would have to wait.
+        suspects = [record for record in records_of(manifest) if _is_damaged(package_dir(change.volume, record))]
         dropped: list[str] = []
         if suspects:
-            with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=_MAKERS_WAIT_S):
-                dropped = remove_damaged(volume, suspects)
-        made = make_generation(
-            volume,
-            name,
-            plan_of(manifest, settings),
-            manifest.request,
-            target=target_from_json(manifest.target),
-            origin=next_origin(volume, name, "doctor --fix"),
-            policy=policy,
-            validate=True,
-            reporter=reporter,
-        )
+            with lease.hold(change.volume, gc.CACHE, reporter=session.reporter, wait_s=_MAKERS_WAIT_S):
+                dropped = remove_damaged(change.volume, suspects)
+        plan, target = plan_of(manifest, session.settings), target_from_json(manifest.target)
+        made = change.make(plan, manifest.request, target=target, verb="doctor --fix")
     texts = [f"took {fn} out of the cache and fetched it again" for fn in dropped]
     return [*texts, f"linked {name} anew ({made.prefix.name})"]

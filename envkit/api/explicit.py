@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -10,31 +9,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from envkit.api.create import NAME_WAIT_S, CreateOptions, made_result, sweep_aloud
-from envkit.api.make import CLEAN_WAIT_S, make_generation
+from envkit.api.change import changing
+from envkit.api.create import CreateOptions
+from envkit.api.make import CLEAN_WAIT_S
+from envkit.api.results import made_result
+from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.builds.record import record_from_repodata
 from envkit.checks.package import check_record
 from envkit.checks.solution import check_solution
-from envkit.errors import EnvironmentExistsError, HostCannotRunError, RecipeError, UsageError
-from envkit.host.detect import detect_host
+from envkit.errors import EnvironmentExistsError, HostCannotRunError, RecipeError
 from envkit.installer.cache import cached, read_index
 from envkit.installer.fetch import fetch
 from envkit.layout import lease
 from envkit.layout.gc import CACHE
-from envkit.layout.generation import active, refuse_foreign
-from envkit.layout.lineage import next_origin
-from envkit.layout.opening import open_volume
 from envkit.layout.volume import check_name
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
-from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.models.results import CreateResult
-from envkit.settings import Settings
 
 __all__ = ["create_explicit", "is_explicit", "parse_explicit"]
 
@@ -102,70 +97,43 @@ def parse_explicit(path: Path) -> tuple[tuple[Record, ...], tuple[Channel, ...]]
     return tuple(records[name] for name in sorted(records)), tuple(channels.values())
 
 
-def create_explicit(
-    name: str,
-    path: Path,
-    *,
-    settings: Settings,
-    policy: NetworkPolicy,
-    options: CreateOptions,
-    reporter: Reporter,
-) -> CreateResult:
+def create_explicit(session: Session, name: str, path: Path, options: CreateOptions) -> CreateResult:
     """Make an environment of exactly the packages in an ``@EXPLICIT`` file. Nothing is solved.
 
     Args:
+        session: Settings and services.
         name: The environment's name.
         path: The file.
-        settings: The volume.
-        policy: How the network may be used.
-        options: Of these, `replace`, `validate` and `require_gpu`. Without `validate` nothing is judged.
-        reporter: Hears what goes on.
+        options: Of these, `replace` and `proof`. Without any proof, packages that would not run are installed too.
 
     Raises:
         RecipeError: The file cannot be read.
-        UsageError: `require_gpu` without `validate`.
         HostCannotRunError: The packages would not run here.
         EnvironmentExistsError: The name is taken, and `replace` was not asked for.
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
-    if options.require_gpu and not options.validate:
-        raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     bare, channels = parse_explicit(path)
-    host = detect_host()
-    target = Target.from_host(host)
-    volume = open_volume(settings.volume, create=True)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(lease.hold(volume, f"{name}.name", reporter=reporter, wait_s=NAME_WAIT_S))
-        sweep_aloud(volume, reporter)
-        refuse_foreign(volume, name)
-        if active(volume, name) is not None and not options.replace:
+    target = Target.from_host(session.host)
+    with changing(session, name) as change:
+        volume, reporter = change.volume, session.reporter
+        if change.prefix is not None and not options.replace:
             raise EnvironmentExistsError(
                 f"{name} is there already", hint="Choose another name with -n, or make a new generation with --replace."
             )
-        # From here on `clean` takes no package that was fetched.
-        stack.enter_context(lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S))
-        missing = tuple(record for record in bare if not cached(volume, record))
-        # The file names no dependencies; what the packages say of themselves makes the records whole.
-        fetch(volume, bare, channels=channels, policy=policy, reporter=reporter)
-        records = tuple(read_index(volume, record) for record in bare)
-        if options.validate:
-            _refuse(path, records, target)
-        plan = Plan(records, channels)
-        made = make_generation(
-            volume,
-            name,
-            plan,
-            RecordedRequest(specs=tuple(f"{r.name}=={r.version}={r.build}" for r in records), platform=target.subdir),
-            target=target,
-            origin=next_origin(volume, name, "create --file"),
-            policy=policy,
-            validate=options.validate,
-            require_gpu=options.require_gpu,
-            reporter=reporter,
-            host=host,
-        )
-    return made_result(volume, name, plan, dataclasses.replace(made, fetched=missing), host)
+        # From here on `clean` removes no package that was fetched.
+        with lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S):
+            missing = tuple(record for record in bare if not cached(volume, record))
+            # The file names no dependencies; the packages' own index completes the records.
+            fetch(volume, bare, channels=channels, policy=session.policy, reporter=reporter)
+            records = tuple(read_index(volume, record) for record in bare)
+            if options.proof != "none":
+                _refuse(path, records, target)
+            plan = Plan(records, channels)
+            specs = tuple(f"{r.name}=={r.version}={r.build}" for r in records)
+            recorded = RecordedRequest(specs=specs, platform=target.subdir)
+            made = change.make(plan, recorded, target=target, verb="create --file", proof=options.proof)
+    return made_result(session, name, plan, dataclasses.replace(made, fetched=missing))
 
 
 def _refuse(path: Path, records: Sequence[Record], target: Target) -> None:

@@ -1,29 +1,25 @@
-"""history, diff, rollback: what was, what differs, and back to it."""
+"""history, diff, rollback: the generations of an environment, compared and gone back to."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from envkit.errors import IntegrityError, UnknownEnvironmentError
-from envkit.layout import lease
-from envkit.layout.generation import active, publish, read_manifest, refuse_moved, resolve
+from envkit.api.change import changing
+from envkit.api.session import Session
+from envkit.errors import UnknownEnvironmentError
+from envkit.layout.generation import active, read_manifest, resolve
 from envkit.layout.health import installed_packages
-from envkit.layout.lease import NAME_WAIT_S
 from envkit.layout.lineage import directories_of, generation_of, generations_of, previous
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
 from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference
 from envkit.models.manifest import Manifest
-from envkit.models.progress import Reporter
 
 __all__ = ["diff", "history", "rollback"]
 
-# How long `clean` may be at a generation that it takes away.
-_TAKEN_WAIT_S = 60.0
-
 
 def history(volume: Volume, name: str) -> History:
-    """The generations of an environment that are on the volume, oldest first, and what each changed.
+    """List the generations of an environment that are on the volume, oldest first, with what each changed.
 
     Raises:
         UnknownEnvironmentError: There is no environment of that name.
@@ -54,12 +50,12 @@ def history(volume: Volume, name: str) -> History:
 
 
 def diff(volume: Volume | None, before: str, after: str | None = None) -> Difference:
-    """What differs between two environments, generations (``NAME@N``) or prefixes of any origin.
+    """Compare two environments, generations (``NAME@N``) or prefixes of any origin.
 
     Args:
-        volume: Where names are looked up.
+        volume: The volume that names are looked up on; None for paths alone.
         before: The first one.
-        after: The second one; when None, `before` is compared with the generation before it.
+        after: The second one; None to compare `before` with the generation before it.
 
     Raises:
         UnknownEnvironmentError: One of them is not there, or there is nothing before it.
@@ -78,41 +74,29 @@ def diff(volume: Volume | None, before: str, after: str | None = None) -> Differ
     return difference(_states(one), _states(two), names=(before, after))
 
 
-def rollback(
-    volume: Volume, name: str, number: int | None = None, *, fingerprint: str | None = None, reporter: Reporter
-) -> SwitchResult:
+def rollback(session: Session, name: str, number: int | None = None) -> SwitchResult:
     """Point the environment's link at an earlier generation, or at a later one again. Only the link changes.
 
     Args:
-        volume: Where.
+        session: Settings and services.
         name: The environment.
-        number: Of the generation; the one before the active one when None.
-        fingerprint: Of this host, to tell whether the generation was validated on its kind.
-        reporter: Hears that another process holds the environment.
+        number: Number of the generation; None for the one before the active one.
 
     Raises:
         UnknownEnvironmentError: There is no such generation.
         IntegrityError: The generation is not whole.
-        VolumeError: It was made where the volume is not any more, or this user may not write there.
+        VolumeError: It was made at another path, or this user may not write there.
     """
-    with lease.hold(volume, f"{check_name(name)}.name", reporter=reporter, wait_s=NAME_WAIT_S):
-        current = resolve(volume, name)
-        here = read_manifest(current)
+    with changing(session, name, there=True) as change:
+        volume = change.volume
+        here = read_manifest(resolve(volume, name))
         wanted = _wanted(volume, name, number)
         prefix = directories_of(volume, name).get(wanted.generation)
         if prefix is None:
             raise UnknownEnvironmentError(
                 f"{name} has lost its generation {wanted.number}", hint=f"See `envkit history {name}`."
             )
-        # Shared with the jobs that run in it: `clean` takes a generation alone, and not between this look and the link.
-        with lease.hold(volume, prefix.name, reporter=reporter, wait_s=_TAKEN_WAIT_S, shared=True):
-            if read_manifest(prefix) is None or not (prefix / "conda-meta").is_dir():
-                raise IntegrityError(
-                    f"{prefix.name} is not whole: it has no conda-meta", hint=f"See `envkit doctor {prefix}`."
-                )
-            refuse_moved(wanted, prefix)
-            if prefix != current:
-                publish(volume, name, prefix)
+        change.publish(prefix)
     return SwitchResult(
         environment=name,
         path=str(volume.root / name),
@@ -120,7 +104,7 @@ def rollback(
         number=wanted.number,
         before=here.number if here else None,
         difference=_between(here, wanted, name) if here else None,
-        validated=bool(fingerprint and read_validation(volume, wanted.generation, fingerprint)),
+        validated=read_validation(volume, wanted.generation, session.host.fingerprint) is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The one primitive: these records at a new path, whole and published, or not at all."""
+"""Make a generation: given records at a new path, whole and published, or not at all."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import envkit
+from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
 from envkit.checks.publish import check_publishable
 from envkit.errors import NoSpaceError
-from envkit.host.detect import detect_host
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
 from envkit.installer.demand import check_room
@@ -33,16 +34,37 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
-from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter
 from envkit.models.report import Report
 from envkit.models.solution import digest
 from envkit.models.wire import target_json
 
-__all__ = ["CLEAN_WAIT_S", "Made", "make_generation"]
+__all__ = ["CLEAN_WAIT_S", "Blueprint", "Made", "Proof", "make_generation"]
 
 CLEAN_WAIT_S = 600.0
 """How long a verb that needs packages in the cache waits for `clean`."""
+
+
+Proof = Literal["none", "any", "gpu"]
+"""What it takes to publish: nothing; a validation that the environment passes; one that computed on a GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a generation will be.
+
+    Attributes:
+        name: The environment.
+        plan: The records and what they were chosen for.
+        request: The request as the manifest keeps it.
+        target: The machine that it is for.
+        origin: The generation that it follows, and the verb.
+    """
+
+    name: str
+    plan: Plan
+    request: RecordedRequest
+    target: Target
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +73,10 @@ class Made:
 
     Attributes:
         prefix: Its directory.
-        manifest: What it is.
+        manifest: Its manifest.
         report: The validation, if there was one.
         fetched: The packages that were not in the cache before.
-        notes: What a user should know of the volume.
+        notes: Remarks on the volume, for the user.
     """
 
     prefix: Path
@@ -65,74 +87,58 @@ class Made:
 
 
 def make_generation(
-    volume: Volume,
-    name: str,
-    plan: Plan,
-    request: RecordedRequest,
+    session: Session,
+    blueprint: Blueprint,
     *,
-    target: Target,
-    origin: Origin,
-    policy: NetworkPolicy,
-    validate: bool,
-    reporter: Reporter,
-    require_gpu: bool = False,
-    host: Host | None = None,
+    proof: Proof = "any",
     publish_by: Callable[[Path], object] | None = None,
 ) -> Made:
-    """Make a generation of the plan's records at a new path, and point the environment's link at it.
+    """Make a generation at a new path, and point the environment's link at it.
 
     Args:
-        volume: Where.
-        name: The environment; the caller holds its lease.
-        plan: The records and what they were chosen for.
-        request: What the manifest keeps of the request.
-        target: For which machine.
-        origin: What the generation comes from.
-        policy: How the network may be used.
-        validate: Whether to validate before publishing.
-        reporter: Hears what goes on.
-        require_gpu: Whether to refuse to publish what was not validated on a GPU.
-        host: This host; detected when None.
-        publish_by: Publishes the prefix instead of the environment's link; while it runs, `clean` takes nothing of it.
+        session: Settings and services.
+        blueprint: What to make; the caller holds the lease of its name.
+        proof: How much validation it takes to publish.
+        publish_by: Publishes the prefix instead of the environment's link; meanwhile `clean` removes nothing of it.
 
     Raises:
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
     """
-    host = host or detect_host()
+    volume, reporter, host, plan = session.volume, session.reporter, session.host, blueprint.plan
     able, notes = _notes(volume, plan)
     for text in notes:
         reporter.note(text)
     try:
-        # Shared by all who make something: `clean` takes no package from under them.
+        # Shared by all who make something: `clean` removes no package that they need.
         with (
             writing(volume),
             sharing(volume),
             lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
-            claim(volume, name) as prefix,
+            claim(volume, blueprint.name) as prefix,
         ):
             missing = tuple(record for record in plan.records if not cached(volume, record))
             check_space(volume, missing)
-            fetch(volume, plan.records, channels=plan.channels, policy=policy, reporter=reporter)
+            fetch(volume, plan.records, channels=plan.channels, policy=session.policy, reporter=reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
-            runs_here = target.subdir == host.subdir
+            runs_here = blueprint.target.subdir == host.subdir
             kept = link(
                 volume,
                 plan.records,
                 prefix,
-                requested=request.specs,
+                requested=blueprint.request.specs,
                 reporter=reporter,
-                platform=target.subdir,
+                platform=blueprint.target.subdir,
                 beside=(lambda: link_kept(volume, plan.records, prefix)) if runs_here else (lambda: None),
             )
             if kept is not None:
-                env = run_environment(prefix, os.environ, name=name)
+                env = run_environment(prefix, os.environ, name=blueprint.name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
-            manifest = _manifest(volume, name, prefix, plan, request, target, origin, host)
+            manifest = _manifest(volume, blueprint, prefix, host)
             write_manifest(manifest)
             report = None
-            if validate and runs_here:
+            if proof != "none" and runs_here:
                 report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-            refusal = check_publishable(name, report, require_gpu=require_gpu)
+            refusal = check_publishable(blueprint.name, report, require_gpu=proof == "gpu")
             if refusal is not None:
                 raise refusal
             if report is not None:
@@ -140,7 +146,7 @@ def make_generation(
             if publish_by is not None:
                 publish_by(prefix)
             else:
-                publish(volume, name, prefix)
+                publish(volume, blueprint.name, prefix)
     except NoSpaceError as error:
         raise NoSpaceError(error.message, hint=f"{_what_frees(volume)} {error.hint or ''}".strip()) from error
     except OSError as error:
@@ -151,7 +157,7 @@ def make_generation(
 
 
 def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[str, ...]]:
-    """What the file system can do, and what a user should know of it."""
+    """Return what the file system can do, and remarks on it for the user."""
     described = read_volume_file(volume)
     able = dict(described.capabilities) if described else {}
     size = int(sum(record.size or 0 for record in plan.records) * EXTRACTED_RATIO)
@@ -159,7 +165,7 @@ def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[str, ...]
 
 
 def _what_frees(volume: Volume) -> str:
-    """What `clean` would give back, by default and at most."""
+    """Say how much `clean` would free, by default and at most."""
     sentences = []
     before = 0
     for keep, command in ((Keep(), "envkit clean"), (Keep(0, 0.0), "envkit clean --keep 0 --older-than 0")):
@@ -173,19 +179,11 @@ def _what_frees(volume: Volume) -> str:
     return " ".join(sentences)
 
 
-def _manifest(
-    volume: Volume,
-    name: str,
-    prefix: Path,
-    plan: Plan,
-    request: RecordedRequest,
-    target: Target,
-    origin: Origin,
-    host: Host,
-) -> Manifest:
+def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host) -> Manifest:
+    plan, origin = blueprint.plan, blueprint.origin
     return Manifest(
         envkit_version=envkit.__version__,
-        name=name,
+        name=blueprint.name,
         generation=prefix.name,
         prefix=str(prefix),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -193,12 +191,12 @@ def _manifest(
         number=origin.number,
         parent=origin.parent,
         verb=origin.verb,
-        request=request,
+        request=blueprint.request,
         channels=tuple(channel.url for channel in plan.channels),
         virtual_packages=plan.virtual_packages,
         digest=digest(plan.records),
         packages=_locked(plan.records),
-        target=target_json(target),
+        target=target_json(blueprint.target),
         fingerprint=host.fingerprint,
         choice=dict(plan.choice),
         skipped_link_scripts=link_scripts(volume, plan.records),

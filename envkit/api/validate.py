@@ -1,31 +1,35 @@
-"""validate: prove that an environment computes on this host."""
+"""validate: prove that an environment computes on this host, and remember it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment, validate_prefix
+from envkit.api.session import Session
 from envkit.errors import HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
 from envkit.host.fingerprint import read_quick
 from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, resolve
-from envkit.layout.validations import add_token, past_validations, read_validation, write_validation
+from envkit.layout.validations import add_token, latest_validation, past_validations, read_validation, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
-from envkit.models.manifest import PastValidation, ValidationRecord
+from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 from envkit.models.progress import Reporter
-from envkit.models.report import Report
+from envkit.models.report import Finding, Report
 from envkit.models.results import ValidateResult
 from envkit.models.wire import finding_json
 
 __all__ = [
     "PROBE_TIMEOUT_S",
     "ValidateOptions",
-    "recognise",
+    "machine_words",
     "record_validation",
+    "revalidate",
     "run_environment",
     "validate_environment",
     "validate_prefix",
@@ -86,6 +90,42 @@ def record_validation(volume: Volume, generation: str, report: Report, host: Hos
     write_validation(volume, record)
 
 
-def recognise(volume: Volume, record: ValidationRecord) -> None:
-    """Let the next quick look know that a validation holds on this host."""
-    add_token(volume, record, read_quick(Tree(), os.environ).token)
+def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Report | None:
+    """Return the validation of a generation on this kind of host; validate it here if there is none.
+
+    Args:
+        session: Settings and services.
+        manifest: The generation.
+        validate: Whether to validate it where no validation applies; else the result is None then.
+    """
+    volume, host = session.volume, session.host
+    known = read_validation(volume, manifest.generation, host.fingerprint)
+    if known is not None and known.verdict != "fail":
+        add_token(volume, known, read_quick(Tree(), os.environ).token)  # for the next quick look
+        return Report(
+            prefix=manifest.prefix,
+            fingerprint=known.fingerprint,
+            needs_gpu=known.needs_gpu,
+            findings=tuple(Finding(**finding) for finding in known.findings),
+            created=known.created,
+            seconds=known.seconds,
+        )
+    if not validate:
+        return None
+    last = latest_validation(volume, manifest.generation)
+    if last is not None and last.fingerprint != host.fingerprint:
+        here, there = (machine_words(facts) for facts in (host_to_json(host), last.host))
+        session.reporter.note(
+            f"{manifest.name} was last validated on another kind of host ({there}; here {here}): again"
+        )
+    report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=session.reporter)
+    record_validation(volume, manifest.generation, report, host)
+    return report
+
+
+def machine_words(facts: Mapping[str, Any]) -> str:
+    """Return the facts of a machine that a validation depends on, from their JSON."""
+    driver = facts.get("driver_version")
+    gpus = {f"{gpu.get('name')} ({gpu.get('compute_capability')})" for gpu in facts.get("gpus") or ()}
+    machine = f"{facts.get('subdir')}, {facts.get('microarch') or 'unknown processor'}, glibc {facts.get('glibc')}"
+    return f"driver {driver}, {', '.join(sorted(gpus)) or 'no GPU'}" if driver else f"no driver, {machine}"

@@ -16,7 +16,6 @@ import typer
 
 from envkit.cli import (
     activate,
-    change,
     clean,
     create,
     detect,
@@ -26,6 +25,7 @@ from envkit.cli import (
     find,
     history,
     kernel,
+    modify,
     remove,
     validate,
     volume,
@@ -81,7 +81,7 @@ for module in (
     create,
     validate,
     environments,
-    change,
+    modify,
     history,
     remove,
     export,

@@ -57,23 +57,12 @@ def _clean(
     del yes
     from envkit.api.clean import clean as clean_volume
     from envkit.cli.output import console, human_bytes, print_json, table
-    from envkit.cli.progress import make_reporter
     from envkit.layout.gc import Keep
-    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import clean_json
-    from envkit.settings import load_settings
 
     kept = Keep(keep, parse_age(older_than))
-    root = load_settings(persist=persist).volume
-    volume = open_volume(root, create=False)
-    if not dry_run and volume.private.is_dir():
-        volume = open_volume(root, create=True)  # refuses what cannot be written before anything goes
-    result = clean_volume(
-        volume,
-        kept,
-        dry_run=dry_run,
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-    )
+    session = options.session_of(persist, as_json=as_json, progress=progress)
+    result = clean_volume(session, kept, dry_run=dry_run)
     if as_json:
         print_json(clean_json(result))
         return

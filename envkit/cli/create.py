@@ -89,15 +89,14 @@ def _create(
     del yes
     from envkit.api.create import CreateOptions, create_environment
     from envkit.api.explicit import create_explicit, is_explicit
-    from envkit.cli.progress import make_reporter
+    from envkit.api.inquiry import Inquiry
     from envkit.models.request import Request
     from envkit.plan.corrections import find_corrections
-    from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist, engine=engine)
-    how = CreateOptions(replace=replace, dry_run=dry_run, validate=not no_validate, require_gpu=require_gpu)
-    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
-    policy = options.policy_of(offline=offline)
+    session = options.session_of(persist, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    settings = session.settings
+    proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
+    how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
     if file is not None and is_explicit(file):
         without = {
             "SPEC": specs,
@@ -122,10 +121,7 @@ def _create(
                 f"{file} is an @EXPLICIT file: it says everything but the name", hint=f"envkit create -n NAME -f {file}"
             )
         _refuse_flags(file, [flag for flag, value in without.items() if value])
-        return _finish(
-            create_explicit(name, file, settings=settings, policy=policy, options=how, reporter=reporter),
-            as_json=as_json,
-        )
+        return _finish(create_explicit(session, name, file, how), as_json=as_json)
     source = _source(specs, file, recipe)
     texts = list(channel or [])
     if source is not None and not override_channels:
@@ -159,22 +155,12 @@ def _create(
     if fix:
         request, explicit, applied = fixed(request, target, explicit, settings)
     corrections = tuple(find_corrections(request, target))
+    inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels))
+    if source is not None:
+        how = dataclasses.replace(how, variables=source.variables, source_sha256=source.sha256)
     try:
         result = create_environment(
-            name or (source.name if source and not specs else None) or _first_name(packages),
-            request,
-            target=target,
-            settings=settings,
-            policy=policy,
-            options=dataclasses.replace(
-                how,
-                channels=explicit,
-                override_channels=override_channels or bool(source and source.channels),
-                variables=source.variables if source else (),
-                source_sha256=source.sha256 if source else None,
-                hosts=machines,
-            ),
-            reporter=reporter,
+            session, name or (source.name if source and not specs else None) or _first_name(packages), inquiry, how
         )
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None

@@ -34,23 +34,12 @@ def _doctor(
     """Check environments against what was installed, and the volume. Exits with 6 when something is wrong."""
     from envkit.api.doctor import doctor as check
     from envkit.cli.output import console, print_json
-    from envkit.cli.progress import make_reporter
     from envkit.cli.validate import render_findings
-    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import checkup_json
-    from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist, name=name)
+    session = options.session_of(persist, name=name, offline=offline, as_json=as_json, progress=progress)
     alone = name is not None and "/" in name and persist is None
-    result = check(
-        None if alone else open_volume(settings.volume, create=False),
-        name,
-        full=full,
-        fix=fix,
-        settings=settings,
-        policy=options.policy_of(offline=offline),
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-    )
+    result = check(session, name, full=full, fix=fix, alone=alone)
     if as_json:
         print_json(checkup_json(result))
         return 0 if result.healthy else UNHEALTHY

@@ -71,6 +71,7 @@ def _find(
     from envkit.cli.output import print_json
     from envkit.cli.progress import make_reporter
     from envkit.errors import EnvkitError
+    from envkit.models.network import NetworkPolicy
     from envkit.models.request import Request
     from envkit.models.wire import find_json
     from envkit.settings import load_settings
@@ -101,7 +102,7 @@ def _find(
         request,
         target=target,
         settings=settings,
-        policy=options.policy_of(offline=offline),
+        policy=NetworkPolicy(offline=offline),
         explicit=explicit,
         override_channels=override_channels and bool(explicit),
         index_dir=Path(user_cache_path("envkit")) / "index",

@@ -108,20 +108,9 @@ def _rollback(
     """Go back to an earlier generation, or forward again. Nothing is made or removed: only the link changes."""
     from envkit.api.history import rollback as roll_back
     from envkit.cli.output import console, print_json
-    from envkit.cli.progress import make_reporter
-    from envkit.host.detect import detect_host
-    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import switch_json
-    from envkit.settings import load_settings
 
-    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
-    result = roll_back(
-        volume,
-        name,
-        number,
-        fingerprint=detect_host().fingerprint,
-        reporter=make_reporter("none" if as_json else "lines"),
-    )
+    result = roll_back(options.session_of(persist, name=name, as_json=as_json), name, number)
     if as_json:
         print_json(switch_json(result))
         return

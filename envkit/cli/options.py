@@ -1,9 +1,9 @@
-"""Options that several commands share, and what becomes of them."""
+"""Options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,10 @@ from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.request import CudaChoice
 from envkit.settings import Settings, resolve_channels
+
+if TYPE_CHECKING:
+    from envkit.api.make import Proof
+    from envkit.api.session import Session
 
 __all__ = [
     "Channels",
@@ -29,8 +33,9 @@ __all__ = [
     "parse_cuda",
     "parse_platform",
     "parse_prefer",
+    "parse_proof",
     "parse_python",
-    "policy_of",
+    "session_of",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
@@ -81,7 +86,7 @@ PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linu
 
 
 def parse_cuda(text: str) -> CudaChoice:
-    """The value of ``--cuda``.
+    """Read the value of ``--cuda``.
 
     Raises:
         UsageError: It is none.
@@ -93,7 +98,7 @@ def parse_cuda(text: str) -> CudaChoice:
 
 
 def parse_python(text: str | None) -> str | None:
-    """The value of ``--python``.
+    """Read the value of ``--python``.
 
     Raises:
         UsageError: It is no Python version.
@@ -107,7 +112,7 @@ def parse_python(text: str | None) -> str | None:
 
 
 def parse_prefer(text: str) -> Literal["version", "native"]:
-    """The value of ``--prefer``.
+    """Read the value of ``--prefer``.
 
     Raises:
         UsageError: It is neither.
@@ -120,7 +125,7 @@ def parse_prefer(text: str) -> Literal["version", "native"]:
 
 
 def parse_platform(text: str | None) -> str | None:
-    """The value of ``--platform``.
+    """Read the value of ``--platform``.
 
     Raises:
         UsageError: It is no platform.
@@ -131,7 +136,7 @@ def parse_platform(text: str | None) -> str | None:
 
 
 def parse_channels(texts: list[str] | None, settings: Settings, *, override: bool) -> tuple[Channel, ...]:
-    """The channels of ``-c``.
+    """Read the channels of ``-c``.
 
     Raises:
         SettingsError: One of them is no channel, or none is given with ``--override-channels``.
@@ -141,6 +146,44 @@ def parse_channels(texts: list[str] | None, settings: Settings, *, override: boo
     return resolve_channels(texts or [], settings)
 
 
-def policy_of(*, offline: bool) -> NetworkPolicy:
-    """How the network may be used."""
-    return NetworkPolicy(offline=offline)
+def parse_proof(*, no_validate: bool, require_gpu: bool = False) -> Proof:
+    """Return what ``--no-validate`` and ``--require-gpu`` say of validation before publishing.
+
+    Raises:
+        UsageError: Both are given.
+    """
+    if no_validate and require_gpu:
+        raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
+    return "none" if no_validate else "gpu" if require_gpu else "any"
+
+
+def session_of(
+    persist: Path | None,
+    *,
+    name: str | None = None,
+    engine: str | None = None,
+    offline: bool = False,
+    as_json: bool = False,
+    progress: str = "auto",
+) -> Session:
+    """Return the session of a command, from its flags and the settings of this machine.
+
+    Args:
+        persist: ``--persist``.
+        name: An environment: where several volumes are configured, the one that has it is used.
+        engine: ``--engine``.
+        offline: ``--offline``.
+        as_json: ``--json``: no progress, unless it is asked for.
+        progress: ``--progress``.
+
+    Raises:
+        SettingsError: The settings cannot be read, or contradict each other.
+        UsageError: There is no such style of progress.
+    """
+    from envkit.api.session import Session
+    from envkit.cli.progress import make_reporter
+    from envkit.settings import load_settings
+
+    settings = load_settings(persist=persist, name=name, engine=engine)
+    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
+    return Session(settings, NetworkPolicy(offline=offline), reporter)

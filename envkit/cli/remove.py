@@ -32,13 +32,9 @@ def _remove(
     del yes
     from envkit.api.remove import remove as remove_environment
     from envkit.cli.output import console, human_bytes, print_json
-    from envkit.cli.progress import make_reporter
-    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import remove_json
-    from envkit.settings import load_settings
 
-    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
-    result = remove_environment(volume, name, reporter=make_reporter("none" if as_json else "lines"))
+    result = remove_environment(options.session_of(persist, name=name, as_json=as_json), name)
     if as_json:
         print_json(remove_json(result))
         return
@@ -57,20 +53,9 @@ def _rename(*, name: _Name, new_name: NewName, persist: options.Persist = None, 
     """Give an environment another name. Only its link changes: what runs in it goes on."""
     from envkit.api.remove import rename as rename_environment
     from envkit.cli.output import console, print_json
-    from envkit.cli.progress import make_reporter
-    from envkit.host.detect import detect_host
-    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import switch_json
-    from envkit.settings import load_settings
 
-    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
-    result = rename_environment(
-        volume,
-        name,
-        new_name,
-        fingerprint=detect_host().fingerprint,
-        reporter=make_reporter("none" if as_json else "lines"),
-    )
+    result = rename_environment(options.session_of(persist, name=name, as_json=as_json), name, new_name)
     if as_json:
         print_json(switch_json(result))
         return
@@ -91,23 +76,13 @@ def _clone(
     from envkit.api.clone import clone as clone_environment
     from envkit.cli.create import exit_code, render_findings_of
     from envkit.cli.output import console, print_json
-    from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
-    from envkit.layout.opening import open_volume
     from envkit.models.wire import create_json
-    from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist, name=source.partition("@")[0])
-    open_volume(settings.volume, create=False)
-    result = clone_environment(
-        open_volume(settings.volume, create=True),
-        source,
-        name,
-        settings=settings,
-        policy=options.policy_of(offline=offline),
-        validate=not no_validate,
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+    session = options.session_of(
+        persist, name=source.partition("@")[0], offline=offline, as_json=as_json, progress=progress
     )
+    result = clone_environment(session, source, name, proof=options.parse_proof(no_validate=no_validate))
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:

@@ -101,20 +101,11 @@ def _bootstrap(
     """Put envkit itself on the volume, with a Python of its own: a restart needs no pip."""
     from envkit.api.bootstrap import bootstrap as put_on_volume
     from envkit.cli.output import console, human_bytes, print_json
-    from envkit.cli.progress import make_reporter
-    from envkit.layout.opening import open_volume
     from envkit.models.volume_wire import bootstrap_json
-    from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist)
-    result = put_on_volume(
-        open_volume(settings.volume, create=True),
-        settings=settings,
-        channels=options.parse_channels(channel, settings, override=override_channels),
-        override_channels=override_channels,
-        policy=options.policy_of(offline=offline),
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-    )
+    session = options.session_of(persist, offline=offline, as_json=as_json, progress=progress)
+    explicit = options.parse_channels(channel, session.settings, override=override_channels)
+    result = put_on_volume(session, channels=explicit, override_channels=override_channels)
     if as_json:
         print_json(bootstrap_json(result))
         return

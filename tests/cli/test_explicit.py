@@ -12,10 +12,9 @@ from harness import Envkit, serve
 
 import envkit.api.explicit
 from envkit.api.create import CreateOptions
+from envkit.api.session import Session
 from envkit.layout import lease
 from envkit.layout.gc import CACHE
-from envkit.models.network import NetworkPolicy
-from envkit.models.progress import SilentReporter
 from envkit.settings import load_settings
 
 GOOD = Package("good", files={"lib/good.txt": b"good"})
@@ -169,11 +168,9 @@ def test_clean_takes_nothing_meanwhile(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(envkit.api.explicit, "fetch", fetched)
     with pytest.raises(KeyboardInterrupt):
         envkit.api.explicit.create_explicit(
+            Session(load_settings(persist=tmp_path / "envs")),
             "x",
             explicit(tmp_path, put(tmp_path / "channel", GOOD)),
-            settings=load_settings(persist=tmp_path / "envs"),
-            policy=NetworkPolicy(),
-            options=CreateOptions(),
-            reporter=SilentReporter(),
+            CreateOptions(),
         )
     assert held == [True]

@@ -22,25 +22,25 @@ import asyncio, json, os, sys, time
 from pathlib import Path
 import rattler
 from envkit.api.create import CreateOptions, create_environment
+from envkit.api.inquiry import Inquiry
+from envkit.api.session import Session
 from envkit.api.solve import records_of
 from envkit.engines.rattler import to_rattler
 from envkit.layout.generation import active, read_manifest
 from envkit.layout.opening import open_volume
 from envkit.models.channel import parse_channel
-from envkit.models.network import NetworkPolicy
-from envkit.models.progress import SilentReporter
+from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
 from envkit.settings import load_settings
 
 root, channel, attempts, bound = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 settings = load_settings(persist=root / "envs")
-options = CreateOptions(channels=(parse_channel(channel),), override_channels=True, validate=False)
 request = Request(("python", "numpy", "pytorch"), cuda=CudaChoice("none"), channels=(channel,))
 
-how = {"target": None, "settings": settings, "policy": NetworkPolicy(), "options": options}
-
 def envkit(name):
-    create_environment(name, request, **how, reporter=SilentReporter())
+    session = Session(settings)
+    inquiry = Inquiry(request, Target.from_host(session.host), {}, (parse_channel(channel),), True)
+    create_environment(session, name, inquiry, CreateOptions(proof="none"))
 
 def bare(name):
     asyncio.run(rattler.install(

@@ -170,6 +170,32 @@ def test_clone_shares_files_and_begins_a_history(shell: Shell) -> None:
     assert packages(shell, "twin") == {"app": "1.0", "lib": "1.0"}
 
 
+def test_a_clone_of_what_others_made_names_another_way(shell: Shell, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    (foreign / "conda-meta").mkdir(parents=True)
+    refused = shell.run("clone", str(foreign), "twin", "--json")
+    assert refused.code == 1
+    hint = refused.json["error"]["hint"]
+    assert f"conda list -p {foreign} --explicit --sha256 > FILE" in hint
+    assert "envkit create -n twin -f FILE" in hint
+    assert "envkit export" not in hint
+    assert not (shell.volume / "twin").exists()
+
+
+def test_a_refused_clone_leaves_nothing(shell: Shell, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    foreign = tmp_path / "foreign"
+    (foreign / "conda-meta").mkdir(parents=True)
+    for source in (str(foreign), "demo", str(tmp_path / "nowhere")):
+        assert shell.run("clone", source, "twin", "--persist", str(empty)).code == 1
+        assert not list(empty.iterdir())
+    taken = empty / "twin"
+    taken.mkdir()
+    assert shell.run("clone", str(shell.prefix()), "twin", "--persist", str(empty)).code == 2
+    assert list(empty.iterdir()) == [taken]
+
+
 def test_remove_takes_every_generation_and_leaves_the_cache(shell: Shell) -> None:
     shell.ok("install", "-n", "demo", "extra")
     document = shell.ok("remove", "demo", "--json").json

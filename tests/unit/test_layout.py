@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from envkit.api.remove import remove
+from envkit.api.session import Session
 from envkit.errors import HeldError, IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import gc, lease
 from envkit.layout.atomic import write_atomic
@@ -19,7 +20,7 @@ from envkit.layout.generation import active, claim, publish, read_manifest, reso
 from envkit.layout.opening import open_volume, read_volume_file
 from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
-from envkit.models.progress import SilentReporter
+from envkit.settings import Settings
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_a_manifest_names_no_other_directory(volume: Volume, tmp_path: Path, str
         read_manifest(prefix)
     found = gc.find_rubbish(volume, gc.Keep(0, 0.0))
     assert gc.remove_rubbish(volume, found.items) == []
-    remove(volume, "train", reporter=SilentReporter())
+    remove(Session(Settings(volume.root)), "train")
     assert victim.is_dir()
 
 

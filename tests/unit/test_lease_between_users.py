@@ -13,14 +13,15 @@ import pytest
 
 from envkit.api.history import rollback
 from envkit.api.remove import remove, rename
+from envkit.api.session import Session
 from envkit.client.use import share_for_life
 from envkit.errors import EnvkitError
 from envkit.layout import gc, lease
 from envkit.layout.generation import publish
 from envkit.layout.opening import open_volume
 from envkit.layout.volume import Volume
-from envkit.models.progress import SilentReporter
 from envkit.paths import MANIFEST
+from envkit.settings import Settings
 
 _NOBODY = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
@@ -117,14 +118,14 @@ def test_a_job_of_the_other_is_seen(volume: Volume) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda volume: remove(volume, "train", reporter=SilentReporter()),
-        lambda volume: rename(volume, "train", "new", reporter=SilentReporter()),
-        lambda volume: rollback(volume, "train", reporter=SilentReporter()),
+        lambda session: remove(session, "train"),
+        lambda session: rename(session, "train", "new"),
+        lambda session: rollback(session, "train"),
     ],
     ids=["remove", "rename", "rollback"],
 )
 @pytest.mark.parametrize("leases", [0o755, 0o777])
-def test_a_volume_of_somebody_else_is_refused(volume: Volume, act: Callable[[Volume], object], leases: int) -> None:
+def test_a_volume_of_somebody_else_is_refused(volume: Volume, act: Callable[[Session], object], leases: int) -> None:
     for number in (1, 2):
         path = volume.generations / f"train-0000000{number}"
         (path / "conda-meta").mkdir(parents=True)
@@ -135,5 +136,5 @@ def test_a_volume_of_somebody_else_is_refused(volume: Volume, act: Callable[[Vol
         )
         publish(volume, "train", path)
     volume.leases.chmod(leases)
-    assert as_nobody(lambda: act(volume)) == 7
+    assert as_nobody(lambda: act(Session(Settings(volume.root)))) == 7
     assert (volume.root / "train").resolve() == volume.generations / "train-00000002"

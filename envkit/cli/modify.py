@@ -12,11 +12,9 @@ from envkit.cli.target import TargetFlags
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from envkit.api.change import ChangeOptions
+    from envkit.api.modify import ModifyOptions
+    from envkit.api.session import Session
     from envkit.models.changes import ChangeResult
-    from envkit.models.network import NetworkPolicy
-    from envkit.models.progress import Reporter
-    from envkit.settings import Settings
 
 __all__ = ["register"]
 
@@ -49,21 +47,11 @@ def _install(
 ) -> int:
     """Add packages: a new generation, the rest as it is where that is possible."""
     del yes
-    from envkit.api.change import install as install_packages
+    from envkit.api.modify import install as install_packages
 
-    settings, policy, how, reporter = _prepare(
-        name,
-        persist,
-        channel,
-        hosts,
-        dry_run=dry_run,
-        no_validate=no_validate,
-        engine=engine,
-        offline=offline,
-        as_json=as_json,
-        progress=progress,
-    )
-    result = install_packages(name, specs, settings=settings, policy=policy, options=how, reporter=reporter)
+    session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    how = _options(session, channel, hosts, dry_run=dry_run, no_validate=no_validate)
+    result = install_packages(session, name, specs, how)
     return _finish(result, as_json=as_json)
 
 
@@ -82,21 +70,11 @@ def _uninstall(
 ) -> int:
     """Take packages away, with what only they needed: a new generation."""
     del yes
-    from envkit.api.change import uninstall as uninstall_packages
+    from envkit.api.modify import uninstall as uninstall_packages
 
-    settings, policy, how, reporter = _prepare(
-        name,
-        persist,
-        None,
-        None,
-        dry_run=dry_run,
-        no_validate=no_validate,
-        engine=engine,
-        offline=offline,
-        as_json=as_json,
-        progress=progress,
-    )
-    result = uninstall_packages(name, packages, settings=settings, policy=policy, options=how, reporter=reporter)
+    session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    how = _options(session, None, None, dry_run=dry_run, no_validate=no_validate)
+    result = uninstall_packages(session, name, packages, how)
     return _finish(result, as_json=as_json)
 
 
@@ -120,51 +98,26 @@ def _upgrade(
 ) -> int:
     """Take the newest that the request allows: a new generation. Nothing newer, nothing made."""
     del yes
-    from envkit.api.change import upgrade as upgrade_packages
+    from envkit.api.modify import upgrade as upgrade_packages
 
-    settings, policy, how, reporter = _prepare(
-        name,
-        persist,
-        channel,
-        hosts,
-        dry_run=dry_run,
-        no_validate=no_validate,
-        engine=engine,
-        offline=offline,
-        as_json=as_json,
-        progress=progress,
-    )
-    result = upgrade_packages(name, specs or (), settings=settings, policy=policy, options=how, reporter=reporter)
+    session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    how = _options(session, channel, hosts, dry_run=dry_run, no_validate=no_validate)
+    result = upgrade_packages(session, name, specs or (), how)
     return _finish(result, as_json=as_json, nothing="has nothing newer to take")
 
 
-def _prepare(
-    name: str,
-    persist: options.Persist,
-    channel: list[str] | None,
-    hosts: list[Path] | None,
-    *,
-    dry_run: bool,
-    no_validate: bool,
-    engine: str | None,
-    offline: bool,
-    as_json: bool,
-    progress: str,
-) -> tuple[Settings, NetworkPolicy, ChangeOptions, Reporter]:
-    from envkit.api.change import ChangeOptions
-    from envkit.cli.progress import make_reporter
+def _options(
+    session: Session, channel: list[str] | None, hosts: list[Path] | None, *, dry_run: bool, no_validate: bool
+) -> ModifyOptions:
+    from envkit.api.modify import ModifyOptions
     from envkit.host.inventory import read_hosts
-    from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist, name=name, engine=engine)
-    how = ChangeOptions(
-        channels=options.parse_channels(channel, settings, override=False),
+    return ModifyOptions(
+        channels=options.parse_channels(channel, session.settings, override=False),
         dry_run=dry_run,
-        validate=not no_validate,
+        proof=options.parse_proof(no_validate=no_validate),
         hosts=read_hosts(hosts) if hosts else {},
     )
-    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
-    return settings, options.policy_of(offline=offline), how, reporter
 
 
 def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:

@@ -1,0 +1,253 @@
+"""install, uninstall, upgrade: merge into the recorded request, solve, make the next generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from envkit.api.change import changing
+from envkit.api.inquiry import Inquiry, solve_inquiry
+from envkit.api.make import Proof
+from envkit.api.results import made_result, planned_result, reused_result
+from envkit.api.retarget import keep_target, refuse_loss
+from envkit.api.session import Session
+from envkit.api.solve import Plan, records_of
+from envkit.builds.dependency import parse_match_spec
+from envkit.checks.hosts import common_target
+from envkit.errors import UnknownEnvironmentError, UsageError
+from envkit.layout.generation import read_manifest, resolve
+from envkit.layout.volume import Volume, check_name
+from envkit.models.build import Record
+from envkit.models.changes import ChangeResult, Difference, PackageState, difference
+from envkit.models.channel import Channel
+from envkit.models.host import Target
+from envkit.models.manifest import Manifest, RecordedRequest
+from envkit.models.request import CudaChoice, Request
+from envkit.models.solution import digest
+from envkit.models.wire import target_from_json, target_json
+from envkit.settings import Settings, resolve_channels
+
+__all__ = ["ModifyOptions", "install", "uninstall", "upgrade"]
+
+# The merged request, and the installed records that the solution keeps where it can.
+_Merged = tuple[RecordedRequest, Sequence[Record]]
+_Merge = Callable[[Manifest], _Merged]
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyOptions:
+    """How a modification works, apart from what it changes.
+
+    Attributes:
+        channels: Channels to ask before those that the environment was made from, with credentials.
+        dry_run: Only plan.
+        proof: How much validation it takes to publish.
+        hosts: Machines by name, all of which it has to run on from now on; none for those it was made for.
+    """
+
+    channels: tuple[Channel, ...] = ()
+    dry_run: bool = False
+    proof: Proof = "any"
+    hosts: Mapping[str, Target] = field(default_factory=dict)
+
+
+def install(session: Session, name: str, specs: Sequence[str], options: ModifyOptions) -> ChangeResult:
+    """Add packages, or change what is asked of those that were asked for; everything else stays where it can.
+
+    Args:
+        session: Settings and services.
+        name: The environment.
+        specs: MatchSpecs; one for a package that is in the request replaces it there.
+        options: See `ModifyOptions`.
+
+    Raises:
+        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
+    """
+
+    def merge(manifest: Manifest) -> _Merged:
+        return _with_specs(manifest.request, specs), records_of(manifest)
+
+    return _modify(session, name, "install", merge, options)
+
+
+def uninstall(session: Session, name: str, packages: Sequence[str], options: ModifyOptions) -> ChangeResult:
+    """Take packages out of the request, and out of the environment what only they needed.
+
+    Args:
+        session: Settings and services.
+        name: The environment.
+        packages: Names of packages that were asked for.
+        options: See `ModifyOptions`.
+
+    Raises:
+        UsageError: A package was not asked for.
+        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
+    """
+
+    def merge(manifest: Manifest) -> _Merged:
+        return _without(manifest, packages), records_of(manifest)
+
+    return _modify(session, name, "uninstall", merge, options)
+
+
+def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOptions) -> ChangeResult:
+    """Take the newest that the request allows: of everything, or of the named packages.
+
+    Args:
+        session: Settings and services.
+        name: The environment.
+        specs: MatchSpecs. A bare name keeps what was asked of it; anything more replaces that. Empty for everything.
+        options: See `ModifyOptions`.
+
+    Raises:
+        UsageError: A package is not in the environment.
+        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
+    """
+
+    def merge(manifest: Manifest) -> _Merged:
+        names = {_name(spec) for spec in specs}
+        unknown = sorted(names - {package.name for package in manifest.packages})
+        if unknown:
+            raise UsageError(
+                f"{', '.join(unknown)} is not in {name}", hint=f"Add it with `envkit install -n {name} {unknown[0]}`."
+            )
+        request = _with_specs(manifest.request, [spec for spec in specs if spec.strip().lower() != _name(spec)])
+        return request, [record for record in records_of(manifest) if specs and record.name not in names]
+
+    return _modify(session, name, "upgrade", merge, options)
+
+
+def _modify(
+    session: Session,
+    name: str,
+    verb: str,
+    merge: _Merge,
+    options: ModifyOptions,
+) -> ChangeResult:
+    resolve(session.find_volume(), check_name(name))  # before anything is written
+    if options.dry_run:
+        following = _following(session, _current(session.volume, name), merge, options)
+        return ChangeResult(planned_result(session, name, following.plan), following.difference(name))
+    with changing(session, name, there=True) as change:
+        current = _current(change.volume, name)
+        following = _following(session, current, merge, options)
+        plan, recorded = following.plan, following.recorded
+        if recorded == current.request and digest(plan.records) == current.digest:
+            return ChangeResult(reused_result(session, current, name=name), following.difference(name))
+        made = change.make(plan, recorded, target=following.target, verb=verb, proof=options.proof)
+    return ChangeResult(made_result(session, name, plan, made), following.difference(name, made.manifest.number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """The generation that would follow the current one."""
+
+    current: Manifest
+    recorded: RecordedRequest
+    target: Target
+    plan: Plan
+
+    def difference(self, name: str, number: int | None = None) -> Difference:
+        """Return what it changes in the environment `name`; `number` is its own, once it has one."""
+        names = (f"{name}@{self.current.number}", name if number is None else f"{name}@{number}")
+        return difference(map(_state, records_of(self.current)), map(_state, self.plan.records), names=names)
+
+
+def _following(session: Session, current: Manifest, merge: _Merge, options: ModifyOptions) -> _Following:
+    recorded, installed = merge(current)
+    if options.hosts:
+        recorded = _for_hosts(current, recorded, options.hosts)
+    request = _request(recorded)
+    if recorded.target:
+        target = target_from_json(recorded.target)
+    else:
+        target = keep_target(current, request, Target.from_host(session.host), session.reporter)
+    channels = _channels(session.settings, current, options.channels)
+    inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True)
+    plan = solve_inquiry(session, inquiry, installed=installed)
+    refuse_loss(current, request, target, plan.choice)
+    return _Following(current, recorded, target, plan)
+
+
+def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str, Target]) -> RecordedRequest:
+    """Return the request for the machines of a file; later changes without one keep to what these have in common.
+
+    Raises:
+        UsageError: They are of another platform than the environment, or of several.
+    """
+    target = common_target(hosts)
+    if recorded.platform not in {None, target.subdir}:
+        raise UsageError(
+            f"{current.name} is for {recorded.platform}, the machines of --hosts are {target.subdir}",
+            hint="Make another environment for them: envkit create --hosts.",
+        )
+    return recorded.model_copy(update={"target": target_json(target)})
+
+
+def _current(volume: Volume, name: str) -> Manifest:
+    manifest = read_manifest(resolve(volume, name))
+    if manifest is None:
+        raise UnknownEnvironmentError(
+            f"the generation that {name} points to has no manifest",
+            hint=f"See `envkit doctor {name}`; make it again with create --replace.",
+        )
+    return manifest
+
+
+def _channels(settings: Settings, manifest: Manifest, given: Sequence[Channel]) -> tuple[Channel, ...]:
+    """Return the channels given now, then those of the environment. Credentials come from the configuration."""
+    configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
+    recorded = [configured.get(c.url, c) for c in resolve_channels(manifest.channels, settings)]
+    named = {channel.url: channel for channel in given}
+    return (*named.values(), *(channel for channel in recorded if channel.url not in named))
+
+
+def _request(recorded: RecordedRequest) -> Request:
+    return Request(
+        specs=recorded.specs,
+        cuda=CudaChoice.parse(recorded.cuda),
+        python=recorded.python,
+        prefer="native" if recorded.prefer == "native" else "version",
+        channels=recorded.channels or (),
+    )
+
+
+def _name(spec: str) -> str:
+    return parse_match_spec(spec).name
+
+
+def _with_specs(request: RecordedRequest, specs: Sequence[str]) -> RecordedRequest:
+    """Return the request with each spec in the place of the one of the same name, else at the end."""
+    merged = list(request.specs)
+    for spec in specs:
+        places = [index for index, old in enumerate(merged) if _name(old) == _name(spec)]
+        if places:
+            merged[places[0]] = spec
+            merged = [old for index, old in enumerate(merged) if index not in places[1:]]
+        else:
+            merged.append(spec)
+    return request.model_copy(update={"specs": tuple(merged)})
+
+
+def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
+    names = {_name(package) for package in packages}
+    asked = {_name(spec) for spec in manifest.request.specs}
+    missing = sorted(names - asked)
+    if missing:
+        needers = sorted(
+            p.name for p in manifest.packages if any(_name(d) == missing[0] for d in p.record.get("depends", ()))
+        )
+        raise UsageError(
+            f"{', '.join(missing)} was not asked for in {manifest.name}",
+            hint=f"It is there because {', '.join(needers[:3])} needs it." if needers else "See `envkit show`.",
+        )
+    specs = tuple(spec for spec in manifest.request.specs if _name(spec) not in names)
+    if not specs:
+        raise UsageError(
+            f"nothing would be left in {manifest.name}", hint=f"To remove all of it: envkit remove {manifest.name}."
+        )
+    return manifest.request.model_copy(update={"specs": specs})
+
+
+def _state(record: Record) -> PackageState:
+    return PackageState(record.name, record.version, record.build, record.size)

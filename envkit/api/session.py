@@ -1,0 +1,81 @@
+"""Session: the settings and services that a verb works with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from envkit.engines.base import Engine
+from envkit.engines.registry import make_engine
+from envkit.host.detect import detect_host
+from envkit.layout.opening import open_volume
+from envkit.layout.volume import Volume
+from envkit.models.host import Host
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter, SilentReporter
+from envkit.settings import Settings
+
+__all__ = ["Session"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """The settings and services of one run.
+
+    Attributes:
+        settings: The volume, the channels and the engine as they are configured.
+        policy: How the network may be used.
+        reporter: Receives progress and notes.
+        solver: An engine to use instead of the configured one.
+    """
+
+    settings: Settings
+    policy: NetworkPolicy = field(default_factory=NetworkPolicy)
+    reporter: Reporter = field(default_factory=SilentReporter)
+    solver: Engine | None = None
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The solver, loaded at its first use.
+
+        Raises:
+            SettingsError: The configured one does not exist or is not installed.
+        """
+        return self.solver or make_engine(self.settings.engine)
+
+    @cached_property
+    def host(self) -> Host:
+        """This machine, detected once."""
+        return detect_host()
+
+    @property
+    def volume(self) -> Volume:
+        """The configured volume, whether it exists or not."""
+        return Volume(Path(os.path.abspath(self.settings.volume)))  # noqa: PTH100 - as `open_volume`
+
+    def find_volume(self) -> Volume:
+        """Return the configured volume without touching it.
+
+        Raises:
+            VolumeError: Its directory does not exist, or its path cannot be used.
+        """
+        return open_volume(self.settings.volume, create=False)
+
+    def make_volume(self) -> Volume:
+        """Return the configured volume; make what is missing of it.
+
+        Raises:
+            VolumeError: It cannot be written, or cannot carry an environment.
+        """
+        return open_volume(self.settings.volume, create=True)
+
+    @property
+    def index_dir(self) -> Path:
+        """The cache of channel indexes: on the volume, or the user's own until there is a volume."""
+        if self.volume.index.is_dir():
+            return self.volume.index
+        return user_cache_path("envkit") / "index"
