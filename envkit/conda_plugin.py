@@ -61,17 +61,15 @@ def conda_subcommands() -> Iterator[CondaSubcommand]:
 def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signature
     from conda.base.constants import OK_MARK, X_MARK
 
+    from envkit.process import run_child
+
+    path = os.path.join(prefix, "")  # noqa: PTH118 - a path, not a name
+    ended = run_child(_command("validate", "--json", "--progress", "none", path), timeout_s=_VALIDATE_S)
     try:
-        done = subprocess.run(
-            _command("validate", "--json", "--progress", "none", os.path.join(prefix, "")),  # noqa: PTH118 - a path, not a name
-            capture_output=True,
-            text=True,
-            timeout=_VALIDATE_S,
-            check=False,
-        )
-        report = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {type(error).__name__}\n")
+        report = json.loads(ended.stdout)
+    except ValueError:
+        why = f"envkit {ended.ending or 'gave no answer'}"
+        sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {why}\n")
         return
     if "error" in report:
         sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {report['error']['message']}\n")

@@ -11,7 +11,6 @@ import importlib.metadata
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -39,6 +38,7 @@ from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
+from envkit.process import run_child
 from envkit.settings import Settings
 
 __all__ = ["bootstrap"]
@@ -187,26 +187,11 @@ def _try(volume: Volume, python: Path, home: Path) -> None:
     """Compile its bytecode, and start it once before anything relies on it."""
     command = [str(python / "bin" / "python"), "-I", str(home / "run.py")]
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
-    try:
-        subprocess.run(
-            [*command[:2], "-m", "compileall", "-q", str(home / "site")],
-            env=environment,
-            capture_output=True,
-            timeout=600,
-            check=False,  # templates and files for other Pythons do not compile
-        )
-        done = subprocess.run(
-            [*command, "recipes", "--json"],
-            env=environment,
-            capture_output=True,
-            timeout=_TRY_S,
-            check=False,
-            text=True,
-        )
-        fault = done.stderr.strip().rsplit("\n", 1)[-1] if done.returncode else ""
-    except (OSError, subprocess.SubprocessError) as error:
-        fault = str(error)
-    if fault:
+    # Templates and files for other Pythons do not compile; that is no fault.
+    run_child([*command[:2], "-m", "compileall", "-q", str(home / "site")], env=environment, timeout_s=600)
+    ended = run_child([*command, "recipes", "--json"], env=environment, timeout_s=_TRY_S)
+    if ended.state != "done":
+        fault = ended.error_text.strip().rpartition("\n")[2] or f"it {ended.ending}"
         discard(volume, home)
         raise ValidationFailedError(
             f"the copy of envkit on {volume.root} does not start: {fault}",

@@ -125,12 +125,9 @@ def _leave_only(name: str) -> None:
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
     from envkit.lifeline import kill_descendants
-    from envkit.probe import kill_children
+    from envkit.process import kill_children
 
     kill_children()
-    solvers = sys.modules.get("envkit.engines.child")  # not loaded: none runs
-    if solvers is not None:
-        solvers.kill_children()
     kill_descendants()
     os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
     os._exit(128 + number)

@@ -6,19 +6,15 @@ it dies with this process (`envkit.lifeline`). Nothing here touches an event loo
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import selectors
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
 from envkit import errors
 from envkit.client.event import Event
+from envkit.process import run_child
 
 __all__ = ["ORIGIN", "error_of", "run_envkit"]
 
@@ -30,9 +26,7 @@ _WITHIN = "ENVKIT_WITHIN"
 
 _START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 _TAIL_CHARS = 2000
-_CHUNK_BYTES = 1 << 16
 _GRACE_S = 5.0
-_DRAIN_S = 1.0
 _BY_CODE = {
     cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.EnvkitError)
 }
@@ -57,28 +51,28 @@ def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | Non
     style = "jsonl" if progress is not None else "none"
     flags = ["--json"] if verb == "detect" else ["--json", f"--progress={style}"]
     order = {"argv": [verb, *flags, *rest], "path": _import_path(), "parent": os.getpid()}
-    try:
-        child = subprocess.Popen(
-            [_interpreter(), "-I", _START, verb],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env={**os.environ, _WITHIN: "1"},
-        )
-    except OSError as error:
+    lines = _Lines(progress)
+    ended = run_child(
+        [_interpreter(), "-I", _START, verb],
+        env={**os.environ, _WITHIN: "1"},
+        timeout_s=None,
+        stdin=json.dumps(order).encode() + b"\n",
+        on_stderr=lines.feed,
+        grace_s=_GRACE_S,  # its handler of SIGTERM ends what it has started
+    )
+    if ended.error is not None:
         raise errors.EnvkitError(
-            f"{_interpreter()} could not be started: {error.strerror}", hint="It is the Python that envkit runs in."
-        ) from error
+            f"{_interpreter()} could not be started: {ended.error.strerror}",
+            hint="It is the Python that envkit runs in.",
+        ) from ended.error
     try:
-        document, tail = _listen(child, order, progress)
-    finally:
-        _end(child)
-    code = child.returncode
-    if document is None:
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit status {code}"
-        raise errors.EnvkitError(f"envkit {verb} {how} and gave no answer", hint=tail.strip() or None)
-    return code, document
+        document = json.loads(ended.stdout)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        how = ended.ending or "ended with exit status 0"
+        raise errors.EnvkitError(f"envkit {verb} {how} and gave no answer", hint=lines.tail.strip() or None)
+    return ended.exit_code or 0, document
 
 
 def error_of(document: Mapping[str, Any], exit_code: int) -> errors.EnvkitError | None:
@@ -108,45 +102,6 @@ def _import_path() -> list[str]:
     if os.environ.get(ORIGIN):
         return [own]
     return [*(os.path.abspath(entry) for entry in sys.path), own]
-
-
-def _listen(
-    child: subprocess.Popen[bytes], order: Mapping[str, Any], progress: Callable[[Event], object] | None
-) -> tuple[dict[str, Any] | None, str]:
-    """Give the child its order, then read both its outputs until it has ended."""
-    if child.stdin is None or child.stdout is None or child.stderr is None:
-        raise AssertionError("started with pipes")
-    with contextlib.suppress(BrokenPipeError):  # it has died already; what it said about that is read below
-        child.stdin.write(json.dumps(order).encode() + b"\n")
-        child.stdin.flush()
-    output = bytearray()
-    lines = _Lines(progress)
-    with selectors.DefaultSelector() as selector:
-        for pipe in (child.stdout, child.stderr):
-            os.set_blocking(pipe.fileno(), False)
-            selector.register(pipe, selectors.EVENT_READ)
-        ended: float | None = None
-        while selector.get_map():
-            for key, _ in selector.select(0.2):
-                source: IO[bytes] = key.fileobj  # type: ignore[assignment]
-                data = os.read(source.fileno(), _CHUNK_BYTES)
-                if not data:
-                    selector.unregister(source)
-                elif source is child.stdout:
-                    output += data
-                else:
-                    lines.feed(data)
-            # A stray grandchild may hold the pipes open: the child's own end is what counts.
-            if ended is None and child.poll() is not None:
-                ended = time.monotonic()
-            if ended is not None and time.monotonic() - ended > _DRAIN_S:
-                break
-    child.wait()
-    try:
-        document = json.loads(bytes(output))
-    except ValueError:
-        document = None
-    return (document if isinstance(document, dict) else None), lines.tail
 
 
 class _Lines:
@@ -182,19 +137,3 @@ def _parse_event(line: bytes) -> Event | None:
         value.get("total"),
         str(value.get("unit") or ""),
     )
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Leave nothing behind, also after an interrupt: ask, wait, kill."""
-    if child.poll() is None:
-        child.terminate()  # its handler ends what it has started
-        try:
-            child.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(OSError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    for pipe in (child.stdin, child.stdout, child.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()

@@ -21,7 +21,6 @@ from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.checks.validity import check_validity
 from envkit.engines.base import Capabilities, EngineSettings, QueryResult
-from envkit.engines.child import Ended, run_child
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
 from envkit.engines.keep import solve_keeping
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
@@ -30,6 +29,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel, redact
 from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
+from envkit.process import ChildResult, run_child
 
 __all__ = ["CondaEngine", "beside", "conda_version", "find_conda"]
 
@@ -155,7 +155,7 @@ class CondaEngine:
         version = conda_version(self._executable)
         if version is None:
             ended = run_child([self._executable, "--version"], env=self._variables(), timeout_s=60)
-            version = ended.out.strip().removeprefix("conda ") or "unknown"
+            version = ended.text.strip().removeprefix("conda ") or "unknown"
         return Capabilities("conda", version, exclude_newer=False, flexible_priority=True)
 
     def _variables(self) -> Mapping[str, str]:
@@ -181,19 +181,19 @@ class CondaEngine:
         timeout_s: float,
     ) -> dict[str, Any]:
         env = child_variables(call, self._variables())
-        try:
-            ended = run_child([self._executable, *arguments], env=env, timeout_s=timeout_s)
-        except OSError as error:
+        ended = run_child([self._executable, *arguments], env=env, timeout_s=timeout_s)
+        if ended.error is not None:
             raise SettingsError(
-                f"{self._executable} cannot be started: {error.strerror}", hint="Mend it, or use --engine rattler."
-            ) from None
-        if ended.code is None:
+                f"{self._executable} cannot be started: {ended.error.strerror}",
+                hint="Mend it, or use --engine rattler.",
+            )
+        if ended.state == "timed-out":
             raise UnsatisfiableError(
                 f"conda found no answer in time ({timeout_s:.0f} s)",
                 hint="Pin more versions: fewer choices, faster answer. Or use --engine rattler.",
             )
         try:
-            answer = json.loads(ended.out)
+            answer = json.loads(ended.stdout)
         except ValueError:
             raise _no_json(self._executable, ended, settings) from None
         return answer if isinstance(answer, dict) else {}
@@ -267,9 +267,9 @@ def _problem(kind: str, text: str) -> Problem:
     return parse_tree(text)
 
 
-def _no_json(executable: Path, ended: Ended, settings: EngineSettings) -> EnvkitError:
+def _no_json(executable: Path, ended: ChildResult, settings: EngineSettings) -> EnvkitError:
     secrets = [secret for channel in settings.channels for secret in channel.secrets]
-    lines = redact((ended.err + ended.out).strip(), secrets).splitlines() or [f"exit status {ended.code}"]
+    lines = redact((ended.error_text + ended.text).strip(), secrets).splitlines() or [f"it {ended.ending}"]
     last = lines[-1].strip()
     for kind in ("InvalidMatchSpec", "InvalidVersionSpec"):
         found = next((line for line in lines if line.lstrip().startswith((kind, f"conda.exceptions.{kind}"))), None)

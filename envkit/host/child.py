@@ -12,13 +12,11 @@ import ctypes
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 _FOLDERS = ("usr/lib/wsl/lib", "usr/lib64/nvidia", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu/tegra")
-_OUTPUT_CHARS = 32_000
 
 
 def _main() -> None:
@@ -41,7 +39,6 @@ def _main() -> None:
         "machine": ask_machine,
         "nvml": ask_nvml,
         "libcuda": ask_libcuda,
-        "nvidia-smi": ask_nvidia_smi,
     }
     for stage in args["stages"]:
         _write(answer, {"begin": stage})
@@ -237,41 +234,6 @@ def _cuda_device(cuda: ctypes.CDLL, call: Callable[..., None], index: int) -> di
         "memory_bytes": size.value or None,
         "uuid": f"GPU-{'-'.join(parts)}" if any(uuid) else None,
     }
-
-
-def ask_nvidia_smi(args: dict[str, Any]) -> dict[str, Any]:
-    """What the command prints, as it is."""
-    program = args["nvidia_smi"]
-    facts: dict[str, Any] = {"library": program, "query": None, "header": None, "list": None, "errors": []}
-
-    def run(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                [program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=args["timeout_s"],
-                check=False,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            facts["errors"].append(str(error)[:300])
-            return None
-        text = done.stdout.decode("utf-8", "replace")[:_OUTPUT_CHARS]
-        if done.returncode == 0:
-            return text
-        facts["errors"].append(f"exit {done.returncode}: {text.strip()[:200]}")
-        return None
-
-    for query in args["queries"]:
-        facts["query"] = run(f"--query-gpu={query}", "--format=csv,noheader,nounits")
-        if facts["query"] is not None:
-            facts["errors"].clear()
-            break
-    if facts["query"] is not None:
-        facts["header"] = run()
-        facts["list"] = run("-L")
-    return facts
 
 
 if __name__ == "__main__":

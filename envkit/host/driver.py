@@ -1,16 +1,9 @@
-"""Runs the detection child with a time limit.
-
-A driver can hang (a GPU that fell off the bus), crash, or print: all of that happens in a process of its own, in a
-group of its own, that is killed at the limit.
-"""
+"""Ask the driver, in child processes with a time limit: a driver can hang (a GPU off the bus), crash, or print."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,14 +12,16 @@ from typing import Any
 
 from envkit.host.nvidia_smi import QUERIES
 from envkit.host.overrides import VARIABLES
+from envkit.process import run_child
 
 __all__ = ["HUNG", "ask_driver"]
 
 HUNG = "ran into the time limit"
-"""How the failure of a stage begins that was cut off."""
+"""Begins the failure of a stage that was cut off."""
 
 _CHILD = Path(__file__).with_name("child.py")
-_REAP_S = 1.0
+_OUTPUT_LIMIT_BYTES = 1 << 20
+_OUTPUT_CHARS = 32_000
 
 
 def ask_driver(
@@ -35,25 +30,25 @@ def ask_driver(
     """Ask the machine, NVML, libcuda and, where those two cannot be loaded, ``nvidia-smi``.
 
     Args:
-        env: Variables for the child, less those that would hide what is there.
-        root: Where files of the system are looked for (libraries come through the loader first).
+        env: Variables for the children; those that hide devices or override facts are left out.
+        root: Where to look for files of the system (libraries come through the loader first).
         timeout_s: Limit for all of it, in seconds.
         nvidia_smi: The command, where there is one.
 
     Returns:
-        The child's lines, as `envkit.host.answers.parse_answers` reads them; a stage that crashed or hung is one with
-        ``failed``.
+        One line for each stage, as `envkit.host.answers.parse_answers` reads them; ``failed`` in those that crashed or
+        hung.
     """
     deadline = time.monotonic() + timeout_s
     stages = ["machine"] if sys.platform == "darwin" else ["machine", "nvml", "libcuda"]
-    lines = _ask(stages, env=env, root=root, deadline=deadline, nvidia_smi=None)
+    lines = _ask(stages, env=env, root=root, deadline=deadline)
     if nvidia_smi and _needs_smi(lines):
-        lines += _ask(["nvidia-smi"], env=env, root=root, deadline=deadline, nvidia_smi=nvidia_smi)
+        lines.append(_ask_smi(nvidia_smi, env, deadline))
     return lines
 
 
 def _needs_smi(lines: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether nvidia-smi can know more: it is NVML underneath, and slow where the driver is broken."""
+    """Check whether nvidia-smi can know more: it is NVML underneath, and slow where the driver is broken."""
     if any(str(line.get("failed", "")).startswith(HUNG) for line in lines):
         return False
     if any(line.get("devices") for line in lines):
@@ -62,9 +57,7 @@ def _needs_smi(lines: Sequence[Mapping[str, Any]]) -> bool:
     return nvml is None or nvml["library"] is None or any(call == "import pynvml" for call, *_ in nvml["errors"])
 
 
-def _ask(
-    stages: list[str], *, env: Mapping[str, str], root: str, deadline: float, nvidia_smi: str | None
-) -> list[dict[str, Any]]:
+def _ask(stages: list[str], *, env: Mapping[str, str], root: str, deadline: float) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     while stages:
         left = deadline - time.monotonic()
@@ -72,12 +65,10 @@ def _ask(
             return [*lines, {"stage": stages[0], "failed": f"{HUNG} before it began"}]
         arguments = {
             "stages": stages,
-            # Without the empty entry: the child is not to import what lies in the current folder.
+            # Without the empty entry, so that the child imports nothing from the current folder.
             "path": [os.path.abspath(entry) for entry in sys.path if entry],
             "root": root,
             "timeout_s": left,
-            "nvidia_smi": nvidia_smi,
-            "queries": QUERIES,
         }
         said, end = _run(arguments, env, left)
         lines += [line for line in said if "begin" not in line]
@@ -86,66 +77,64 @@ def _ask(
         if not unanswered:
             return lines
         lines.append({"stage": unanswered[0], "failed": end or "ended without an answer"})
-        if end.startswith(HUNG) or not said:  # a child that said nothing will not say more the next time
+        if end.startswith(HUNG) or not said:  # a child without output will have none the next time
             return lines
-        stages = unanswered[1:]  # it crashed in this one: the others have a chance in a new process
+        stages = unanswered[1:]  # it crashed in the first: try the others in a new process
     return lines
 
 
 def _run(arguments: Mapping[str, Any], env: Mapping[str, str], timeout_s: float) -> tuple[list[dict[str, Any]], str]:
-    """The lines of one child, and how it ended: empty for well."""
+    """Return the lines of one child, and how it ended: empty for exit status 0."""
     if not sys.executable:
         return [], "no Python to start: this interpreter is embedded"
+    ended = run_child(
+        [sys.executable, "-I", _CHILD, json.dumps(arguments)],
+        env=_unhidden(env),
+        timeout_s=timeout_s,
+        output_limit=_OUTPUT_LIMIT_BYTES,
+    )
+    limit = f" of {timeout_s:.1f} s" if ended.state == "timed-out" else ""
+    return _parse(ended.stdout), ended.ending + limit
+
+
+def _unhidden(env: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the variables that would hide what is there."""
     hidden = {"CUDA_VISIBLE_DEVICES", *VARIABLES.values()}
-    try:
-        child = subprocess.Popen(
-            [sys.executable, "-I", str(_CHILD), json.dumps(arguments)],
-            env={name: value for name, value in env.items() if name not in hidden},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+    return {name: value for name, value in env.items() if name not in hidden}
+
+
+def _ask_smi(program: str, env: Mapping[str, str], deadline: float) -> dict[str, Any]:
+    """Return the output of ``nvidia-smi``: for the first query that it knows, without arguments, and for ``-L``."""
+    facts: dict[str, Any] = {"query": None, "header": None, "list": None, "errors": []}
+    limit_s = deadline - time.monotonic()
+
+    def run(*arguments: str) -> str | None:
+        ended = run_child(
+            [program, *arguments],
+            env=_unhidden(env),
+            timeout_s=max(0.0, deadline - time.monotonic()),
+            output_limit=_OUTPUT_LIMIT_BYTES,
         )
-    except OSError as error:
-        return [], f"could not be started: {error}"
+        if ended.state == "timed-out":
+            raise TimeoutError(f"{HUNG} of {limit_s:.1f} s")
+        if ended.state == "done":
+            return ended.text[:_OUTPUT_CHARS]
+        said = f"exit {ended.exit_code}: {(ended.error_text + ended.text).strip()[:200]}"
+        facts["errors"].append(said if ended.state == "failed" else ended.ending)
+        return None
+
+    if limit_s <= 0:
+        return {"stage": "nvidia-smi", "failed": f"{HUNG} before it began"}
     try:
-        output, _ = child.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        return _parse(_end(child)), f"{HUNG} of {timeout_s:.1f} s"
-    except BaseException:  # an interrupt takes the child along
-        _end(child)
-        raise
-    return _parse(output), _ending(child.returncode)
-
-
-def _end(child: subprocess.Popen[bytes]) -> bytes:
-    """Kill the child's group, reap the child, and return what it had written."""
-    _kill(child)
-    try:
-        return child.communicate(timeout=_REAP_S)[0]
-    except subprocess.TimeoutExpired as expired:
-        # It hangs in the kernel, where no signal reaches it: left behind rather than waited for.
-        return expired.output or b""
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the whole group: nvidia-smi may be running inside it."""
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    else:
-        child.kill()
-
-
-def _ending(returncode: int | None) -> str:
-    if not returncode:
-        return ""
-    if returncode > 0:
-        return f"ended with exit status {returncode}"
-    try:
-        return f"was ended by {signal.Signals(-returncode).name}"
-    except ValueError:
-        return f"was ended by signal {-returncode}"
+        for query in QUERIES:
+            facts["query"] = run(f"--query-gpu={query}", "--format=csv,noheader,nounits")
+            if facts["query"] is not None:
+                facts["errors"].clear()  # of the queries that it does not know
+                facts["header"], facts["list"] = run(), run("-L")
+                break
+    except TimeoutError as error:
+        return {"stage": "nvidia-smi", "failed": str(error)}
+    return {"stage": "nvidia-smi", "library": program, **facts}
 
 
 def _parse(output: bytes) -> list[dict[str, Any]]:

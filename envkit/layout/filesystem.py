@@ -6,11 +6,12 @@ import errno
 import fcntl
 import os
 import stat
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from envkit.process import run_child
 
 __all__ = ["Mount", "concerns", "missing_abilities", "parse_mountinfo", "probe_abilities", "read_mount"]
 
@@ -195,13 +196,10 @@ def _runs(script: Path) -> bool:
     if os.statvfs(script).f_flag & getattr(os, "ST_NOEXEC", 0):
         return False
     for _ in range(3):
-        try:
-            return subprocess.run([script], check=False, capture_output=True, timeout=30).returncode == 0
-        except OSError as error:
-            if error.errno != errno.ETXTBSY:  # a process that forks beside us still has it open for writing
-                return False
-        except subprocess.SubprocessError:
-            return False
+        ended = run_child([script], timeout_s=30)
+        # ETXTBSY: another thread forked while the script was open for writing, and its child has it open still.
+        if ended.error is None or ended.error.errno != errno.ETXTBSY:
+            return ended.state == "done"
     return True
 
 

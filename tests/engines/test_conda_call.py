@@ -16,13 +16,13 @@ import pytest
 from channels import Package, write_channel
 
 from envkit.engines.base import EngineSettings
-from envkit.engines.child import run_child
 from envkit.engines.conda import CondaEngine, find_conda
 from envkit.engines.condarc import REQUEST_NAME, request_records, roots
 from envkit.engines.registry import list_engines, make_engine
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
+from envkit.process import run_child
 
 Settings = Callable[..., EngineSettings]
 Program = Callable[[object], Path]
@@ -208,8 +208,8 @@ def test_a_time_limit_kills_the_whole_group(program: Program, settings_of: Setti
 def test_a_killed_group_leaves_no_process(program: Program) -> None:
     env = {**os.environ, "CONDARC": str(program(SLOW))}
     ended = run_child([program(SLOW)], env=env, timeout_s=2)
-    assert ended.code is None
-    assert _gone(int(ended.out.split()[0]))
+    assert ended.state == "timed-out"
+    assert _gone(int(ended.text.split()[0]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
