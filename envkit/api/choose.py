@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envkit.builds.classify import classify
 from envkit.builds.dependency import parse_match_spec, spec_matches
-from envkit.builds.families import channel_name, framework_of_package
+from envkit.builds.families import channel_name
 from envkit.builds.published import compiled_part, published_builds, published_channels, table_date
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
@@ -16,6 +16,7 @@ from envkit.checks.hosts import judge_builds, ruling_out
 from envkit.checks.verdict import judge
 from envkit.engines.base import Engine, EngineSettings, QueryResult
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
+from envkit.frameworks.table import EXTRA_CHANNELS, row_of
 from envkit.models.build import Tier, Verdict
 from envkit.models.channel import Channel
 from envkit.models.host import Target
@@ -86,14 +87,13 @@ def channels_for(
     if explicit or configured:
         named = {channel.url: channel for channel in (*explicit, *configured)}
         short = {channel_name(url) for url in named}
-        if short & {"pytorch", "nvidia"} and not short & {"conda-forge", "pkgs/main"}:
+        if short & EXTRA_CHANNELS and not short & {"conda-forge", "pkgs/main"}:
             # Their builds need mkl, blas and the like, which conda takes from `defaults`.
             named.update((channel.url, channel) for channel in resolve_channels(["conda-forge"], settings))
         return tuple(named.values()), True
-    texts = ["conda-forge"]
-    if any(framework_of_package(name) == "pytorch" for name in names):
-        texts += ["pytorch", "nvidia"]
-    return resolve_channels(texts, settings), False
+    rows = [row for name in names if (row := row_of(name)) is not None]
+    texts = ["conda-forge", *(channel for row in rows for channel in row.channels)]
+    return resolve_channels(list(dict.fromkeys(texts)), settings), False
 
 
 def engine_settings(channels: tuple[Channel, ...], policy: NetworkPolicy, index_dir: Path) -> EngineSettings:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from envkit.checks.driver_probe import check_driver
 from envkit.checks.framework import Gpus
-from envkit.checks.frameworks import JUDGES
+from envkit.checks.frameworks import is_cuda_build, judge_collective, judge_framework
 from envkit.checks.interpreter import python_findings
-from envkit.checks.pytorch import collective_findings
+from envkit.frameworks.row import FrameworkRow
+from envkit.frameworks.table import ROWS
 from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import Wrong, check_contents, find_wrong
 from envkit.layout.health import InstalledPackage, installed_packages
@@ -101,7 +102,8 @@ def _run(
         yield Finding("python", "skip", "no-python", "the environment has no Python; nothing was run in it")
     else:
         # Frameworks are imported by their own probes, once.
-        modules = [name for name in contents.modules if name not in JUDGES]
+        probed = {row.module for row in ROWS.values() if row.probe}
+        modules = [name for name in contents.modules if name not in probed]
         if options.level == "driver":
             modules = []
         outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.timeout_s)
@@ -116,9 +118,8 @@ def _run(
         gpus = _gpus(found)
     if contents.python is None or "python" in broken or options.level == "driver":
         return
-    for module in contents.frameworks:
-        if module in JUDGES:
-            yield from _frame(contents.python, module, _framework_variables(env, gpus, options), gpus, options)
+    for row in contents.frameworks:
+        yield from _frame(contents.python, row, _framework_variables(env, gpus, options), gpus, options)
 
 
 def _drive(python: Path, env: Mapping[str, str], host: Host, options: ValidateOptions) -> list[Finding]:
@@ -161,23 +162,19 @@ def _framework_variables(env: Mapping[str, str], gpus: Gpus, options: ValidateOp
 
 
 def _frame(
-    python: Path, module: str, env: Mapping[str, str], gpus: Gpus, options: ValidateOptions
+    python: Path, row: FrameworkRow, env: Mapping[str, str], gpus: Gpus, options: ValidateOptions
 ) -> Iterator[Finding]:
-    """One framework, and for PyTorch the processes that compute together."""
-    framework, judge = JUDGES[module]
-    args = ["--gpu"] if gpus.state == "ok" else []
-    if module == "torch":
-        args += ["--compile"] if options.level == "collective" else []
-    outcome = run_probe(python, PROBES_DIR / f"{framework.key}.py", args, env=env, timeout_s=options.timeout_s)
-    found = judge(outcome, gpus)
+    """Run one framework, and processes of it that compute together."""
+    thorough = options.level == "collective"
+    args = [*(["--gpu"] if gpus.state == "ok" else []), *(["--thorough"] if thorough else [])]
+    outcome = run_probe(python, PROBES_DIR / str(row.probe), args, env=env, timeout_s=options.timeout_s)
+    found = judge_framework(row, outcome, gpus)
     yield from found
-    collective = options.level == "collective"
-    build = outcome.facts.get("build")
-    by_gpu = gpus.state == "ok" and isinstance(build, Mapping) and bool(build.get("cuda"))
-    if module == "torch" and (collective or by_gpu) and not any(f.status == "fail" for f in found):
-        args = [*(["--gpu"] if by_gpu else []), *(["--all"] if collective else [])]
-        outcome = run_probe(python, PROBES_DIR / "pytorch_collective.py", args, env=env, timeout_s=options.timeout_s)
-        yield from collective_findings(outcome, gpus)
+    by_gpu = gpus.state == "ok" and is_cuda_build(row, outcome)
+    if row.collective and (thorough or by_gpu) and not any(f.status == "fail" for f in found):
+        args = [*(["--gpu"] if by_gpu else []), *(["--thorough"] if thorough else [])]
+        outcome = run_probe(python, PROBES_DIR / row.collective, args, env=env, timeout_s=options.timeout_s)
+        yield from judge_collective(row, outcome, gpus)
 
 
 def _look_closer(
@@ -185,7 +182,7 @@ def _look_closer(
 ) -> list[Wrong]:
     """After a failure, hash what can be the cause: all shared libraries, and all files of the packages that failed."""
     failed = {f.check.removeprefix("import ").split(".", 1)[0] for f in ran if f.status == "fail"}
-    modules = {"torch" if name == "pytorch" else name for name in failed} | {"numpy"}  # which most of them load
+    modules = {ROWS[name].module if name in ROWS else name for name in failed} | {"numpy"}  # which most of them load
     suspects = frozenset[str]().union(*(owners(packages, module) for module in modules))
     closer = [
         replace(

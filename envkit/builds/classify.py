@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.buildstring import parse_build_string
-from envkit.builds.families import framework_of_package
 from envkit.builds.needs import read_needs, read_python
 from envkit.builds.notes import Notes
 from envkit.builds.signals import Signal, read_constraint, read_dependency
 from envkit.builds.toolkit import Toolkit, read_toolkit
 from envkit.builds.variant import read_variant
+from envkit.frameworks.table import row_of
 from envkit.models.build import Build, Record
 from envkit.models.version import CudaVersion
 
@@ -46,7 +46,7 @@ def classify(record: Record) -> Build:
         notes.conflicts.append(f"build string {record.build} is for AMD GPUs (ROCm)")
     return Build(
         record=record,
-        framework=framework_of_package(record.name),
+        framework=row.key if (row := row_of(record.name)) is not None else None,
         variant=variant,
         build_cuda=toolkit.cuda,
         cuda_major_only=toolkit.major_only,

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from envkit.frameworks.table import row_of
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
 
@@ -14,7 +15,6 @@ __all__ = ["compiled_part", "published_builds", "published_channels", "published
 
 _BASES = {"pkgs/main": "https://repo.anaconda.com"}  # channels that are not below the alias
 _ALIAS = "https://conda.anaconda.org"
-_COMPILED_PARTS = {"jax": "jaxlib", "mxnet": "libmxnet", "py-mxnet": "libmxnet"}
 _FIRST_CUDA_VERSION = CudaVersion(
     11, 8
 )  # conda-forge's builds depend on cuda-version from here on, before on cudatoolkit
@@ -39,8 +39,9 @@ def published_rows() -> tuple[dict[str, Any], ...]:
 
 
 def compiled_part(name: str) -> str:
-    """The package whose builds differ by CUDA, for a framework that is another package around it; else the name."""
-    return _COMPILED_PARTS.get(name, name)
+    """Return the package whose builds differ by CUDA, for a package around it; else the name."""
+    row = row_of(name)
+    return row.compiled if row is not None and name in row.wrappers else name
 
 
 def table_knows(name: str, subdir: str) -> bool:

@@ -5,31 +5,31 @@ from __future__ import annotations
 from functools import lru_cache
 
 from envkit.builds.buildstring import BuildString
-from envkit.builds.families import framework_of_package, is_core, is_cuda_library
+from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
 from envkit.builds.flags import read_flags
 from envkit.builds.notes import Notes
 from envkit.builds.signals import Signal
 from envkit.builds.version import version_key
+from envkit.frameworks.table import is_core, row_of
 from envkit.models.build import Record, Variant
 
 __all__ = ["read_variant"]
 
-_ALWAYS_CUDA = frozenset({"cupy", "cupy-core", "pytorch-cuda", "cuda-version", "cudatoolkit"})
-_MATH_IS_CPU = frozenset({"tensorflow", "mxnet"})
-_FIRST_MPS = version_key("1.12")
 _FROM_SIGNALS: tuple[Variant, ...] = ("cuda", "cpu")
 _Claim = tuple[Variant, str, str]  # what is claimed, by which source, in which words
 
 
 @lru_cache(maxsize=16384)
 def _name_variant(name: str) -> Variant | None:
-    if name in _ALWAYS_CUDA or is_cuda_library(name) or name.endswith("-gpu"):
+    row = row_of(name)
+    always = row is not None and name in row.always_cuda
+    if always or name in TOOLKIT_PACKAGES or is_cuda_library(name) or name.endswith("-gpu"):
         return "cuda"
-    return "cpu" if name == "cpuonly" or name.endswith("-cpu") else None
+    return "cpu" if (row is not None and name in row.cpu_packages) or name.endswith("-cpu") else None
 
 
 def _string_variant(record: Record, said: BuildString) -> Variant | None:
-    if said.variant is None and said.math and framework_of_package(record.name) in _MATH_IS_CPU:
+    if said.variant is None and said.math and (row := row_of(record.name)) is not None and row.math_is_cpu:
         return "cpu"
     return said.variant
 
@@ -56,11 +56,10 @@ def _claims(record: Record, dependencies: list[Signal], constraints: list[Signal
 
 
 def _has_metal(record: Record) -> bool:
-    return (
-        record.subdir == "osx-arm64"
-        and record.name in {"pytorch", "libtorch"}
-        and version_key(record.version) >= _FIRST_MPS
-    )
+    row = row_of(record.name)
+    if record.subdir != "osx-arm64" or row is None or row.metal_since is None or record.name not in row.core:
+        return False
+    return version_key(record.version) >= version_key(row.metal_since)
 
 
 def read_variant(

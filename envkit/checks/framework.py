@@ -10,10 +10,11 @@ from typing import Literal
 from envkit.checks.gpu_errors import classify_error
 from envkit.checks.interpreter import describe_ending, stderr_hint
 from envkit.checks.tolerance import tolerance
+from envkit.frameworks.row import FrameworkRow
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding, describe_figure
 
-__all__ = ["Framework", "Gpus", "Run", "framework_findings"]
+__all__ = ["Gpus", "Run", "framework_findings"]
 
 GpuState = Literal["ok", "failed", "none", "unasked"]
 
@@ -34,25 +35,6 @@ _OPTIONAL = {"compile", "throughput"}
 
 
 @dataclass(frozen=True, slots=True)
-class Framework:
-    """A framework whose probe there is.
-
-    Attributes:
-        key: Name of its checks and its probe, such as ``pytorch``.
-        title: As people write it.
-        module: What is imported.
-        package: What `envkit find` looks for.
-        gpu_is_optional: Whether many use it for the CPU alone: that it does not reach the GPU only warns.
-    """
-
-    key: str
-    title: str
-    module: str
-    package: str
-    gpu_is_optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Gpus:
     """What is known of the GPUs before a framework is asked.
 
@@ -70,7 +52,7 @@ class Gpus:
 class Run:
     """The facts of one framework's probe; every part may be missing."""
 
-    framework: Framework
+    framework: FrameworkRow
     outcome: ProbeOutcome
     gpus: Gpus
 
@@ -142,7 +124,7 @@ def _cpu_build(run: Run) -> Iterator[Finding]:
     """A build for the CPU in an environment that is meant for a GPU."""
     if run.framework.gpu_is_optional or not run.outcome.facts.get("version"):  # processes together: told already
         return
-    title, package = run.framework.title, run.framework.package
+    title, package = run.framework.title, run.framework.compiled
     text = f"{title} is a build for the CPU, in an environment with CUDA builds: it does not use the GPU"
     hint = f"If it should: `envkit find {package} --cuda auto` shows the builds that do."
     yield Finding(f"{run.framework.key}.gpu", "warn", "cpu-build", text, "environment", hint)
@@ -189,7 +171,7 @@ def _sees_none(run: Run, error: str) -> Finding:
 def _sees_none_hint(run: Run) -> str:
     return (
         f"The build does not fit this host, or a CUDA library of the environment is not found: "
-        f"`envkit find {run.framework.package}` shows builds that run here."
+        f"`envkit find {run.framework.compiled}` shows builds that run here."
     )
 
 

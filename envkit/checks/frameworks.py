@@ -1,74 +1,65 @@
-"""The frameworks for which there is a probe, and what their builds are."""
+"""Judge the probe of any framework: its row says what the facts of its build mean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 
-from envkit.checks.framework import Framework, Gpus, Run, framework_findings
-from envkit.checks.pytorch import PYTORCH, pytorch_findings
+from envkit.checks.arch_list import arch_finding
+from envkit.checks.framework import Gpus, Run, framework_findings
+from envkit.frameworks.row import FrameworkRow
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding
 
-__all__ = ["JUDGES", "cupy_findings", "jax_findings", "numba_findings", "onnxruntime_findings", "tensorflow_findings"]
-
-Judge = Callable[[ProbeOutcome, Gpus], list[Finding]]
-
-TENSORFLOW = Framework("tensorflow", "TensorFlow", "tensorflow", "tensorflow")
-JAX = Framework("jax", "JAX", "jax", "jaxlib")
-CUPY = Framework("cupy", "CuPy", "cupy", "cupy")
-ONNXRUNTIME = Framework("onnxruntime", "ONNX Runtime", "onnxruntime", "onnxruntime")
-NUMBA = Framework("numba", "numba", "numba", "numba", gpu_is_optional=True)
+__all__ = ["is_cuda_build", "judge_collective", "judge_framework"]
 
 
-def tensorflow_findings(outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
-    """What TensorFlow computed; ``tf.sysconfig.get_build_info`` says what it is."""
-    run = Run(TENSORFLOW, outcome, gpus)
-    if not run.build.get("is_cuda_build"):
-        return framework_findings(run, identity="a CPU build", for_gpu=False)
-    parts = [f"CUDA {run.build.get('cuda_version')}", f"cuDNN {run.build.get('cudnn_version')}"]
-    capabilities = run.build.get("cuda_compute_capabilities")
-    if isinstance(capabilities, list):
-        parts.append(f"code for {' '.join(map(str, capabilities))}")
-    return framework_findings(run, identity=", ".join(parts), for_gpu=True)
+def judge_framework(row: FrameworkRow, outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
+    """Return the findings of a framework's probe: its build, and what it computed on the CPU and on each GPU.
+
+    Args:
+        row: The framework.
+        outcome: Of the script that `row.probe` names.
+        gpus: What is known of the GPUs.
+    """
+    run = Run(row, outcome, gpus)
+    for_gpu = is_cuda_build(row, outcome)
+    extra = {}
+    if for_gpu:
+        extra = {str(d.get("id")): [found] for d in run.devices if (found := arch_finding(run, d)) is not None}
+    return framework_findings(run, identity=", ".join(_identity(run, for_gpu=for_gpu)), for_gpu=for_gpu, extra=extra)
 
 
-def jax_findings(outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
-    """What JAX computed. Where it brings CUDA, the platform was demanded: it does not fall back to the CPU."""
-    run = Run(JAX, outcome, gpus)
-    plugins = run.build.get("plugins")
-    names = [str(name) for name in plugins] if isinstance(plugins, list) else []
-    identity = f"jaxlib {run.build.get('jaxlib')}, {', '.join(names) or 'a CPU build'}"
-    return framework_findings(run, identity=identity, for_gpu=bool(names))
+def judge_collective(row: FrameworkRow, outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
+    """Return the findings of several processes of a framework that computed together.
+
+    Args:
+        row: The framework.
+        outcome: Of the script that `row.collective` names.
+        gpus: What is known of the GPUs.
+    """
+    return framework_findings(Run(row, outcome, gpus), identity="", for_gpu=False)
 
 
-def cupy_findings(outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
-    """What CuPy computed; it has no CPU."""
-    run = Run(CUPY, outcome, gpus)
-    return framework_findings(run, identity=f"CUDA {run.build.get('cuda') or 'of unknown version'}", for_gpu=True)
+def is_cuda_build(row: FrameworkRow, outcome: ProbeOutcome) -> bool:
+    """Return whether the build that a probe ran is one for NVIDIA GPUs."""
+    build = outcome.facts.get("build")
+    fact = build.get(row.cuda_fact) if isinstance(build, Mapping) and row.cuda_fact else None
+    if row.cuda_value is not None:
+        return isinstance(fact, list) and row.cuda_value in fact
+    return bool(fact) or row.compiled in row.always_cuda
 
 
-def onnxruntime_findings(outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
-    """What the providers of ONNX Runtime computed."""
-    run = Run(ONNXRUNTIME, outcome, gpus)
-    providers = run.build.get("providers")
-    names = [str(name).removesuffix("ExecutionProvider") for name in providers] if isinstance(providers, list) else []
-    return framework_findings(run, identity=f"providers {', '.join(names) or 'none'}", for_gpu="CUDA" in names)
-
-
-def numba_findings(outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
-    """What numba compiled; many use it for the CPU alone."""
-    return framework_findings(Run(NUMBA, outcome, gpus), identity="compiles with LLVM", for_gpu=False)
-
-
-JUDGES: Mapping[str, tuple[Framework, Judge]] = {
-    framework.module: (framework, judge)
-    for framework, judge in (
-        (PYTORCH, pytorch_findings),
-        (TENSORFLOW, tensorflow_findings),
-        (JAX, jax_findings),
-        (CUPY, cupy_findings),
-        (ONNXRUNTIME, onnxruntime_findings),
-        (NUMBA, numba_findings),
-    )
-}
-"""What is imported, to what it is and who judges its probe."""
+def _identity(run: Run, *, for_gpu: bool) -> Iterator[str]:
+    """Tell what a build is, by the facts that its row names."""
+    row, build = run.framework, run.build
+    told = False
+    for label, key in row.identity:
+        value = build.get(key)
+        if value:
+            told = True
+            parts = value if isinstance(value, list) else [value]
+            yield f"{label} {', '.join(str(part).removesuffix('ExecutionProvider') for part in parts)}".strip()
+    if for_gpu and not told:
+        yield "a CUDA build"
+    elif not for_gpu and row.cuda_fact is not None and row.cuda_value is None and not build.get("hip"):
+        yield "a CPU build"

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 
 from envkit.builds.classify import classify
 from envkit.builds.dependency import parse_match_spec
-from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
+from envkit.builds.families import channel_name
 from envkit.builds.signals import read_dependency
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.checks.verdict import judge
 from envkit.cuda.libraries import LIBRARY_NAMES, dropped_by_library, libraries_need_toolkit, library_min_version
+from envkit.frameworks.table import CUDA_FRAMEWORKS, is_stub, row_of
 from envkit.models.build import Build, Reason, Record, Tier
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
 __all__ = ["Refusal", "asks_cuda", "check_solution"]
-
-_MKL_LAST_GOOD = version_key("2024.1")
-_PYTORCH_FIXED_MKL = version_key("2.6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def _library_version(record: Record) -> tuple[int, int]:
 def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iterable[Refusal]:
     if request.cuda.kind == "none":
         for build in builds:
-            if build.variant == "cuda" and build.framework in GPU_FRAMEWORKS and _has_code(build):
+            if build.variant == "cuda" and build.framework in CUDA_FRAMEWORKS and not is_stub(build.record.name):
                 text = f"{build.record.name} {build.record.version} is a CUDA build, and --cuda none was asked for"
                 yield Refusal(build.record, Reason("cuda-build", text))
         return
@@ -55,16 +53,16 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
         return
     incidental = _incidental(builds, request)
     for build in builds:
-        if build.variant == "cpu" and build.framework in GPU_FRAMEWORKS and build.framework not in incidental:
+        if build.variant == "cpu" and build.framework in CUDA_FRAMEWORKS and build.framework not in incidental:
             name = f"{build.record.name} {build.record.version} {build.record.build}"
             yield Refusal(build.record, Reason("cpu-build", f"{name} is a CPU build, and CUDA was asked for"))
         elif (
             build.variant == "cuda"
-            and build.framework in GPU_FRAMEWORKS
+            and build.framework in CUDA_FRAMEWORKS
             and build.build_cuda is not None
             and request.cuda.asks_cuda
             and not request.cuda.matches(build.build_cuda, major_only=build.cuda_major_only)
-            and _has_code(build)
+            and not is_stub(build.record.name)
         ):
             text = f"{build.record.name} was compiled with CUDA {build.build_cuda}, asked for {request.cuda}"
             yield Refusal(build.record, Reason("wrong-cuda", text))
@@ -76,21 +74,17 @@ def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
     conda-forge's tensorflow depends on jax, of which it needs no GPU; a request that names no framework at all
     (a library on top of PyTorch) has none of these.
     """
-    asked = {framework_of_package(parse_match_spec(text).name) for text in request.specs}
-    served = any(b.variant == "cuda" and b.framework in asked and b.framework in GPU_FRAMEWORKS for b in builds)
-    return frozenset(GPU_FRAMEWORKS) - asked if served else frozenset()
-
-
-def _has_code(build: Build) -> bool:
-    return build.record.name not in {"pytorch-mutex", "_tflow_select", "_pytorch_select", "cpuonly"}
+    asked = {row.key for text in request.specs if (row := row_of(parse_match_spec(text).name)) is not None}
+    served = any(b.variant == "cuda" and b.framework in asked and b.framework in CUDA_FRAMEWORKS for b in builds)
+    return CUDA_FRAMEWORKS - asked if served else frozenset()
 
 
 def _needs_driver(build: Build) -> bool:
     """Whether a record cannot do without a driver: a framework's CUDA build, or one that depends on ``__cuda``."""
     if build.variant != "cuda":
         return True
-    if build.framework in GPU_FRAMEWORKS:
-        return _has_code(build)
+    if build.framework in CUDA_FRAMEWORKS:
+        return not is_stub(build.record.name)
     signals = (read_dependency(text) for text in build.record.depends)
     return any(signal is not None and signal.kind == "driver" for signal in signals)
 
@@ -126,7 +120,7 @@ def _users_toolkit(builds: Sequence[Build]) -> CudaVersion | None:
     for build in builds:
         if build.record.name == "cuda-version":
             return build.build_cuda
-    known = [b.build_cuda for b in builds if b.build_cuda is not None and b.framework in GPU_FRAMEWORKS]
+    known = [b.build_cuda for b in builds if b.build_cuda is not None and b.framework in CUDA_FRAMEWORKS]
     return max(known) if known else None
 
 
@@ -156,17 +150,24 @@ def _libraries(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
                 yield Refusal(build.record, Reason("library-lacks-gpu", text))
 
 
-def _mkl(records: Sequence[Record]) -> Iterable[Refusal]:
-    torch = next((r for r in records if r.name == "pytorch" and channel_name(r.channel) == "pytorch"), None)
-    if torch is None or version_key(torch.version) >= _PYTORCH_FIXED_MKL:
-        return
+def _broken_by(records: Sequence[Record]) -> Iterable[Refusal]:
+    """Find packages that are too new for a framework of this solution, which no record says."""
+    versions = {record.name: record for record in records}
     for record in records:
-        if record.name == "mkl" and version_key(record.version) >= _MKL_LAST_GOOD:
-            text = (
-                f"mkl {record.version} with pytorch {torch.version} of channel pytorch ends in an ImportError "
-                "(undefined symbol: iJIT_NotifyEvent): mkl <2024.1 works"
-            )
-            yield Refusal(record, Reason("mkl-too-new", text))
+        row = row_of(record.name)
+        for limit in row.limits if row is not None and record.name == row.compiled else ():
+            other = versions.get(limit.package)
+            if (
+                other is not None
+                and channel_name(record.channel) == limit.channel
+                and version_key(record.version) < version_key(limit.fixed_in)
+                and version_key(other.version) >= version_key(limit.below)
+            ):
+                text = (
+                    f"{other.name} {other.version} with {record.name} {record.version} of channel {limit.channel} ends "
+                    f"in an ImportError (undefined symbol: {limit.symbol}): {other.name} <{limit.below} works"
+                )
+                yield Refusal(other, Reason("mkl-too-new", text))
 
 
 def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
@@ -174,7 +175,8 @@ def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
     names = {record.name for record in records}
     for text in request.specs:
         spec = parse_match_spec(text)
-        if framework_of_package(spec.name) in GPU_FRAMEWORKS and spec.name not in names:
+        row = row_of(spec.name)
+        if row is not None and not row.gpu_is_optional and spec.name not in names:
             record = Record(name=spec.name, version="", build="")
             yield Refusal(record, Reason("not-in-solution", f"{spec.name} was asked for and is not in the solution"))
 
@@ -198,6 +200,6 @@ def check_solution(records: Sequence[Record], target: Target, request: Request) 
         *_verdicts(builds, target),
         *_majors(builds),
         *_libraries(builds, target),
-        *_mkl(records),
+        *_broken_by(records),
     ]
     return list({(refusal.record.fn, refusal.record.name, refusal.reason.code): refusal for refusal in found}.values())

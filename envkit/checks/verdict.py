@@ -8,20 +8,13 @@ from envkit.builds.version import version_matches
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu, misses_newest_gpus
 from envkit.checks.machine import judge_machine, judge_python
+from envkit.frameworks.table import ROWS
 from envkit.models.build import Build, Reason, Tier, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["RUNTIME_COMPILERS", "judge", "judge_all"]
-
-RUNTIME_COMPILERS = {
-    "pytorch": "torch.compile uses Triton, which brings its own ptxas",
-    "tensorflow": "XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
-    "jax": "XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
-    "cupy": "CuPy compiles with its own NVRTC",
-}
-"""Frameworks that compile at run time with a compiler of their own, so that minor-version compatibility is enough."""
+__all__ = ["judge", "judge_all"]
 
 
 def _worst(*tiers: Tier) -> Tier:
@@ -98,8 +91,9 @@ def _cuda(build: Build, target: Target) -> Verdict:
         tier = _worst(tier, found.tier)
     if not target.gpus:
         reasons.extend(_open_gpu(build, build.build_cuda, target))
-    if tier is Tier.MINOR and build.framework in RUNTIME_COMPILERS:
-        reasons.append(Reason("runtime-compiler", RUNTIME_COMPILERS[build.framework]))
+    row = ROWS.get(build.framework or "")
+    if tier is Tier.MINOR and row is not None and row.runtime_compiler is not None:
+        reasons.append(Reason("runtime-compiler", row.runtime_compiler.text))
     return Verdict(build, tier, tuple(reasons))
 
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envkit.frameworks.row import FrameworkRow
+from envkit.frameworks.table import ROWS, row_of
 from envkit.layout.health import InstalledPackage
 from envkit.models.manifest import Manifest
 
-__all__ = ["FRAMEWORKS", "Contents", "owners", "read_contents"]
+__all__ = ["Contents", "owners", "read_contents"]
 
-FRAMEWORKS = ("torch", "tensorflow", "jax", "cupy", "onnxruntime", "numba")
-"""Modules for which there is a probe."""
-
-# Packages that say that an environment is meant for a GPU (facts of the channels conda-forge, pytorch and defaults).
-_CUDA_PACKAGES = frozenset({"cuda-cudart", "cudatoolkit", "pytorch-cuda", "libcublas", "pytorch-gpu", "tensorflow-gpu"})
-# What wheels for CUDA bring, below site-packages.
-_CUDA_FILES = (
-    "torch/lib/libtorch_cuda.so",
-    "torch/lib/libtorch_cuda_cu.so",
-    "nvidia/*/lib/libcudart.so.*",
-    "onnxruntime/capi/libonnxruntime_providers_cuda.so",
-    "jax_cuda1*_plugin",
-    "cupy_backends/cuda",
-)
-_MODULES = {"pytorch": "torch", "pytorch-gpu": "torch", "pytorch-cpu": "torch", "pillow": "PIL", "pyyaml": "yaml"}
+# CUDA's own packages, which conda installs with builds for GPUs (conda-forge, defaults), and its wheel.
+_CUDA_PACKAGES = ("cuda-cudart", "cudatoolkit", "libcublas")
+_CUDA_FILES = ("nvidia/*/lib/libcudart.so.*",)
+_MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +26,13 @@ class Contents:
     Attributes:
         python: The interpreter; None where there is none.
         modules: Names to import: those of what was asked for, else of the frameworks that are there.
-        frameworks: Those of `FRAMEWORKS` that are installed.
+        frameworks: Those that are installed and have a probe.
         for_gpu: Whether it holds builds for NVIDIA GPUs.
     """
 
     python: Path | None
     modules: tuple[str, ...]
-    frameworks: tuple[str, ...]
+    frameworks: tuple[FrameworkRow, ...]
     for_gpu: bool
 
 
@@ -54,14 +45,25 @@ def read_contents(prefix: Path, packages: Sequence[InstalledPackage], manifest: 
         manifest: What envkit knows of it, if it made it.
     """
     python = prefix / "bin" / "python"
-    frameworks = tuple(name for name in FRAMEWORKS if _has(prefix, f"{name}/__init__.py"))
+    frameworks = tuple(row for row in ROWS.values() if row.probe and _has(prefix, f"{row.module}/__init__.py"))
     if manifest is None:
-        modules = (*(["numpy"] if _has(prefix, "numpy/__init__.py") else []), *frameworks)
+        modules = tuple(["numpy"] if _has(prefix, "numpy/__init__.py") else [])
     else:
         modules = _requested_modules(packages, manifest)
     chosen = manifest is not None and manifest.choice.get("variant") == "cuda"
-    for_gpu = chosen or any(p.name in _CUDA_PACKAGES for p in packages) or any(_has(prefix, f) for f in _CUDA_FILES)
+    for_gpu = chosen or any(_is_cuda(p.name) for p in packages) or any(_has(prefix, f) for f in _cuda_files())
     return Contents(python if python.exists() else None, modules, frameworks, for_gpu)
+
+
+def _is_cuda(package: str) -> bool:
+    row = row_of(package)
+    return package in _CUDA_PACKAGES or (row is not None and package in (*row.cuda_packages, *row.always_cuda))
+
+
+def _cuda_files() -> Iterator[str]:
+    yield from _CUDA_FILES
+    for row in ROWS.values():
+        yield from row.cuda_files
 
 
 def owners(packages: Sequence[InstalledPackage], module: str) -> frozenset[str]:
@@ -104,6 +106,7 @@ def _modules_of(package: InstalledPackage) -> list[str]:
             module = parts[0].split(".", 1)[0]
         if module and module.isidentifier() and not module.startswith("_") and module not in found:
             found.append(module)
-    wanted = _MODULES.get(package.name, package.name.replace("-", "_"))
-    exact = [module for module in found if module.lower() == wanted.lower()]
+    row = row_of(package.name)
+    wanted = {_MODULES.get(package.name, package.name.replace("-", "_").lower()), row.module if row else None}
+    exact = [module for module in found if module in wanted or module.lower() in wanted]
     return exact or found[:3]

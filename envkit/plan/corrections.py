@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
-from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
+from envkit.builds.families import channel_name
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu
+from envkit.frameworks.table import row_of
 from envkit.models.build import Record, Tier
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
@@ -110,13 +111,13 @@ def _cudatoolkit(spec: MatchSpec, request: Request, target: Target) -> Correctio
     asked = _version(spec)
     if asked is None or asked <= _LAST_CUDATOOLKIT:
         return None
-    frameworks = {framework_of_package(parse_match_spec(text).name) for text in request.specs}
+    rows = [row for text in request.specs if (row := row_of(parse_match_spec(text).name)) is not None]
     ended = f"cudatoolkit ended with {_LAST_CUDATOOLKIT}"
     ceiling = ceiling_of(target)
     if ceiling is not None and ceiling.major < asked.major:
         ended += f" (and {judge_driver(asked, False, target).reasons[0].text})"  # noqa: FBT003 - the minor is known
-    if frameworks & set(GPU_FRAMEWORKS):
-        exact = "pytorch" in frameworks and asked in _PYTORCH_CUDA
+    if any(not row.gpu_is_optional for row in rows):
+        exact = any(row.key == "pytorch" for row in rows) and asked in _PYTORCH_CUDA
         cuda = str(asked) if exact else str(asked.major)
         text = f"{ended}: which CUDA a framework was compiled with is said by --cuda {cuda}"
         return Correction("cudatoolkit-12", text, _without(request, "cudatoolkit"), request.channels, cuda)

@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
-from envkit.builds.families import GPU_FRAMEWORKS, framework_of_package
 from envkit.errors import UsageError
+from envkit.frameworks.table import row_of
 from envkit.models.request import CudaChoice, Request
 from envkit.models.version import CudaVersion
 
 __all__ = ["allows_toolkit", "imply_cuda"]
 
 _TOOLKITS = ("pytorch-cuda", "cudatoolkit", "cuda-version")
-_CPU_NAMES = frozenset({"cpuonly", "pytorch-cpu", "tensorflow-cpu"})
 
 
 class _Implied(NamedTuple):
@@ -35,7 +34,8 @@ def _of_toolkit(spec: MatchSpec) -> CudaChoice | None:
 
 def _of_build(spec: MatchSpec) -> CudaChoice | None:
     """``pytorch=2.5=*cuda12.1*`` and ``pytorch=*=cpu_*``."""
-    if spec.build is None or framework_of_package(spec.name) not in GPU_FRAMEWORKS:
+    row = row_of(spec.name)
+    if spec.build is None or row is None or row.gpu_is_optional:
         return None
     said = parse_build_string(spec.build.strip("*"))
     if said.variant == "cpu":
@@ -50,7 +50,7 @@ def _implied(request: Request) -> _Implied | None:
     for text in request.specs:
         spec = parse_match_spec(text)
         choice = _of_toolkit(spec) if spec.name in _TOOLKITS else _of_build(spec)
-        if spec.name in _CPU_NAMES:
+        if (row := row_of(spec.name)) is not None and spec.name in row.cpu_packages:
             choice = CudaChoice("none")
         if choice is None:
             continue

@@ -9,15 +9,13 @@ from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import VersionKey, version_key
 from envkit.checks.driver import ceiling_of, wants_cuda
+from envkit.frameworks.table import PTX_TO_DRIVER
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["PTX_TO_DRIVER", "conservative", "matches_request", "nearest", "pick", "rank", "solve_candidates"]
-
-PTX_TO_DRIVER = frozenset({"numba", "numba-cuda", "pycuda", "cuda-python", "warp-lang", "taichi"})
-"""Packages whose run-time compiler hands PTX to the driver: minor-version compatibility does not cover them."""
+__all__ = ["conservative", "matches_request", "nearest", "pick", "rank", "solve_candidates"]
 
 _GROUP = {
     Tier.NATIVE: 0,

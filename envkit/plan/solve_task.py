@@ -7,54 +7,38 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from envkit.builds.dependency import MatchSpec, parse_match_spec
-from envkit.builds.families import GPU_FRAMEWORKS, channel_name, framework_of_package
+from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of
 from envkit.checks.solution import asks_cuda
+from envkit.frameworks.row import FrameworkRow
+from envkit.frameworks.table import CUDA_FRAMEWORKS, EXTRA_CHANNELS, PTX_TO_DRIVER, ROWS, is_stub, row_of
 from envkit.models.build import Build, Record, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
-from envkit.plan.rank import PTX_TO_DRIVER
 
 __all__ = ["ASSUMED", "framework_of", "plan_solve", "virtual_packages"]
 
 ASSUMED = {"glibc": "2.28", "osx": "13.0"}
 """What a described machine has where nothing says it (pixi's default system requirements)."""
 
-_ROOTS = {
-    "pytorch": ("pytorch", "pytorch-gpu", "torchvision", "torchaudio", "libtorch"),
-    "tensorflow": ("tensorflow", "tensorflow-gpu", "tensorflow-base"),
-    "jax": ("jaxlib", "jax"),
-    "cupy": ("cupy",),
-    "onnxruntime": ("onnxruntime",),
-    "faiss": ("faiss", "faiss-gpu"),
-    "xgboost": ("xgboost", "py-xgboost", "libxgboost"),
-    "mxnet": ("mxnet",),
-}
-_PICK_NAME = {
-    "pytorch": "pytorch",
-    "tensorflow": "tensorflow",
-    "jax": "jaxlib",
-    "xgboost": "libxgboost",
-}
 _PYTHON_IN_BUILD = re.compile(r"py\d\.?\d{1,2}(?=_|h[0-9a-f]|$)")
 _HASH = re.compile(r"h[0-9a-f]{6,9}(?=_|$)")
-_PYTORCH_FIXED_MKL = version_key("2.6")
 _ARCHSPEC_OF_SUBDIR = {"linux-64": "x86_64", "osx-64": "x86_64", "win-64": "x86_64", "linux-aarch64": "aarch64"}
 
 
 def framework_of(specs: Sequence[str]) -> str | None:
-    """The name of the package that the choice of CUDA is about, among the requested specs.
+    """Return the name of the package that the choice of CUDA is about, among the requested specs.
 
     The first framework in the user's order; of its packages the one whose records hold the CUDA build: for ``jax``
     that is ``jaxlib``, for ``pytorch-gpu`` or ``torchvision`` alone ``pytorch``. None when no framework is named.
     """
     for text in specs:
         name = parse_match_spec(text).name
-        framework = framework_of_package(name)
-        if framework is not None and framework in GPU_FRAMEWORKS and name not in {"cpuonly", "pytorch-mutex"}:
-            return _PICK_NAME.get(framework, name if framework == "faiss" else framework)
+        row = row_of(name)
+        if row is not None and not row.gpu_is_optional and not is_stub(name):
+            return row.choice(name)
     return None
 
 
@@ -123,42 +107,29 @@ def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
     return Pin(f"{record.name} =={record.version} {pattern}", f"{reason}; any Python")
 
 
-def _companions_pytorch_channel(build: Build, constraints: _Constraints) -> None:
-    cuda = build.build_cuda
-    if version_key(build.record.version) < _PYTORCH_FIXED_MKL:
-        constraints.add("mkl <2024.1", "mkl 2024.1 and newer: ImportError, undefined symbol iJIT_NotifyEvent")
-    if cuda is None:
+def _companions(build: Build, constraints: _Constraints) -> None:
+    """Keep what is around a build on its CUDA, and out what breaks it."""
+    record, row = build.record, ROWS.get(build.framework or "")
+    home, cuda = channel_name(record.channel), build.build_cuda
+    for limit in row.limits if row is not None else ():
+        if home == limit.channel and version_key(record.version) < version_key(limit.fixed_in):
+            why = f"{limit.package} {limit.below} and newer: ImportError, undefined symbol {limit.symbol}"
+            constraints.add(f"{limit.package} <{limit.below}", why)
+    if build.variant != "cuda" or cuda is None:
         return
-    why = f"follows pytorch's CUDA {cuda}"
-    short = f"cu{cuda.major}{cuda.minor}"
-    for name in ("torchvision", "torchaudio"):
-        constraints.add(f"{name} * *{short}", why)
-    constraints.add(f"pytorch-cuda {cuda}.*", why)
-    # pytorch-cuda leaves libcurand, libcufile and cuda-opencl open: a solver takes the newest major that it finds.
-    constraints.add(f"cuda-version >={cuda.major},<{cuda.major + 1}", "libraries of two CUDA majors do not mix")
-    constraints.add("pytorch-mutex * cuda", why)
-    constraints.add("cpuonly <0", why)
-
-
-def _companions_conda_forge(build: Build, constraints: _Constraints) -> None:
-    cuda = build.build_cuda
-    if cuda is None:
-        return
-    why = f"follows {build.record.name}'s CUDA {cuda}"
-    if build.framework == "pytorch":
-        for name in ("pytorch", "libtorch", "pytorch-gpu", "torchvision", "torchaudio", "torchcodec"):
-            constraints.add(f"{name} * cuda*", why)
-        constraints.add("pytorch-cpu <0", why)
-    elif build.framework == "tensorflow":
-        for name in ("tensorflow", "tensorflow-base", "tensorflow-gpu"):
-            constraints.add(f"{name} =={build.record.version} cuda{cuda.major}{cuda.minor}*", why)
-        constraints.add("tensorflow-cpu <0", why)
-    elif build.framework == "jax":
-        constraints.add("jaxlib * cuda*", why)
-    # No upper bound inside the major: libraries newer than the driver run by minor-version compatibility, and an
-    # index need not have the older ones.
-    low = cuda.major if build.cuda_major_only else cuda
-    constraints.add(f"cuda-version >={low},<{cuda.major + 1}", why)
+    why = f"follows {record.name}'s CUDA {cuda}"
+    for spec in row.companions.get(home, ()) if row is not None else ():
+        words = {"version": record.version, "cuda": cuda, "major": cuda.major, "minor": cuda.minor}
+        constraints.add(spec.format(**words), why)
+    if home == "conda-forge":
+        # No upper bound inside the major: libraries newer than the driver run by minor-version compatibility, and an
+        # index need not have the older ones.
+        low = cuda.major if build.cuda_major_only else cuda
+        constraints.add(f"cuda-version >={low},<{cuda.major + 1}", why)
+    elif home in EXTRA_CHANNELS:
+        # pytorch-cuda leaves libcurand, libcufile and cuda-opencl open: a solver takes the newest major that it finds.
+        why = "libraries of two CUDA majors do not mix"
+        constraints.add(f"cuda-version >={cuda.major},<{cuda.major + 1}", why)
 
 
 def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
@@ -185,41 +156,32 @@ def _ptx_to_driver(specs: Iterable[MatchSpec], target: Target, constraints: _Con
             constraints.add(f"cudatoolkit <={ceiling}.99", why)
 
 
-def _exclude_cpu(frameworks: set[str], constraints: _Constraints) -> None:
+def _exclude_cpu(rows: Iterable[FrameworkRow], constraints: _Constraints) -> None:
     why = "CUDA was asked for: no CPU build may take its place"
-    for name in sorted(frameworks):
-        if name == "pytorch":
-            constraints.add("cpuonly <0", why)
-            constraints.add("pytorch-cpu <0", why)
-            constraints.add("pytorch * *cuda*", why)
-        elif name == "tensorflow":
-            constraints.add("tensorflow-cpu <0", why)
-            constraints.add("tensorflow-base * *cu*", why)
-        elif name == "jax":
-            constraints.add("jaxlib * *cuda*", why)
+    for row in rows:
+        for spec in (*(f"{name} <0" for name in row.cpu_packages), *row.cuda_variants):
+            constraints.add(spec, why)
 
 
-def _exclude_cuda(frameworks: set[str], constraints: _Constraints) -> None:
-    why = "--cuda none was asked for"
-    if "pytorch" in frameworks:
-        constraints.add("pytorch-cuda <0", why)
-        constraints.add("pytorch-gpu <0", why)
-    if "tensorflow" in frameworks:
-        constraints.add("tensorflow-gpu <0", why)
+def _exclude_cuda(rows: Iterable[FrameworkRow], constraints: _Constraints) -> None:
+    for row in rows:
+        for name in row.cuda_packages:
+            constraints.add(f"{name} <0", "--cuda none was asked for")
 
 
 def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:
-    """The pick fixes the channels: channel pytorch needs nvidia's and conda-forge's parts, others stand alone."""
+    """Return the channels to solve over: the pick's own, and for one of frameworks alone what its parts come from."""
     if pick is None:
         return request.channels
     home = channel_name(pick.build.record.channel)
     by_name = {channel_name(name): name for name in reversed(request.channels)}
     own = by_name.get(home, pick.build.record.channel)
-    if home == "pytorch":
-        root = own.rstrip("/").rsplit("/", 1)[0] if "/" in own.rstrip("/") else ""
-        beside = [by_name.get(name) or (f"{root}/{name}" if root else name) for name in ("nvidia", "conda-forge")]
-        return (own, *beside)
-    return (own,)
+    row = ROWS.get(pick.build.framework or "")
+    if row is None or home not in row.channels:
+        return (own,)
+    root = own.rstrip("/").rsplit("/", 1)[0] if "/" in own.rstrip("/") else ""
+    others = [name for name in (*row.channels, "conda-forge") if name != home]
+    return (own, *(by_name.get(name) or (f"{root}/{name}" if root else name) for name in others))
 
 
 def plan_solve(
@@ -248,27 +210,21 @@ def plan_solve(
     """
     constraints = _Constraints()
     parsed = [parse_match_spec(text) for text in request.specs]
-    frameworks = {f for spec in parsed if (f := framework_of_package(spec.name)) is not None}
+    rows = {row.key: row for spec in parsed if (row := row_of(spec.name)) is not None}
     specs = list(request.specs)
     pins: list[Pin] = []
     if pick is not None:
         pin = _pin(pick, request, records)
         pins.append(pin)
         specs.append(pin.spec)
-        if pick.build.variant == "cuda":
-            home = channel_name(pick.build.record.channel)
-            if home == "pytorch":
-                _companions_pytorch_channel(pick.build, constraints)
-            elif home == "conda-forge":
-                _companions_conda_forge(pick.build, constraints)
-            _libraries(pick.build, target, constraints)
-        elif channel_name(pick.build.record.channel) == "pytorch":
-            _companions_pytorch_channel(pick.build, constraints)
+        _companions(pick.build, constraints)
+        _libraries(pick.build, target, constraints)
     if asks_cuda(request, target):
         # A library on top of a framework names none: whichever it pulls in has to be a CUDA build.
-        _exclude_cpu(frameworks & set(GPU_FRAMEWORKS) or set(GPU_FRAMEWORKS), constraints)
+        asked = sorted(CUDA_FRAMEWORKS & rows.keys() or CUDA_FRAMEWORKS)
+        _exclude_cpu([ROWS[key] for key in asked], constraints)
     elif request.cuda.kind == "none":
-        _exclude_cuda(frameworks, constraints)
+        _exclude_cuda(rows.values(), constraints)
     _ptx_to_driver(parsed, target, constraints)
     if request.python is not None and not any(spec.name == "python" for spec in parsed):
         specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")

@@ -5,7 +5,7 @@ Run by a target environment's own Python, 3.7 or newer::
     PYTHON -I jax.py [--gpu] [--trace FD]
 
 JAX falls back to the CPU without a word, so the platform is demanded, not hoped for.
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.jax` judges. Exit status: 0 when the
+Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
 document was written.
 """
 

@@ -4,7 +4,7 @@ Run by a target environment's own Python, 3.7 or newer::
 
     PYTHON -I numba.py [--gpu] [--trace FD]
 
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.numba` judges. Exit status: 0 when the
+Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
 document was written.
 """
 
@@ -64,6 +64,7 @@ def main():
     import numpy
 
     probe.fact("version", numba.__version__)
+    probe.build("compiler", lambda: "LLVM")
     probe.device({"id": "cpu", "kind": "cpu", "name": None})
     probe.check("kernel", "cpu", lambda: on_cpu(numba, numpy))
     if probe.options.gpu:

@@ -5,7 +5,7 @@ Run by a target environment's own Python, 3.7 or newer::
     PYTHON -I onnxruntime.py [--gpu] [--trace FD]
 
 The model is written here, byte by byte (onnx.proto, https://github.com/onnx/onnx): the package ``onnx`` is not needed.
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.onnxruntime` judges. Exit status: 0 when the
+Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
 document was written.
 """
 

@@ -2,9 +2,9 @@
 
 Run by a target environment's own Python, 3.7 or newer::
 
-    PYTHON -I pytorch.py [--gpu] [--compile] [--trace FD]
+    PYTHON -I pytorch.py [--gpu] [--thorough] [--trace FD]
 
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.pytorch` judges. Exit status: 0 when the
+Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
 document was written.
 """
 
@@ -187,7 +187,7 @@ def find_gpus(torch, probe):
 
 def main():
     """Gather the facts and write them."""
-    probe = session.Session("pytorch", options=("compile",))
+    probe = session.Session("pytorch")
     probe.step("import", "import torch")
     import torch
 
@@ -198,7 +198,7 @@ def main():
     probe.build("hip", lambda: hip)
     be_exact(torch)
     probe.device({"id": "cpu", "kind": "cpu", "name": None})
-    Torch(torch, "cpu", "cpu").run(probe, probe.options.compile and not probe.options.gpu)
+    Torch(torch, "cpu", "cpu").run(probe, probe.options.thorough and not probe.options.gpu)
     if cuda or hip:
         probe.build("arch_list", torch.cuda.get_arch_list)
         probe.build("cudnn", torch.backends.cudnn.version)

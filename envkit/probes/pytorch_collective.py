@@ -2,10 +2,10 @@
 
 Run by a target environment's own Python, 3.7 or newer::
 
-    PYTHON -I pytorch_collective.py [--gpu] [--all] [--trace FD]
+    PYTHON -I pytorch_collective.py [--gpu] [--thorough] [--trace FD]
 
-With ``--gpu`` by NCCL, one process on the first GPU, with ``--all`` one on each; without, by gloo, two on the CPU.
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.pytorch` judges. Exit status: 0 when the
+With ``--gpu`` by NCCL, one process on the first GPU, with ``--thorough`` one on each; without, by gloo, two on the CPU.
+Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
 document was written.
 """
 
@@ -157,7 +157,7 @@ def main():
     """Gather the facts and write them."""
     if len(sys.argv) == 3 and sys.argv[1] == WORKER:
         be_worker(json.loads(sys.argv[2]))
-    probe = session.Session("pytorch", options=("all",))
+    probe = session.Session("pytorch")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
     probe.step("import", "import torch")
     import torch
@@ -165,7 +165,7 @@ def main():
     backend = "nccl" if probe.options.gpu else "gloo"
     world = 2
     if probe.options.gpu:
-        world = torch.cuda.device_count() if probe.options.all else 1
+        world = torch.cuda.device_count() if probe.options.thorough else 1
     group = "%s:%d" % (backend, world)
     name = "%d process%s by %s" % (world, "es" if world > 1 else "", backend)
     probe.device({"id": group, "kind": "gpu" if probe.options.gpu else "cpu", "name": name})

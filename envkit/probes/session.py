@@ -32,18 +32,12 @@ class Skip(Exception):  # noqa: N818 - not an error: a check that does not apply
 class Session:
     """One run of a probe: gathers facts, tells the parent through the trace, writes the document."""
 
-    def __init__(self, framework, options=()):
-        """Read the arguments and keep standard output for the document.
-
-        Args:
-            framework: Name for the document.
-            options: Names of further flags, such as ``compile``.
-        """
+    def __init__(self, framework):
+        """Read the arguments and keep standard output for the document of `framework`."""
         parser = argparse.ArgumentParser()
         parser.add_argument("--trace", type=int)
         parser.add_argument("--gpu", action="store_true", help="GPUs are expected: use them")
-        for name in options:
-            parser.add_argument("--" + name, action="store_true")
+        parser.add_argument("--thorough", action="store_true", help="also what takes its time")
         self.options = parser.parse_args()
         self.out = os.dup(1)
         os.dup2(2, 1)  # what libraries print must not mix with the document

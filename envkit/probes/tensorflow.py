@@ -4,7 +4,7 @@ Run by a target environment's own Python, 3.7 or newer::
 
     PYTHON -I tensorflow.py [--gpu] [--trace FD]
 
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.tensorflow` judges. Exit status: 0 when the
+Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
 document was written.
 """
 

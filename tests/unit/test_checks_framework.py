@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,21 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envkit.checks.framework import Gpus
-from envkit.checks.frameworks import (
-    JUDGES,
-    cupy_findings,
-    jax_findings,
-    numba_findings,
-    onnxruntime_findings,
-    tensorflow_findings,
-)
+from envkit.checks.frameworks import judge_collective, judge_framework
 from envkit.checks.gpu_errors import classify_error
 from envkit.checks.interpreter import python_findings
-from envkit.checks.pytorch import collective_findings, pytorch_findings
 from envkit.checks.tolerance import ALLOWANCES, tolerance
+from envkit.frameworks.table import ROWS
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
 from envkit.models.report import Finding, Report
 
+collective_findings = partial(judge_collective, ROWS["pytorch"])
+cupy_findings, jax_findings, numba_findings, onnxruntime_findings, pytorch_findings, tensorflow_findings = (
+    partial(judge_framework, ROWS[key]) for key in ("cupy", "jax", "numba", "onnxruntime", "pytorch", "tensorflow")
+)
 OK = Gpus("ok", 1)
 NONE = Gpus("none")
 CPU = {"id": "cpu", "kind": "cpu", "name": None}
@@ -233,9 +231,9 @@ def test_a_cpu_build_among_cuda_builds_is_said_aloud() -> None:
 
 
 def test_every_judge_copes_with_a_probe_that_said_nothing() -> None:
-    for framework, judge in JUDGES.values():
-        findings = judge(ProbeOutcome("not-started", ("python",), reason="no such file"), NONE)
-        assert only(findings) == [(f"import {framework.module}", "import-failed", "environment")]
+    for row in ROWS.values():
+        findings = judge_framework(row, ProbeOutcome("not-started", ("python",), reason="no such file"), NONE)
+        assert only(findings) == [(f"import {row.module}", "import-failed", "environment")]
 
 
 @pytest.mark.parametrize(

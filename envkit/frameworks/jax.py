@@ -1,0 +1,27 @@
+"""JAX: conda-forge/jaxlib-feedstock 9123295. The package ``jax`` is Python alone."""
+
+from __future__ import annotations
+
+from envkit.frameworks.row import FrameworkRow, RuntimeCompiler
+
+ROW = FrameworkRow(
+    key="jax",
+    title="JAX",
+    module="jax",
+    packages=("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda12-pjrt", "jax-cuda13-plugin", "jax-cuda13-pjrt"),
+    compiled="jaxlib",
+    wrappers=("jax",),
+    core=("jaxlib",),
+    cuda_variants=("jaxlib * *cuda*",),
+    companions={"conda-forge": ("jaxlib * cuda*",)},
+    runtime_compiler=RuntimeCompiler(
+        "XLA",
+        "ptxas",
+        slower=True,
+        text="XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
+    ),
+    cuda_files=("jax_cuda1*_plugin",),
+    probe="jax.py",
+    cuda_fact="plugins",
+    identity=(("jaxlib", "jaxlib"), ("", "plugins")),
+)

@@ -1,0 +1,55 @@
+"""All rows, and the lists and look-ups that are made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+
+from envkit import frameworks
+from envkit.frameworks.row import FrameworkRow
+
+__all__ = ["CUDA_FRAMEWORKS", "EXTRA_CHANNELS", "PTX_TO_DRIVER", "ROWS", "is_core", "is_stub", "row_of"]
+
+
+def _rows() -> Iterator[FrameworkRow]:
+    """Read ``ROW`` of every module beside this one that has one."""
+    for module in iter_modules(frameworks.__path__, f"{frameworks.__name__}."):
+        row = getattr(import_module(module.name), "ROW", None) if module.name != __name__ else None
+        if row is not None:
+            yield row
+
+
+ROWS: dict[str, FrameworkRow] = {row.key: row for row in _rows()}
+"""The rows by key, in alphabetical order."""
+
+CUDA_FRAMEWORKS = frozenset(row.key for row in ROWS.values() if not row.gpu_is_optional)
+"""Frameworks whose CPU build is refused where CUDA was asked for."""
+
+EXTRA_CHANNELS = frozenset(name for row in ROWS.values() for name in row.channels)
+"""Channels of frameworks that hold no more than their parts: the rest comes from conda-forge or defaults."""
+
+_OTHERS_WITH_PTX = ("pycuda", "cuda-python", "warp-lang", "taichi")
+PTX_TO_DRIVER = frozenset(
+    [*_OTHERS_WITH_PTX, *(name for row in ROWS.values() if row.ptx_to_driver for name in row.packages)]
+)
+"""Packages whose run-time compiler hands PTX to the driver: minor-version compatibility does not cover them."""
+
+_BY_PACKAGE = {name: row for row in ROWS.values() for name in row.packages}
+_CORE = frozenset(name for row in ROWS.values() for name in row.core)
+_STUBS = frozenset(name for row in ROWS.values() for name in row.stubs)
+
+
+def row_of(package: str) -> FrameworkRow | None:
+    """Return the framework that a package belongs to."""
+    return _BY_PACKAGE.get(package)
+
+
+def is_core(package: str) -> bool:
+    """Return whether a package holds a framework's compiled code, so that one without a sign of CUDA is for the CPU."""
+    return package in _CORE
+
+
+def is_stub(package: str) -> bool:
+    """Return whether a package of a framework has no code and only steers a solver."""
+    return package in _STUBS
