@@ -1,11 +1,16 @@
 """Conda environments for GPUs: the build that runs on this driver and GPU, on a volume that stays, proven by a kernel.
 
-Importing this module loads nothing and does nothing; its functions load what they need when they are first used.
+Importing this module is free: each function and class loads what it needs at its first use. The verbs below are those
+of the command line, and so are the errors: every one is an `EnvkitError` with a `message`, a `hint` (what to do about
+it), a stable `code` and an `exit_code`.
+
+    env = envkit.ensure("train", ["pytorch>=2.5", "torchvision"], persist="/data/envs")
+    env.run(["python", "train.py"])
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # that of typing, without the milliseconds of its import
+TYPE_CHECKING = False  # as typing's, without the milliseconds of its import
 
 if TYPE_CHECKING:
     from envkit.client.environment import Environment
@@ -17,18 +22,54 @@ if TYPE_CHECKING:
     from envkit.client.search import BuildView as Build
     from envkit.client.search import FindResultView as FindResult
     from envkit.client.verbs import create, detect, ensure, find, require, validate
-    from envkit.errors import EnvkitError
+    from envkit.errors import (
+        ChannelError,
+        EnvironmentExistsError,
+        EnvkitError,
+        HeldError,
+        HostCannotRunError,
+        IntegrityError,
+        NoAnswerError,
+        NoSpaceError,
+        NotOnGpuError,
+        PackageNotFoundError,
+        RecipeError,
+        SettingsError,
+        SpecError,
+        UnknownEnvironmentError,
+        UnsatisfiableError,
+        UsageError,
+        ValidationFailedError,
+        VolumeError,
+    )
 
 __all__ = [
     "Build",
+    "ChannelError",
     "Environment",
+    "EnvironmentExistsError",
     "EnvkitError",
     "Event",
     "FindResult",
     "Finding",
     "Gpu",
+    "HeldError",
     "Host",
+    "HostCannotRunError",
+    "IntegrityError",
+    "NoAnswerError",
+    "NoSpaceError",
+    "NotOnGpuError",
+    "PackageNotFoundError",
+    "RecipeError",
     "Report",
+    "SettingsError",
+    "SpecError",
+    "UnknownEnvironmentError",
+    "UnsatisfiableError",
+    "UsageError",
+    "ValidationFailedError",
+    "VolumeError",
     "__version__",
     "create",
     "detect",
@@ -42,7 +83,6 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Build": "client.search:BuildView",
-    "EnvkitError": "errors",
     "Environment": "client.environment",
     "Event": "client.event",
     "FindResult": "client.search:FindResultView",
@@ -50,16 +90,12 @@ _HOMES = {
     "Gpu": "client.host:GpuView",
     "Host": "client.host:HostView",
     "Report": "client.report:ReportView",
-    "create": "client.verbs",
-    "detect": "client.verbs",
-    "ensure": "client.verbs",
-    "find": "client.verbs",
-    "require": "client.verbs",
-    "validate": "client.verbs",
+    **dict.fromkeys(("create", "detect", "ensure", "find", "require", "validate"), "client.verbs"),
+    **{name: "errors" for name in __all__ if name.endswith("Error")},
 }
 
 
-if not TYPE_CHECKING:  # a checker that saw it would believe in any name
+if not TYPE_CHECKING:  # with it, type checkers would accept any name
 
     def __getattr__(name: str) -> object:
         """Load a public name at its first use (PEP 562)."""
@@ -68,11 +104,11 @@ if not TYPE_CHECKING:  # a checker that saw it would believe in any name
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        module, _, attribute = home.partition(":")  # the internals have a Host of their own
+        module, _, attribute = home.partition(":")  # inside, some names mean something else
         value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -19,8 +19,8 @@
     │   └── NoSpaceError
     └── HeldError                8  another process holds it
 
-Each class has a stable ``code`` (what scripts read) and an ``exit_code`` (what shells read). A message says what is
-wrong, the hint what to do about it. Findings of a validation are values, not errors. "No GPU" is a fact.
+Each class has a stable ``code`` for scripts and an ``exit_code`` for shells. The message says what is wrong, the hint
+how to mend it. Findings of a validation are values, not errors; so is the absence of a GPU.
 """
 
 from __future__ import annotations
@@ -50,11 +50,14 @@ __all__ = [
 
 
 class EnvkitError(Exception):
-    """Base of every error that envkit raises on purpose.
+    """Base class of all errors that envkit raises on purpose.
 
-    Args:
+    Attributes:
         message: What is wrong, with the names and numbers involved.
-        hint: What to do about it.
+        hint: How to mend it.
+        members: What ``--json`` prints beside ``error``.
+        code: The name of the error in JSON; stable.
+        exit_code: The exit code of the command line; stable.
     """
 
     code: ClassVar[str] = "error"
@@ -65,9 +68,11 @@ class EnvkitError(Exception):
         self.message = message
         self.hint = hint
         self.members: dict[str, object] = {}
-        """What ``--json`` prints beside ``error``."""
 
-    def __reduce__(self) -> tuple[object, ...]:  # a keyword-only argument does not survive the default one
+    def __str__(self) -> str:  # shown by a traceback; Python 3.10 shows no notes (PEP 678)
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:  # the default one drops keyword-only arguments
         return (_rebuild, (type(self), self.message, self.hint))
 
 
@@ -76,7 +81,7 @@ def _rebuild(cls: type[EnvkitError], message: str, hint: str | None) -> EnvkitEr
 
 
 class NoAnswerError(EnvkitError):
-    """The channels have no answer to the request."""
+    """Nothing in the channels, or on the volume, answers the request."""
 
     code = "no-answer"
     exit_code = 1
@@ -101,7 +106,7 @@ class UnknownEnvironmentError(NoAnswerError):
 
 
 class UsageError(EnvkitError):
-    """The request is wrong in itself."""
+    """The request itself is wrong."""
 
     code = "usage"
     exit_code = 2
@@ -120,43 +125,43 @@ class RecipeError(UsageError):
 
 
 class SettingsError(UsageError):
-    """A setting has a value that means nothing, or two settings contradict each other."""
+    """A setting has an invalid value, or two settings contradict each other."""
 
     code = "bad-setting"
 
 
 class EnvironmentExistsError(UsageError):
-    """The name is taken by an environment that was made from another request."""
+    """Another environment, made from a different request, has this name."""
 
     code = "environment-exists"
 
 
 class ValidationFailedError(EnvkitError):
-    """The environment was checked and does not work."""
+    """The environment was validated and does not work."""
 
     code = "validation-failed"
     exit_code = 3
 
 
 class HostCannotRunError(EnvkitError):
-    """Builds exist, and none of them runs on this host."""
+    """There are builds, but none of them runs on this host."""
 
     code = "host-cannot-run"
     exit_code = 4
 
 
 class NotOnGpuError(HostCannotRunError):
-    """A validation on a GPU was required, and there was none."""
+    """A validation on a GPU was required, but it did not run on one."""
 
     code = "not-on-gpu"
 
 
 class ChannelError(EnvkitError):
-    """A channel cannot be reached or does not serve what a channel serves.
+    """A channel cannot be reached, or what it serves is not a channel.
 
     Attributes:
-        unreachable: The channel's URL where its host could not be reached at all.
-        cause: Why, in a few words; empty where `unreachable` is None.
+        unreachable: URL of the channel if its host could not be reached at all.
+        cause: Why not, in a few words; empty if `unreachable` is None.
     """
 
     code = "channel"
@@ -166,21 +171,21 @@ class ChannelError(EnvkitError):
 
 
 class IntegrityError(EnvkitError):
-    """Bytes differ from what the index says, or a package would write outside its prefix."""
+    """Bytes differ from what the index or the manifest says, or a package would write outside its prefix."""
 
     code = "integrity"
     exit_code = 6
 
 
 class VolumeError(EnvkitError):
-    """The volume is missing, not writable, or cannot carry an environment."""
+    """The volume is missing, cannot be written, or cannot hold an environment."""
 
     code = "volume"
     exit_code = 7
 
 
 class NoSpaceError(VolumeError):
-    """The volume has too few bytes or inodes."""
+    """Too few bytes or inodes are left on the volume."""
 
     code = "no-space"
 

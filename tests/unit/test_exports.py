@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import pydoc
 import subprocess
 import sys
 
 import pytest
+from harness import ROOT
 from interpreter_cost import costs_at_most
 
 import envkit
@@ -83,3 +85,24 @@ def test_errors_of_another_version_are_told_by_exit_code() -> None:
     assert error is not None
     assert error.exit_code == 5
     assert error_of({"builds": []}, 0) is None
+
+
+def test_an_error_that_is_not_caught_shows_its_hint() -> None:
+    code = "import envkit; raise envkit.VolumeError('no room', hint='Make some.')"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr.endswith("VolumeError: no room\nhint: Make some.\n")
+    assert str(errors.HeldError("busy")) == "busy"
+
+
+def test_help_shows_the_public_names_only() -> None:
+    assert set(errors.__all__) < set(envkit.__all__)
+    assert dir(envkit) == sorted(envkit.__all__)
+    text = pydoc.plain(pydoc.render_doc(envkit))
+    for name in set(envkit.__all__) - {"__version__"}:
+        assert getattr(envkit, name).__doc__.splitlines()[0] in text
+    assert "TYPE_CHECKING" not in text
+    assert "_HOMES" not in text
+
+
+def test_the_version_has_a_heading_in_the_changelog() -> None:
+    assert f"\n## [{envkit.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
