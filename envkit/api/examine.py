@@ -11,25 +11,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit.checks.driver_probe import check_driver
+from envkit.checks.files import Cure, files_finding, record_findings
 from envkit.checks.framework import Gpus
 from envkit.checks.frameworks import is_cuda_build, judge_collective, judge_framework
 from envkit.checks.interpreter import python_findings
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS
 from envkit.layout.contents import Contents, owners, read_contents
-from envkit.layout.damage import Wrong, check_contents, find_wrong
-from envkit.layout.health import InstalledPackage, installed_packages
+from envkit.layout.damage import find_wrong
+from envkit.layout.generation import active_name
+from envkit.layout.records import installed_packages
 from envkit.models.host import Host
+from envkit.models.installed import InstalledPackage, WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.probe import Level
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
 
-__all__ = ["PROBE_TIMEOUT_S", "ValidateOptions", "run_environment", "validate_prefix"]
+__all__ = ["PROBE_TIMEOUT_S", "ValidateOptions", "cure_of", "run_environment", "validate_prefix"]
 
 PROBE_TIMEOUT_S = 300.0
-_REPAIR = "Make the environment again with create --replace; the packages are still in the cache."
 _LIBRARY = (".so", ".dylib")
 
 
@@ -63,7 +65,9 @@ def validate_prefix(
     """Check files, interpreter, imports, driver and frameworks of a prefix, in this order."""
     began = time.monotonic()
     reporter.start("validate", str(prefix))
-    packages, findings = installed_packages(prefix)
+    packages, bad = installed_packages(prefix)
+    cure = cure_of(prefix, ours=manifest is not None)
+    findings = record_findings(bad, cure)
     count = sum(len(package.paths) for package in packages)
     wrong = find_wrong(prefix, packages, full=False)
     contents = read_contents(prefix, packages, manifest)
@@ -71,10 +75,7 @@ def validate_prefix(
     if packages:
         if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):
             wrong = _look_closer(prefix, packages, wrong, ran)
-        found = check_contents(wrong, files=count, full=False, hint=_REPAIR)
-        # What others made may have been changed on purpose (pip over conda): there, only what does not work fails.
-        lenient = manifest is None and found.status == "fail"
-        findings.append(replace(found, status="warn") if lenient else found)
+        findings.append(files_finding(wrong, cure, files=count, full=False, lenient=manifest is None))
     findings += ran
     report = Report(
         prefix=str(prefix),
@@ -178,8 +179,8 @@ def _frame(
 
 
 def _look_closer(
-    prefix: Path, packages: Sequence[InstalledPackage], wrong: Sequence[Wrong], ran: Sequence[Finding]
-) -> list[Wrong]:
+    prefix: Path, packages: Sequence[InstalledPackage], wrong: Sequence[WrongFile], ran: Sequence[Finding]
+) -> list[WrongFile]:
     """After a failure, hash what can be the cause: all shared libraries, and all files of the packages that failed."""
     failed = {f.check.removeprefix("import ").split(".", 1)[0] for f in ran if f.status == "fail"}
     modules = {ROWS[name].module if name in ROWS else name for name in failed} | {"numpy"}  # which most of them load
@@ -197,6 +198,19 @@ def _look_closer(
     ]
     known = {(item.package, item.path) for item in wrong}
     return [*wrong, *(w for w in find_wrong(prefix, closer, full=True) if (w.package, w.path) not in known)]
+
+
+def cure_of(prefix: Path, *, ours: bool) -> Cure:
+    """Return how damage in a prefix is cured.
+
+    Args:
+        prefix: The prefix.
+        ours: Whether envkit made it.
+    """
+    name = active_name(prefix)
+    if name is not None:
+        return Cure("fix", name)
+    return Cure("create" if ours else "tool")
 
 
 def run_environment(prefix: Path, base: Mapping[str, str], *, name: str | None) -> dict[str, str]:

@@ -8,8 +8,8 @@ from envkit.api.change import changing
 from envkit.api.session import Session
 from envkit.errors import UnknownEnvironmentError
 from envkit.layout.generation import active, read_manifest, resolve
-from envkit.layout.health import installed_packages
 from envkit.layout.lineage import directories_of, generation_of, generations_of, previous
+from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
 from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference

@@ -1,4 +1,4 @@
-"""Verify: whether packages in the cache are still what their archives held."""
+"""Verify that packages in the cache are still what their archives held."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from envkit.installer import cache
 from envkit.layout.damage import sha256_of
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
-from envkit.models.build import Record
+from envkit.models.installed import WrongFile
 
-__all__ = ["cached_packages", "damaged", "remove_damaged"]
+__all__ = ["cached_packages", "find_damage", "remove_damaged"]
 
 
 def cached_packages(volume: Volume) -> list[Path]:
-    """The directory of each extracted package in the cache that this user may look into."""
+    """List the directory of each extracted package in the cache that this user may enter."""
     if not volume.packages.is_dir():
         return []
     return sorted(
@@ -30,36 +29,39 @@ def cached_packages(volume: Volume) -> list[Path]:
     )
 
 
-def damaged(package: Path) -> str | None:
-    """What is wrong with an extracted package: its files against its own ``info/paths.json`` (CEP 34), by sha256."""
+def find_damage(package: Path) -> WrongFile | None:
+    """Hash an extracted package against its own ``info/paths.json`` (CEP 34); return the first file that differs."""
+    name = package.name
+    info = package / "info"
+    if not (info / "index.json").is_file():
+        return WrongFile(name, "info/index.json", "missing")
     try:
-        entries = json.loads((package / "info" / "paths.json").read_bytes())["paths"]
+        entries = json.loads((info / "paths.json").read_bytes())["paths"]
     except FileNotFoundError:
-        return None if (package / "info" / "files").exists() else "its info is gone"
+        return None if (info / "files").exists() else WrongFile(name, "info/paths.json", "missing")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"its info/paths.json cannot be read: {error}"
+        return WrongFile(name, "info/paths.json", "unreadable", error=str(error))
     for entry in entries:
-        path = package / str(entry.get("_path"))
+        path = str(entry.get("_path"))
         try:
-            state = os.lstat(path)
+            state = os.lstat(package / path)
             if not stat.S_ISREG(state.st_mode):
                 continue
             size = entry.get("size_in_bytes")
             if isinstance(size, int) and state.st_size != size:
-                return f"{entry['_path']} has {state.st_size} bytes, not {size}"
-            if entry.get("sha256") and sha256_of(path) != entry["sha256"]:
-                return f"{entry['_path']} was changed"
+                return WrongFile(name, path, "size", state.st_size, size)
+            if entry.get("sha256") and sha256_of(package / path) != entry["sha256"]:
+                return WrongFile(name, path, "sha256")
         except OSError as error:
-            return f"{entry.get('_path')}: {error.strerror}"
+            return WrongFile(name, path, "unreadable", error=str(error.strerror))
     return None
 
 
-def remove_damaged(volume: Volume, records: Sequence[Record]) -> list[str]:
-    """Take packages that are damaged out of the cache, so that they are fetched again; return their names."""
-    dropped = []
-    for record in records:
-        package = cache.package_dir(volume, record)
-        if package.is_dir() and damaged(package):
+def remove_damaged(volume: Volume, packages: Sequence[Path]) -> list[str]:
+    """Remove packages from the cache that are still damaged; return their names."""
+    removed = []
+    for package in packages:
+        if package.is_dir() and find_damage(package):
             discard(volume, package.parent)
-            dropped.append(record.fn)
-    return dropped
+            removed.append(package.name)
+    return removed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS, row_of
-from envkit.layout.health import InstalledPackage
+from envkit.models.installed import InstalledPackage
 from envkit.models.manifest import Manifest
 
 __all__ = ["Contents", "owners", "read_contents"]

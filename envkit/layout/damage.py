@@ -1,4 +1,4 @@
-"""Damage: files that are not what a package brought, packages that nobody recorded, prefixes that were moved."""
+"""Damage: files that differ from their records, distributions without a record, prefixes that were moved."""
 
 from __future__ import annotations
 
@@ -9,33 +9,19 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from envkit.layout.health import InstalledPackage
-from envkit.models.report import Finding
+from envkit.models.installed import Distribution, InstalledPackage, WrongFile
 
-__all__ = ["Distribution", "Wrong", "check_contents", "distributions", "find_wrong", "moved_from", "sha256_of"]
+__all__ = ["distributions", "find_wrong", "moved_from", "sha256_of"]
 
 _CHUNK = 1 << 20
-# A package's record is written right after its files; a file that is newer by more was changed later.
+# A package's record is written right after its files. A file that is newer by more was changed later.
 _LATER_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """One file that is not as it was installed."""
-
-    package: str
-    path: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.package}) {self.what}"
-
-
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the hex digest of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while data := file.read(_CHUNK):
@@ -43,15 +29,15 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool) -> list[Wrong]:
-    """Every file that is missing, cannot be read, or differs from its record.
+def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool) -> list[WrongFile]:
+    """List the files that are missing, cannot be read, or differ from their record.
 
     Args:
         prefix: The environment.
         packages: Its records.
-        full: Hash every file. Otherwise only those whose time says that they changed after they were installed.
+        full: Hash every file, not only those modified after they were installed.
     """
-    wrong: list[Wrong] = []
+    wrong: list[WrongFile] = []
     to_hash: list[tuple[InstalledPackage, str]] = []
     for package in packages:
         label = f"{package.name} {package.version}"
@@ -59,14 +45,14 @@ def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool
             try:
                 state = os.lstat(prefix / name)
             except OSError:
-                wrong.append(Wrong(label, name, "is missing"))
+                wrong.append(WrongFile(label, name, "missing"))
                 continue
             if is_link or stat.S_ISLNK(state.st_mode):
                 continue
             if not state.st_mode & 0o444:
-                wrong.append(Wrong(label, name, "cannot be read by anybody"))
+                wrong.append(WrongFile(label, name, "closed"))
             elif size is not None and state.st_size != size:
-                wrong.append(Wrong(label, name, f"has {state.st_size} bytes, not {size}"))
+                wrong.append(WrongFile(label, name, "size", state.st_size, size))
             elif name in package.hashes and (full or state.st_mtime > package.linked_at + _LATER_S):
                 to_hash.append((package, name))
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -74,46 +60,17 @@ def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool
     return wrong
 
 
-def _hash(prefix: Path, package: InstalledPackage, name: str) -> Wrong | None:
+def _hash(prefix: Path, package: InstalledPackage, name: str) -> WrongFile | None:
     label = f"{package.name} {package.version}"
     try:
         found = sha256_of(prefix / name)
     except OSError as error:
-        return Wrong(label, name, f"cannot be read: {error.strerror}")
-    return None if found == package.hashes[name] else Wrong(label, name, "was changed: its sha256 is another")
-
-
-def check_contents(wrong: Sequence[Wrong], *, files: int, full: bool, hint: str) -> Finding:
-    """The finding on the files of an environment."""
-    how = "by sha256" if full else "by size and time"
-    if not wrong:
-        return Finding(
-            "files", "pass", None, f"{files} files are as they were installed ({how})", data={"files": files}
-        )
-    more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return Finding(
-        check="files",
-        status="fail",
-        code="files-damaged",
-        text=f"{len(wrong)} of {files} files: {'; '.join(map(str, wrong[:3]))}{more}",
-        blames="environment",
-        hint=hint,
-        data={"wrong": [str(item) for item in wrong[:100]], "files": files},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A Python distribution that no conda package brought, as its ``.dist-info`` says (PEP 376, PEP 627)."""
-
-    name: str
-    version: str
-    installer: str
-    wrong: tuple[Wrong, ...]
+        return WrongFile(label, name, "unreadable", error=str(error.strerror))
+    return None if found == package.hashes[name] else WrongFile(label, name, "sha256")
 
 
 def distributions(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool) -> list[Distribution]:
-    """What pip or uv installed into a prefix, with files that differ from their RECORD."""
+    """List what pip or uv installed into a prefix, with files that differ from their RECORD."""
     recorded = {name for package in packages for name, _, _ in package.paths}
     found = []
     for site in sorted(prefix.glob("lib/python3*/site-packages")):
@@ -126,7 +83,7 @@ def distributions(prefix: Path, packages: Sequence[InstalledPackage], *, full: b
     return found
 
 
-def _check_record(site: Path, info: Path, label: str, *, full: bool) -> Iterator[Wrong]:
+def _check_record(site: Path, info: Path, label: str, *, full: bool) -> Iterator[WrongFile]:
     for row in csv.reader(_read(info / "RECORD").splitlines()):
         if len(row) != 3 or not row[1]:
             continue
@@ -134,14 +91,14 @@ def _check_record(site: Path, info: Path, label: str, *, full: bool) -> Iterator
         try:
             size = path.stat().st_size
         except OSError:
-            yield Wrong(label, row[0], "is missing")
+            yield WrongFile(label, row[0], "missing")
             continue
         if row[2].isascii() and row[2].isdigit() and row[2].lstrip("0") != (str(size) if size else ""):
-            yield Wrong(label, row[0], f"has {size} bytes, not {row[2]}")
+            yield WrongFile(label, row[0], "size", size, int(row[2][:30]))  # int() refuses thousands of digits
         elif full and row[1].startswith("sha256="):
             digest = base64.urlsafe_b64encode(bytes.fromhex(sha256_of(path))).decode().rstrip("=")
             if digest != row[1][7:].rstrip("="):
-                yield Wrong(label, row[0], "was changed: its sha256 is another")
+                yield WrongFile(label, row[0], "sha256")
 
 
 def _read(path: Path) -> str:
@@ -156,9 +113,9 @@ _HEAD = 1 << 16
 
 
 def moved_from(prefix: Path, packages: Sequence[InstalledPackage]) -> bool:
-    """Whether text files hold another prefix than the one where they lie: the environment was moved or copied.
+    """Return whether text files hold another prefix, so that the environment was moved or copied.
 
-    A few files are looked at. The prefix may be written through a link, so any path that leads here counts.
+    A few files are read. The prefix may be written through a link, so any path that leads here counts.
     """
     looked = 0
     for package in packages:

@@ -18,10 +18,11 @@ from envkit.layout.refusal import writing
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import Manifest
-from envkit.paths import MANIFEST
+from envkit.paths import MANIFEST, split_generation
 
 __all__ = [
     "active",
+    "active_name",
     "claim",
     "is_finished",
     "is_moved",
@@ -177,6 +178,14 @@ def refuse_foreign(volume: Volume, name: str) -> None:
 def active(volume: Volume, name: str) -> Path | None:
     """The generation that `name` points to, or None."""
     return dict(environments(volume)).get(name)
+
+
+def active_name(prefix: Path) -> str | None:
+    """Return the environment that points to a prefix; None for another generation, or no generation."""
+    found = split_generation(str(prefix))
+    if found is None:
+        return None
+    return next((name for name, path in environments(Volume(Path(found[0]))) if path == prefix), None)
 
 
 def resolve(volume: Volume | None, name_or_prefix: str) -> Path:

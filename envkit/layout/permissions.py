@@ -1,7 +1,7 @@
-"""Permissions: what those who share a volume need, and what is in their way.
+"""Permissions: what users who share a volume need, what they lack, and how to give it to them.
 
-The volume's own directory says who shares it: whom it lets in may run what is there, whom it lets write may make and
-clean there. Files that environments share through hard links are nobody's to write.
+The mode of the volume's root says who shares it: users who may read it run environments, users who may write it make
+and clean them. Nobody may write the files that environments share through hard links.
 """
 
 from __future__ import annotations
@@ -16,103 +16,43 @@ from pathlib import Path
 from envkit.layout.generation import list_generations
 from envkit.layout.sharing import shared_bits
 from envkit.layout.volume import Volume
-from envkit.models.report import Finding
+from envkit.models.sharing import PathsOf, SharingState
 
-__all__ = ["check_readable", "check_sharing", "mend_permissions", "owner_of"]
+__all__ = ["mend_permissions", "owner_of", "read_barred", "read_sharing"]
 
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_FEW = 3
-_MOST = 100
 
 
-def check_sharing(volume: Volume, packages: Sequence[Path]) -> list[Finding]:
-    """Whether those who share the volume can work there, and whether nobody can change what they share."""
-    findings = []
-    barred = [*_barred_folders(volume), *_barred_cache(volume)]
-    if barred:
-        mode = stat.filemode(volume.root.stat().st_mode)
-        findings.append(
-            Finding(
-                "permissions",
-                "warn",
-                "volume-barred",
-                f"{volume.root} is open to others ({mode}), but {_names(volume, (item.path for item in barred))} not "
-                "in the same way: who may make environments there cannot",
-                hint="--fix gives them the rights of the volume's directory; their owner has to run it.",
-                data={"paths": [str(item.path) for item in barred[:_MOST]]},
-            )
-        )
-    writable = _writable_in_cache(packages)
-    if writable:
-        findings.append(
-            Finding(
-                "permissions",
-                "warn",
-                "cache-writable",
-                f"{len(writable)} files of cached packages can be written, and through them every environment that "
-                f"shares them: {_names(volume, writable)}",
-                hint="--fix takes the right to write away.",
-                data={"paths": [str(path) for path in writable[:_MOST]]},
-            )
-        )
-    closed = [path for path in _parts(volume) if not os.access(path, os.R_OK | os.X_OK)]
-    if closed:
-        owners = sorted({owner_of(path) for path in closed})
-        findings.append(
-            Finding(
-                "permissions",
-                "fail",
-                "closed",
-                f"{len(closed)} generations and packages belong to {', '.join(owners)} and are closed to you: "
-                f"{_names(volume, closed)}",
-                "host",
-                "Their owners open them: `envkit doctor --fix`.",
-                data={"paths": [str(path) for path in closed[:_MOST]]},
-            )
-        )
-    foreign = _not_removable(volume)
-    if foreign:
-        owners = sorted({owner_of(path) for path in foreign})
-        findings.append(
-            Finding(
-                "permissions",
-                "warn",
-                "not-removable",
-                f"{len(foreign)} generations and packages belong to {', '.join(owners)}, and you may not remove them: "
-                f"{_names(volume, foreign)}",
-                hint="`envkit clean` leaves them; let their owners run it.",
-                data={"paths": [str(path) for path in foreign[:_MOST]]},
-            )
-        )
-    return findings or [Finding("permissions", "pass", None, "those who share the volume can use it")]
+def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
+    """Find what keeps users from working on a volume that its root lets them use.
+
+    Args:
+        volume: The volume.
+        packages: The directories of cached packages.
+    """
+    parts = [*list_generations(volume), *_children(volume.packages), *_children(volume.bytecode)]
+    return SharingState(
+        str(volume.root),
+        volume.root.stat().st_mode,
+        barred=tuple(str(item.path) for item in [*_barred_folders(volume), *_barred_cache(volume)]),
+        writable=tuple(map(str, _writable_in_cache(packages))),
+        closed=_owned(path for path in parts if not os.access(path, os.R_OK | os.X_OK)),
+        not_removable=_owned(path for path in parts if not os.access(path, os.W_OK | os.X_OK)),
+    )
 
 
-def check_readable(volume: Volume, prefix: Path) -> list[Finding]:
-    """Whether all whom the volume lets in can read and run an environment."""
-    barred = _barred_below(volume, prefix)
-    if not barred:
-        return []
-    text = f"{len(barred)} files and folders are closed to others whom the volume lets in: "
-    return [
-        Finding(
-            "permissions",
-            "warn",
-            "barred",
-            text + _names(volume, (item.path for item in barred)),
-            hint="--fix opens them as the volume is; their owner has to run it. Or close the volume: chmod "
-            f"go-rwx {volume.root}.",
-            data={"paths": [str(item.path) for item in barred[:_MOST]]},
-        )
-    ]
+def read_barred(volume: Volume, prefix: Path) -> list[str]:
+    """List the files and folders of a generation that are closed to users of the volume."""
+    return [str(item.path) for item in _barred_below(volume, prefix)]
 
 
 def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequence[Path]) -> list[str]:
-    """Give the rights that lack and take those that are too many, where this user may; say what was done.
+    """Add missing permissions and take away those that are too many, where this user may; return what was done.
 
     Args:
-        volume: Which one.
+        volume: The volume.
         packages: The directories of cached packages.
-        prefixes: Generations to open to those whom the volume lets in.
+        prefixes: Generations to open to users of the volume.
     """
     mended = []
     if opened := _open_up([*_barred_folders(volume), *_barred_cache(volume)]):
@@ -128,12 +68,12 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class _Barred:
-    """A path that keeps those out whom the volume lets in.
+    """A path that is closed to users of the volume.
 
     Attributes:
-        path: Which one.
+        path: The path.
         lacks: The mode bits of group and others that it lacks.
-        group: The group that it should belong to; None where that is right.
+        group: The group that it should belong to; None if it does.
     """
 
     path: Path
@@ -142,7 +82,7 @@ class _Barred:
 
 
 def _barred_folders(volume: Volume) -> list[_Barred]:
-    """Folders of the volume in which those who may write the volume may not write, or that they may not enter."""
+    """List folders that are closed to users who may write the volume."""
     try:
         root = volume.root.stat()
     except OSError:
@@ -160,7 +100,7 @@ def _barred_folders(volume: Volume) -> list[_Barred]:
 
 
 def _barred_below(volume: Volume, folder: Path) -> list[_Barred]:
-    """What below a generation cannot be read or run by those whom the volume lets in; the folder itself among it."""
+    """List what users of the volume cannot read or run in a generation, the folder itself included."""
     try:
         return list(_unread(folder, shared_bits(volume.root.stat().st_mode)))
     except OSError:
@@ -168,7 +108,7 @@ def _barred_below(volume: Volume, folder: Path) -> list[_Barred]:
 
 
 def _barred_cache(volume: Volume) -> list[_Barred]:
-    """What of the cache those who may make environments cannot read, and the locks of the native engine among it."""
+    """List what users who may write the volume cannot read in the cache, the locks of the native engine included."""
     try:
         shared = shared_bits(volume.root.stat().st_mode)
     except OSError:
@@ -185,7 +125,7 @@ def _barred_cache(volume: Volume) -> list[_Barred]:
 
 
 def _unread(folder: Path, shared: int) -> Iterator[_Barred]:
-    """What below a folder, itself included, lacks the rights to read and to run that group or others should have."""
+    """List what group or others cannot read or run below a folder, the folder itself included."""
     reads = shared & (stat.S_IRGRP | stat.S_IROTH)
     for path, state in _walk(str(folder)) if reads else ():
         runs = reads >> 2 if state.st_mode & stat.S_IXUSR else 0
@@ -195,9 +135,9 @@ def _unread(folder: Path, shared: int) -> Iterator[_Barred]:
 
 
 def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
-    """Files of cached packages that can be written, and with them the same files of every environment.
+    """List files of cached packages that can be written, and through hard links the same files of environments.
 
-    What lies in ``info/`` is not linked into environments.
+    Files in ``info/`` are not linked into environments.
     """
     found = []
     for package in packages:
@@ -208,17 +148,8 @@ def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _not_removable(volume: Volume) -> list[Path]:
-    """Generations, packages and bytecode that this user cannot remove: somebody else's, who lets nobody write them."""
-    return [path for path in _parts(volume) if not os.access(path, os.W_OK | os.X_OK)]
-
-
-def _parts(volume: Volume) -> list[Path]:
-    return [*list_generations(volume), *_children(volume.packages), *_children(volume.bytecode)]
-
-
 def _open_up(barred: Iterable[_Barred]) -> int:
-    """Give what is barred the bits and the group that it lacks; say how much could be mended. Only an owner may."""
+    """Add missing bits and set the group; return for how many paths that worked. Only an owner may."""
     mended = 0
     for item in barred:
         with contextlib.suppress(OSError):
@@ -231,7 +162,7 @@ def _open_up(barred: Iterable[_Barred]) -> int:
 
 
 def _seal(files: Iterable[Path]) -> int:
-    """Take the right to write; say from how many."""
+    """Take the write bits away; return from how many files."""
     mended = 0
     for path in files:
         with contextlib.suppress(OSError):
@@ -246,7 +177,7 @@ def _children(folder: Path) -> Iterator[Path]:
 
 
 def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """A folder and everything below it; what cannot be looked into is passed over. Tens of thousands, so no `Path`."""
+    """List a folder and everything below it that can be read. There are tens of thousands, so no `Path`."""
     with contextlib.suppress(OSError):
         yield folder, os.lstat(folder)
         with os.scandir(folder) as entries:
@@ -257,17 +188,16 @@ def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
                     yield entry.path, entry.stat(follow_symlinks=False)
 
 
-def _names(volume: Volume, paths: Iterable[Path]) -> str:
-    """The first few paths, below the volume."""
-    names = [str(path.relative_to(volume.root)) for path in paths]
-    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
-
-
 def owner_of(path: Path) -> str:
-    """Whose it is, in words."""
+    """Name the owner of a path."""
     try:
         return path.owner()
     except KeyError:  # a number without a name, as in containers
         return f"user {path.stat().st_uid}"
     except OSError:
         return "somebody else"
+
+
+def _owned(paths: Iterable[Path]) -> PathsOf:
+    found = list(paths)
+    return PathsOf(tuple(map(str, found)), tuple(sorted({owner_of(path) for path in found})))

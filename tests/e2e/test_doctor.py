@@ -142,9 +142,11 @@ def test_packages_stay_while_something_is_made_of_them(shell: Shell) -> None:
     (package / "share/app.txt").unlink()
     silent = SilentReporter()
     with lease.hold(volume, CACHE, shared=True), pytest.raises(HeldError):
-        doctor_api._drop(volume, [package], silent, wait_s=0.0)
+        doctor_api._remove_damaged(volume, [package], silent, wait_s=0.0)
     assert package.is_dir()
     sound = next(path for path in volume.packages.glob("*/lib-*") if path.is_dir())
-    assert doctor_api._drop(volume, [package, sound], silent) == [package.name]  # the other was mended meanwhile
+    assert doctor_api._remove_damaged(volume, [package, sound], silent) == [
+        package.name
+    ]  # the other was mended meanwhile
     assert sound.is_dir()
     assert not package.exists()

@@ -1,37 +1,19 @@
-"""Health: what an environment's files and records say about it, without running anything."""
+"""Records: the packages of a conda environment, as ``conda-meta`` lists them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from envkit.models.report import Finding
+from envkit.models.installed import BadRecord, InstalledPackage
 
-__all__ = ["InstalledPackage", "installed_packages"]
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledPackage:
-    """What ``conda-meta`` says of one package."""
-
-    name: str
-    version: str
-    build: str
-    depends: tuple[str, ...]
-    archive_bytes: int | None
-    paths: tuple[tuple[str, int | None, bool], ...]  # path in the prefix, size in bytes if fixed, whether a link
-    record: str = ""  # the file in conda-meta
-    linked_at: float = 0.0  # its mtime: the package's files are not newer
-    hashes: Mapping[str, str] = field(default_factory=dict)  # path to sha256 of the file as it is in the prefix
-    texts: tuple[tuple[str, str], ...] = ()  # text files that hold the prefix, and what stood in its place
+__all__ = ["installed_packages"]
 
 
-def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Finding]]:
-    """The packages of a conda environment (CEP 32), and a finding for each record that cannot be read."""
+def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[BadRecord]]:
+    """Read the packages of a conda environment (CEP 32), and list the records that cannot be read."""
     packages: list[InstalledPackage] = []
-    findings: list[Finding] = []
+    bad: list[BadRecord] = []
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         try:
             raw = json.loads(path.read_bytes())
@@ -55,21 +37,12 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[Findi
                 )
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            findings.append(
-                Finding(
-                    check="records",
-                    status="fail",
-                    code="bad-record",
-                    text=f"conda-meta/{path.name} cannot be read: {type(error).__name__}: {error}",
-                    blames="environment",
-                    hint="Make the environment again.",
-                )
-            )
-    return packages, findings
+            bad.append(BadRecord(path.name, f"{type(error).__name__}: {error}"))
+    return packages, bad
 
 
 def _fixed_size(entry: dict[str, object]) -> int | None:
-    """The size that the file must have; None where linking changes it (a prefix in a text file)."""
+    """Return the size that the file must have; None if linking changes it (a prefix in a text file)."""
     size = entry.get("size_in_bytes")
     if not isinstance(size, int) or (entry.get("prefix_placeholder") and entry.get("file_mode") != "binary"):
         return None
@@ -77,7 +50,7 @@ def _fixed_size(entry: dict[str, object]) -> int | None:
 
 
 def _placed_hash(entry: dict[str, object]) -> str | None:
-    """The sha256 of the file in the prefix; None for links, and where linking changed it and nobody kept the result."""
+    """Return the sha256 of the file in the prefix; None for links, or if linking changed it and kept no digest."""
     if entry.get("path_type") == "softlink":
         return None
     if entry.get("prefix_placeholder"):

@@ -1,0 +1,143 @@
+"""Read environments of any origin and the volume, and have what was read judged by `envkit.checks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from envkit.api.examine import cure_of
+from envkit.api.validate import machine_words
+from envkit.checks.files import (
+    added_findings,
+    closed_finding,
+    files_finding,
+    gone_finding,
+    manifest_finding,
+    no_manifest_finding,
+    place_finding,
+    record_findings,
+    validation_finding,
+    venv_findings,
+)
+from envkit.checks.sharing import barred_findings, sharing_findings
+from envkit.checks.volume import cache_finding, leftover_findings, volume_finding
+from envkit.errors import IntegrityError, UnknownEnvironmentError
+from envkit.host.wire import host_to_json
+from envkit.installer.verify import cached_packages, find_damage
+from envkit.layout import lease
+from envkit.layout.damage import distributions, find_wrong, moved_from
+from envkit.layout.generation import is_finished, is_moved, list_generations, read_manifest
+from envkit.layout.lineage import generation_of
+from envkit.layout.opening import read_volume_file
+from envkit.layout.permissions import owner_of, read_barred, read_sharing
+from envkit.layout.records import installed_packages
+from envkit.layout.validations import latest_validation, read_validation
+from envkit.layout.volume import Volume, environments
+from envkit.models.care import Subject
+from envkit.models.host import Host
+from envkit.models.installed import WrongFile
+from envkit.models.manifest import Manifest
+from envkit.models.report import Finding
+
+__all__ = ["check_subjects"]
+
+
+def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, full: bool) -> list[Subject]:
+    """Check what a reference names, or the volume and all its environments.
+
+    Args:
+        volume: Where names are looked up; None for a prefix alone.
+        reference: A name, ``NAME@N`` or a path; None for the volume.
+        host: This host.
+        full: Hash every file, in the package cache too.
+
+    Raises:
+        UnknownEnvironmentError: There is no such environment or prefix.
+    """
+    if reference is not None:
+        return [_subject(volume, reference, generation_of(volume, reference), host, full=full)]
+    if volume is None:
+        raise UnknownEnvironmentError("nothing to check", hint="Name an environment, a prefix or --persist DIR.")
+    first = Subject("volume", str(volume.root), tuple(_check_volume(volume, full=full)))
+    return [first, *(_subject(volume, name, prefix, host, full=full) for name, prefix in environments(volume))]
+
+
+def _subject(volume: Volume | None, name: str, prefix: Path, host: Host, *, full: bool) -> Subject:
+    return Subject(name, str(prefix), tuple(_check_prefix(volume, name, prefix, host, full=full)))
+
+
+def _check_volume(volume: Volume, *, full: bool) -> list[Finding]:
+    described = read_volume_file(volume)
+    here = described is not None and _is_same(Path(described.mounted_at), volume.root)
+    unfinished = [
+        path.name for path in list_generations(volume) if not is_finished(path) and not lease.is_held(volume, path.name)
+    ]
+    packages = cached_packages(volume)
+    return [
+        volume_finding(str(volume.root), described, made=volume.private.is_dir(), here=here),
+        *leftover_findings(unfinished),
+        cache_finding(len(packages), _damaged(packages, full=full), full=full),
+        *sharing_findings(read_sharing(volume, packages)),
+    ]
+
+
+def _is_same(home: Path, root: Path) -> bool:
+    return home == root or (home.exists() and home.samefile(root))
+
+
+def _damaged(packages: Sequence[Path], *, full: bool) -> dict[str, WrongFile]:
+    if full:
+        return {str(package): item for package in packages if (item := find_damage(package))}
+    name = "info/index.json"
+    return {str(p): WrongFile(p.name, name, "missing") for p in packages if not (p / name).is_file()}
+
+
+def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *, full: bool) -> list[Finding]:
+    """Check one prefix of any origin: records, place, files, additions, permissions, validation."""
+    if not prefix.is_dir():
+        return [gone_finding(prefix.name, name)]
+    if not os.access(prefix, os.R_OK | os.X_OK):
+        return [closed_finding(prefix.name, owner_of(prefix))]
+    ours = volume is not None and prefix.parent == volume.generations
+    findings: list[Finding] = []
+    manifest: Manifest | None = None
+    try:
+        manifest = read_manifest(prefix)
+    except IntegrityError as error:
+        findings.append(Finding("manifest", "fail", "bad-manifest", error.message, "environment", error.hint))
+    packages, bad = installed_packages(prefix)
+    cure = cure_of(prefix, ours=ours or manifest is not None)
+    findings += record_findings(bad, cure)
+    if manifest is not None:
+        findings.append(manifest_finding(manifest, packages, cure))
+    elif ours and not findings:
+        findings.append(no_manifest_finding())
+    if not packages and manifest is None:
+        return findings + _check_venv(prefix, full=full)
+    moved = moved_from(prefix, packages) if manifest is None else is_moved(manifest, prefix)
+    findings.append(place_finding(manifest.prefix if manifest else None, cure, moved=moved))
+    wrong = find_wrong(prefix, packages, full=full)
+    findings.append(files_finding(wrong, cure, files=sum(len(p.paths) for p in packages), full=full))
+    added = distributions(prefix, packages, full=full)
+    findings += added_findings(added, cure, ours=manifest is not None, full=full)
+    if ours and volume is not None:
+        findings += barred_findings(str(volume.root), read_barred(volume, prefix))
+        if manifest is not None:
+            findings.append(_check_validation(volume, name, manifest, host))
+    return findings
+
+
+def _check_venv(prefix: Path, *, full: bool) -> list[Finding]:
+    python = prefix / "bin" / "python"
+    there = (prefix / "pyvenv.cfg").is_file()
+    found = distributions(prefix, [], full=full) if there else []
+    home = str(python.resolve()) if there else None
+    return venv_findings(str(prefix), home, found, exists=python.exists(), full=full)
+
+
+def _check_validation(volume: Volume, name: str, manifest: Manifest, host: Host) -> Finding:
+    known = read_validation(volume, manifest.generation, host.fingerprint)
+    last = known or latest_validation(volume, manifest.generation)
+    here, there = (machine_words(facts) for facts in (host_to_json(host), last.host if last else {}))
+    return validation_finding(name, known, last, here=here, there=there)

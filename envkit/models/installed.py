@@ -1,0 +1,79 @@
+"""What a prefix was found to hold: packages, files that differ from their records, what pip added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["BadRecord", "Distribution", "Fault", "InstalledPackage", "WrongFile"]
+
+Fault = Literal["missing", "closed", "unreadable", "size", "sha256"]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPackage:
+    """One package of a conda environment, from its record in ``conda-meta`` (CEP 32).
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        build: Its build string.
+        depends: Its dependencies.
+        archive_bytes: Size of its archive; None if not recorded.
+        paths: Path in the prefix, size in bytes if it is fixed, and whether it is a symbolic link.
+        record: Name of the record's file.
+        linked_at: Modification time of the record. The package's files are not newer.
+        hashes: Path to sha256 of each file as it is in the prefix.
+        texts: Text files that hold the prefix, each with the placeholder that it replaced.
+    """
+
+    name: str
+    version: str
+    build: str
+    depends: tuple[str, ...]
+    archive_bytes: int | None
+    paths: tuple[tuple[str, int | None, bool], ...]
+    record: str = ""
+    linked_at: float = 0.0
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record in ``conda-meta`` that cannot be read, and the exception."""
+
+    record: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongFile:
+    """One file that differs from its record.
+
+    Attributes:
+        package: The package or distribution that brought it.
+        path: Path in the prefix, or in the extracted package.
+        fault: ``missing``, ``closed`` (no read bits), ``unreadable``, or another ``size`` or ``sha256``.
+        size_bytes: Its size, for ``size``.
+        expected_bytes: The size in the record, for ``size``.
+        error: The system's message, for ``unreadable``.
+    """
+
+    package: str
+    path: str
+    fault: Fault
+    size_bytes: int | None = None
+    expected_bytes: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A Python distribution that no conda package brought, from its ``.dist-info`` (PEP 376, PEP 627)."""
+
+    name: str
+    version: str
+    installer: str
+    wrong: tuple[WrongFile, ...]

@@ -1,0 +1,180 @@
+"""A prefix is judged by what was read of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from envkit.checks.files import (
+    Cure,
+    added_findings,
+    closed_finding,
+    fault_text,
+    files_finding,
+    gone_finding,
+    manifest_finding,
+    no_manifest_finding,
+    place_finding,
+    record_findings,
+    validation_finding,
+    venv_findings,
+)
+from envkit.models.installed import BadRecord, Distribution, InstalledPackage, WrongFile
+from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest, ValidationRecord
+
+FIX = Cure("fix", "train")
+MISSING = WrongFile("app 1.0", "share/app.txt", "missing")
+
+
+def manifest_of(*names: str) -> Manifest:
+    locked = tuple(LockedPackage.model_construct(name=name, version="1.0", build="0") for name in names)
+    return Manifest.model_construct(packages=locked, request=RecordedRequest.model_construct())
+
+
+def installed(name: str) -> InstalledPackage:
+    return InstalledPackage(name, "1.0", "0", (), None, ())
+
+
+def validation(verdict: Any) -> ValidationRecord:
+    return ValidationRecord.model_construct(verdict=verdict, created="2026-01-02T03:04:05+00:00", host={})
+
+
+def test_sound_files_pass_and_say_how_they_were_compared() -> None:
+    finding = files_finding([], FIX, files=7, full=True)
+    assert (finding.status, finding.code, finding.data) == ("pass", None, {"files": 7})
+    assert "7 files" in finding.text
+    assert "sha256" in finding.text
+    assert "sha256" not in files_finding([], FIX, files=7, full=False).text
+
+
+def test_damaged_files_blame_the_environment() -> None:
+    finding = files_finding([MISSING] * 120, FIX, files=200, full=False)
+    assert (finding.status, finding.code, finding.blames) == ("fail", "files-damaged", "environment")
+    assert "120 of 200" in finding.text
+    assert "117 more" in finding.text
+    assert len(finding.data["wrong"]) == 100  # type: ignore[arg-type]
+
+
+def test_changed_files_of_other_tools_may_be_meant() -> None:
+    assert files_finding([MISSING], Cure("tool"), files=1, full=False, lenient=True).status == "warn"
+    assert files_finding([], Cure("tool"), files=1, full=False, lenient=True).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("cure", "words"),
+    [(FIX, "doctor train --fix"), (Cure("create"), "--replace"), (Cure("tool"), "tool"), (Cure("pip"), "pip install")],
+)
+def test_what_made_the_prefix_decides_how_damage_is_cured(cure: Cure, words: str) -> None:
+    damaged = files_finding([MISSING], cure, files=1, full=False)
+    [record] = record_findings([BadRecord("app.json", "ValueError: x")], cure)
+    assert damaged.hint == record.hint == cure.text
+    assert words in cure.text
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (MISSING, "is missing"),
+        (WrongFile("app", "x", "closed"), "by anybody"),
+        (WrongFile("app", "x", "unreadable", error="I/O error"), "I/O error"),
+        (WrongFile("app", "x", "size", 3, 4), "has 3 bytes, not 4"),
+        (WrongFile("app", "x", "sha256"), "sha256"),
+    ],
+)
+def test_each_fault_of_a_file_has_words(item: WrongFile, words: str) -> None:
+    assert words in fault_text(item)
+
+
+def test_the_manifest_names_what_is_installed() -> None:
+    assert manifest_finding(manifest_of("app", "lib"), [installed("lib"), installed("app")], FIX).status == "pass"
+
+
+def test_packages_that_came_or_went_are_told_apart() -> None:
+    finding = manifest_finding(manifest_of("app", "lib"), [installed("lib"), installed("new")], FIX)
+    assert (finding.status, finding.code, finding.hint) == ("fail", "records-differ", FIX.text)
+    assert "added by another tool: new-1.0-0" in finding.text
+    assert "taken away: app-1.0-0" in finding.text
+
+
+def test_a_generation_without_a_manifest_was_not_finished() -> None:
+    assert (no_manifest_finding().code, no_manifest_finding().status) == ("no-manifest", "fail")
+
+
+def test_a_link_to_nothing_is_gone() -> None:
+    finding = gone_finding("train-0123abcd", "train")
+    assert (finding.code, finding.status, finding.blames) == ("gone", "fail", "environment")
+    assert "rollback train" in (finding.hint or "")
+
+
+def test_a_closed_generation_is_no_fault_of_its_own() -> None:
+    finding = closed_finding("train-0123abcd", "ann")
+    assert (finding.code, finding.status, finding.blames) == ("closed", "fail", "host")
+
+
+def test_a_moved_prefix_fails() -> None:
+    finding = place_finding("/old", FIX, moved=True)
+    assert (finding.code, finding.status, finding.hint) == ("moved", "fail", FIX.text)
+    assert "/old" in finding.text
+    assert "elsewhere" in place_finding(None, Cure("tool"), moved=True).text
+    assert place_finding("/old", FIX, moved=False).status == "pass"
+
+
+def test_a_generation_is_never_added_to() -> None:
+    found = [Distribution("six", "1.0", "pip", ())]
+    [ours] = added_findings(found, FIX, ours=True, full=False)
+    assert (ours.code, ours.status, ours.blames) == ("added-by-hand", "fail", "environment")
+    assert ours.data == {"distributions": ["six==1.0"]}
+
+
+def test_users_add_to_environments_of_other_tools() -> None:
+    found = [Distribution(f"d{n}", "1.0", "pip", ()) for n in range(7)]
+    [theirs] = added_findings(found, Cure("tool"), ours=False, full=False)
+    assert (theirs.status, theirs.blames, theirs.hint) == ("warn", None, None)
+    assert "2 more" in theirs.text
+    assert added_findings([], Cure("tool"), ours=False, full=False) == []
+
+
+def test_files_that_were_added_are_checked_too() -> None:
+    found = [Distribution("six", "1.0", "pip", (WrongFile("six", "six.py", "missing"),))]
+    codes = [finding.code for finding in added_findings(found, FIX, ours=True, full=False)]
+    assert codes == ["added-by-hand", "files-damaged"]
+
+
+def test_a_virtual_environment_needs_the_python_that_made_it() -> None:
+    sound = venv_findings("/venv", "/usr/bin/python3", [], exists=True, full=False)
+    assert [finding.status for finding in sound] == ["pass", "pass"]
+    [python, _] = venv_findings("/venv", "/usr/bin/python3", [], exists=False, full=False)
+    assert (python.code, python.status) == ("no-python", "fail")
+
+
+def test_damage_in_a_virtual_environment_is_cured_by_pip() -> None:
+    found = [Distribution("six", "1.0", "pip", (WrongFile("six", "six.py", "missing"),))]
+    [_, files] = venv_findings("/venv", "/usr/bin/python3", found, exists=True, full=False)
+    assert (files.code, files.hint) == ("files-damaged", Cure("pip").text)
+
+
+def test_a_folder_may_be_no_environment() -> None:
+    [finding] = venv_findings("/somewhere", None, [], exists=False, full=False)
+    assert (finding.code, finding.status) == ("not-an-environment", "fail")
+
+
+@pytest.mark.parametrize(
+    ("known", "last", "status", "code"),
+    [
+        ("pass", "pass", "pass", None),
+        ("skip", "skip", "pass", None),
+        ("fail", "pass", "warn", "validation-failed"),
+        (None, None, "warn", "never-validated"),
+        (None, "pass", "warn", "host-changed"),
+    ],
+)
+def test_validations_on_this_kind_of_host_count(
+    known: str | None, last: str | None, status: str, code: str | None
+) -> None:
+    records = [validation(verdict) if verdict else None for verdict in (known, last)]
+    finding = validation_finding("train", *records, here="driver 570", there="driver 535")
+    assert (finding.status, finding.code) == (status, code)
+    if code == "host-changed":
+        assert "driver 535" in finding.text
+        assert "here driver 570" in finding.text

@@ -1,0 +1,79 @@
+"""A volume is judged by what was read of it."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from envkit.checks.sharing import barred_findings, sharing_findings
+from envkit.checks.volume import cache_finding, leftover_findings, volume_finding
+from envkit.models.installed import WrongFile
+from envkit.models.manifest import VolumeFile
+from envkit.models.sharing import PathsOf, SharingState
+
+ROOT = "/data/envs"
+MODE = stat.S_IFDIR | 0o775
+HOME = VolumeFile.model_construct(id="0123", mounted_at="/old")
+
+
+@pytest.mark.parametrize(
+    ("described", "made", "here", "status", "code"),
+    [
+        (None, False, False, "warn", "not-a-volume"),
+        (None, True, False, "fail", "volume-file"),
+        (HOME, True, True, "pass", None),
+        (HOME, True, False, "fail", "moved"),
+    ],
+)
+def test_a_volume_is_described_and_where_it_was(
+    described: VolumeFile | None, made: bool, here: bool, status: str, code: str | None
+) -> None:
+    finding = volume_finding(ROOT, described, made=made, here=here)
+    assert (finding.status, finding.code) == (status, code)
+    if code == "moved":
+        assert "/old" in finding.text
+        assert "/old" in (finding.hint or "")
+
+
+def test_leftovers_only_warn() -> None:
+    assert leftover_findings([]) == []
+    [finding] = leftover_findings([f"train-{n}" for n in range(5)])
+    assert (finding.status, finding.code) == ("warn", "unfinished")
+    assert finding.text.startswith("5 ")
+
+
+def test_a_sound_cache_passes() -> None:
+    assert cache_finding(3, {}, full=True).status == "pass"
+
+
+def test_a_damaged_cache_names_its_packages() -> None:
+    wrong = {f"{ROOT}/.envkit/pkgs/ab/app-1-0": WrongFile("app-1-0", "share/app.txt", "size", 3, 4)}
+    finding = cache_finding(3, wrong, full=True)
+    assert (finding.status, finding.code, finding.data) == ("fail", "cache-damaged", {"packages": list(wrong)})
+    assert "1 of 3" in finding.text
+    assert "app-1-0: share/app.txt has 3 bytes, not 4" in finding.text
+
+
+def test_a_volume_that_all_can_use_passes() -> None:
+    assert [finding.status for finding in sharing_findings(SharingState(ROOT, MODE))] == ["pass"]
+
+
+def test_each_obstacle_is_one_finding() -> None:
+    paths = tuple(f"{ROOT}/.envkit/g/train-{n}" for n in range(120))
+    state = SharingState(ROOT, MODE, paths, paths, PathsOf(paths, ("ann", "bob")), PathsOf(paths, ("ann",)))
+    found = sharing_findings(state)
+    assert [finding.code for finding in found] == ["volume-barred", "cache-writable", "closed", "not-removable"]
+    assert [finding.status for finding in found] == ["warn", "warn", "fail", "warn"]
+    assert [finding.blames for finding in found] == [None, None, "host", None]
+    for finding in found:
+        assert finding.data == {"paths": list(paths[:100])}
+        assert ".envkit/g/train-0, .envkit/g/train-1, .envkit/g/train-2 and 117 more" in finding.text
+    assert "ann, bob" in found[2].text
+
+
+def test_an_environment_that_others_cannot_read_warns() -> None:
+    assert barred_findings(ROOT, []) == []
+    [finding] = barred_findings(ROOT, [f"{ROOT}/.envkit/g/train-1/bin"])
+    assert (finding.status, finding.code) == ("warn", "barred")
+    assert ".envkit/g/train-1/bin" in finding.text
