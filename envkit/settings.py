@@ -203,7 +203,7 @@ def _condarc_files(env: Mapping[str, str]) -> list[Path]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    from envkit.recipes import parse_yaml
+    from envkit.inputs.yaml import parse_yaml
 
     hint = "Mend the file or move it away."
     try:

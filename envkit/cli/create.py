@@ -17,9 +17,9 @@ from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from envkit.models.inputs import Locked, Recipe
     from envkit.models.request import Correction
     from envkit.models.results import CreateResult
-    from envkit.recipes import Recipe
 
 __all__ = ["exit_code", "register", "render_findings_of"]
 
@@ -88,8 +88,9 @@ def _create(
     """
     del yes
     from envkit.api.create import CreateOptions, create_environment
-    from envkit.api.explicit import create_explicit, is_explicit
+    from envkit.api.explicit import create_explicit
     from envkit.api.inquiry import Inquiry
+    from envkit.models.inputs import Locked
     from envkit.models.request import Request
     from envkit.plan.corrections import find_corrections
 
@@ -97,10 +98,10 @@ def _create(
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
     how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
-    if file is not None and is_explicit(file):
+    source = _source(specs, file, recipe)
+    if isinstance(source, Locked):
         without = {
             "SPEC": specs,
-            "--recipe": recipe,
             "--dry-run": dry_run,
             "--channel": channel,
             "--override-channels": override_channels,
@@ -118,11 +119,11 @@ def _create(
         }
         if not name:
             raise UsageError(
-                f"{file} is an @EXPLICIT file: it says everything but the name", hint=f"envkit create -n NAME -f {file}"
+                f"{file} is an @EXPLICIT file, which has no name for the environment",
+                hint=f"envkit create -n NAME -f {file}",
             )
-        _refuse_flags(file, [flag for flag, value in without.items() if value])
-        return _finish(create_explicit(session, name, file, how), as_json=as_json)
-    source = _source(specs, file, recipe)
+        _refuse_flags(source.path, [flag for flag, value in without.items() if value])
+        return _finish(create_explicit(session, name, source, how), as_json=as_json)
     texts = list(channel or [])
     if source is not None and not override_channels:
         texts += [c for c in source.channels if c not in texts and c != "nodefaults"]
@@ -169,7 +170,7 @@ def _create(
     return _finish(result, as_json=as_json, commands=commands)
 
 
-def _refuse_flags(file: Path, flags: Sequence[str]) -> None:
+def _refuse_flags(path: str, flags: Sequence[str]) -> None:
     """Refuse what has no effect on an @EXPLICIT file.
 
     Raises:
@@ -177,7 +178,7 @@ def _refuse_flags(file: Path, flags: Sequence[str]) -> None:
     """
     if flags:
         raise UsageError(
-            f"{file} is an @EXPLICIT file: it says which packages, so that {', '.join(flags)} would have no effect",
+            f"{path} is an @EXPLICIT file: it lists exact packages, so that {', '.join(flags)} would have no effect",
             hint="Leave that out. --replace, --no-validate, --require-gpu and --offline go with such a file.",
         )
 
@@ -194,19 +195,20 @@ def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str
     return exit_code(result)
 
 
-def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | None:
-    from envkit.recipes import load_builtin, load_recipe
+def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | Locked | None:
+    from envkit.inputs.recognise import read_input
+    from envkit.recipes import load_builtin
 
     if file is not None and recipe is not None:
         raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
     if file is not None:
-        return load_recipe(file)
+        return read_input(file)
     if recipe is not None:
         return load_builtin(recipe)
     if specs:
         return None
     local = Path("environment.yml")
-    return load_recipe(local) if local.is_file() else load_builtin("pytorch")
+    return read_input(local) if local.is_file() else load_builtin("pytorch")
 
 
 def _first_name(packages: tuple[str, ...]) -> str:

@@ -110,13 +110,13 @@ def _options(
     session: Session, channel: list[str] | None, hosts: list[Path] | None, *, dry_run: bool, no_validate: bool
 ) -> ModifyOptions:
     from envkit.api.modify import ModifyOptions
-    from envkit.host.inventory import read_hosts
+    from envkit.inputs.pool import read_pool
 
     return ModifyOptions(
         channels=options.parse_channels(channel, session.settings, override=False),
         dry_run=dry_run,
         proof=options.parse_proof(no_validate=no_validate),
-        hosts=read_hosts(hosts) if hosts else {},
+        hosts=read_pool(hosts) if hosts else {},
     )
 
 

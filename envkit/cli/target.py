@@ -84,9 +84,9 @@ def read_machines(
             "--no-gpu",
             hint="Leave these out, or change the file.",
         )
-    from envkit.host.inventory import read_hosts
+    from envkit.inputs.pool import read_pool
 
-    return read_hosts(paths)
+    return read_pool(paths)
 
 
 def describe(

@@ -13,6 +13,7 @@ from harness import Envkit, serve
 import envkit.api.explicit
 from envkit.api.create import CreateOptions
 from envkit.api.session import Session
+from envkit.inputs.explicit import parse_explicit
 from envkit.layout import lease
 from envkit.layout.gc import CACHE
 from envkit.settings import load_settings
@@ -166,11 +167,12 @@ def test_clean_takes_nothing_meanwhile(tmp_path: Path, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(envkit.api.explicit, "fetch", fetched)
+    file = explicit(tmp_path, put(tmp_path / "channel", GOOD))
     with pytest.raises(KeyboardInterrupt):
         envkit.api.explicit.create_explicit(
             Session(load_settings(persist=tmp_path / "envs")),
             "x",
-            explicit(tmp_path, put(tmp_path / "channel", GOOD)),
+            parse_explicit(file.read_bytes(), file),
             CreateOptions(),
         )
     assert held == [True]

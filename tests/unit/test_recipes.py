@@ -6,7 +6,9 @@ import pytest
 
 from envkit.builds.dependency import parse_match_spec
 from envkit.errors import RecipeError
-from envkit.recipes import builtin_names, load_builtin, load_recipe
+from envkit.inputs.recognise import read_input
+from envkit.models.inputs import Recipe
+from envkit.recipes import builtin_names, load_builtin
 
 
 def test_what_envkit_brings() -> None:
@@ -32,7 +34,8 @@ def test_versions_stay_text(tmp_path: Path) -> None:
         "name: 3.10\nchannels: [no]\nplatforms: [linux-64]\ndependencies:\n"
         "  - python=3.10\n  - pip:\n    - six==1.10\nvariables:\n  A: 0010\n  B: yes\n"
     )
-    recipe = load_recipe(path)
+    recipe = read_input(path)
+    assert isinstance(recipe, Recipe)
     assert recipe.name == "3.10"
     assert recipe.channels == ("no",)
     assert recipe.dependencies == ("python=3.10",)
@@ -44,4 +47,6 @@ def test_versions_stay_text(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "environment.yml"
     path.write_bytes(b"\xef\xbb\xbfdependencies: [python]\n")
-    assert load_recipe(path).dependencies == ("python",)
+    recipe = read_input(path)
+    assert isinstance(recipe, Recipe)
+    assert recipe.dependencies == ("python",)

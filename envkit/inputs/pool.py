@@ -1,4 +1,4 @@
-"""Files that describe several machines: what ``detect --json`` printed on each of them."""
+"""Read the file of ``--hosts``: the output of ``envkit detect --json`` on several machines."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from envkit.errors import SettingsError
 from envkit.host.wire import host_from_json
 from envkit.models.host import Target
 
-__all__ = ["read_hosts"]
+__all__ = ["read_pool"]
 
 _HINT = "Write it with `envkit detect --json` on each machine: a JSON array, or one document after the other."
 
 
-def read_hosts(paths: Sequence[Path]) -> dict[str, Target]:
-    """Read the machines of ``--hosts``, each by its name: its member ``name``, else the file's and its place there.
+def read_pool(paths: Sequence[Path]) -> dict[str, Target]:
+    """Read the machines of ``--hosts`` by name.
 
-    A file holds one document, an array of them, or several, one after the other.
+    A file holds one document, an array of them, or several, one after the other. A machine is named by the member
+    ``name`` of its document, else by the file and its place there.
 
     Raises:
-        SettingsError: A file cannot be read, or holds something else; the message has the path to it.
+        SettingsError: A file cannot be read, or holds something else; the message names the file and the place.
     """
     found: dict[str, Target] = {}
     for path in paths:
