@@ -12,7 +12,7 @@ from envkit.models.build import Build, Reason, Verdict
 from envkit.models.host import Gpu, Target
 from envkit.models.request import Request
 
-__all__ = ["common_target", "judge_builds", "judge_for_all", "ruling_out"]
+__all__ = ["common_target", "judge_builds", "ruling_out"]
 
 
 def _groups(targets: Mapping[str, Target]) -> dict[str, Target]:
@@ -25,23 +25,8 @@ def _groups(targets: Mapping[str, Target]) -> dict[str, Target]:
     }
 
 
-def judge_for_all(build: Build, targets: Mapping[str, Target], *, request: Request | None = None) -> Verdict:
-    """The worst verdict of a build over several machines, saying which machine makes it so.
-
-    Args:
-        build: The build.
-        targets: Machines by name, at least one.
-        request: What the user asked.
-
-    Raises:
-        ValueError: There is no machine.
-    """
-    if not targets:
-        raise ValueError("no machine to judge for")
-    return _worst(build, _groups(targets), request)
-
-
 def _worst(build: Build, targets: Mapping[str, Target], request: Request | None) -> Verdict:
+    """Return the worst verdict of a build over several machines, with the machine's name in its reasons."""
     verdicts = [(name, judge(build, target, request=request)) for name, target in targets.items()]
     name, worst = max(verdicts, key=lambda item: item[1].tier.rank)
     if len(targets) == 1:

@@ -21,7 +21,6 @@ __all__ = [
     "is_tegra",
     "knows_arch",
     "parse_arch",
-    "runs_ptx",
     "runs_sass",
     "supported_archs",
 ]
@@ -145,15 +144,6 @@ def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:
     if arch.suffix == "a" or gpu.tegra or device in _tegra() or code in _tegra():
         return code == device
     return code.major == device.major and code.minor <= device.minor
-
-
-def runs_ptx(ptx: Arch | ComputeCapability, gpu: Gpu, *, driver_cuda: CudaVersion, build_cuda: CudaVersion) -> bool:
-    """Whether PTX for one virtual architecture can be compiled for a GPU by its driver.
-
-    PTX goes to every later architecture, across majors; the driver's compiler has to be as new as the toolkit that
-    wrote it (minor-version compatibility, caveat 2), or it answers ``CUDA_ERROR_UNSUPPORTED_PTX_VERSION``.
-    """
-    return fits_ptx(ptx, gpu) and driver_cuda >= build_cuda
 
 
 def fits_ptx(ptx: Arch | ComputeCapability, gpu: Gpu) -> bool:

@@ -30,11 +30,11 @@ def _gpus(names: Sequence[str]) -> tuple[Gpu, ...]:
         raise UsageError(f"--gpu: {error}", hint="or give its architecture: --cuda-arch 8.6") from error
 
 
-def _archs(texts: Sequence[str], flag: str) -> tuple[Gpu, ...]:
+def _archs(texts: Sequence[str]) -> tuple[Gpu, ...]:
     try:
         capabilities = [ComputeCapability.parse(text) for text in texts]
     except ValueError as error:
-        raise UsageError(f"{flag}: {error}") from error
+        raise UsageError(f"--cuda-arch: {error}") from error
     return tuple(Gpu(name=None, compute_capability=c, tegra=is_tegra(c)) for c in capabilities)
 
 
@@ -52,14 +52,6 @@ def _override_cuda(target: Target, text: str) -> Target:
     return replace(target, driver_version=None, driver_cuda=ceiling, compat=False, described=described)
 
 
-def _override_arch(target: Target, text: str) -> Target:
-    """CEP 46: ``CONDA_OVERRIDE_CUDA_ARCH`` is ``__cuda_arch``; empty, or without ``__cuda``, it is absent."""
-    described = target.described | {"gpus"}
-    if not text.strip() or target.driver_cuda is None:
-        return replace(target, gpus=(), described=described)
-    return replace(target, gpus=_archs([text], "CONDA_OVERRIDE_CUDA_ARCH"), described=described)
-
-
 def describe_target(
     base: Target,
     *,
@@ -70,7 +62,6 @@ def describe_target(
     glibc: str | None = None,
     no_gpu: bool = False,
     override_cuda: str | None = None,
-    override_cuda_arch: str | None = None,
 ) -> Target:
     """The target that flags describe, on top of the detected one; flags win over overrides.
 
@@ -83,7 +74,6 @@ def describe_target(
         glibc: ``--glibc``.
         no_gpu: ``--no-gpu``.
         override_cuda: ``CONDA_OVERRIDE_CUDA`` (CEP 30); None when it is not set.
-        override_cuda_arch: ``CONDA_OVERRIDE_CUDA_ARCH`` (CEP 46); None when it is not set.
 
     Raises:
         UsageError: A value cannot be read, or ``--no-gpu`` stands beside a GPU or a driver.
@@ -95,8 +85,6 @@ def describe_target(
         target = Target(subdir=platform, described=frozenset({"subdir"}))
     if override_cuda is not None:
         target = _override_cuda(target, override_cuda)
-    if override_cuda_arch is not None:
-        target = _override_arch(target, override_cuda_arch)
     if glibc is not None:
         target = replace(target, glibc=glibc, described=target.described | {"glibc"})
     if no_gpu:
@@ -108,7 +96,7 @@ def describe_target(
         version, ceiling = _driver(driver)
         given = target.described | {"driver_version"}
         target = replace(target, driver_version=version, driver_cuda=ceiling, compat=False, described=given)
-    named = (*_gpus(gpus), *_archs(cuda_archs, "--cuda-arch"))
+    named = (*_gpus(gpus), *_archs(cuda_archs))
     if named:
         target = replace(target, gpus=named, described=target.described | {"gpus"})
     return target

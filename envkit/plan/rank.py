@@ -15,7 +15,7 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["conservative", "matches_request", "nearest", "pick", "rank", "solve_candidates"]
+__all__ = ["conservative", "nearest", "pick", "rank", "solve_candidates"]
 
 _GROUP = {
     Tier.NATIVE: 0,
@@ -60,16 +60,12 @@ def _matches_cuda(build: Build, request: Request, target: Target) -> bool:
     return False
 
 
-def matches_request(verdict: Verdict, request: Request, target: Target) -> bool:
-    """Whether a build is one of those asked for: name and version, CUDA, Python, platform.
-
-    ``auto`` on a target with a usable GPU is a CUDA request, so CPU builds do not match it; builds that do not run
-    still match, with their reasons.
-    """
-    return _matches(verdict, request, target, _specs_for(request))
-
-
 def _matches(verdict: Verdict, request: Request, target: Target, specs: dict[str, list[MatchSpec]]) -> bool:
+    """Tell whether a build is one of those asked for: name and version, CUDA, Python and platform.
+
+    ``auto`` on a target with a usable GPU asks for CUDA, so CPU builds do not match it. Builds that do not run still
+    match, with their reasons.
+    """
     code = verdict.reasons[0].code if verdict.reasons else ""
     return (
         code not in {"wrong-platform", "wrong-python"}

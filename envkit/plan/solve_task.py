@@ -191,7 +191,6 @@ def plan_solve(
     records: Sequence[Record] = (),
     *,
     installed: Sequence[Record] = (),
-    exclude_newer: int | None = None,
     timeout_s: float | None = None,
 ) -> SolveTask:
     """What the solver is asked.
@@ -205,7 +204,6 @@ def plan_solve(
         pick: The framework's build that `envkit.plan.rank.pick` chose; None for a request without a framework.
         records: The candidates, to see whether the pin may leave the Python open.
         installed: Records that the solution keeps where it can.
-        exclude_newer: Records newer than this are not seen; milliseconds since 1970.
         timeout_s: Time limit in seconds.
     """
     constraints = _Constraints()
@@ -236,7 +234,6 @@ def plan_solve(
         platforms=(target.subdir, "noarch"),
         virtual_packages=virtual_packages(target),
         channel_priority="strict",
-        exclude_newer=exclude_newer,
         timeout_s=timeout_s,
         pins=tuple(pins),
         reasons=reasons,

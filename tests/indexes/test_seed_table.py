@@ -301,9 +301,7 @@ def test_gb10_runs_the_code_of_its_family(builds: Builds) -> None:
 
 
 def test_jetson_takes_no_desktop_code(builds: Builds) -> None:
-    target = describe_target(
-        Target("linux-aarch64", glibc="2.35"), gpus=["orin"], override_cuda="12.6", override_cuda_arch="8.7"
-    )
+    target = describe_target(Target("linux-aarch64", glibc="2.35"), gpus=["orin"], override_cuda="12.6")
     chosen, ranked, _ = _find(builds, "pytorch", target)
     assert chosen is None
     assert {v.reasons[0].code for v in ranked if v.build.build_cuda == CudaVersion(12, 6)} <= {

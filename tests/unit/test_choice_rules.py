@@ -7,7 +7,7 @@ import pytest
 from envkit.builds.classify import classify
 from envkit.builds.dependency import _parse, parse_match_spec
 from envkit.builds.published import published_builds, published_rows, table_date
-from envkit.checks.hosts import common_target, judge_for_all, ruling_out
+from envkit.checks.hosts import common_target, judge_builds, ruling_out
 from envkit.cli.output import visible
 from envkit.cuda.target import describe_target
 from envkit.errors import UsageError
@@ -90,7 +90,7 @@ def test_machines_that_are_alike_are_one() -> None:
     record = Record("pytorch", "2.5.1", "py3.11_cuda12.1_cudnn9.1.0_0", 0, "linux-64", channel="https://x/pytorch")
     build = classify(record)
     old, new = _on("470.256.02", "t4"), _on("550.54.14", "t4")
-    verdict = judge_for_all(build, {"n1": old, "n2": old, "n3": old, "n4": new})
+    [verdict] = judge_builds([build], BASE, {"n1": old, "n2": old, "n3": old, "n4": new})
     assert verdict.tier is Tier.NO
     assert verdict.reasons[0].text.startswith("n1 and 2 like it: ")
     assert ruling_out([build], {"n1": old, "n2": old, "n4": new}) == ["n1 and 1 like it"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from envkit.builds.classify import classify
-from envkit.checks.hosts import judge_for_all
+from envkit.checks.hosts import judge_builds
 from envkit.checks.verdict import judge
 from envkit.cuda.gpus import parse_gpu
 from envkit.cuda.target import describe_target
@@ -165,7 +165,7 @@ def test_forward_compatibility_is_named_where_it_would_help() -> None:
 
 def test_jetson_takes_its_own_code_and_its_own_variant() -> None:
     base = Target("linux-aarch64", glibc="2.35")
-    orin = describe_target(base, gpus=["orin"], override_cuda="12.9", override_cuda_arch="8.7")
+    orin = describe_target(base, gpus=["orin"], override_cuda="12.9")
 
     def made(*depends: str) -> Build:
         record = Record(
@@ -183,13 +183,12 @@ def test_jetson_takes_its_own_code_and_its_own_variant() -> None:
 
 def test_several_machines_are_as_good_as_the_worst() -> None:
     targets = {"login": _target("580", "a100"), "node7": _target("535", "a100"), "old": _target("470", "t4")}
-    worst = judge_for_all(_torch(), targets)
+    [worst] = judge_builds([_torch()], BASE, targets)
     assert worst.tier is Tier.NO
     assert worst.reasons[0].text.startswith("old: ")
     del targets["old"]
-    assert judge_for_all(_torch(), targets).tier is Tier.MINOR
-    with pytest.raises(ValueError, match="no machine"):
-        judge_for_all(_torch(), {})
+    [worst] = judge_builds([_torch()], BASE, targets)
+    assert worst.tier is Tier.MINOR
 
 
 def test_conflicts_of_a_record_are_among_the_reasons() -> None:
