@@ -68,6 +68,7 @@ class EnvkitError(Exception):
         self.message = message
         self.hint = hint
         self.members: dict[str, object] = {}
+        self.told: tuple[object, ...] = ()  # facts that message and hint tell already
 
     def __str__(self) -> str:  # shown by a traceback; Python 3.10 shows no notes (PEP 678)
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message

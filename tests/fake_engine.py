@@ -8,7 +8,7 @@ from functools import cmp_to_key
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
+from envkit.builds.dependency import spec_matches
 from envkit.builds.record import record_from_repodata
 from envkit.builds.version import version_key
 from envkit.engines.base import Capabilities, EngineSettings, QueryResult
@@ -17,6 +17,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.problem import Problem, ProblemKind, unsatisfiable
 from envkit.models.solve import SolveTask
+from envkit.models.spec import MatchSpec, parse_match_spec
 
 
 class FakeEngine:

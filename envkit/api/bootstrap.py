@@ -22,7 +22,6 @@ from envkit.api.inquiry import Inquiry, solve_inquiry
 from envkit.api.make import Blueprint, make_generation
 from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of
-from envkit.builds.dependency import parse_match_spec
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import IntegrityError, NoSpaceError, ValidationFailedError
 from envkit.layout.generation import list_generations, read_manifest
@@ -38,6 +37,7 @@ from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
+from envkit.models.spec import parse_match_spec
 from envkit.process import run_child
 from envkit.settings import Settings
 

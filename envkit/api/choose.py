@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from envkit.builds.classify import classify
-from envkit.builds.dependency import parse_match_spec, spec_matches
+from envkit.builds.dependency import spec_matches
 from envkit.builds.families import channel_name
 from envkit.builds.published import compiled_part, published_builds, published_channels, table_date
 from envkit.builds.version import version_key
@@ -19,14 +19,24 @@ from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, Packag
 from envkit.frameworks.table import EXTRA_CHANNELS, row_of
 from envkit.models.build import Tier, Verdict
 from envkit.models.channel import Channel
-from envkit.models.host import Target
+from envkit.models.codes.advice import (
+    BEST_REFUSED,
+    COMPILED_PART,
+    CPU_RUNS,
+    HIDDEN_BUILD,
+    LEAVE_OUT,
+    PUBLISHED_ELSEWHERE,
+    TABLE_CHANNELS,
+)
+from envkit.models.fact import Advice, Reason
+from envkit.models.host import MachineKind, Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.models.request import CudaChoice, Request
-from envkit.plan.explain import build_words
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, resolve_channels
+from envkit.words import refusals
 
 __all__ = [
     "Candidates",
@@ -189,25 +199,20 @@ def _worth_it(hidden: Verdict | None, chosen: Verdict | None) -> Verdict | None:
     return hidden if newer else None
 
 
-def advise(candidates: Candidates, request: Request, target: Target) -> list[str]:
-    """What limits the choice, in sentences that say what to change."""
+def advise(candidates: Candidates, request: Request, target: Target) -> list[Advice]:
+    """List what limits the choice, and what to change."""
     seen = [v for v in candidates.others if candidates.channel in {None, v.build.record.channel.rstrip("/")}]
-    texts = limits((*candidates.ranked, *candidates.rejected, *seen), request, target)
-    if candidates.hidden is not None:
-        build = candidates.hidden.build
+    found = limits((*candidates.ranked, *candidates.rejected, *seen), request, target)
+    hidden, cuda = candidates.hidden, request.cuda
+    if hidden is not None:
+        build = hidden.build
+        held = cuda.asks_cuda and not cuda.matches(build.build_cuda, major_only=build.cuda_major_only)
         channel = channel_name(build.record.channel)
-        also = ""
-        if request.cuda.asks_cuda and not request.cuda.matches(build.build_cuda, major_only=build.cuda_major_only):
-            also = f", without --cuda {request.cuda} and what means it"
-        texts.append(
-            f"{build_words(build)} runs as {candidates.hidden.tier.value}, and a channel of higher priority hides it: "
-            f"-c {channel} first, or alone{also}"
-        )
-    return texts
+        found.append(Advice(HIDDEN_BUILD, verdict=hidden, channel=channel, cuda=cuda if held else None))
+    return found
 
 
 def judge_table(
-    spec: str,
     request: Request,
     target: Target,
     *,
@@ -219,7 +224,7 @@ def judge_table(
     Where the table knows the package of other channels only, those answer; where it knows the package by its compiled
     part (jaxlib of jax), that does. `table_notes` says so.
     """
-    wanted = parse_match_spec(spec)
+    wanted = request.parsed[0]
     wanted = wanted._replace(name=compiled_part(wanted.name))
     asked = {channel_name(channel.url) for channel in channels}
     every = published_builds(wanted.name, target.subdir)
@@ -233,32 +238,30 @@ def judge_table(
     return _judged(found, request, target, hosts or {}, table_date=table_date())
 
 
-def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) -> list[str]:
-    """What a person should know of an answer of the table, in sentences."""
-    texts: list[str] = []
+def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) -> list[Advice]:
+    """List what to know of an answer of the table."""
+    found: list[Advice] = []
     if candidates.name != name:
-        texts.append(f"the compiled part of {name} is {candidates.name}, whose builds differ by CUDA: they are listed")
+        found.append(Advice(COMPILED_PART, name=name, part=candidates.name))
     asked = {channel_name(channel.url) for channel in channels}
     verdicts = (*candidates.ranked, *candidates.rejected, *candidates.others)
     others = {channel_name(verdict.build.record.channel) for verdict in verdicts} - asked
     if others:
-        texts.append(f"the table knows these of {' and '.join(sorted(others))}: -c {' -c '.join(sorted(others))}")
-    return texts
+        found.append(Advice(TABLE_CHANNELS, channels=sorted(others)))
+    return found
 
 
 def elsewhere(
     name: str, request: Request, target: Target, *, channels: Sequence[str], hosts: Mapping[str, Target]
-) -> str | None:
-    """For a request that nothing of `channels` serves: a channel that, by the table, has what runs."""
+) -> Advice | None:
+    """Name a channel that, by the table, has a build that runs, for a request that nothing of `channels` serves."""
     asked = {channel_name(channel) for channel in channels}
     for channel in sorted(published_channels(name) - asked):
         builds = [classify(r) for r in published_builds(name, target.subdir) if channel_name(r.channel) == channel]
         best = pick(rank(judge_builds(builds, target, hosts, request=request), request, target))
         if best is not None and best.tier not in {Tier.UNKNOWN, Tier.CPU}:
-            return (
-                f"{build_words(best.build)} was published, by the table of {table_date()}, and runs as "
-                f"{best.tier.value}: -c {channel}"
-            )
+            tier = best.tier.value
+            return Advice(PUBLISHED_ELSEWHERE, build=best.build, tier=tier, date=table_date(), channel=channel)
     return None
 
 
@@ -272,67 +275,48 @@ def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> 
         or not any(verdict.build.variant == "cuda" for verdict in verdicts)
     ):
         return None
-    return HostCannotRunError(
-        f"there are signs of NVIDIA here ({', '.join(target.nvidia_traces)}) and no usable GPU, so it is not clear "
-        "for which machine to choose",
-        hint="Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none.",
-    )
-
-
-def _asked(candidates: Candidates, request: Request) -> str:
-    """The part of a request that is about the candidates, in words."""
-    specs = [text for text in request.specs if parse_match_spec(text).name == candidates.name]
-    words = [" ".join(specs) or candidates.name]
-    if request.cuda.asks_cuda:
-        words.append(f"for CUDA {request.cuda}")
-    elif request.cuda.kind == "none":
-        words.append("for CPU")
-    if request.python is not None:
-        words.append(f"for Python {request.python}")
-    return " ".join(words)
+    return HostCannotRunError(refusals.unclear(target), hint=refusals.UNCLEAR_HINT)
 
 
 def nothing_runs(candidates: Candidates, request: Request, target: Target) -> EnvkitError:
-    """Why there is no answer: nothing matches, or nothing of what matches runs; and what would help."""
-    said = [text for text in advise(candidates, request, target) if not _repeats(text, candidates)]
-    advice = sorted(said, key=lambda text: text.endswith("--cuda none"))  # the CPU is the last resort
-    asked = _asked(candidates, request)
-    if not candidates.ranked:
+    """Return why there is no answer, nothing that matches or nothing that runs, and what would help."""
+    ranked = candidates.ranked
+    known = Advice(BEST_REFUSED, build=ranked[0].build, reason=_decisive(ranked[0])) if ranked else None
+    every = advise(candidates, request, target)
+    advice = sorted(
+        (fact for fact in every if fact != known), key=lambda fact: fact.code == CPU_RUNS
+    )  # the last resort
+    error: EnvkitError
+    culprits: Sequence[MachineKind] = ()
+    if not ranked:
         near = nearest((*candidates.rejected, *candidates.others), request, target)[:3]
-        known = ", ".join(f"{v.build.record.version} {v.build.record.build}" for v in near)
-        cuda = " for CUDA" if request.cuda.kind == "auto" and wants_cuda(target) else ""
-        nearby = f"the nearest: {known}" if known else "check the version"
-        return NoAnswerError(
-            f"there is no build of {asked}{cuda} for {target.subdir}",
-            hint="; ".join([*advice, nearby]),
+        cuda = request.cuda.kind == "auto" and wants_cuda(target)
+        message, hint = refusals.no_build(candidates.name, request, target, cuda=cuda, advice=advice, near=near)
+        error = NoAnswerError(message, hint=hint)
+    else:
+        culprits = ruling_out([v.build for v in ranked], candidates.hosts, request=request)
+        served = _served(culprits[0], candidates, request) if culprits else None
+        advice = [*([Advice(LEAVE_OUT, kinds=culprits)] if culprits else []), *advice]
+        message = refusals.none_runs(
+            candidates.name,
+            request,
+            ranked,
+            where="hosts" if candidates.hosts else "target" if target.described else "host",
+            culprits=culprits,
+            served=served,
         )
-    best = candidates.ranked[0]
-    reason = best.reasons[0].text if best.reasons else best.tier.value
-    number = len(candidates.ranked)
-    where = "on all of the machines" if candidates.hosts else "there" if target.described else "here"
-    which = f"the one build of {asked} does not run" if number == 1 else f"none of the {number} builds of {asked} runs"
-    why = f"{build_words(best.build)}: {reason}"
-    culprits = ruling_out([v.build for v in candidates.ranked], candidates.hosts, request=request)
-    if culprits:
-        why = f"{' or '.join(culprits)} rules them out: {_reason_of(culprits[0], candidates, request)}"
-        advice.insert(0, f"leave {' or '.join(culprits)} out of --hosts, or choose for it apart")
-    return HostCannotRunError(
-        f"{which} {where}: {why}",
-        hint="; ".join(advice) if advice else "See every build with its reasons: envkit find --all --why.",
-    )
+        error = HostCannotRunError(message, hint=refusals.what_helps(advice))
+    error.told = (*advice, *([known] if not culprits else []))
+    return error
 
 
-def _reason_of(machine: str, candidates: Candidates, request: Request) -> str:
-    """Why the best build for the others does not run on a machine."""
-    target = candidates.hosts[machine.split(" and ", maxsplit=1)[0]]
-    others = {name: host for name, host in candidates.hosts.items() if host != target}
+def _decisive(verdict: Verdict) -> Reason | None:
+    return verdict.reasons[0] if verdict.reasons else None
+
+
+def _served(kind: MachineKind, candidates: Candidates, request: Request) -> Verdict:
+    """Return the verdict, on one kind of machines, of the best build that runs on all others."""
+    others = {name: host for name, host in candidates.hosts.items() if host != kind.target}
     builds = [verdict.build for verdict in candidates.ranked]
-    served = next(v.build for v in judge_builds(builds, target, others, request=request) if v.tier.runs)
-    reasons = judge(served, target, request=request).reasons
-    return f"{build_words(served)}: {reasons[0].text}" if reasons else build_words(served)
-
-
-def _repeats(text: str, candidates: Candidates) -> bool:
-    """Whether a sentence only says again why the best candidate does not run."""
-    reasons = candidates.ranked[0].reasons if candidates.ranked else ()
-    return bool(reasons) and text.endswith(reasons[0].text)
+    best = next(v.build for v in judge_builds(builds, kind.target, others, request=request) if v.tier.runs)
+    return judge(best, kind.target, request=request)

@@ -13,7 +13,7 @@ from envkit.errors import UnknownEnvironmentError
 from envkit.layout.generation import read_manifest
 from envkit.layout.lineage import generation_of
 from envkit.models.results import CreateResult
-from envkit.models.wire import target_from_json
+from envkit.wire.results import target_from_json
 
 __all__ = ["clone"]
 

@@ -21,7 +21,7 @@ from envkit.layout.opening import check_writable
 from envkit.layout.volume import Volume, check_name
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.results import CreateResult
-from envkit.models.wire import target_json
+from envkit.wire.results import target_json
 
 __all__ = ["CreateOptions", "create_environment"]
 

@@ -21,7 +21,7 @@ from envkit.layout.permissions import mend_permissions
 from envkit.layout.volume import Volume
 from envkit.models.care import Checkup, Subject
 from envkit.models.progress import Reporter
-from envkit.models.wire import target_from_json
+from envkit.wire.results import target_from_json
 
 __all__ = ["doctor"]
 

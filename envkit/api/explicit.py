@@ -19,11 +19,13 @@ from envkit.layout import lease
 from envkit.layout.gc import CACHE
 from envkit.layout.volume import check_name
 from envkit.models.build import Record
+from envkit.models.codes.reasons import CPU_BUILD
 from envkit.models.host import Target
 from envkit.models.inputs import Locked
 from envkit.models.manifest import RecordedRequest
 from envkit.models.request import Request
 from envkit.models.results import CreateResult
+from envkit.words.say import say
 
 __all__ = ["create_explicit"]
 
@@ -77,9 +79,9 @@ def _refuse(path: str, records: Sequence[Record], target: Target) -> None:
         for record in records
         if record.subdir not in {target.subdir, "noarch"}
     ] or [
-        f"{refusal.record.fn}: {refusal.reason.text}"
+        f"{refusal.record.fn}: {say(refusal.reason)}"
         for refusal in check_solution(records, target, Request())
-        if refusal.reason.code != "cpu-build"  # the file asks for it by name
+        if refusal.reason.code != CPU_BUILD  # the file asks for it by name
     ]
     if found:
         raise HostCannotRunError(

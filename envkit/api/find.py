@@ -19,13 +19,13 @@ from envkit.api.choose import (
     refuse_unclear,
     table_notes,
 )
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.published import table_knows
 from envkit.engines.base import Engine
 from envkit.engines.outage import Outage, recall_outage, remember_outage
 from envkit.engines.registry import make_engine
 from envkit.errors import ChannelError, PackageNotFoundError
 from envkit.models.channel import Channel
+from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
@@ -83,7 +83,7 @@ def find_builds(
         ChannelError: A channel cannot be read, and neither the cache nor the table knows the package.
     """
     spec = request.specs[0]
-    name = parse_match_spec(spec).name
+    name = request.parsed[0].name
     corrections = tuple(find_corrections(request, target))
     request = imply_cuda(request)
     channels, ordered = channels_for([name], explicit=explicit, override=override_channels, settings=settings)
@@ -102,8 +102,8 @@ def find_builds(
             strict=ordered,
         )
 
-    def look_up() -> tuple[Candidates, list[str]]:
-        found = judge_table(spec, request, target, channels=channels, hosts=hosts)
+    def look_up() -> tuple[Candidates, list[Advice]]:
+        found = judge_table(request, target, channels=channels, hosts=hosts)
         return found, table_notes(name, found, channels)
 
     outage = None if refresh else recall_outage(index_dir.parent, [channel.url for channel in channels])
@@ -124,12 +124,12 @@ class _Answer:
     candidates: Candidates
     source: Source = "channels"
     reason: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Advice, ...] = ()
 
 
 def _answer(
     ask: Callable[[NetworkPolicy], Candidates],
-    look_up: Callable[[], tuple[Candidates, list[str]]] | None,
+    look_up: Callable[[], tuple[Candidates, list[Advice]]] | None,
     policy: NetworkPolicy,
     outage: Outage | None,
     *,
@@ -185,7 +185,7 @@ def _result(
         other = elsewhere(candidates.name, request, target, channels=request.channels, hosts=candidates.hosts)
         advice += [other] if other else []
         if error is not None:
-            advice = [text for text in advice if text not in (error.hint or "") and not error.message.endswith(text)]
+            advice = [fact for fact in advice if fact not in error.told]
     explanation = (
         explain(candidates.ranked, request, target, hosts=candidates.hosts, advice=advice) if explained else ()
     )

@@ -32,11 +32,13 @@ from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
 from envkit.models.report import Report
 from envkit.models.solution import digest
-from envkit.models.wire import target_json
+from envkit.wire.results import target_json
+from envkit.words.say import say
 
 __all__ = ["CLEAN_WAIT_S", "Blueprint", "Made", "Proof", "make_generation"]
 
@@ -76,14 +78,14 @@ class Made:
         manifest: Its manifest.
         report: The validation, if there was one.
         fetched: The packages that were not in the cache before.
-        notes: Remarks on the volume, for the user.
+        notes: What to know of the volume.
     """
 
     prefix: Path
     manifest: Manifest
     report: Report | None
     fetched: tuple[Record, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Advice, ...] = ()
 
 
 def make_generation(
@@ -106,8 +108,8 @@ def make_generation(
     """
     volume, reporter, host, plan = session.volume, session.reporter, session.host, blueprint.plan
     able, notes = _notes(volume, plan)
-    for text in notes:
-        reporter.note(text)
+    for fact in notes:
+        reporter.note(say(fact))
     try:
         # Shared by all who make something: `clean` removes no package that they need.
         with (
@@ -156,8 +158,8 @@ def make_generation(
     return Made(prefix, manifest, report, missing, notes)
 
 
-def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[str, ...]]:
-    """Return what the file system can do, and remarks on it for the user."""
+def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[Advice, ...]]:
+    """Return what the file system can do, and what to know of it."""
     described = read_volume_file(volume)
     able = dict(described.capabilities) if described else {}
     size = int(sum(record.size or 0 for record in plan.records) * EXTRACTED_RATIO)

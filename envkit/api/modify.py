@@ -12,7 +12,6 @@ from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
 from envkit.api.solve import Plan, records_of
-from envkit.builds.dependency import parse_match_spec
 from envkit.checks.hosts import common_target
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
@@ -24,8 +23,9 @@ from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
-from envkit.models.wire import target_from_json, target_json
+from envkit.models.spec import parse_match_spec
 from envkit.settings import Settings, resolve_channels
+from envkit.wire.results import target_from_json, target_json
 
 __all__ = ["ModifyOptions", "install", "uninstall", "upgrade"]
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import TOOLKIT_PACKAGES
 from envkit.checks.driver import ceiling_of, wants_cuda
 from envkit.errors import HostCannotRunError
@@ -18,8 +17,9 @@ from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
-from envkit.models.wire import target_from_json
+from envkit.models.spec import parse_match_spec
 from envkit.plan.implied import imply_cuda
+from envkit.wire.results import target_from_json
 
 __all__ = ["keep_target", "refuse_loss"]
 

@@ -16,7 +16,6 @@ from envkit.api.choose import (
     nothing_runs,
     refuse_unclear,
 )
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
@@ -24,8 +23,10 @@ from envkit.checks.solution import check_solution
 from envkit.engines.base import Engine
 from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
 from envkit.layout.volume import Volume
-from envkit.models.build import Reason, Record, Verdict
+from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
+from envkit.models.codes.advice import GLIBC_ASSUMED
+from envkit.models.fact import Advice, Answer
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.network import NetworkPolicy
@@ -37,6 +38,10 @@ from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
 from envkit.settings import Settings, resolve_channels
+from envkit.wire.results import reasons_json
+from envkit.words.refusals import will_not_run
+from envkit.words.say import say
+from envkit.words.values import exact_words
 
 __all__ = ["Plan", "index_dir", "plan_of", "records_of", "solve_request"]
 
@@ -53,7 +58,7 @@ class Plan:
         virtual_packages: What the solver was told of the target.
         pick: The framework's build that decided the solution, if any.
         choice: The same as the manifest keeps it.
-        advice: Sentences for people.
+        advice: What limits the choice.
         explanation: Why this build, why no newer one, why CPU, what to change.
     """
 
@@ -62,8 +67,8 @@ class Plan:
     virtual_packages: tuple[tuple[str, str, str], ...] = ()
     pick: Verdict | None = None
     choice: Mapping[str, Any] = field(default_factory=dict)
-    advice: tuple[str, ...] = ()
-    explanation: tuple[Reason, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    explanation: tuple[Answer, ...] = ()
 
 
 def solve_request(
@@ -99,7 +104,7 @@ def solve_request(
         EnvkitError: Nothing satisfies the request, nothing of it runs, or a channel cannot be read.
     """
     request = imply_cuda(request)
-    framework = framework_of(request.specs)
+    framework = framework_of(request.parsed)
     asked, chosen = channels_for(
         [framework] if framework else [], explicit=channels, override=override_channels, settings=settings
     )
@@ -120,7 +125,7 @@ def solve_request(
     reporter.start("solve", " ".join(request.specs))
     failure: EnvkitError | None = None
     tried: set[tuple[str, ...]] = set()
-    unsolved: list[tuple[Verdict, str]] = []
+    unsolved: list[tuple[Verdict, object]] = []
     for pick in picks:
         candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
         task = plan_solve(request, target, pick, candidate_records, installed=installed)
@@ -137,13 +142,13 @@ def solve_request(
         refusals = _refusals(records, target, request, hosts or {})
         if refusals:
             failure = failure or HostCannotRunError(
-                "the solution would not run: " + "; ".join(refusals),
+                will_not_run(refusals),
                 hint="See what runs with `envkit find`, or pin another version.",
             )
             unsolved += [(pick, refusals[0])] if pick is not None else []
             continue
         taken = _installed(pick, candidates, records)
-        reporter.finish("solve", f"{len(records)} packages" + (f", {_build_words(taken)}" if taken else ""))
+        reporter.finish("solve", f"{len(records)} packages" + (f", {exact_words(taken)}" if taken else ""))
         advice, explanation = _explained(candidates, request, target, taken, unsolved)
         return Plan(
             records=records,
@@ -180,14 +185,14 @@ def _explained(
     request: Request,
     target: Target,
     taken: Verdict | None,
-    unsolved: Sequence[tuple[Verdict, str]],
-) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
-    """Advice and explanation."""
+    unsolved: Sequence[tuple[Verdict, object]],
+) -> tuple[tuple[Advice, ...], tuple[Answer, ...]]:
+    """Return advice and explanation."""
     if candidates is None:
         return (), ()
     advice = advise(candidates, request, target)
     if target.subdir.startswith("linux") and target.glibc is None:
-        advice.append(f"glibc {ASSUMED['glibc']} is assumed: --glibc names another")
+        advice.append(Advice(GLIBC_ASSUMED, version=ASSUMED["glibc"]))
     ranked, hosts = candidates.ranked, candidates.hosts
     return tuple(advice), explain(ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved)
 
@@ -209,7 +214,8 @@ def index_dir(volume: Volume) -> Path:
 
 def _framework_spec(framework: str, request: Request) -> str:
     """The user's own spec of the framework, else its bare name."""
-    return next((spec for spec in request.specs if parse_match_spec(spec).name == framework), framework)
+    pairs = zip(request.specs, request.parsed, strict=True)
+    return next((text for text, spec in pairs if spec.name == framework), framework)
 
 
 def _refusals(records: Sequence[Record], target: Target, request: Request, hosts: Mapping[str, Target]) -> list[str]:
@@ -217,7 +223,7 @@ def _refusals(records: Sequence[Record], target: Target, request: Request, hosts
     found: list[str] = []
     for name, machine in (hosts or {"": target}).items():
         before = f"{name}: " if name else ""
-        found += [f"{before}{r.record.fn}: {r.reason.text}" for r in check_solution(records, machine, request)]
+        found += [f"{before}{r.record.fn}: {say(r.reason)}" for r in check_solution(records, machine, request)]
     return found
 
 
@@ -235,11 +241,6 @@ def _installed(pick: Verdict | None, candidates: Candidates | None, records: Seq
     return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
 
 
-def _build_words(pick: Verdict) -> str:
-    record = pick.build.record
-    return f"{record.name} {record.version} {record.build} ({pick.tier.value})"
-
-
 def _choice(pick: Verdict | None) -> dict[str, Any]:
     if pick is None:
         return {}
@@ -250,7 +251,7 @@ def _choice(pick: Verdict | None) -> dict[str, Any]:
         "variant": build.variant,
         "build_cuda": str(build.build_cuda) if build.build_cuda else None,
         "tier": pick.tier.value,
-        "reasons": [{"code": reason.code, "text": reason.text} for reason in pick.reasons],
+        "reasons": reasons_json(pick.reasons),
     }
 
 

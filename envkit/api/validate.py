@@ -22,7 +22,7 @@ from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.models.results import ValidateResult
-from envkit.models.wire import finding_json
+from envkit.wire.results import finding_json
 
 __all__ = [
     "PROBE_TIMEOUT_S",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.needs import read_needs, read_python
-from envkit.builds.notes import Notes
 from envkit.builds.signals import Signal, read_constraint, read_dependency
 from envkit.builds.toolkit import Toolkit, read_toolkit
 from envkit.builds.variant import read_variant
 from envkit.frameworks.table import row_of
 from envkit.models.build import Build, Record
+from envkit.models.codes.reasons import RECORD_CONFLICT
+from envkit.models.fact import Reason
 from envkit.models.version import CudaVersion
 
 __all__ = ["classify"]
@@ -28,22 +29,22 @@ def classify(record: Record) -> Build:
         record: A record of any channel.
 
     Returns:
-        The Build, with what it was read from (`Build.evidence`) and what disagrees (`Build.conflicts`).
+        The Build, with what disagrees (`Build.conflicts`).
     """
-    notes = Notes()
+    conflicts: list[Reason] = []
     dependencies = [signal for signal in map(read_dependency, record.depends) if signal is not None]
     constraints = [signal for signal in map(read_constraint, record.constrains) if signal is not None]
     said = parse_build_string(record.build)
-    variant = read_variant(record, dependencies, constraints, said, notes)
+    variant = read_variant(record, dependencies, constraints, said, conflicts)
     is_cuda = variant == "cuda"
-    toolkit = read_toolkit(record, dependencies, constraints, said, notes) if is_cuda else Toolkit()
+    toolkit = read_toolkit(record, dependencies, constraints, said, conflicts) if is_cuda else Toolkit()
     needs = read_needs(dependencies, constraints)
-    python = read_python(dependencies, said.python, record, notes.conflicts)
+    python = read_python(dependencies, said.python, record, conflicts)
     arch = None
     if toolkit.cuda is not None and not toolkit.major_only:
         arch = find_arch_list(record, toolkit.cuda, needs.arm_variant)
     if said.rocm:
-        notes.conflicts.append(f"build string {record.build} is for AMD GPUs (ROCm)")
+        conflicts.append(Reason(RECORD_CONFLICT, rocm=record.build))
     return Build(
         record=record,
         framework=row.key if (row := row_of(record.name)) is not None else None,
@@ -53,8 +54,7 @@ def classify(record: Record) -> Build:
         min_cuda=_min_cuda(dependencies + constraints) if is_cuda else None,
         python=python,
         arch=arch,
-        evidence=tuple(notes.evidence),
-        conflicts=tuple(notes.conflicts),
+        conflicts=tuple(conflicts),
         needs=needs,
         library_cuda=toolkit.library,
     )

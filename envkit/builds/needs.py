@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from envkit.builds.signals import Signal
 from envkit.builds.version import version_key
-from envkit.models.build import Needs, Record
+from envkit.models.build import Claim, Needs, Record, disagree
+from envkit.models.fact import Reason
 
 __all__ = ["read_needs", "read_python"]
 
@@ -58,7 +59,7 @@ def read_needs(dependencies: list[Signal], constraints: list[Signal]) -> Needs:
     return _needs(glibc, osx, level, arm, platform, tuple(dict.fromkeys(python)), cuda_arch)
 
 
-def read_python(dependencies: list[Signal], said: str | None, record: Record, conflicts: list[str]) -> str | None:
+def read_python(dependencies: list[Signal], said: str | None, record: Record, conflicts: list[Reason]) -> str | None:
     """The one Python that a build is for, ``"3.11"``; None for builds of any Python.
 
     Conflicts between the dependency and the build string are appended to `conflicts`; the dependency wins.
@@ -67,6 +68,7 @@ def read_python(dependencies: list[Signal], said: str | None, record: Record, co
         if signal.kind == "python" and signal.bounds.one_minor and signal.bounds.low is not None:
             found = str(signal.bounds.low)
             if said is not None and said != found:
-                conflicts.append(f"{signal.text} says Python {found}, build string {record.build} says {said}")
+                ours = Claim("", signal.text, f"Python {found}")
+                conflicts.append(disagree(ours, Claim("build string", record.build, said)))
             return found
     return said if record.subdir != "noarch" else None

@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
-from envkit.builds.dependency import VersionBounds, parse_match_spec, version_bounds
+from envkit.builds.dependency import VersionBounds, version_bounds
 from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
 from envkit.models.build import Variant
+from envkit.models.spec import parse_match_spec
 from envkit.models.version import CudaVersion
 
 __all__ = ["Kind", "Signal", "read_constraint", "read_dependency"]

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from envkit.builds.buildstring import BuildString, parse_build_string
 from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
 from envkit.builds.flags import read_flags
-from envkit.builds.notes import Notes
 from envkit.builds.signals import Signal
 from envkit.cuda.drivers import newest_toolkit
-from envkit.models.build import Record
+from envkit.models.build import Claim, Record, disagree
+from envkit.models.fact import Reason
 from envkit.models.version import CudaVersion
 
 __all__ = ["Toolkit", "read_toolkit"]
@@ -51,54 +51,54 @@ def _newest_library(signal: Signal) -> CudaVersion | None:
     return newest_toolkit(low.major)
 
 
-def _from_bounds(signal: Signal, record: Record, said: BuildString, notes: Notes) -> Toolkit | None:
+def _from_bounds(signal: Signal, record: Record, said: BuildString, conflicts: list[Reason]) -> Toolkit | None:
     """A dependency on the toolkit, made exact by the build string where that lies inside its bounds."""
     low, high = signal.bounds.low, signal.bounds.high
     if low is None:
         return None
-    notes.evidence.append(signal.text)
     library = _newest_library(signal)
     if said.cuda is not None and not (said.cuda_major_only and low.major == said.cuda.major):
         if low <= said.cuda and (high is None or said.cuda < high):
             return Toolkit(said.cuda, said.cuda_major_only, library)
-        notes.conflicts.append(f"{signal.text} says CUDA {low}, build string {record.build} says {said.cuda}")
+        conflicts.append(
+            disagree(Claim("", signal.text, f"CUDA {low}"), Claim("build string", record.build, f"{said.cuda}"))
+        )
     return Toolkit(low, not signal.bounds.low_has_minor, library)
 
 
-def _from_companion(signals: list[Signal], record: Record, said: BuildString, notes: Notes) -> Toolkit | None:
+def _from_companion(
+    signals: list[Signal], record: Record, said: BuildString, conflicts: list[Reason]
+) -> Toolkit | None:
     """The build string of another package that this one names: ``pytorch 2.4.* cuda118*``."""
     signal = next((signal for signal in signals if signal.cuda is not None), None)
     if signal is None:
         return None
     if said.cuda is not None and not said.cuda_major_only and said.cuda != signal.cuda:
-        notes.conflicts.append(f"{signal.text} says CUDA {signal.cuda}, build string {record.build} says {said.cuda}")
-    notes.evidence.append(signal.text)
+        ours = Claim("", signal.text, f"CUDA {signal.cuda}")
+        conflicts.append(disagree(ours, Claim("build string", record.build, f"{said.cuda}")))
     return Toolkit(signal.cuda)
 
 
-def _from_rest(record: Record, dependencies: list[Signal], said: BuildString, notes: Notes) -> Toolkit:
+def _from_rest(record: Record, dependencies: list[Signal], said: BuildString) -> Toolkit:
     """Flags, then the build string, then a run-time library's version, then the ``features`` of 2018."""
     flag = read_flags(record.raw)
     if flag.cuda is not None:
-        notes.evidence.append(f"flags: {flag.text}")
         return Toolkit(flag.cuda, flag.cuda_major_only)
     if said.cuda is not None:
         return Toolkit(said.cuda, said.cuda_major_only)
     for signal in dependencies:
         if signal.kind == "runtime" and signal.bounds.low is not None:
-            notes.evidence.append(signal.text)
             return Toolkit(signal.bounds.low, not signal.bounds.low_has_minor)
     features = record.raw.get("features")
     if isinstance(features, str):
         named = parse_build_string(features.replace(" ", "_"))
         if named.cuda is not None:
-            notes.evidence.append(f"features: {features}")
             return Toolkit(named.cuda, named.cuda_major_only)
     return Toolkit()
 
 
 def read_toolkit(
-    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, notes: Notes
+    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, conflicts: list[Reason]
 ) -> Toolkit:
     """The toolkit of a CUDA build: its own version, dependencies, constraints, companions, then the build string."""
     own = _own(record)
@@ -108,7 +108,7 @@ def read_toolkit(
     toolkits = [s for s in signals if s.kind == "toolkit" and s.bounds.low is not None]
     if toolkits:
         best = min(toolkits, key=lambda s: TOOLKIT_PACKAGES.index(s.name))
-        found = _from_bounds(best, record, said, notes)
+        found = _from_bounds(best, record, said, conflicts)
         if found is not None:
             return found
-    return _from_companion(signals, record, said, notes) or _from_rest(record, dependencies, said, notes)
+    return _from_companion(signals, record, said, conflicts) or _from_rest(record, dependencies, said)

@@ -7,16 +7,15 @@ from functools import lru_cache
 from envkit.builds.buildstring import BuildString
 from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
 from envkit.builds.flags import read_flags
-from envkit.builds.notes import Notes
 from envkit.builds.signals import Signal
 from envkit.builds.version import version_key
 from envkit.frameworks.table import is_core, row_of
-from envkit.models.build import Record, Variant
+from envkit.models.build import Claim, Record, Variant, disagree
+from envkit.models.fact import Reason
 
 __all__ = ["read_variant"]
 
 _FROM_SIGNALS: tuple[Variant, ...] = ("cuda", "cpu")
-_Claim = tuple[Variant, str, str]  # what is claimed, by which source, in which words
 
 
 @lru_cache(maxsize=16384)
@@ -34,24 +33,24 @@ def _string_variant(record: Record, said: BuildString) -> Variant | None:
     return said.variant
 
 
-def _claims(record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString) -> list[_Claim]:
+def _claims(record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString) -> list[Claim]:
     """The first claim of each source for each variant, the most trusted first; inside a source CUDA before CPU."""
-    claims: list[_Claim] = []
+    claims: list[Claim] = []
     for source, signals in (("depends", dependencies), ("constrains", constraints)):
         for variant in _FROM_SIGNALS:
             for signal in signals:
                 if signal.variant == variant:
-                    claims.append((variant, source, signal.text))
+                    claims.append(Claim(f"{source}:", signal.text, variant))
                     break
     flag = read_flags(record.raw) if "flags" in record.raw else None
     if flag is not None and flag.variant is not None:
-        claims.append((flag.variant, "flags", flag.text))
+        claims.append(Claim("flags:", flag.text, flag.variant))
     by_name = _name_variant(record.name)
     if by_name is not None:
-        claims.append((by_name, "name", record.name))
+        claims.append(Claim("name:", record.name, by_name))
     string_variant = _string_variant(record, said)
     if string_variant is not None:
-        claims.append((string_variant, "build string", record.build))
+        claims.append(Claim("build string:", record.build, string_variant))
     return claims
 
 
@@ -63,7 +62,7 @@ def _has_metal(record: Record) -> bool:
 
 
 def read_variant(
-    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, notes: Notes
+    record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, conflicts: list[Reason]
 ) -> Variant:
     """The variant by the most trusted claim; a claim against it becomes a conflict.
 
@@ -71,19 +70,11 @@ def read_variant(
     """
     claims = _claims(record, dependencies, constraints, said)
     if said.variant == "mps":
-        claims = [claim for claim in claims if claim[0] == "mps"]
-    if claims:
-        chosen, why = claims[0][0], f"{claims[0][1]}: {claims[0][2]}"
-    elif is_core(record.name) and record.subdir != "noarch":
-        chosen, why = "cpu", "no sign of CUDA in a compiled package"
-    else:
+        claims = [claim for claim in claims if claim.says == "mps"]
+    if not claims and not (is_core(record.name) and record.subdir != "noarch"):
         return "generic"
-    notes.evidence.append(why)
-    for against, source, text in claims:
-        if against != chosen:
-            notes.conflicts.append(f"{why} says {chosen}, {source}: {text} says {against}")
-            break
-    if chosen == "cpu" and _has_metal(record):
-        notes.evidence.append("PyTorch for Apple silicon has Metal (MPS) since 1.12")
-        return "mps"
-    return chosen
+    chosen: Variant = claims[0].says if claims else "cpu"
+    against = next((claim for claim in claims if claim.says != chosen), None)
+    if against is not None:
+        conflicts.append(disagree(claims[0], against))
+    return "mps" if chosen == "cpu" and _has_metal(record) else chosen

@@ -15,7 +15,18 @@ from envkit.cuda.drivers import (
     os_of,
 )
 from envkit.cuda.gpus import gpu_kind
-from envkit.models.build import Reason, Tier
+from envkit.models.build import Tier
+from envkit.models.codes.reasons import (
+    CUDA_COMPAT,
+    DRIVER_COVERS_TOOLKIT,
+    DRIVER_NEWER_THAN_TABLES,
+    DRIVER_TOO_OLD,
+    DRIVER_UNKNOWN,
+    FORWARD_COMPAT_POSSIBLE,
+    MINOR_COMPATIBILITY,
+    NO_GPU,
+)
+from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import CudaVersion, DriverVersion
 
@@ -47,14 +58,6 @@ def wants_cuda(target: Target) -> bool:
     return target.wants_cuda or bool(target.gpus) or ceiling_of(target) is not None
 
 
-def _host_driver(target: Target) -> str:
-    who = "the target" if target.described else "this host"
-    if target.driver_version is None:
-        return f"{who} supports CUDA {ceiling_of(target)}"
-    kind = "driver branch" if target.driver_version.is_branch else ""
-    return f"{who} has {kind + ' ' if kind else ''}{target.driver_version}"
-
-
 def _is_tegra(target: Target) -> bool:
     return any(gpu.tegra for gpu in target.gpus)
 
@@ -71,16 +74,20 @@ def _forward_compat(build_cuda: CudaVersion, driver: DriverVersion | None, gpus:
     if any(gpu_kind(gpu.name) not in {"datacenter", "tegra"} for gpu in gpus):
         return None
     package = f"cuda-compat-{build_cuda.major}-{build_cuda.minor}"
-    return Reason(
-        "forward-compat-possible",
-        f"{package} would let driver branch {driver.branch} run CUDA {build_cuda} on this data centre GPU",
-    )
+    return Reason(FORWARD_COMPAT_POSSIBLE, package=package, branch=driver.branch, build_cuda=build_cuda)
 
 
 def _too_old(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
-    needed = needed_driver(build_cuda, target.subdir)
-    text = f"CUDA {build_cuda} needs driver {needed} or newer, {_host_driver(target)}"
-    reasons = [Reason("driver-too-old", text)]
+    reasons = [
+        Reason(
+            DRIVER_TOO_OLD,
+            build_cuda=build_cuda,
+            needed=needed_driver(build_cuda, target.subdir),
+            driver=target.driver_version,
+            ceiling=ceiling_of(target),
+            described=bool(target.described),
+        )
+    ]
     compat = _forward_compat(build_cuda, target.driver_version, target.gpus)
     if compat is not None:
         reasons.append(compat)
@@ -91,29 +98,25 @@ def _beyond(target: Target) -> tuple[Reason, ...]:
     driver = target.driver_version
     if driver is None or not is_beyond_tables(driver) or _is_tegra(target):
         return ()
-    text = (
-        f"driver branch {driver.branch} is newer than the tables: taken to support at least CUDA {ceiling_of(target)}"
-    )
-    return (Reason("driver-newer-than-tables", text),)
+    return (Reason(DRIVER_NEWER_THAN_TABLES, branch=driver.branch, ceiling=ceiling_of(target)),)
 
 
 def _no_ceiling(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
     if target.gpus and target.driver_version is None:
         needed = needed_driver(build_cuda, target.subdir)
-        text = f"the driver is not known: CUDA {build_cuda} needs {needed} or newer (give --driver)"
-        return DriverVerdict(Tier.UNKNOWN, (Reason("driver-unknown", text),))
-    return DriverVerdict(Tier.NO, (Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU"),))
+        return DriverVerdict(Tier.UNKNOWN, (Reason(DRIVER_UNKNOWN, build_cuda=build_cuda, needed=needed),))
+    return DriverVerdict(Tier.NO, (Reason(NO_GPU),))
 
 
 @lru_cache(maxsize=4096)
-def judge_driver(build_cuda: CudaVersion, major_only: bool, target: Target) -> DriverVerdict:  # noqa: FBT001 - cache key
+def judge_driver(build_cuda: CudaVersion, target: Target, *, major_only: bool = False) -> DriverVerdict:
     """What the target's driver makes of a toolkit.
 
     Args:
         build_cuda: The toolkit of the build.
-        major_only: Whether only its major is known; then it is taken for the newest of that major, and minor
-            compatibility for granted.
         target: The machine.
+        major_only: Only the major is known; then it is taken for the newest of that major, and minor compatibility for
+            granted.
     """
     ceiling = ceiling_of(target)
     if ceiling is None:
@@ -121,20 +124,16 @@ def judge_driver(build_cuda: CudaVersion, major_only: bool, target: Target) -> D
     if target.compat and target.driver_version is not None and not _is_tegra(target):
         return _judge_compat(build_cuda, target, ceiling)
     if ceiling >= build_cuda and not (major_only and ceiling.major == build_cuda.major):
-        text = f"the driver supports CUDA {ceiling}, the build was compiled with {build_cuda}"
-        return DriverVerdict(Tier.NATIVE, (Reason("driver-covers-toolkit", text), *_beyond(target)))
+        covers = Reason(DRIVER_COVERS_TOOLKIT, ceiling=ceiling, build_cuda=build_cuda)
+        return DriverVerdict(Tier.NATIVE, (covers, *_beyond(target)))
     minimum = minor_compat_min(build_cuda, os_of(target.subdir))
     # Tegra has its own drivers: neither the table of minimums nor desktop's minor-version compatibility is for it.
     if minimum is None or ceiling.major < build_cuda.major or _is_tegra(target):
         return _too_old(build_cuda, target)
     if target.driver_version is not None and not at_least(target.driver_version, minimum):
         return _too_old(build_cuda, target)
-    toolkit = f"some CUDA {build_cuda.major}.x" if major_only else f"CUDA {build_cuda}"
-    text = (
-        f"compiled with {toolkit}, the driver supports {ceiling}: runs by minor-version compatibility "
-        f"(driver {minimum} or newer), with machine code only"
-    )
-    return DriverVerdict(Tier.MINOR, (Reason("minor-compatibility", text), *_beyond(target)))
+    facts = {"build_cuda": build_cuda, "major_only": major_only, "ceiling": ceiling, "minimum": minimum}
+    return DriverVerdict(Tier.MINOR, (Reason(MINOR_COMPATIBILITY, **facts), *_beyond(target)))
 
 
 def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion) -> DriverVerdict:
@@ -147,7 +146,6 @@ def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion)
     except ValueError:
         own = None
     if own is not None and own >= build_cuda:
-        text = f"the kernel driver alone supports CUDA {own}, the build was compiled with {build_cuda}"
-        return DriverVerdict(Tier.NATIVE, (Reason("driver-covers-toolkit", text),))
-    text = f"runs through the cuda-compat libcuda ({ceiling}) that is loaded here, over kernel driver {driver}"
-    return DriverVerdict(Tier.COMPAT, (Reason("cuda-compat", text),))
+        covers = Reason(DRIVER_COVERS_TOOLKIT, ceiling=own, build_cuda=build_cuda, kernel_alone=True)
+        return DriverVerdict(Tier.NATIVE, (covers,))
+    return DriverVerdict(Tier.COMPAT, (Reason(CUDA_COMPAT, ceiling=ceiling, driver=driver),))

@@ -17,7 +17,21 @@ from envkit.cuda.architectures import (
 )
 from envkit.cuda.drivers import min_driver, os_of
 from envkit.cuda.libraries import libraries_need_toolkit
-from envkit.models.build import ArchList, Reason, Tier
+from envkit.models.build import ArchList, Tier
+from envkit.models.codes.reasons import (
+    ARCH_LIST_UNKNOWN,
+    GPU_DROPPED_BY_DRIVER,
+    GPU_DROPPED_BY_TOOLKIT,
+    GPU_NEEDS_NEWER_DRIVER,
+    GPU_UNKNOWN,
+    JIT,
+    JIT_NEEDS_NEWER_DRIVER,
+    LIBRARY_LACKS_GPU,
+    MACHINE_CODE,
+    NO_KERNEL_IMAGE,
+    NOT_NEWEST_GPUS,
+)
+from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
 
@@ -31,17 +45,8 @@ class GpuVerdict(NamedTuple):
     reasons: tuple[Reason, ...]
 
 
-def _label(gpu: Gpu) -> str:
-    name = gpu.name or "GPU"
-    return f"{name} ({gpu.compute_capability})" if gpu.compute_capability else name
-
-
-def _archs(archs: frozenset[ComputeCapability]) -> str:
-    return " ".join(str(arch) for arch in sorted(archs)) or "none"
-
-
-def _no(code: str, text: str) -> GpuVerdict:
-    return GpuVerdict(Tier.NO, (Reason(code, text),))
+def _no(reason: Reason) -> GpuVerdict:
+    return GpuVerdict(Tier.NO, (reason,))
 
 
 def _support(gpu: Gpu, target: Target) -> GpuVerdict | None:
@@ -51,10 +56,10 @@ def _support(gpu: Gpu, target: Target) -> GpuVerdict | None:
         return None
     last = dropped_by_driver(capability, driver)
     if last is not None:
-        return _no("gpu-dropped-by-driver", f"driver branch {last} is the last for {_label(gpu)}, not {driver.branch}")
+        return _no(Reason(GPU_DROPPED_BY_DRIVER, gpu=gpu, last=last, branch=driver.branch))
     first = first_branch(capability)
     if first is not None and driver.branch < first:
-        return _no("gpu-needs-newer-driver", f"{_label(gpu)} needs driver branch {first} or newer, not {driver}")
+        return _no(Reason(GPU_NEEDS_NEWER_DRIVER, gpu=gpu, first=first, driver=driver))
     return None
 
 
@@ -67,8 +72,7 @@ def _libraries(
     toolkit, separate = needed
     if separate and library_cuda is not None and library_cuda >= toolkit:
         return None
-    text = f"cuBLAS and cuDNN of CUDA {build_cuda} have no code for {_label(gpu)}: {toolkit} is the first that has"
-    return _no("library-lacks-gpu", text)
+    return _no(Reason(LIBRARY_LACKS_GPU, gpu=gpu, build_cuda=build_cuda, needed=toolkit))
 
 
 @lru_cache(maxsize=8192)
@@ -90,13 +94,12 @@ def judge_gpu(
     """
     capability = gpu.compute_capability
     if capability is None:
-        return GpuVerdict(Tier.UNKNOWN, (Reason("gpu-unknown", f"{_label(gpu)}: its compute capability is not known"),))
+        return GpuVerdict(Tier.UNKNOWN, (Reason(GPU_UNKNOWN, gpu=gpu),))
     unsupported = _support(gpu, target)
     if unsupported is not None:
         return unsupported
     if dropped_by_toolkit(capability, build_cuda):
-        text = f"CUDA {build_cuda} compiles nothing for {_label(gpu)}"
-        return _no("gpu-dropped-by-toolkit", text)
+        return _no(Reason(GPU_DROPPED_BY_TOOLKIT, gpu=gpu, build_cuda=build_cuda))
     sass = arch is not None and any(runs_sass(code, gpu) for code in arch.sass)
     if not sass:
         lacking = _libraries(gpu, capability, build_cuda, library_cuda)
@@ -105,7 +108,7 @@ def judge_gpu(
     if arch is None:
         return _unknown_arch(gpu, capability, build_cuda)
     if sass:
-        return GpuVerdict(Tier.NATIVE, (Reason("machine-code", f"has machine code for {_label(gpu)}"),))
+        return GpuVerdict(Tier.NATIVE, (Reason(MACHINE_CODE, gpu=gpu),))
     return _judge_ptx(gpu, build_cuda, arch, target)
 
 
@@ -117,18 +120,12 @@ def _prefer_kernel_image(gpu: Gpu, arch: ArchList, lacking: GpuVerdict) -> GpuVe
 
 
 def _no_kernel(gpu: Gpu, arch: ArchList) -> Reason:
-    return Reason(
-        "no-kernel-image",
-        f"no code for {_label(gpu)}: machine code for {_archs(arch.sass)}, PTX for {_archs(arch.ptx)}",
-    )
+    return Reason(NO_KERNEL_IMAGE, gpu=gpu, sass=arch.sass, ptx=arch.ptx)
 
 
 def _unknown_arch(gpu: Gpu, capability: ComputeCapability, build_cuda: CudaVersion) -> GpuVerdict:
-    if not knows_arch(build_cuda, capability):
-        text = f"CUDA {build_cuda} is older than {_label(gpu)}, and whether the build holds PTX is not known"
-        return GpuVerdict(Tier.UNKNOWN, (Reason("arch-list-unknown", text),))
-    text = f"which GPUs this build holds code for is not known; CUDA {build_cuda} can compile for {_label(gpu)}"
-    return GpuVerdict(Tier.UNKNOWN, (Reason("arch-list-unknown", text),))
+    compiles = knows_arch(build_cuda, capability)
+    return GpuVerdict(Tier.UNKNOWN, (Reason(ARCH_LIST_UNKNOWN, gpu=gpu, build_cuda=build_cuda, compiles=compiles),))
 
 
 def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target) -> GpuVerdict:
@@ -138,15 +135,9 @@ def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target
     ceiling = ceiling_of(target)
     if ceiling is not None and ceiling < build_cuda:
         needed = min_driver(build_cuda, os_of(target.subdir))
-        text = (
-            f"only PTX ({_archs(usable)}) for {_label(gpu)}, and PTX of CUDA {build_cuda} needs driver {needed} or "
-            f"newer; this one compiles up to CUDA {ceiling}"
-        )
-        return _no("jit-needs-newer-driver", text)
-    text = (
-        f"only PTX ({_archs(usable)}) for {_label(gpu)}: compiled by the driver at the first start, which takes minutes"
-    )
-    return GpuVerdict(Tier.JIT, (Reason("jit", text),))
+        facts = {"gpu": gpu, "ptx": usable, "build_cuda": build_cuda, "needed": needed, "ceiling": ceiling}
+        return _no(Reason(JIT_NEEDS_NEWER_DRIVER, **facts))
+    return GpuVerdict(Tier.JIT, (Reason(JIT, gpu=gpu, ptx=usable),))
 
 
 def misses_newest_gpus(build_cuda: CudaVersion, arch: ArchList | None, target: Target) -> Reason | None:
@@ -160,8 +151,5 @@ def misses_newest_gpus(build_cuda: CudaVersion, arch: ArchList | None, target: T
     for name, capability, branch in first_drivers():
         gpu = Gpu(name=name, compute_capability=capability)
         if driver.branch >= branch and not any(runs_sass(code, gpu) for code in arch.sass):
-            text = (
-                f"CUDA {build_cuda}: no machine code for {name} GPUs ({capability}), which driver {driver} also drives"
-            )
-            return Reason("not-newest-gpus", text)
+            return Reason(NOT_NEWEST_GPUS, build_cuda=build_cuda, name=name, capability=capability, driver=driver)
     return None

@@ -8,30 +8,29 @@ from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of
 from envkit.checks.verdict import judge, judge_all
 from envkit.errors import UsageError
-from envkit.models.build import Build, Reason, Verdict
-from envkit.models.host import Gpu, Target
+from envkit.models.build import Build, Verdict
+from envkit.models.fact import Reason
+from envkit.models.host import Gpu, MachineKind, Target
 from envkit.models.request import Request
 
-__all__ = ["common_target", "judge_builds", "ruling_out"]
+__all__ = ["common_target", "group_kinds", "judge_builds", "ruling_out"]
 
 
-def _groups(targets: Mapping[str, Target]) -> dict[str, Target]:
-    """Machines that are alike as one, by the first name and how many there are: a cluster has few kinds."""
+def group_kinds(targets: Mapping[str, Target]) -> tuple[MachineKind, ...]:
+    """Group machines that are alike, in their order: a cluster has many machines of few kinds."""
     names: dict[Target, list[str]] = {}
     for name, target in targets.items():
         names.setdefault(target, []).append(name)
-    return {
-        first if not rest else f"{first} and {len(rest)} like it": target for target, (first, *rest) in names.items()
-    }
+    return tuple(MachineKind(tuple(alike), target) for target, alike in names.items())
 
 
-def _worst(build: Build, targets: Mapping[str, Target], request: Request | None) -> Verdict:
-    """Return the worst verdict of a build over several machines, with the machine's name in its reasons."""
-    verdicts = [(name, judge(build, target, request=request)) for name, target in targets.items()]
-    name, worst = max(verdicts, key=lambda item: item[1].tier.rank)
-    if len(targets) == 1:
+def _worst(build: Build, kinds: Sequence[MachineKind], request: Request | None) -> Verdict:
+    """Return the worst verdict over kinds of machines; its reasons name the kind where there are several."""
+    verdicts = [(kind, judge(build, kind.target, request=request)) for kind in kinds]
+    kind, worst = max(verdicts, key=lambda item: item[1].tier.rank)
+    if len(kinds) == 1:
         return worst
-    reasons = tuple(Reason(reason.code, f"{name}: {reason.text}") for reason in worst.reasons)
+    reasons = tuple(Reason(reason.code, **{**reason.params, "on": kind}) for reason in worst.reasons)
     return Verdict(build, worst.tier, reasons)
 
 
@@ -41,21 +40,22 @@ def judge_builds(
     """Judge many builds for the machines of `hosts`, or for `target` where there are none."""
     if not hosts:
         return judge_all(builds, target, request=request)
-    kinds = _groups(hosts)
+    kinds = group_kinds(hosts)
     return [_worst(build, kinds, request) for build in builds]
 
 
-def ruling_out(builds: Sequence[Build], hosts: Mapping[str, Target], *, request: Request | None = None) -> list[str]:
-    """The machines without any one of which some build would run on all of the others; empty when there is none."""
-    kinds = _groups(hosts)
+def ruling_out(
+    builds: Sequence[Build], hosts: Mapping[str, Target], *, request: Request | None = None
+) -> list[MachineKind]:
+    """List the machines that rule everything out on their own: without one, some build runs on all the rest."""
+    kinds = group_kinds(hosts)
     if len(kinds) < 2:
         return []
-    found: list[str] = []
-    for name in kinds:
-        others = {other: target for other, target in kinds.items() if other != name}
-        if any(_worst(build, others, request).tier.runs for build in builds):
-            found.append(name)
-    return found
+    return [
+        kind
+        for kind in kinds
+        if any(_worst(build, [other for other in kinds if other != kind], request).tier.runs for build in builds)
+    ]
 
 
 def common_target(targets: Mapping[str, Target]) -> Target:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 
 from envkit.builds.version import version_key, version_matches
-from envkit.models.build import Build, Reason
+from envkit.models.build import Build
+from envkit.models.codes.reasons import (
+    GLIBC_TOO_OLD,
+    MACOS_TOO_OLD,
+    MICROARCH_TOO_LOW,
+    WRONG_PLATFORM,
+    WRONG_PYTHON,
+)
+from envkit.models.fact import Reason
 from envkit.models.host import Target
 
 __all__ = ["judge_machine", "judge_python"]
@@ -30,11 +38,11 @@ def judge_python(build: Build, python: str | None) -> Reason | None:
     if build.python is not None:
         if build.python == wanted:
             return None
-        return Reason("wrong-python", f"a build for Python {build.python}, asked for {wanted}")
+        return Reason(WRONG_PYTHON, python=build.python, wanted=wanted)
     candidates = (f"{wanted}.0", f"{wanted}.9", f"{wanted}.99")
     for spec in build.needs.python:
         if not any(version_matches(spec, candidate) for candidate in candidates):
-            return Reason("wrong-python", f"needs python {spec}, asked for {wanted}")
+            return Reason(WRONG_PYTHON, spec=spec, wanted=wanted)
     return None
 
 
@@ -42,21 +50,19 @@ def judge_machine(build: Build, target: Target) -> Reason | None:
     """The first thing that the target lacks; None when it has all."""
     record, needs = build.record, build.needs
     if record.subdir not in {"", "noarch", target.subdir}:
-        return Reason("wrong-platform", f"a build for {record.subdir}, the target is {target.subdir}")
+        return Reason(WRONG_PLATFORM, build_subdir=record.subdir, subdir=target.subdir)
     if needs.platform is not None and not target.subdir.startswith(_OS[needs.platform]):
-        return Reason("wrong-platform", f"a package for {needs.platform} only, the target is {target.subdir}")
+        return Reason(WRONG_PLATFORM, only=needs.platform, subdir=target.subdir)
     if needs.glibc and target.glibc and version_key(target.glibc) < version_key(needs.glibc):
-        return Reason("glibc-too-old", f"needs glibc {needs.glibc} or newer, the target has {target.glibc}")
+        return Reason(GLIBC_TOO_OLD, needed=needs.glibc, has=target.glibc)
     if needs.osx and target.osx and version_key(target.osx) < version_key(needs.osx):
-        return Reason("macos-too-old", f"needs macOS {needs.osx} or newer, the target has {target.osx}")
+        return Reason(MACOS_TOO_OLD, needed=needs.osx, has=target.osx)
     if needs.microarch_level is not None and target.microarch is not None:
         level = _microarch_level(target.microarch)
         if level is not None and level < needs.microarch_level:
-            text = f"needs x86-64 level {needs.microarch_level}, the target is {target.microarch}"
-            return Reason("microarch-too-low", text)
+            return Reason(MICROARCH_TOO_LOW, needed=needs.microarch_level, has=target.microarch)
     if needs.arm_variant in {"sbsa", "tegra"} and target.gpus:
         tegra = any(gpu.tegra for gpu in target.gpus)
         if tegra is (needs.arm_variant == "sbsa"):
-            have = "Jetson" if tegra else "a server or workstation (SBSA)"
-            return Reason("wrong-platform", f"an aarch64 build for {needs.arm_variant}, the target is {have}")
+            return Reason(WRONG_PLATFORM, arm=needs.arm_variant, subdir=target.subdir)
     return None

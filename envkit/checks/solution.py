@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from envkit.builds.classify import classify
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.builds.signals import read_dependency
 from envkit.builds.version import version_key
@@ -14,7 +13,18 @@ from envkit.checks.driver import wants_cuda
 from envkit.checks.verdict import judge
 from envkit.cuda.libraries import LIBRARY_NAMES, dropped_by_library, libraries_need_toolkit, library_min_version
 from envkit.frameworks.table import CUDA_FRAMEWORKS, is_stub, row_of
-from envkit.models.build import Build, Reason, Record, Tier
+from envkit.models.build import Build, Record, Tier
+from envkit.models.codes.reasons import (
+    CPU_BUILD,
+    CUDA_BUILD,
+    LIBRARY_DROPPED_GPU,
+    LIBRARY_LACKS_GPU,
+    MIXED_CUDA,
+    MKL_TOO_NEW,
+    NOT_IN_SOLUTION,
+    WRONG_CUDA,
+)
+from envkit.models.fact import Reason
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
@@ -35,6 +45,10 @@ def asks_cuda(request: Request, target: Target) -> bool:
     return request.cuda.asks_cuda or (request.cuda.kind == "auto" and wants_cuda(target))
 
 
+def _called(record: Record) -> str:
+    return f"{record.name} {record.version}"
+
+
 def _library_version(record: Record) -> tuple[int, int]:
     try:
         return CudaVersion.parse(record.version)
@@ -46,8 +60,7 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
     if request.cuda.kind == "none":
         for build in builds:
             if build.variant == "cuda" and build.framework in CUDA_FRAMEWORKS and not is_stub(build.record.name):
-                text = f"{build.record.name} {build.record.version} is a CUDA build, and --cuda none was asked for"
-                yield Refusal(build.record, Reason("cuda-build", text))
+                yield Refusal(build.record, Reason(CUDA_BUILD, name=_called(build.record)))
         return
     if not asks_cuda(request, target):
         return
@@ -55,7 +68,7 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
     for build in builds:
         if build.variant == "cpu" and build.framework in CUDA_FRAMEWORKS and build.framework not in incidental:
             name = f"{build.record.name} {build.record.version} {build.record.build}"
-            yield Refusal(build.record, Reason("cpu-build", f"{name} is a CPU build, and CUDA was asked for"))
+            yield Refusal(build.record, Reason(CPU_BUILD, name=name))
         elif (
             build.variant == "cuda"
             and build.framework in CUDA_FRAMEWORKS
@@ -64,8 +77,8 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
             and not request.cuda.matches(build.build_cuda, major_only=build.cuda_major_only)
             and not is_stub(build.record.name)
         ):
-            text = f"{build.record.name} was compiled with CUDA {build.build_cuda}, asked for {request.cuda}"
-            yield Refusal(build.record, Reason("wrong-cuda", text))
+            facts = {"name": build.record.name, "build_cuda": build.build_cuda, "asked": request.cuda}
+            yield Refusal(build.record, Reason(WRONG_CUDA, **facts))
 
 
 def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
@@ -74,7 +87,7 @@ def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
     conda-forge's tensorflow depends on jax, of which it needs no GPU; a request that names no framework at all
     (a library on top of PyTorch) has none of these.
     """
-    asked = {row.key for text in request.specs if (row := row_of(parse_match_spec(text).name)) is not None}
+    asked = {row.key for spec in request.parsed if (row := row_of(spec.name)) is not None}
     served = any(b.variant == "cuda" and b.framework in asked and b.framework in CUDA_FRAMEWORKS for b in builds)
     return CUDA_FRAMEWORKS - asked if served else frozenset()
 
@@ -108,11 +121,9 @@ def _majors(builds: Sequence[Build]) -> Iterable[Refusal]:
         if first is None or first.build_cuda is None:
             first = build
         elif build.build_cuda.major != first.build_cuda.major:
-            text = (
-                f"{build.record.name} {build.record.version} is for CUDA {build.build_cuda}, "
-                f"{first.record.name} {first.record.version} for CUDA {first.build_cuda}: majors do not mix"
-            )
-            yield Refusal(build.record, Reason("mixed-cuda", text))
+            other = {"other": _called(first.record), "other_cuda": first.build_cuda}
+            mixed = Reason(MIXED_CUDA, name=_called(build.record), build_cuda=build.build_cuda, **other)
+            yield Refusal(build.record, mixed)
 
 
 def _users_toolkit(builds: Sequence[Build]) -> CudaVersion | None:
@@ -130,24 +141,30 @@ def _libraries(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
     for build in builds:
         if build.record.name not in LIBRARY_NAMES or build.variant != "cuda":
             continue
-        version = _library_version(build.record)
+        library, version = _called(build.record), _library_version(build.record)
         major = build.build_cuda.major if build.build_cuda else toolkit.major if toolkit else 0
         own = toolkit if build.cuda_major_only or build.build_cuda is None else build.build_cuda
         for capability in sorted(capabilities):
-            dropped = dropped_by_library(build.record.name, version, major, capability)
-            if dropped is not None:
-                yield Refusal(build.record, Reason("library-dropped-gpu", dropped))
+            row = dropped_by_library(build.record.name, version, major, capability)
+            if row is not None:
+                dropped = Reason(
+                    LIBRARY_DROPPED_GPU,
+                    version=f"{version[0]}.{version[1]}",
+                    cuda_major=major,
+                    capability=capability,
+                    dropped_from=row.first,
+                    lowest=row.lowest,
+                )
+                yield Refusal(build.record, dropped)
             needed = libraries_need_toolkit(capability)
             least = library_min_version(build.record.name, capability)
             if least is not None and version < least:
-                text = f"{build.record.name} {build.record.version} has no code for {capability}: {least} is the first"
-                yield Refusal(build.record, Reason("library-lacks-gpu", text))
-            elif needed is not None and own is not None and own < needed[0]:
-                text = (
-                    f"{build.record.name} {build.record.version} is of CUDA {own} and has no code for compute "
-                    f"capability {capability}: {needed[0]} is the first that has"
+                yield Refusal(
+                    build.record, Reason(LIBRARY_LACKS_GPU, library=library, capability=capability, needed=least)
                 )
-                yield Refusal(build.record, Reason("library-lacks-gpu", text))
+            elif needed is not None and own is not None and own < needed[0]:
+                facts = {"library": library, "of_cuda": own, "capability": capability, "needed": needed[0]}
+                yield Refusal(build.record, Reason(LIBRARY_LACKS_GPU, **facts))
 
 
 def _broken_by(records: Sequence[Record]) -> Iterable[Refusal]:
@@ -163,22 +180,18 @@ def _broken_by(records: Sequence[Record]) -> Iterable[Refusal]:
                 and version_key(record.version) < version_key(limit.fixed_in)
                 and version_key(other.version) >= version_key(limit.below)
             ):
-                text = (
-                    f"{other.name} {other.version} with {record.name} {record.version} of channel {limit.channel} ends "
-                    f"in an ImportError (undefined symbol: {limit.symbol}): {other.name} <{limit.below} works"
-                )
-                yield Refusal(other, Reason("mkl-too-new", text))
+                facts = {"other": _called(other), "name": _called(record), "limit": limit}
+                yield Refusal(other, Reason(MKL_TOO_NEW, **facts))
 
 
 def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
     """A CUDA request whose framework is not in the solution at all cannot be a CUDA environment."""
     names = {record.name for record in records}
-    for text in request.specs:
-        spec = parse_match_spec(text)
+    for spec in request.parsed:
         row = row_of(spec.name)
         if row is not None and not row.gpu_is_optional and spec.name not in names:
             record = Record(name=spec.name, version="", build="")
-            yield Refusal(record, Reason("not-in-solution", f"{spec.name} was asked for and is not in the solution"))
+            yield Refusal(record, Reason(NOT_IN_SOLUTION, name=spec.name))
 
 
 def check_solution(records: Sequence[Record], target: Target, request: Request) -> list[Refusal]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from envkit.builds.dependency import parse_match_spec, spec_matches
+from envkit.builds.dependency import spec_matches
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 
 __all__ = ["Violation", "check_validity"]
 

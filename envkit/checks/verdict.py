@@ -9,7 +9,22 @@ from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu, misses_newest_gpus
 from envkit.checks.machine import judge_machine, judge_python
 from envkit.frameworks.table import ROWS
-from envkit.models.build import Build, Reason, Tier, Verdict
+from envkit.models.build import Build, Tier, Verdict
+from envkit.models.codes.reasons import (
+    ANY_HOST,
+    CPU_BUILD,
+    CUDA_UNKNOWN,
+    DRIVER_TOO_OLD,
+    GPU_OPEN,
+    MPS,
+    NO_GPU,
+    NO_KERNEL_IMAGE,
+    NO_MPS,
+    NVIDIA_TRACES,
+    RUNTIME_COMPILER,
+    WRONG_GPU_VENDOR,
+)
+from envkit.models.fact import Reason
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
@@ -23,14 +38,14 @@ def _worst(*tiers: Tier) -> Tier:
 
 def _cpu(build: Build, target: Target) -> Verdict:
     if not wants_cuda(target):
-        return Verdict(build, Tier.CPU, (Reason("cpu-build", "runs on the CPU"),))
-    return Verdict(build, Tier.CPU, (Reason("cpu-build", "a CPU build: it leaves the target's GPU unused"),))
+        return Verdict(build, Tier.CPU, (Reason(CPU_BUILD),))
+    return Verdict(build, Tier.CPU, (Reason(CPU_BUILD, unused_gpu=True),))
 
 
 def _metal(build: Build, target: Target) -> Verdict:
     if target.mps or (target.subdir == "osx-arm64" and target.described):
-        return Verdict(build, Tier.NATIVE, (Reason("mps", "runs on Apple's Metal (MPS)"),))
-    return Verdict(build, Tier.CPU, (Reason("no-mps", "Metal (MPS) is not usable here: runs on the CPU"),))
+        return Verdict(build, Tier.NATIVE, (Reason(MPS),))
+    return Verdict(build, Tier.CPU, (Reason(NO_MPS),))
 
 
 def _arch_demand(build: Build, target: Target) -> Reason | None:
@@ -42,12 +57,11 @@ def _arch_demand(build: Build, target: Target) -> Reason | None:
     lowest = str(min(known))
     if version_matches(spec, lowest):
         return None
-    return Reason("no-kernel-image", f"the record demands __cuda_arch {spec}, the target's lowest is {lowest}")
+    return Reason(NO_KERNEL_IMAGE, spec=spec, lowest=lowest)
 
 
 def _open_gpu(build: Build, build_cuda: CudaVersion, target: Target) -> list[Reason]:
-    inside = f"; machine code for {' '.join(str(a) for a in sorted(build.arch.sass))}" if build.arch else ""
-    reasons = [Reason("gpu-open", f"no GPU is named: judged by the driver alone{inside}")]
+    reasons = [Reason(GPU_OPEN, sass=build.arch.sass if build.arch else None)]
     missing = misses_newest_gpus(build_cuda, build.arch, target)
     return [*reasons, missing] if missing else reasons
 
@@ -56,14 +70,12 @@ def _demands(build: Build, target: Target) -> Verdict | None:
     """What the record itself demands of driver and GPU, before any table is asked."""
     ceiling = ceiling_of(target)
     if ceiling is None and not target.gpus:
-        reasons = [Reason("no-gpu", "a CUDA build, and the target has no usable NVIDIA GPU")]
+        reasons = [Reason(NO_GPU)]
         if target.nvidia_traces:
-            traces = ", ".join(target.nvidia_traces)
-            reasons.append(Reason("nvidia-traces", f"signs of NVIDIA without a usable GPU: {traces}"))
+            reasons.append(Reason(NVIDIA_TRACES, traces=target.nvidia_traces))
         return Verdict(build, Tier.NO, tuple(reasons))
     if build.min_cuda is not None and ceiling is not None and ceiling < build.min_cuda:
-        text = f"the record demands a driver for CUDA {build.min_cuda}, the target's driver supports {ceiling}"
-        return Verdict(build, Tier.NO, (Reason("driver-too-old", text),))
+        return Verdict(build, Tier.NO, (Reason(DRIVER_TOO_OLD, build_cuda=build.min_cuda, ceiling=ceiling),))
     demand = _arch_demand(build, target)
     return Verdict(build, Tier.NO, (demand,)) if demand is not None else None
 
@@ -73,9 +85,8 @@ def _cuda(build: Build, target: Target) -> Verdict:
     if blocked is not None:
         return blocked
     if build.build_cuda is None:
-        text = "neither the record nor its build string says which CUDA it was compiled with"
-        return Verdict(build, Tier.UNKNOWN, (Reason("cuda-unknown", text),))
-    driver = judge_driver(build.build_cuda, build.cuda_major_only, target)
+        return Verdict(build, Tier.UNKNOWN, (Reason(CUDA_UNKNOWN),))
+    driver = judge_driver(build.build_cuda, target, major_only=build.cuda_major_only)
     if driver.tier is Tier.NO:
         return Verdict(build, Tier.NO, driver.reasons)
     tier: Tier = driver.tier
@@ -93,7 +104,7 @@ def _cuda(build: Build, target: Target) -> Verdict:
         reasons.extend(_open_gpu(build, build.build_cuda, target))
     row = ROWS.get(build.framework or "")
     if tier is Tier.MINOR and row is not None and row.runtime_compiler is not None:
-        reasons.append(Reason("runtime-compiler", row.runtime_compiler.text))
+        reasons.append(Reason(RUNTIME_COMPILER, compiler=row.runtime_compiler))
     return Verdict(build, tier, tuple(reasons))
 
 
@@ -112,7 +123,7 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
     if blocked is not None:
         return Verdict(build, Tier.NO, (blocked,))
     if "rocm" in build.record.build:
-        return Verdict(build, Tier.NO, (Reason("wrong-gpu-vendor", "a build for AMD GPUs (ROCm)"),))
+        return Verdict(build, Tier.NO, (Reason(WRONG_GPU_VENDOR),))
     if build.variant == "cuda":
         verdict = _cuda(build, target)
     elif build.variant == "mps":
@@ -120,11 +131,8 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
     elif build.variant == "cpu":
         verdict = _cpu(build, target)
     else:
-        verdict = Verdict(build, Tier.NATIVE, (Reason("any-host", "the same build for every GPU"),))
-    if not build.conflicts:
-        return verdict
-    conflicts = tuple(Reason("record-conflict", text) for text in build.conflicts)
-    return Verdict(build, verdict.tier, verdict.reasons + conflicts)
+        verdict = Verdict(build, Tier.NATIVE, (Reason(ANY_HOST),))
+    return Verdict(build, verdict.tier, verdict.reasons + build.conflicts) if build.conflicts else verdict
 
 
 def _what_counts(build: Build) -> tuple[object, ...]:

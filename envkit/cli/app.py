@@ -180,7 +180,7 @@ def _bug(error: Exception, *, wants_json: bool) -> int:
     hint = "please report it with the lines above"
     sys.stderr.write(f"envkit: this is a bug in envkit; {hint}\n")
     if wants_json:
-        from envkit.models.wire import SCHEMA_VERSION
+        from envkit.wire.results import SCHEMA_VERSION
 
         message = redact(f"{type(error).__name__}: {error}")
         document = {"schema_version": SCHEMA_VERSION, "error": {"code": "bug", "message": message, "hint": hint}}
@@ -202,7 +202,7 @@ def _usage_hint(error: Exception) -> str:
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:
     if wants_json:
-        from envkit.models.wire import error_json
+        from envkit.wire.results import error_json
 
         if not getattr(error, "reported", False):
             sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")

@@ -14,7 +14,8 @@ from envkit.builds.families import channel_name
 from envkit.cli.output import TIER_STYLE, human_bytes, human_date, literal, table, visible
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.matrix import Matrix
-from envkit.plan.phrases import phrase
+from envkit.words.reasons import phrase
+from envkit.words.say import say
 
 __all__ = ["builds_table", "matrix_table"]
 
@@ -93,7 +94,7 @@ def _cells(found: Sequence[Verdict], *, every_reason: bool) -> dict[str, Text]:
     first = found[0]
     build, record = first.build, first.build.record
     more = Text(f" +{len(found) - 1} more", style="dim") if len(found) > 1 else Text()
-    why = "; ".join(reason.text for reason in first.reasons) if every_reason else phrase(first)
+    why = "; ".join(say(reason) for reason in first.reasons) if every_reason else phrase(first)
     return {
         "runs": literal(first.tier.value, TIER_STYLE[first.tier.value]),
         "version": literal(record.version),

@@ -58,7 +58,7 @@ def _clean(
     from envkit.api.clean import clean as clean_volume
     from envkit.cli.output import console, human_bytes, print_json, table
     from envkit.layout.gc import Keep
-    from envkit.models.volume_wire import clean_json
+    from envkit.wire.volume import clean_json
 
     kept = Keep(keep, parse_age(older_than))
     session = options.session_of(persist, as_json=as_json, progress=progress)

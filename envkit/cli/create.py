@@ -165,8 +165,10 @@ def _create(
         )
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
+    from envkit.words.say import say
+
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
-    commands = [(c.text, command(context, corrected(request, c))) for c in corrections]
+    commands = [(say(c.fact), command(context, corrected(request, c))) for c in corrections]
     return _finish(result, as_json=as_json, commands=commands)
 
 
@@ -186,7 +188,7 @@ def _refuse_flags(path: str, flags: Sequence[str]) -> None:
 def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str, str]] = ()) -> int:
     from envkit.cli.output import print_json
     from envkit.host.wire import host_to_json
-    from envkit.models.wire import create_json
+    from envkit.wire.results import create_json
 
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
@@ -212,7 +214,7 @@ def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> R
 
 
 def _first_name(packages: tuple[str, ...]) -> str:
-    from envkit.builds.dependency import parse_match_spec
+    from envkit.models.spec import parse_match_spec
 
     return parse_match_spec(packages[0]).name or packages[0]
 
@@ -269,25 +271,27 @@ def render_findings_of(out: Console, result: CreateResult) -> None:
 
 def _about(result: CreateResult, commands: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
     """What was chosen and why, before what was made of it."""
-    from envkit.plan.explain import TOPICS
+    from envkit.models.codes.topics import CPU, THIS_BUILD
+    from envkit.words.advice import TOPICS
+    from envkit.words.say import say
 
-    lines: list[tuple[str, str, str]] = [("fixed", "green", correction.text) for correction in result.fixed]
-    on_cpu = next((answer.text for answer in result.explanation if answer.code == "cpu"), None)
+    lines: list[tuple[str, str, str]] = [("fixed", "green", say(correction.fact)) for correction in result.fixed]
+    on_cpu = next((say(answer.fact) for answer in result.explanation if answer.topic == CPU), None)
     if on_cpu is not None:
         lines.append(("CPU", "cyan", on_cpu))
     if result.pick is not None:
         record = result.pick.build.record
-        why = result.pick.reasons[0].text if result.pick.reasons else ""
+        why = say(result.pick.reasons[0]) if result.pick.reasons else ""
         lines.append(("build", "bold", f"{record.name} {record.version} {record.build}"))
         lines.append(("", "", f"{result.pick.tier.value}: {why}"))
     for text, equivalent in commands:
         lines += [("fix", "yellow", text), ("", "", equivalent)]
     if not result.dry_run:
-        return lines + [("note", "yellow", text) for text in result.advice]
+        return lines + [("note", "yellow", say(advice)) for advice in result.advice]
     topic = ""
     for answer in result.explanation:
-        if answer.code in {"this-build", "cpu"}:
+        if answer.topic in {THIS_BUILD, CPU}:
             continue
-        lines.append((TOPICS[answer.code] if answer.code != topic else "", "bold", answer.text))
-        topic = answer.code
+        lines.append((TOPICS[answer.topic] if answer.topic != topic else "", "bold", say(answer.fact)))
+        topic = answer.topic
     return lines

@@ -27,7 +27,7 @@ def _detect(
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
     from envkit.host.wire import host_to_json
-    from envkit.models.wire import SCHEMA_VERSION
+    from envkit.wire.results import SCHEMA_VERSION
 
     host = detect_host(refresh=refresh)
     if as_json:

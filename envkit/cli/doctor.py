@@ -35,7 +35,7 @@ def _doctor(
     from envkit.api.doctor import doctor as check
     from envkit.cli.output import console, print_json
     from envkit.cli.validate import render_findings
-    from envkit.models.volume_wire import checkup_json
+    from envkit.wire.volume import checkup_json
 
     session = options.session_of(persist, name=name, offline=offline, as_json=as_json, progress=progress)
     alone = name is not None and "/" in name and persist is None

@@ -31,8 +31,8 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
     from envkit.cli.output import console, human_bytes, print_json, table, without
     from envkit.host.detect import detect_host
     from envkit.layout.opening import open_volume
-    from envkit.models.wire import list_json
     from envkit.settings import load_settings
+    from envkit.wire.results import list_json
 
     settings = load_settings(persist=persist)
     volume = open_volume(settings.volume, create=False)
@@ -92,8 +92,8 @@ def _show(
     from envkit.cli.output import console, human_bytes, print_json, table
     from envkit.host.detect import detect_host
     from envkit.layout.opening import open_volume
-    from envkit.models.wire import show_json
     from envkit.settings import load_settings
+    from envkit.wire.results import show_json
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     info = show_environment(volume, name, fingerprint=detect_host().fingerprint)
@@ -149,8 +149,8 @@ def _run(
 def _recipes(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings."""
     from envkit.cli.output import console, print_json, table
-    from envkit.models.wire import SCHEMA_VERSION
     from envkit.recipes import builtin_names, load_builtin
+    from envkit.wire.results import SCHEMA_VERSION
 
     found = [load_builtin(name) for name in builtin_names()]
     if as_json:

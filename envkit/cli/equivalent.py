@@ -12,6 +12,7 @@ from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
+from envkit.words.say import say
 
 __all__ = ["Fix", "command", "corrected", "fixed", "hinted"]
 
@@ -70,5 +71,5 @@ def hinted(
     """The error with the first correction as its hint: it is about the cause, where the solver saw the effect."""
     if corrections:
         first = corrections[0]
-        error.hint = f"{first.text}. Instead, or with --fix:\n  {command(context, corrected(request, first))}"
+        error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {command(context, corrected(request, first))}"
     return error

@@ -31,8 +31,8 @@ def _export(
     from envkit.api.export import explicit_text, export_manifest, yaml_document
     from envkit.cli.output import print_json
     from envkit.layout.opening import open_volume
-    from envkit.models.wire import SCHEMA_VERSION
     from envkit.settings import load_settings
+    from envkit.wire.results import SCHEMA_VERSION
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _ROWS = 20
+_NAMES = 4  # of machines, in the heading
 _FEW_ROWS = 5  # where something else is what was asked for
 
 
@@ -73,8 +74,9 @@ def _find(
     from envkit.errors import EnvkitError
     from envkit.models.network import NetworkPolicy
     from envkit.models.request import Request
-    from envkit.models.wire import find_json
     from envkit.settings import load_settings
+    from envkit.wire.results import find_json
+    from envkit.words.say import say
 
     settings = load_settings(engine=engine)
     explicit = options.parse_channels(channel, settings, override=override_channels)
@@ -120,7 +122,9 @@ def _find(
     _render(
         result,
         applied,
-        [] if error is not None else [(c.text, command(context, corrected(request, c))) for c in result.corrections],
+        []
+        if error is not None
+        else [(say(c.fact), command(context, corrected(request, c))) for c in result.corrections],
         everything=everything,
         limit=limit,
         why=why,
@@ -143,7 +147,8 @@ def _render(
 ) -> None:
     from envkit.cli.builds_table import builds_table, matrix_table
     from envkit.cli.output import console, labelled, literal
-    from envkit.plan.explain import TOPICS
+    from envkit.words.advice import TOPICS
+    from envkit.words.say import say
 
     out = console()
     if result.table_date is not None:
@@ -152,7 +157,7 @@ def _render(
     elif result.source == "cache":
         out.print(labelled(("cache", "yellow", f"{result.source_reason}; this is what its index held when last read")))
     if applied:
-        out.print(labelled(*(("fixed", "green", correction.text) for correction in applied)))
+        out.print(labelled(*(("fixed", "green", say(correction.fact)) for correction in applied)))
     out.print(literal(" ".join(result.request.specs), "bold"), literal(f"for {_target_words(result)}"))
     if limit is None:
         limit = _ROWS if matrix or (result.builds and not why) else _FEW_ROWS
@@ -168,7 +173,7 @@ def _render(
     lines: list[tuple[str, str, str]] = []
     if result.pick is not None:
         record = result.pick.build.record
-        reason = result.pick.reasons[0].text if result.pick.reasons else ""
+        reason = say(result.pick.reasons[0]) if result.pick.reasons else ""
         lines.append(("pick", "green", f"{record.name} {record.version} {record.build}"))
         if not why:
             lines.append(("", "", f"{result.pick.tier.value}: {reason}"))
@@ -177,25 +182,18 @@ def _render(
     if why:
         topic = ""
         for answer in result.explanation:
-            lines.append((TOPICS[answer.code] if answer.code != topic else "", "bold", answer.text))
-            topic = answer.code
+            lines.append((TOPICS[answer.topic] if answer.topic != topic else "", "bold", say(answer.fact)))
+            topic = answer.topic
     else:
-        lines += [("note", "yellow", text) for text in result.advice]
+        lines += [("note", "yellow", say(advice)) for advice in result.advice]
     if lines:
         out.print(labelled(*lines))
 
 
 def _target_words(result: FindResult) -> str:
-    target = result.target
-    words = [target.subdir]
+    from envkit.words.values import join, target_words
+
+    machines = ""
     if result.hosts:
-        names = list(result.hosts)
-        words.insert(0, f"{len(names)} machines ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})")
-    if target.driver_version is not None:
-        words.append(f"driver {target.driver_version}")
-    if target.driver_cuda is not None:
-        words.append(f"CUDA up to {target.driver_cuda}")
-    words += [f"{gpu.name or 'GPU'} ({gpu.compute_capability})" for gpu in dict.fromkeys(target.gpus)]
-    if not target.gpus and target.driver_cuda is None and target.driver_version is None:
-        words.append("Apple GPU (MPS)" if target.mps or target.subdir == "osx-arm64" else "no NVIDIA GPU")
-    return ", ".join(words) + f"; channels {', '.join(result.channels)}"
+        machines = f"{len(result.hosts)} machines ({join(result.hosts, most=_NAMES)}), "
+    return f"{machines}{target_words(result.target)}; channels {', '.join(result.channels)}"

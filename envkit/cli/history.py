@@ -33,8 +33,8 @@ def _history(
     from envkit.api.history import history as read_history
     from envkit.cli.output import console, print_json, table, without
     from envkit.layout.opening import open_volume
-    from envkit.models.volume_wire import history_json
     from envkit.settings import load_settings
+    from envkit.wire.volume import history_json
 
     found = read_history(open_volume(load_settings(persist=persist, name=name).volume, create=False), name)
     if as_json:
@@ -82,8 +82,8 @@ def _diff(
     from envkit.api.history import diff as compare
     from envkit.cli.output import console, print_json
     from envkit.layout.opening import open_volume
-    from envkit.models.volume_wire import difference_json
     from envkit.settings import load_settings
+    from envkit.wire.volume import difference_json
 
     volume = None
     if persist is not None or not all(text and "/" in text for text in (before, after)):
@@ -108,7 +108,7 @@ def _rollback(
     """Go back to an earlier generation, or forward again. Nothing is made or removed: only the link changes."""
     from envkit.api.history import rollback as roll_back
     from envkit.cli.output import console, print_json
-    from envkit.models.volume_wire import switch_json
+    from envkit.wire.volume import switch_json
 
     result = roll_back(options.session_of(persist, name=name, as_json=as_json), name, number)
     if as_json:

@@ -107,6 +107,6 @@ def _remove(*, name: _Name, persist: options.Persist = None, as_json: options.Js
 def _json(kernels: list[Any]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from envkit.models.wire import SCHEMA_VERSION
+    from envkit.wire.results import SCHEMA_VERSION
 
     return {"schema_version": SCHEMA_VERSION, "kernels": [asdict(kernel) for kernel in kernels]}

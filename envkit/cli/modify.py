@@ -125,7 +125,7 @@ def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all a
     from envkit.cli.history import render_difference
     from envkit.cli.output import console, print_json
     from envkit.host.wire import host_to_json
-    from envkit.models.volume_wire import change_json
+    from envkit.wire.volume import change_json
 
     created = result.created
     if as_json:

@@ -32,7 +32,7 @@ def _remove(
     del yes
     from envkit.api.remove import remove as remove_environment
     from envkit.cli.output import console, human_bytes, print_json
-    from envkit.models.volume_wire import remove_json
+    from envkit.wire.volume import remove_json
 
     result = remove_environment(options.session_of(persist, name=name, as_json=as_json), name)
     if as_json:
@@ -53,7 +53,7 @@ def _rename(*, name: _Name, new_name: NewName, persist: options.Persist = None, 
     """Give an environment another name. Only its link changes: what runs in it goes on."""
     from envkit.api.remove import rename as rename_environment
     from envkit.cli.output import console, print_json
-    from envkit.models.volume_wire import switch_json
+    from envkit.wire.volume import switch_json
 
     result = rename_environment(options.session_of(persist, name=name, as_json=as_json), name, new_name)
     if as_json:
@@ -77,7 +77,7 @@ def _clone(
     from envkit.cli.create import exit_code, render_findings_of
     from envkit.cli.output import console, print_json
     from envkit.host.wire import host_to_json
-    from envkit.models.wire import create_json
+    from envkit.wire.results import create_json
 
     session = options.session_of(
         persist, name=source.partition("@")[0], offline=offline, as_json=as_json, progress=progress

@@ -65,8 +65,8 @@ def _validate(
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
     from envkit.layout.opening import open_volume
-    from envkit.models.wire import validate_json
     from envkit.settings import load_settings
+    from envkit.wire.results import validate_json
 
     volume = None
     if "/" not in name or persist is not None:

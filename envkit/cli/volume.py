@@ -36,8 +36,8 @@ def _volume(
         return
     from envkit.api.volume import describe_volume
     from envkit.cli.output import print_json
-    from envkit.models.volume_wire import volume_json
     from envkit.settings import load_settings
+    from envkit.wire.volume import volume_json
 
     report = describe_volume(load_settings(persist=persist), probe=probe)
     if as_json:
@@ -48,6 +48,7 @@ def _volume(
 
 def _render(report: VolumeReport) -> None:
     from envkit.cli.output import console, human_bytes, table
+    from envkit.words.say import say
 
     out = console()
     if report.exists:
@@ -82,7 +83,7 @@ def _render(report: VolumeReport) -> None:
     out.print(facts)
     for text in report.missing:
         out.print(f"[red]lacks[/red]  {text}: it cannot carry an environment")
-    for text in (*report.concerns, *report.notes):
+    for text in (*map(say, report.concerns), *report.notes):
         out.print(f"[yellow]note[/yellow]  {text}")
     if report.exists:
         out.print(f"At the start of a shell or a container:  . {report.root}/env.sh")
@@ -101,7 +102,7 @@ def _bootstrap(
     """Put envkit itself on the volume, with a Python of its own: a restart needs no pip."""
     from envkit.api.bootstrap import bootstrap as put_on_volume
     from envkit.cli.output import console, human_bytes, print_json
-    from envkit.models.volume_wire import bootstrap_json
+    from envkit.wire.volume import bootstrap_json
 
     session = options.session_of(persist, offline=offline, as_json=as_json, progress=progress)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)

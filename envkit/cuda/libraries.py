@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from envkit.cuda.tables import covers, load_table
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["LIBRARY_NAMES", "dropped_by_library", "libraries_need_toolkit", "library_min_version"]
+__all__ = ["LIBRARY_NAMES", "DroppedGpu", "dropped_by_library", "libraries_need_toolkit", "library_min_version"]
 
 LIBRARY_NAMES = frozenset({"cudnn", "libcudnn", "libcublas"})
 """The packages that these rules are about."""
+
+
+class DroppedGpu(NamedTuple):
+    """The first version of a library without code for older GPUs, and the lowest architecture that it still serves."""
+
+    first: CudaVersion
+    lowest: ComputeCapability
 
 
 @lru_cache(maxsize=1024)
@@ -30,8 +38,8 @@ def libraries_need_toolkit(capability: ComputeCapability) -> tuple[CudaVersion, 
 @lru_cache(maxsize=1024)
 def dropped_by_library(
     name: str, version: tuple[int, int], cuda_major: int, capability: ComputeCapability
-) -> str | None:
-    """Whether a library's builds for one CUDA major have lost an architecture: the sentence, or None.
+) -> DroppedGpu | None:
+    """Return the rule by which a library's builds for one CUDA major have lost an architecture, if one has.
 
     Args:
         name: Package name, such as ``cudnn``.
@@ -47,10 +55,7 @@ def dropped_by_library(
             and cuda_major == row["cuda_major"]
             and capability < ComputeCapability.parse(row["below"])
         ):
-            return (
-                f"cuDNN {version[0]}.{version[1]} for CUDA {cuda_major} has no code for compute capability "
-                f"{capability}: {first} and newer begin at {row['below']}"
-            )
+            return DroppedGpu(first, ComputeCapability.parse(row["below"]))
     return None
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.checks.validity import check_validity
 from envkit.engines.base import Capabilities, EngineSettings, QueryResult
@@ -29,6 +28,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel, redact
 from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 from envkit.process import ChildResult, run_child
 
 __all__ = ["CondaEngine", "beside", "conda_version", "find_conda"]

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 
 __all__ = ["REQUEST_NAME", "Call", "child_variables", "request_records", "roots", "write_condarc", "write_request"]
 

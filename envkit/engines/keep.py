@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from envkit.builds.dependency import parse_match_spec, spec_matches
+from envkit.builds.dependency import spec_matches
 from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 
 __all__ = ["solve_keeping"]
 

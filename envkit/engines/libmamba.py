@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.engines.base import Capabilities, EngineSettings, QueryResult
 from envkit.engines.keep import solve_keeping
 from envkit.engines.libmamba_problem import explain_conflict
@@ -18,6 +17,7 @@ from envkit.errors import SpecError
 from envkit.models.build import Record
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask, VirtualPackage
+from envkit.models.spec import parse_match_spec
 
 if TYPE_CHECKING:
     from libmambapy.solver import Request

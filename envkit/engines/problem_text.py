@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.models.problem import Problem, ProblemKind, shortened
+from envkit.models.spec import parse_match_spec
 
 __all__ = ["parse_classic", "parse_not_found", "parse_tree"]
 

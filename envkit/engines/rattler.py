@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, EngineSettings, QueryResult
 from envkit.engines.network import make_client
@@ -26,6 +25,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 
 if TYPE_CHECKING:
     import rattler

@@ -11,7 +11,7 @@ ROW = FrameworkRow(
     packages=("cupy", "cupy-core"),
     compiled="cupy",
     always_cuda=("cupy", "cupy-core"),
-    runtime_compiler=RuntimeCompiler("CuPy", "NVRTC", slower=False, text="CuPy compiles with its own NVRTC"),
+    runtime_compiler=RuntimeCompiler("CuPy", "NVRTC", slower=False),
     cuda_files=("cupy_backends/cuda",),
     probe="cupy.py",
     identity=(("CUDA", "cuda"),),

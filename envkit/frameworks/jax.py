@@ -14,12 +14,7 @@ ROW = FrameworkRow(
     core=("jaxlib",),
     cuda_variants=("jaxlib * *cuda*",),
     companions={"conda-forge": ("jaxlib * cuda*",)},
-    runtime_compiler=RuntimeCompiler(
-        "XLA",
-        "ptxas",
-        slower=True,
-        text="XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
-    ),
+    runtime_compiler=RuntimeCompiler("XLA", "ptxas", slower=True),
     cuda_files=("jax_cuda1*_plugin",),
     probe="jax.py",
     cuda_fact="plugins",

@@ -41,9 +41,7 @@ ROW = FrameworkRow(
     },
     # https://github.com/pytorch/pytorch/issues/123097
     limits=(PackageLimit("pytorch", "2.6", "mkl", "2024.1", "iJIT_NotifyEvent"),),
-    runtime_compiler=RuntimeCompiler(
-        "Triton", "ptxas", slower=False, text="torch.compile uses Triton, which brings its own ptxas"
-    ),
+    runtime_compiler=RuntimeCompiler("torch.compile (Triton)", "ptxas", slower=False),
     cuda_files=("torch/lib/libtorch_cuda.so", "torch/lib/libtorch_cuda_cu.so"),
     probe="pytorch.py",
     collective="pytorch_collective.py",

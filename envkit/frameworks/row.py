@@ -16,13 +16,11 @@ class RuntimeCompiler:
         name: What compiles, such as Triton.
         tool: What writes the machine code: ptxas or NVRTC.
         slower: Whether it compiles more slowly where the driver is older than itself.
-        text: All of this as a sentence.
     """
 
     name: str
     tool: str
     slower: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,7 @@ ROW = FrameworkRow(
             "tensorflow-cpu <0",
         )
     },
-    runtime_compiler=RuntimeCompiler(
-        "XLA",
-        "ptxas",
-        slower=True,
-        text="XLA compiles with its own ptxas and warns that the driver is older: slower compilation",
-    ),
+    runtime_compiler=RuntimeCompiler("XLA", "ptxas", slower=True),
     probe="tensorflow.py",
     cuda_fact="is_cuda_build",
     identity=(("CUDA", "cuda_version"), ("cuDNN", "cudnn_version"), ("code for", "cuda_compute_capabilities")),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envkit.models.codes.advice import EPHEMERAL_VOLUME, NETWORK_VOLUME, NO_HARD_LINKS, NO_LOCKS
+from envkit.models.fact import Advice
 from envkit.process import run_child
 
 __all__ = ["Mount", "concerns", "missing_abilities", "parse_mountinfo", "probe_abilities", "read_mount"]
@@ -239,8 +241,8 @@ def _lock(path: Path) -> None:
         os.close(two)
 
 
-def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = None) -> Sequence[str]:
-    """What a user should know of a file system that can carry environments, with what it costs.
+def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = None) -> Sequence[Advice]:
+    """List what to know of a file system that can carry environments, with its cost.
 
     Args:
         mount: Where the volume lies.
@@ -249,13 +251,12 @@ def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = 
     """
     found = []
     if mount.ephemeral:
-        found.append(f"{mount.ephemeral}; give a mounted volume with --persist DIR")
+        found.append(Advice(EPHEMERAL_VOLUME, why=mount.ephemeral))
     if not able.get("hard_link", True):
-        cost = f": {copied_bytes / 1e6:,.0f} MB more for this one" if copied_bytes else ""
-        how = "clones (reflink), which share their blocks" if able.get("reflink") else f"copies{cost}"
-        found.append(f"{mount.fs_type or 'the file system'} has no hard links, so each environment's files are {how}")
+        reflink = bool(able.get("reflink"))
+        found.append(Advice(NO_HARD_LINKS, fs_type=mount.fs_type, reflink=reflink, copied_bytes=copied_bytes))
     if not able.get("flock", True):
-        found.append("it has no locks: two commands at once may do the same work twice, nothing is lost by it")
+        found.append(Advice(NO_LOCKS))
     if mount.network:
-        found.append(f"{mount.fs_type} is a network file system: linking takes longer than on a local disk")
+        found.append(Advice(NETWORK_VOLUME, fs_type=mount.fs_type))
     return found

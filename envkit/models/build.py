@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from envkit.models.codes.reasons import RECORD_CONFLICT
+from envkit.models.fact import Reason
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["ArchList", "Build", "Needs", "Reason", "Record", "Tier", "Variant", "Verdict"]
+__all__ = ["ArchList", "Build", "Claim", "Needs", "Record", "Tier", "Variant", "Verdict", "disagree"]
 
 Variant = Literal["cpu", "cuda", "mps", "generic"]
 
@@ -49,6 +51,25 @@ class Record:
     sha256: str | None = None
     timestamp: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+
+class Claim(NamedTuple):
+    """What one part of a record says of a build.
+
+    Attributes:
+        where: The part, such as ``build string``; empty for a dependency.
+        text: Its content.
+        says: The value that it means.
+    """
+
+    where: str
+    text: str
+    says: Any
+
+
+def disagree(one: Claim, other: Claim) -> Reason:
+    """Return the conflict of two claims."""
+    return Reason(RECORD_CONFLICT, claims=(one, other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +123,7 @@ class Build:
         min_cuda: Lower bound on ``__cuda`` that the record itself demands, if any.
         python: ``"3.11"``, or None for builds of any Python.
         arch: GPU code inside, or None when no table knows it.
-        evidence: What the facts above were read from, in the order of trust.
-        conflicts: Where dependencies and build string disagree, in words.
+        conflicts: Where dependencies and build string disagree.
         needs: What else the record asks of the machine.
         library_cuda: The newest toolkit whose libraries the record's dependencies let in, where they come as packages.
     """
@@ -116,8 +136,7 @@ class Build:
     min_cuda: CudaVersion | None = None
     python: str | None = None
     arch: ArchList | None = None
-    evidence: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
+    conflicts: tuple[Reason, ...] = ()
     needs: Needs = Needs()
     library_cuda: CudaVersion | None = None
 
@@ -145,14 +164,6 @@ class Tier(str, Enum):
     def __init__(self, value: str) -> None:
         self.rank = len(type(self).__members__)
         self.runs = value != "no"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason of a verdict: a stable code and a sentence with the numbers."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

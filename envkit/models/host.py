@@ -136,3 +136,16 @@ class Target:
     def wants_cuda(self) -> bool:
         """Whether a choice for this target is a CUDA choice unless the user says otherwise."""
         return self.driver_cuda is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineKind:
+    """Machines that are alike.
+
+    Attributes:
+        names: Their names, in order.
+        target: What each of them is.
+    """
+
+    names: tuple[str, ...]
+    target: Target

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from envkit.models.fact import Blame
+
 __all__ = ["Blame", "Finding", "Report", "ReportVerdict", "Status", "describe_figure"]
 
 Status = Literal["pass", "fail", "skip", "warn"]
-Blame = Literal["environment", "host"]
 ReportVerdict = Literal["pass", "fail", "skip"]
 _WITHOUT_GPU = frozenset({"no-gpu", "gpu-not-asked"})
 

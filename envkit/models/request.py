@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from envkit.errors import SpecError
 from envkit.models.channel import has_credentials, redact
+from envkit.models.fact import Fact
+from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
 __all__ = ["Correction", "CudaChoice", "Prefer", "Request"]
@@ -84,6 +86,7 @@ class Request:
         python: ``"3.11"``, or None for any.
         prefer: Whether the newest version or the surest tier comes first.
         channels: Channels in the order of preference; names or URLs without credentials.
+        parsed: The specs, parsed.
 
     Raises:
         SpecError: A spec holds a token or a password: requests are shown and recorded.
@@ -94,8 +97,10 @@ class Request:
     python: str | None = None
     prefer: Prefer = "version"
     channels: tuple[str, ...] = ()
+    parsed: tuple[MatchSpec, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "parsed", tuple(map(parse_match_spec, self.specs)))
         for spec in self.specs:
             if has_credentials(spec):
                 raise SpecError(
@@ -109,15 +114,18 @@ class Correction:
     """A request that cannot work as it stands, and the one that does.
 
     Attributes:
-        code: Stable code.
-        text: What is wrong and what the correction does, with numbers.
+        fact: What is wrong and what the correction does.
         specs: The corrected MatchSpecs, all of them.
         channels: The corrected channels, all of them.
         cuda: The corrected ``--cuda``, or None to leave it.
     """
 
-    code: str
-    text: str
+    fact: Fact
     specs: tuple[str, ...]
     channels: tuple[str, ...]
     cuda: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The fact's code."""
+        return self.fact.code

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from envkit.models.build import Reason, Record, Verdict
+from envkit.models.build import Record, Verdict
+from envkit.models.fact import Advice, Answer
 from envkit.models.host import Host, Target
 from envkit.models.matrix import Matrix
 from envkit.models.report import Report
@@ -31,12 +32,12 @@ class FindResult:
         builds: What matches the request, best first.
         nearest: What almost does, best first.
         pick: The build that `create` would take; None when none runs.
-        advice: Sentences for people: what limits the choice, what would run otherwise.
+        advice: What limits the choice, and what would run otherwise.
         error: Why there is no answer, when there is none: code, message, hint and exit code.
         hosts: The machines by name, where the choice is for several; `target` is then what they have in common.
         corrections: What in the request is known not to work, and what does.
         matrix: Versions by CUDA, whatever CUDA was asked for.
-        explanation: Why this build, why no newer one, why CPU, what to change; codes name the question.
+        explanation: Why this build, why no newer one, why CPU, what to change.
         source: Who answered: the channels, their indexes that were read before, or the built-in table.
         source_reason: Why it was not the channels.
         table_date: The day of that table.
@@ -48,12 +49,12 @@ class FindResult:
     builds: tuple[Verdict, ...]
     nearest: tuple[Verdict, ...] = ()
     pick: Verdict | None = None
-    advice: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
     error: Exception | None = None
     hosts: Mapping[str, Target] = field(default_factory=dict)
     corrections: tuple[Correction, ...] = ()
     matrix: Matrix = field(default_factory=lambda: Matrix((), ()))
-    explanation: tuple[Reason, ...] = ()
+    explanation: tuple[Answer, ...] = ()
     source: Source = "channels"
     source_reason: str = ""
     table_date: str | None = None
@@ -73,7 +74,7 @@ class CreateResult:
         cached: How many of them are in the cache already.
         download_bytes: Size of the others' archives.
         pick: The framework build that decided the solution, if any.
-        advice: Sentences for people.
+        advice: What limits the choice, and what to know of the volume.
         report: The validation, if there was one.
         dry_run: Whether nothing was made.
         skipped_link_scripts: Scripts of packages that were not run.
@@ -91,14 +92,14 @@ class CreateResult:
     cached: int = 0
     download_bytes: int = 0
     pick: Verdict | None = None
-    advice: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
     report: Report | None = None
     host: Host | None = None
     dry_run: bool = False
     skipped_link_scripts: tuple[str, ...] = ()
     corrections: tuple[Correction, ...] = ()
     fixed: tuple[Correction, ...] = ()
-    explanation: tuple[Reason, ...] = ()
+    explanation: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from envkit.models.fact import Advice
+
 __all__ = ["VolumeReport", "VolumeUse"]
 
 
@@ -46,7 +48,7 @@ class VolumeReport:
         mount_point: Where that is mounted.
         abilities: What the file system can do.
         missing: What it lacks without which it cannot carry an environment.
-        concerns: What a user should know of it.
+        concerns: What to know of it.
         free_bytes: Free for an ordinary user.
         free_inodes: The same; None where they are not counted.
         quota: Whose quota leaves less than the file system; None where none does.
@@ -64,7 +66,7 @@ class VolumeReport:
     mount_point: str
     abilities: Mapping[str, bool]
     missing: tuple[str, ...]
-    concerns: tuple[str, ...]
+    concerns: tuple[Advice, ...]
     free_bytes: int
     free_inodes: int | None
     quota: str | None

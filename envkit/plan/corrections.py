@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
-from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
+from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
 from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu
 from envkit.frameworks.table import row_of
 from envkit.models.build import Record, Tier
+from envkit.models.codes.corrections import (
+    CPUONLY_ON_MACOS,
+    CPUONLY_WITH_CONDA_FORGE,
+    CUDATOOLKIT_12,
+    PYTORCH_CHANNEL_LACKS_GPU,
+    PYTORCH_CUDA_DRIVER_TOO_OLD,
+    PYTORCH_CUDA_ON_MACOS,
+    PYTORCH_CUDA_TOO_NEW,
+    PYTORCH_CUDA_WITHOUT_GPU,
+    TENSORFLOW_GPU,
+)
+from envkit.models.fact import Fact, Reason
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
+from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
-__all__ = ["Correction", "apply_corrections", "find_corrections"]
+__all__ = ["apply_corrections", "find_corrections"]
 
 _MOST = 8  # corrections of one request: each takes something out, so that they end
 
 _PYTORCH_CUDA = tuple(CudaVersion.parse(text) for text in ("12.4", "12.1", "11.8", "11.7"))
 _LAST_CUDATOOLKIT = CudaVersion(11, 8)
+_LAST_OF_CHANNEL = "2.5.1"  # channel pytorch's last version
+
+
+def _pairs(request: Request) -> Iterable[tuple[str, MatchSpec]]:
+    return zip(request.specs, request.parsed, strict=True)
 
 
 def _without(request: Request, *names: str) -> tuple[str, ...]:
-    return tuple(text for text in request.specs if parse_match_spec(text).name not in names)
+    return tuple(text for text, spec in _pairs(request) if spec.name not in names)
 
 
 def _replaced(request: Request, name: str, new: str) -> tuple[str, ...]:
-    return tuple(new if parse_match_spec(text).name == name else text for text in request.specs)
+    return tuple(new if spec.name == name else text for text, spec in _pairs(request))
 
 
 def _conda_forge(request: Request) -> tuple[str, ...]:
@@ -42,10 +60,10 @@ def _version(spec: MatchSpec) -> CudaVersion | None:
 
 
 def _runs(cuda: CudaVersion, target: Target) -> bool:
-    """Whether channel pytorch's last build (2.5.1, or the last for that CUDA) runs on the target."""
-    if judge_driver(cuda, False, target).tier is Tier.NO:  # noqa: FBT003 - the minor is known
+    """Return whether channel pytorch's last build for a CUDA runs on the target."""
+    if judge_driver(cuda, target).tier is Tier.NO:
         return False
-    version = "2.5.1" if cuda >= _LAST_CUDATOOLKIT else "2.0.1"
+    version = _LAST_OF_CHANNEL if cuda >= _LAST_CUDATOOLKIT else "2.0.1"
     record = Record(name="pytorch", version=version, build="", subdir="linux-64", channel="pytorch")
     arch = find_arch_list(record, cuda)
     return all(judge_gpu(gpu, cuda, arch, cuda, target).tier is not Tier.NO for gpu in target.gpus)
@@ -55,75 +73,61 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
     asked = _version(spec)
     rest = _without(request, "pytorch-cuda")
     if target.subdir.startswith("osx"):
-        text = "pytorch-cuda is for Linux and Windows; PyTorch for macOS uses Metal without it: pytorch-cuda is dropped"
-        return Correction("pytorch-cuda-on-macos", text, rest, request.channels)
+        return Correction(Fact(PYTORCH_CUDA_ON_MACOS), rest, request.channels)
     if not wants_cuda(target):
-        text = (
-            f"pytorch-cuda {asked or ''}".strip() + " on a target without a GPU: conda would install it all the "
-            "same (channel pytorch never asks for a driver): cpuonly instead"
-        )
-        return Correction("pytorch-cuda-without-gpu", text, (*rest, "cpuonly"), request.channels, "none")
+        fact = Fact(PYTORCH_CUDA_WITHOUT_GPU, asked=asked)
+        return Correction(fact, (*rest, "cpuonly"), request.channels, "none")
     if asked is None or _runs(asked, target):
         return None
     works = next((cuda for cuda in _PYTORCH_CUDA if cuda < asked and _runs(cuda, target)), None)
-    driver = judge_driver(asked, False, target)  # noqa: FBT003 - the minor is known
+    driver = judge_driver(asked, target)
     if works is not None:
-        why = driver.reasons[0].text if driver.tier is Tier.NO else "its builds hold no code for this GPU"
-        text = f"pytorch-cuda {asked}: {why}: pytorch-cuda {works} runs there"
+        reason = driver.reasons[0] if driver.tier is Tier.NO else None
         specs = _replaced(request, "pytorch-cuda", f"pytorch-cuda={works}")
-        return Correction("pytorch-cuda-too-new", text, specs, request.channels, None)
+        return Correction(Fact(PYTORCH_CUDA_TOO_NEW, asked=asked, works=works, reason=reason), specs, request.channels)
     if driver.tier is Tier.NO:
-        text = f"pytorch-cuda {asked}: {driver.reasons[0].text}, and no older one runs there either: cpuonly instead"
-        return Correction("pytorch-cuda-driver-too-old", text, (*rest, "cpuonly"), request.channels, "none")
-    gpus = ", ".join(sorted({str(gpu.compute_capability) for gpu in target.gpus}))
-    text = (
-        f"pytorch-cuda {asked}: channel pytorch ended with 2.5.1, whose builds hold no code for compute capability "
-        f"{gpus}: conda-forge's pytorch has it"
-    )
-    return Correction("pytorch-channel-lacks-gpu", text, rest, _conda_forge(request))
+        fact = Fact(PYTORCH_CUDA_DRIVER_TOO_OLD, asked=asked, reason=driver.reasons[0])
+        return Correction(fact, (*rest, "cpuonly"), request.channels, "none")
+    capabilities = sorted({str(gpu.compute_capability) for gpu in target.gpus})
+    fact = Fact(PYTORCH_CHANNEL_LACKS_GPU, asked=asked, last=_LAST_OF_CHANNEL, capabilities=capabilities)
+    return Correction(fact, rest, _conda_forge(request))
 
 
 def _cpuonly(_spec: MatchSpec, request: Request, target: Target) -> Correction | None:
     rest = _without(request, "cpuonly")
     if target.subdir.startswith("osx"):
-        return Correction(
-            "cpuonly-on-macos", "PyTorch for macOS has no CUDA: cpuonly is dropped", rest, request.channels, "none"
-        )
+        return Correction(Fact(CPUONLY_ON_MACOS), rest, request.channels, "none")
     if any(channel_name(channel) == "pytorch" for channel in request.channels):
         return None
-    text = "cpuonly works with channel pytorch only; on conda-forge the CPU build is pytorch-cpu"
-    version = next((parse_match_spec(t).version for t in request.specs if parse_match_spec(t).name == "pytorch"), None)
+    version = next((spec.version for spec in request.parsed if spec.name == "pytorch"), None)
     cpu = f"pytorch-cpu {version}" if version else "pytorch-cpu"
-    return Correction("cpuonly-with-conda-forge", text, (*rest, cpu), request.channels, "none")
+    return Correction(Fact(CPUONLY_WITH_CONDA_FORGE), (*rest, cpu), request.channels, "none")
 
 
 def _tensorflow_gpu(spec: MatchSpec, request: Request, target: Target) -> Correction | None:
     version = spec.version or ("*" if spec.build else None)
     plain = " ".join(part for part in ("tensorflow", version, spec.build) if part)
-    if target.subdir.startswith("osx"):
-        text = "tensorflow-gpu is not built for macOS: tensorflow instead"
-    else:
-        text = "tensorflow-gpu is an empty package on most channels; tensorflow's cuda builds are what it means"
-    return Correction("tensorflow-gpu", text, _replaced(request, "tensorflow-gpu", plain), request.channels)
+    fact = Fact(TENSORFLOW_GPU, macos=target.subdir.startswith("osx"))
+    return Correction(fact, _replaced(request, "tensorflow-gpu", plain), request.channels)
 
 
 def _cudatoolkit(spec: MatchSpec, request: Request, target: Target) -> Correction | None:
     asked = _version(spec)
     if asked is None or asked <= _LAST_CUDATOOLKIT:
         return None
-    rows = [row for text in request.specs if (row := row_of(parse_match_spec(text).name)) is not None]
-    ended = f"cudatoolkit ended with {_LAST_CUDATOOLKIT}"
+    rows = [row for spec in request.parsed if (row := row_of(spec.name)) is not None]
+    reason: Reason | None = None
     ceiling = ceiling_of(target)
     if ceiling is not None and ceiling.major < asked.major:
-        ended += f" (and {judge_driver(asked, False, target).reasons[0].text})"  # noqa: FBT003 - the minor is known
+        reason = judge_driver(asked, target).reasons[0]
     if any(not row.gpu_is_optional for row in rows):
         exact = any(row.key == "pytorch" for row in rows) and asked in _PYTORCH_CUDA
         cuda = str(asked) if exact else str(asked.major)
-        text = f"{ended}: which CUDA a framework was compiled with is said by --cuda {cuda}"
-        return Correction("cudatoolkit-12", text, _without(request, "cudatoolkit"), request.channels, cuda)
-    text = f"{ended}: from CUDA 12 on the toolkit is many packages that follow cuda-version, so cuda-version={asked}"
+        fact = Fact(CUDATOOLKIT_12, last=_LAST_CUDATOOLKIT, asked=asked, reason=reason, cuda=cuda)
+        return Correction(fact, _without(request, "cudatoolkit"), request.channels, cuda)
     specs = _replaced(request, "cudatoolkit", f"cuda-version={asked}")
-    return Correction("cudatoolkit-12", text, specs, request.channels)
+    fact = Fact(CUDATOOLKIT_12, last=_LAST_CUDATOOLKIT, asked=asked, reason=reason, cuda=None)
+    return Correction(fact, specs, request.channels)
 
 
 _Rule = Callable[[MatchSpec, Request, Target], "Correction | None"]
@@ -136,13 +140,12 @@ _RULES: dict[str, _Rule] = {
 
 
 def find_corrections(request: Request, target: Target) -> list[Correction]:
-    """What in a request is known not to work, each with the request that does.
+    """List what in a request is known not to work, each with the request that does.
 
     Each correction stands alone: apply one (`--fix`), then ask again for what is left.
     """
     found: list[Correction] = []
-    for text in request.specs:
-        spec = parse_match_spec(text)
+    for spec in request.parsed:
         rule = _RULES.get(spec.name)
         correction = rule(spec, request, target) if rule is not None else None
         if correction is not None:
@@ -151,7 +154,7 @@ def find_corrections(request: Request, target: Target) -> list[Correction]:
 
 
 def apply_corrections(request: Request, target: Target) -> tuple[Request, tuple[Correction, ...]]:
-    """The request with one correction after the other applied, until none is left; and those that were.
+    """Apply one correction after the other until none is left; return the request and what was applied.
 
     A correction that names a ``--cuda`` replaces the user's: what it was about does not work.
     """

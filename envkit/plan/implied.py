@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
-from envkit.builds.dependency import MatchSpec, parse_match_spec, version_bounds
+from envkit.builds.dependency import version_bounds
 from envkit.errors import UsageError
 from envkit.frameworks.table import row_of
 from envkit.models.request import CudaChoice, Request
+from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
 __all__ = ["allows_toolkit", "imply_cuda"]
@@ -47,8 +48,7 @@ def _of_build(spec: MatchSpec) -> CudaChoice | None:
 
 def _implied(request: Request) -> _Implied | None:
     found: _Implied | None = None
-    for text in request.specs:
-        spec = parse_match_spec(text)
+    for text, spec in zip(request.specs, request.parsed, strict=True):
         choice = _of_toolkit(spec) if spec.name in _TOOLKITS else _of_build(spec)
         if (row := row_of(spec.name)) is not None and spec.name in row.cpu_packages:
             choice = CudaChoice("none")
@@ -90,8 +90,7 @@ def allows_toolkit(request: Request, build_cuda: CudaVersion | None) -> bool:
     """Whether the request's ``cuda-version`` lets in libraries as new as a build's toolkit: it needs no older ones."""
     if build_cuda is None:
         return True
-    for text in request.specs:
-        spec = parse_match_spec(text)
+    for spec in request.parsed:
         high = version_bounds(spec.version).high if spec.name == "cuda-version" and spec.version else None
         if high is not None and build_cuda >= high:
             return False

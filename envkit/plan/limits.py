@@ -1,15 +1,23 @@
-"""Sentences about a choice: what holds it back, what to take instead, what to change."""
+"""What limits a choice: what holds it back, what to take instead, what to change."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from envkit.builds.dependency import parse_match_spec
-from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
-from envkit.models.build import Build, Tier, Verdict
+from envkit.models.build import Tier, Verdict
+from envkit.models.codes.advice import (
+    BEST_REFUSED,
+    COVERED_BUILD,
+    CPU_RUNS,
+    DESCRIBE_MACHINE,
+    DROP_LIMIT,
+    OTHER_PYTHONS,
+)
+from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
 from envkit.plan.rank import conservative, pick, rank
@@ -17,10 +25,12 @@ from envkit.plan.rank import conservative, pick, rank
 __all__ = ["limits"]
 
 
-def _name(build: Build) -> str:
-    cuda = f" for CUDA {build.build_cuda}" if build.build_cuda else ""
-    channel = channel_name(build.record.channel)
-    return f"{build.record.name} {build.record.version}{cuda}" + (f" of {channel}" if channel else "")
+class _Part(NamedTuple):
+    """A part of a request that could be dropped: its CUDA, its versions, or both."""
+
+    without: Request
+    cuda: CudaChoice | None = None
+    version: bool = False
 
 
 def _runs_on_gpu(verdict: Verdict | None) -> bool:
@@ -31,81 +41,83 @@ def _newer(found: Verdict, chosen: Verdict | None) -> bool:
     return chosen is None or version_key(found.build.record.version) > version_key(chosen.build.record.version)
 
 
-def _names_only(request: Request) -> Request:
-    """The request without versions and builds: the same packages, whichever of them runs."""
-    return replace(request, specs=tuple(dict.fromkeys(parse_match_spec(text).name for text in request.specs)))
+def _parts(request: Request) -> list[_Part]:
+    auto, parts = CudaChoice(), []
+    cuda = request.cuda if request.cuda.asks_cuda else None
+    if cuda is not None:
+        parts.append(_Part(replace(request, cuda=auto), cuda))
+    bare = replace(request, specs=tuple(dict.fromkeys(spec.name for spec in request.parsed)))
+    if bare.specs != request.specs:
+        parts.append(_Part(bare, version=True))
+        if cuda is not None:
+            parts.append(_Part(replace(bare, cuda=auto), cuda, version=True))
+    return parts
 
 
 def _dropping(
     verdicts: Sequence[Verdict], request: Request, target: Target, chosen: Verdict | None
-) -> tuple[str, Verdict] | None:
-    """The smallest thing to drop from the request that lets something newer run: the flag, and what then runs."""
-    auto = CudaChoice()
-    tries: list[tuple[str, Request]] = []
-    if request.cuda.asks_cuda:
-        tries.append((f"--cuda {request.cuda}", replace(request, cuda=auto)))
-    bare = _names_only(request)
-    if bare.specs != request.specs:
-        tries.append(("the version", bare))
-        if request.cuda.asks_cuda:
-            tries.append((f"--cuda {request.cuda} and the version", replace(bare, cuda=auto)))
-    for what, relaxed in tries:
-        found = pick(rank(verdicts, relaxed, target))
+) -> tuple[_Part, Verdict] | None:
+    """Return the smallest part to drop so that something newer runs, and what then runs."""
+    for part in _parts(request):
+        found = pick(rank(verdicts, part.without, target))
         if found is None or not _runs_on_gpu(found) or not _newer(found, chosen):
             continue
-        if chosen is None or what.startswith("--cuda"):
-            return what, found
+        if chosen is None or part.cuda is not None:
+            return part, found
     return None
 
 
-def _no_choice(verdicts: Sequence[Verdict], request: Request, target: Target, ranked: list[Verdict]) -> list[str]:
-    texts: list[str] = []
+def _no_choice(
+    verdicts: Sequence[Verdict], request: Request, target: Target, ranked: Sequence[Verdict]
+) -> list[Advice]:
+    found: list[Advice] = []
     if ranked:
-        reason = ranked[0].reasons[0].text if ranked[0].reasons else "it does not run here"
-        texts.append(f"{_name(ranked[0].build)}: {reason}")
+        best = ranked[0]
+        found.append(Advice(BEST_REFUSED, build=best.build, reason=best.reasons[0] if best.reasons else None))
     if request.python is not None and not ranked:
         pythons = {v.build.python for v in verdicts if v.build.python}
         if pythons and request.python not in pythons:
-            listed = ", ".join(sorted(pythons, key=version_key))
-            texts.append(f"--python {request.python}: the builds are for Python {listed}")
+            found.append(Advice(OTHER_PYTHONS, python=request.python, known=sorted(pythons, key=version_key)))
     if not wants_cuda(target) and request.cuda.asks_cuda and target.nvidia_traces:
-        texts.append("signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu")
-    return texts
+        found.append(Advice(DESCRIBE_MACHINE))
+    return found
 
 
-def _on_cpu(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[str]:
+def _on_cpu(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Advice]:
     if request.cuda.kind == "none":
         return []
     on_cpu = pick(rank(verdicts, replace(request, cuda=CudaChoice("none")), target))
-    if on_cpu is None or on_cpu.tier is not Tier.CPU:
-        return []
-    return [f"{_name(on_cpu.build)} runs on the CPU: --cuda none"]
+    return [Advice(CPU_RUNS, build=on_cpu.build)] if on_cpu is not None and on_cpu.tier is Tier.CPU else []
 
 
-def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[str]:
-    """What limits the choice, in sentences that say what to change; empty when nothing does.
+def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Advice]:
+    """List what limits the choice, and what to change; empty when nothing does.
 
     Args:
-        verdicts: Every candidate's verdict, those that do not match the request among them.
+        verdicts: Every candidate's verdict, including those that do not match the request.
         request: What the user asked.
         target: The machine.
     """
     ranked = rank(verdicts, request, target)
     chosen = pick(ranked)
-    texts = _no_choice(verdicts, request, target, ranked) if chosen is None else []
+    found = _no_choice(verdicts, request, target, ranked) if chosen is None else []
     better = _dropping(verdicts, request, target, chosen)
     if better is not None:
-        what, found = better
-        held = f"limits you to {chosen.build.record.version}" if chosen is not None else "leaves nothing that runs"
-        who = "this driver" if wants_cuda(target) and not target.gpus else "this target"
-        texts.append(f"{what} {held}; {who} runs {_name(found.build)}, {found.tier.value}: drop {what}")
-    if chosen is None:
-        texts += _on_cpu(verdicts, request, target)
-    else:
-        safe = conservative(ranked, chosen)
-        if safe is not None:
-            texts.append(
-                f"{_name(chosen.build)} runs as {chosen.tier.value}; the newest that this driver covers wholly is "
-                f"{_name(safe.build)} (--prefer native)"
+        part, newer = better
+        found.append(
+            Advice(
+                DROP_LIMIT,
+                cuda=part.cuda,
+                version=part.version,
+                build=newer.build,
+                tier=newer.tier.value,
+                held=chosen.build.record.version if chosen is not None else None,
+                driver=wants_cuda(target) and not target.gpus,
             )
-    return texts
+        )
+    if chosen is None:
+        return found + _on_cpu(verdicts, request, target)
+    safe = conservative(ranked, chosen)
+    if safe is not None:
+        found.append(Advice(COVERED_BUILD, build=chosen.build, tier=chosen.tier.value, covered=safe.build))
+    return found

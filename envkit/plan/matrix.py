@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from envkit.builds.version import version_key
 from envkit.models.build import Build, Verdict
 from envkit.models.matrix import Cell, Matrix
+from envkit.plan.rank import ELSEWHERE
 
 __all__ = ["make_matrix"]
 
-_ELSEWHERE = frozenset({"wrong-platform", "wrong-python"})
 _LAST = ("CUDA", "CPU", "MPS", "any")
 
 
@@ -37,7 +37,7 @@ def make_matrix(verdicts: Iterable[Verdict]) -> Matrix:
     """
     grid: dict[str, dict[str, list[Verdict]]] = {}
     for verdict in verdicts:
-        if verdict.reasons and verdict.reasons[0].code in _ELSEWHERE:
+        if verdict.reasons and verdict.reasons[0].code in ELSEWHERE:
             continue
         row = grid.setdefault(verdict.build.record.version, {})
         row.setdefault(_column(verdict.build), []).append(verdict)

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches
+from envkit.builds.dependency import spec_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import VersionKey, version_key
 from envkit.checks.driver import ceiling_of, wants_cuda
 from envkit.frameworks.table import PTX_TO_DRIVER
 from envkit.models.build import Build, Tier, Verdict
+from envkit.models.codes.reasons import NOT_NEWEST_GPUS, WRONG_PLATFORM, WRONG_PYTHON
 from envkit.models.host import Target
 from envkit.models.request import Request
+from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
-__all__ = ["conservative", "nearest", "pick", "rank", "solve_candidates"]
+__all__ = ["ELSEWHERE", "conservative", "nearest", "pick", "rank", "solve_candidates"]
+
+ELSEWHERE = frozenset({WRONG_PLATFORM, WRONG_PYTHON})
+"""Reasons of builds that are for another platform or Python than the one asked for."""
 
 _GROUP = {
     Tier.NATIVE: 0,
@@ -31,8 +36,7 @@ _Key = tuple[object, ...]
 
 def _specs_for(request: Request) -> dict[str, list[MatchSpec]]:
     specs: dict[str, list[MatchSpec]] = {}
-    for text in request.specs:
-        spec = parse_match_spec(text)
+    for spec in request.parsed:
         specs.setdefault(spec.name, []).append(spec)
     return specs
 
@@ -68,9 +72,7 @@ def _matches(verdict: Verdict, request: Request, target: Target, specs: dict[str
     """
     code = verdict.reasons[0].code if verdict.reasons else ""
     return (
-        code not in {"wrong-platform", "wrong-python"}
-        and _matches_cuda(verdict.build, request, target)
-        and _matches_specs(verdict.build, specs)
+        code not in ELSEWHERE and _matches_cuda(verdict.build, request, target) and _matches_specs(verdict.build, specs)
     )
 
 
@@ -119,7 +121,7 @@ def _sort(verdicts: Sequence[Verdict], request: Request, target: Target) -> list
             _GROUP[tier],
             tier.rank if tier_first else 0,
             -order[record.version],
-            any(reason.code == "not-newest-gpus" for reason in verdict.reasons),
+            any(reason.code == NOT_NEWEST_GPUS for reason in verdict.reasons),
             tier.rank,
             _cuda_key(build.build_cuda, ceiling),
             -record.build_number,
@@ -197,7 +199,7 @@ def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
         minors = abs(build.build_cuda.minor - wanted.minor) if majors == 0 else build.build_cuda.minor
         cuda = (abs(majors), -minors if majors < 0 else minors)
     cpu = int(build.variant == "cpu" and request.cuda.kind != "none")
-    return (int(code == "wrong-platform"), cpu, int(code == "wrong-python"), *cuda)
+    return (int(code == WRONG_PLATFORM), cpu, int(code == WRONG_PYTHON), *cuda)
 
 
 def nearest(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from envkit.builds.dependency import MatchSpec, parse_match_spec
 from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of
@@ -17,6 +16,7 @@ from envkit.models.build import Build, Record, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
+from envkit.models.spec import MatchSpec
 
 __all__ = ["ASSUMED", "framework_of", "plan_solve", "virtual_packages"]
 
@@ -28,14 +28,13 @@ _HASH = re.compile(r"h[0-9a-f]{6,9}(?=_|$)")
 _ARCHSPEC_OF_SUBDIR = {"linux-64": "x86_64", "osx-64": "x86_64", "win-64": "x86_64", "linux-aarch64": "aarch64"}
 
 
-def framework_of(specs: Sequence[str]) -> str | None:
+def framework_of(specs: Sequence[MatchSpec]) -> str | None:
     """Return the name of the package that the choice of CUDA is about, among the requested specs.
 
     The first framework in the user's order; of its packages the one whose records hold the CUDA build: for ``jax``
     that is ``jaxlib``, for ``pytorch-gpu`` or ``torchvision`` alone ``pytorch``. None when no framework is named.
     """
-    for text in specs:
-        name = parse_match_spec(text).name
+    for name in (spec.name for spec in specs):
         row = row_of(name)
         if row is not None and not row.gpu_is_optional and not is_stub(name):
             return row.choice(name)
@@ -207,7 +206,7 @@ def plan_solve(
         timeout_s: Time limit in seconds.
     """
     constraints = _Constraints()
-    parsed = [parse_match_spec(text) for text in request.specs]
+    parsed = request.parsed
     rows = {row.key: row for spec in parsed if (row := row_of(spec.name)) is not None}
     specs = list(request.specs)
     pins: list[Pin] = []

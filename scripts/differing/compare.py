@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.checks.validity import Violation, check_validity
 from envkit.engines.base import Engine, EngineSettings
 from envkit.errors import EnvkitError, SettingsError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 
 __all__ = ["SERIOUS", "Outcome", "compare", "minimise", "solve"]
 

@@ -12,6 +12,7 @@ from commands import Shell
 from mounts import mounted
 
 from envkit.layout.filesystem import concerns, missing_abilities, parse_mountinfo
+from envkit.words.say import say
 
 MOUNTS = """\
 22 1 0:20 / / rw,relatime - overlay overlay rw,lowerdir=/l
@@ -45,8 +46,8 @@ def test_what_is_missing_is_said_with_its_cost() -> None:
     assert mount is not None
     able = {"hard_link": False, "flock": False, "rename": False}
     assert missing_abilities(able) == ["rename"]
-    texts = " ".join(concerns(mount, able, copied_bytes=5_000_000_000))
-    assert "5,000 MB more" in texts
+    texts = " ".join(map(say, concerns(mount, able, copied_bytes=5_000_000_000)))
+    assert "5.0 GB more" in texts
     assert "no locks" in texts
     assert "network file system" in texts
 

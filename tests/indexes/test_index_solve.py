@@ -100,7 +100,7 @@ def _create(
     builds: Builds, solve: Solve, specs: tuple[str, ...], target: Target, cuda: str = "auto"
 ) -> tuple[list[Record], Request]:
     request = Request(specs, CudaChoice.parse(cuda), channels=CHANNELS)
-    name = framework_of(specs)
+    name = framework_of(Request(specs).parsed)
     assert name is not None
     candidates = [b for channel in ("conda-forge", "pytorch") for b in builds(channel, target.subdir, name)]
     ranked = rank([judge(build, target, request=request) for build in candidates], request, target)

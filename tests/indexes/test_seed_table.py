@@ -15,6 +15,7 @@ from envkit.models.version import CudaVersion
 from envkit.plan.corrections import find_corrections
 from envkit.plan.limits import limits
 from envkit.plan.rank import conservative, nearest, pick, rank
+from envkit.words.say import say
 
 Builds = Callable[[str, str, str], list[Build]]
 CHANNELS = ("conda-forge", "pytorch", "nvidia")
@@ -44,7 +45,7 @@ def _find(
     request = Request((spec,), CudaChoice.parse(cuda), python, channels=CHANNELS)
     verdicts = _verdicts(builds, (spec.split(maxsplit=1)[0],), request, target)
     ranked = rank(verdicts, request, target)
-    return pick(ranked), ranked, limits(verdicts, request, target)
+    return pick(ranked), ranked, [say(advice) for advice in limits(verdicts, request, target)]
 
 
 def _is(verdict: Verdict | None, version: str, build: str, tier: Tier) -> bool:
@@ -59,8 +60,8 @@ class TestPytorch27Cuda12:
         chosen, ranked, texts = _find(builds, "pytorch 2.7.*", _target("470"), "12")
         assert chosen is None
         assert {v.reasons[0].code for v in ranked} == {"driver-too-old"}
-        assert "525.60.13" in ranked[0].reasons[0].text
-        assert "470.256.02" in ranked[0].reasons[0].text
+        assert "525.60.13" in say(ranked[0].reasons[0])
+        assert "470.256.02" in say(ranked[0].reasons[0])
         assert any("2.7.1" in text and "--cuda none" in text for text in texts)
         assert any("for CUDA 11.8" in text and "drop --cuda 12 and the version" in text for text in texts)
 
@@ -217,7 +218,7 @@ class TestMxnet:
         verdicts = _verdicts(builds, ("mxnet",), request, target)
         assert pick(rank(verdicts, request, target)) is None
         assert {v.tier for v in nearest(verdicts, request, target)} == {Tier.CPU}
-        assert any("--cuda none" in text for text in limits(verdicts, request, target))
+        assert any("--cuda none" in text for text in map(say, limits(verdicts, request, target)))
 
     def test_without_gpu_it_is_cpu(self, builds: Builds) -> None:
         request = Request(("mxnet",), channels=("pkgs/main",))

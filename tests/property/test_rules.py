@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.classify import classify
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.record import record_from_repodata
 from envkit.builds.version import version_key, version_matches
 from envkit.checks.solution import check_solution
@@ -22,8 +21,10 @@ from envkit.cuda.tables import load_table
 from envkit.models.build import Build, Record, Tier
 from envkit.models.host import Gpu, Target
 from envkit.models.request import CudaChoice, Request
+from envkit.models.spec import parse_match_spec
 from envkit.models.version import CudaVersion, DriverVersion
 from envkit.plan.rank import nearest, pick, rank
+from envkit.words.say import say
 
 _BRANCHES = sorted(row["branch"] for row in load_table("drivers")["branches"])
 _TOOLKITS = ("10.2", "11.1", "11.2", "11.7", "11.8", "12.0", "12.1", "12.4", "12.6", "12.8", "12.9", "13.0", "13.3")
@@ -142,7 +143,7 @@ def test_any_text_can_be_read_as_build_string_version_and_spec(text: str) -> Non
 def test_every_verdict_has_a_reason(record: Record, branch: int, names: list[str]) -> None:
     verdict = judge(classify(record), _target(branch, [_gpu(name) for name in names]))
     assert verdict.reasons
-    assert all(reason.code and reason.text for reason in verdict.reasons)
+    assert all(reason.code and say(reason) for reason in verdict.reasons)
 
 
 @given(
@@ -215,7 +216,7 @@ def test_auto_with_a_gpu_never_picks_a_cpu_build(records: list[Record]) -> None:
 def test_a_solution_of_anything_can_be_checked(records: list[Record], cuda: str) -> None:
     request = Request(("pytorch",), CudaChoice.parse(cuda))
     for refusal in check_solution(records, _target(550, [_gpu("V100")]), request):
-        assert refusal.reason.text
+        assert say(refusal.reason)
 
 
 @given(text=st.text(max_size=12))

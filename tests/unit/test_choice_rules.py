@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from envkit.builds.classify import classify
-from envkit.builds.dependency import _parse, parse_match_spec
 from envkit.builds.published import published_builds, published_rows, table_date
 from envkit.checks.hosts import common_target, judge_builds, ruling_out
 from envkit.cli.output import visible
@@ -14,9 +13,11 @@ from envkit.errors import UsageError
 from envkit.models.build import Record, Tier
 from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
+from envkit.models.spec import _parse, parse_match_spec
 from envkit.models.version import CudaVersion
 from envkit.plan.corrections import apply_corrections
 from envkit.plan.implied import allows_toolkit, imply_cuda
+from envkit.words.say import say
 
 BASE = Target("linux-64", glibc="2.35", microarch="x86_64_v3")
 
@@ -92,8 +93,8 @@ def test_machines_that_are_alike_are_one() -> None:
     old, new = _on("470.256.02", "t4"), _on("550.54.14", "t4")
     [verdict] = judge_builds([build], BASE, {"n1": old, "n2": old, "n3": old, "n4": new})
     assert verdict.tier is Tier.NO
-    assert verdict.reasons[0].text.startswith("n1 and 2 like it: ")
-    assert ruling_out([build], {"n1": old, "n2": old, "n4": new}) == ["n1 and 1 like it"]
+    assert say(verdict.reasons[0]).startswith("n1 and 2 like it: ")
+    assert [kind.names for kind in ruling_out([build], {"n1": old, "n2": old, "n4": new})] == [("n1", "n2")]
     assert ruling_out([build], {"n1": old, "n2": old}) == []
 
 

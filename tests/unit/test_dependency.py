@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from envkit.builds.dependency import MatchSpec, parse_match_spec, spec_matches, version_bounds
+from envkit.builds.dependency import spec_matches, version_bounds
+from envkit.models.spec import MatchSpec, parse_match_spec
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from envkit.builds.archlists import arch_lists
-from envkit.builds.dependency import parse_match_spec
 from envkit.builds.published import published_rows
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import CUDA_FRAMEWORKS, EXTRA_CHANNELS, PTX_TO_DRIVER, ROWS, is_core, is_stub, row_of
+from envkit.models.spec import parse_match_spec
 from envkit.probe import PROBES_DIR
 
 NOT_OF_A_FRAMEWORK = {"bytecode", "cuda_driver", "exercises", "modules", "session"}

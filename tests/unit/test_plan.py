@@ -13,6 +13,7 @@ from envkit.plan.corrections import find_corrections
 from envkit.plan.limits import limits
 from envkit.plan.rank import conservative, nearest, pick, rank, solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve, virtual_packages
+from envkit.words.say import say
 
 BASE = Target("linux-64", glibc="2.35", microarch="x86_64_v3")
 CF = "https://example.org/conda-forge"
@@ -132,7 +133,7 @@ def test_packages_that_hand_ptx_to_the_driver_take_native_first() -> None:
 def test_limits_say_what_to_drop() -> None:
     target = _target("580", "a100")
     request = Request(("pytorch",), CudaChoice.parse("12.1"), channels=(CF, PT))
-    [text] = limits(_verdicts(request, target), request, target)
+    [text] = map(say, limits(_verdicts(request, target), request, target))
     assert text == (
         "--cuda 12.1 limits you to 2.5.1; this target runs pytorch 2.12.1 for CUDA 13.0 of conda-forge, native: "
         "drop --cuda 12.1"
@@ -142,7 +143,7 @@ def test_limits_say_what_to_drop() -> None:
 def test_limits_name_the_pythons_that_exist() -> None:
     target = _target("580", "a100")
     request = Request(("pytorch",), python="3.8", channels=(CF, PT))
-    texts = limits(_verdicts(request, target), request, target)
+    texts = list(map(say, limits(_verdicts(request, target), request, target)))
     assert "--python 3.8: the builds are for Python 3.11, 3.12" in texts
 
 
@@ -159,7 +160,7 @@ def test_limits_name_the_pythons_that_exist() -> None:
     ],
 )
 def test_the_framework_among_the_specs(specs: tuple[str, ...], name: str | None) -> None:
-    assert framework_of(specs) == name
+    assert framework_of(Request(specs).parsed) == name
 
 
 def test_virtual_packages_follow_the_standards() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from envkit.cli.problem import render_problem
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.models.problem import Problem, cause_of, problem_lines, problem_of, unsatisfiable
-from envkit.models.wire import error_json
+from envkit.wire.results import error_json
 
 RATTLER = """\
 Cannot solve the request because of: The following packages are incompatible

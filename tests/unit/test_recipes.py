@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from envkit.builds.dependency import parse_match_spec
 from envkit.errors import RecipeError
 from envkit.inputs.recognise import read_input
 from envkit.models.inputs import Recipe
+from envkit.models.spec import parse_match_spec
 from envkit.recipes import builtin_names, load_builtin
 
 

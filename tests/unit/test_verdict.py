@@ -13,6 +13,7 @@ from envkit.models.build import Build, Record, Tier
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion, DriverVersion
+from envkit.words.say import say
 
 BASE = Target("linux-64", glibc="2.35", microarch="x86_64_v3")
 
@@ -53,7 +54,7 @@ def test_driver_and_gpu_decide(driver: str, gpu: str, answer: tuple[Tier, str]) 
 
 
 def test_the_text_has_the_numbers() -> None:
-    text = judge(_torch(), _target("470.256.02", "a100")).reasons[0].text
+    text = say(judge(_torch(), _target("470.256.02", "a100")).reasons[0])
     assert text == "CUDA 12.9 needs driver 525.60.13 or newer, the target has 470.256.02"
 
 
@@ -95,7 +96,7 @@ def test_a_gpu_without_a_driver_is_unknown() -> None:
 def test_a_target_without_a_gpu_takes_no_cuda_build() -> None:
     assert _codes(_torch(), BASE) == (Tier.NO, "no-gpu")
     traces = replace(BASE, nvidia_traces=("module nvidia",))
-    assert "module nvidia" in judge(_torch(), traces).reasons[1].text
+    assert "module nvidia" in say(judge(_torch(), traces).reasons[1])
 
 
 def test_a_driver_version_alone_on_a_host_is_not_a_usable_gpu() -> None:
@@ -185,7 +186,7 @@ def test_several_machines_are_as_good_as_the_worst() -> None:
     targets = {"login": _target("580", "a100"), "node7": _target("535", "a100"), "old": _target("470", "t4")}
     [worst] = judge_builds([_torch()], BASE, targets)
     assert worst.tier is Tier.NO
-    assert worst.reasons[0].text.startswith("old: ")
+    assert say(worst.reasons[0]).startswith("old: ")
     del targets["old"]
     [worst] = judge_builds([_torch()], BASE, targets)
     assert worst.tier is Tier.MINOR

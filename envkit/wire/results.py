@@ -1,4 +1,4 @@
-"""The JSON contract: values as the documents that scripts read. Stable; fields are added, never changed."""
+"""Documents of builds, requests, targets, findings and environments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
-from envkit.models.build import Reason, Verdict
+from envkit.models.build import Verdict
+from envkit.models.fact import Answer, Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.matrix import Matrix
 from envkit.models.problem import Problem
@@ -14,6 +15,7 @@ from envkit.models.report import Finding, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.words.say import say
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
     from envkit.models.manifest import ValidationRecord
@@ -29,6 +31,7 @@ __all__ = [
     "list_json",
     "matrix_json",
     "problem_json",
+    "reasons_json",
     "report_json",
     "show_json",
     "target_from_json",
@@ -84,10 +87,10 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
             "python": build.python,
             "tier": verdict.tier.value,
             "runs": verdict.tier.runs,
-            "reasons": _reasons(verdict.reasons),
+            "reasons": reasons_json(verdict.reasons),
             "sass": sorted(str(cc) for cc in build.arch.sass) if build.arch else None,
             "ptx": sorted(str(cc) for cc in build.arch.ptx) if build.arch else None,
-            "conflicts": list(build.conflicts),
+            "conflicts": [say(conflict) for conflict in build.conflicts],
         },
     }
 
@@ -144,15 +147,20 @@ def target_from_json(document: dict[str, Any]) -> Target:
     )
 
 
-def _reasons(reasons: Sequence[Reason]) -> list[dict[str, str]]:
-    return [{"code": reason.code, "text": reason.text} for reason in reasons]
+def reasons_json(reasons: Sequence[Reason]) -> list[dict[str, str]]:
+    """Return reasons by code and text, as manifests keep them too."""
+    return [{"code": reason.code, "text": say(reason)} for reason in reasons]
+
+
+def _answers(answers: Sequence[Answer]) -> list[dict[str, str]]:
+    return [{"code": answer.topic, "text": say(answer.fact)} for answer in answers]
 
 
 def correction_json(correction: Correction) -> dict[str, Any]:
     """What in a request is known not to work, and the request that does; ``cuda`` null leaves it."""
     return {
         "code": correction.code,
-        "text": correction.text,
+        "text": say(correction.fact),
         "specs": list(correction.specs),
         "channels": list(correction.channels),
         "cuda": correction.cuda,
@@ -189,9 +197,9 @@ def find_json(
         "total": len(result.builds),
         "builds": [build_json(verdict) for verdict in result.builds[:limit]],
         "nearest": [build_json(verdict) for verdict in result.nearest[:limit]],
-        "advice": list(result.advice),
+        "advice": [say(advice) for advice in result.advice],
         "corrections": [correction_json(correction) for correction in result.corrections],
-        "explanation": _reasons(result.explanation),
+        "explanation": _answers(result.explanation),
         "source": result.source,
         "source_reason": result.source_reason or None,
     }
@@ -258,9 +266,9 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         "download_bytes": result.download_bytes,
         "cached": result.cached,
         "pick": build_json(result.pick) if result.pick else None,
-        "advice": list(result.advice),
+        "advice": [say(advice) for advice in result.advice],
         "corrections": [correction_json(correction) for correction in result.corrections],
-        "explanation": _reasons(result.explanation),
+        "explanation": _answers(result.explanation),
         "skipped_link_scripts": list(result.skipped_link_scripts),
         "validation": report_json(result.report, host) if result.report else None,
     }

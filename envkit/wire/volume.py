@@ -1,4 +1,4 @@
-"""The JSON contract of the verbs that keep a volume: as in `envkit.models.wire`, fields are added, never changed."""
+"""Documents of the verbs that keep a volume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from envkit.models.changes import (
     SwitchResult,
 )
 from envkit.models.volume import VolumeReport
-from envkit.models.wire import SCHEMA_VERSION, create_json, finding_json
+from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json
 
 __all__ = [
     "bootstrap_json",

@@ -1,0 +1,39 @@
+"""Codes of advice: what limits a choice, what else there is, what to change."""
+
+from __future__ import annotations
+
+from envkit.models.fact import Code
+
+
+def _advice(name: str, meaning: str) -> Code:
+    return Code("advice", name, meaning)
+
+
+BEST_REFUSED = _advice("best-refused", "Why the best build of those that match does not run.")
+BUILDS_REFUSED = _advice("builds-refused", "Builds that do not run, with the reason that they share.")
+CHOSEN_BUILD = _advice("chosen-build", "The rule by which the build was chosen.")
+COMPILED_PART = _advice("compiled-part", "The builds of another package decide, since it holds the compiled code.")
+COVERED_BUILD = _advice("covered-build", "The newest build whose toolkit the driver covers.")
+CPU_ASKED = _advice("cpu-asked", "The request asks for the CPU.")
+CPU_NO_GPU = _advice("cpu-no-gpu", "The machine has no NVIDIA GPU.")
+CPU_RUNS = _advice("cpu-runs", "A build runs on the CPU.")
+CPU_TRACES = _advice("cpu-traces", "The machine shows signs of a GPU that cannot be used.")
+DESCRIBE_MACHINE = _advice("describe-machine", "Flags can describe the machine that is meant.")
+DROP_LIMIT = _advice("drop-limit", "A part of the request keeps something newer from being chosen.")
+GLIBC_ASSUMED = _advice("glibc-assumed", "The target names no glibc, so one is assumed.")
+HIDDEN_BUILD = _advice("hidden-build", "A channel of higher priority hides a newer build.")
+LEAVE_OUT = _advice("leave-out", "Machines that rule everything out on their own.")
+MORE_REASONS = _advice("more-reasons", "How many reasons are not listed.")
+NEWER_DRIVER = _advice("newer-driver", "The build that a newer driver would run.")
+NO_NEWER = _advice("no-newer", "No channel that was asked has a newer build that matches.")
+OTHER_PYTHONS = _advice("other-pythons", "The Pythons that builds exist for.")
+PUBLISHED_ELSEWHERE = _advice("published-elsewhere", "By the built-in table, another channel has a build that runs.")
+SAME_VERSION = _advice("same-version", "How another build of the chosen version runs.")
+TABLE_CHANNELS = _advice("table-channels", "The channels whose builds the built-in table knows.")
+UNSOLVED_BUILD = _advice("unsolved-build", "A better build that the rest of the request excludes.")
+WOULD_RUN = _advice("would-run", "A newer build that runs less well.")
+
+EPHEMERAL_VOLUME = _advice("ephemeral-volume", "The volume does not outlive the container.")
+NETWORK_VOLUME = _advice("network-volume", "The volume is on a network file system.")
+NO_HARD_LINKS = _advice("no-hard-links", "The file system has no hard links, so files are copied.")
+NO_LOCKS = _advice("no-locks", "The file system has no locks, so two commands may do the same work twice.")

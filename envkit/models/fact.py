@@ -1,0 +1,90 @@
+"""Facts: a registered code and its parameters. `envkit.words` makes sentences of them; nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+__all__ = ["REGISTRY", "Advice", "Answer", "Blame", "Code", "Fact", "FactKind", "Reason"]
+
+FactKind = Literal["reason", "finding", "advice", "correction", "topic"]
+Blame = Literal["environment", "host"]
+REGISTRY: dict[FactKind, dict[str, Code]] = {}
+"""Every registered code by kind and name, in the order of registration."""
+
+
+class Code(str):
+    """A stable code, as scripts read it; the modules of `envkit.models.codes` register each as a constant.
+
+    Attributes:
+        kind: What carries the code.
+        meaning: One sentence for the reference.
+        blames: Who is at fault where the fact is a failure; None where nobody is.
+
+    Raises:
+        ValueError: The kind has a code of that name.
+    """
+
+    __slots__ = ("blames", "kind", "meaning")
+    kind: FactKind
+    meaning: str
+    blames: Blame | None
+
+    def __new__(cls, kind: FactKind, name: str, meaning: str, blames: Blame | None = None) -> Code:  # noqa: D102, PYI034
+        code = super().__new__(cls, name)
+        code.kind, code.meaning, code.blames = kind, meaning, blames
+        known = REGISTRY.setdefault(kind, {})
+        if name in known:
+            raise ValueError(f"the {kind} {name!r} is registered twice")
+        known[name] = code
+        return code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_registered, (self.kind, str(self)))
+
+
+def _registered(kind: FactKind, name: str) -> Code:
+    return REGISTRY[kind][name]
+
+
+class Fact:
+    """A code and the values that a sentence about it needs. Immutable by convention; equal by value.
+
+    Args:
+        code: A registered code.
+        params: Values by name: numbers, names, other facts; never a sentence.
+    """
+
+    __slots__ = ("code", "params")
+
+    def __init__(self, code: Code, /, **params: Any) -> None:
+        self.code = code
+        self.params = params
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and (self.code, self.params) == (other.code, other.params)
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+    def __repr__(self) -> str:
+        told = "".join(f", {name}={value!r}" for name, value in self.params.items())
+        return f"{type(self).__name__}({str(self.code)!r}{told})"
+
+
+class Reason(Fact):
+    """One reason of a verdict, or of a refusal."""
+
+    __slots__ = ()
+
+
+class Advice(Fact):
+    """Something to know or to change."""
+
+    __slots__ = ()
+
+
+class Answer(NamedTuple):
+    """A fact, and the question of an explanation that it answers."""
+
+    topic: Code
+    fact: Fact

@@ -1,0 +1,76 @@
+"""Package specifications: a MatchSpec split into its parts (CEP 29)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+__all__ = ["MatchSpec", "parse_match_spec"]
+
+_BRACKET = re.compile(r"\[([^\]]*)\]")
+_KEY = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,]*)")
+_PLAIN = re.compile(
+    r"([A-Za-z0-9_][\w.-]*)"  # name
+    r"(?: ([<>!~]=?[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*|[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*)"  # version
+    r"(?: ([\w.*+-]+))?)?\Z",  # build
+    re.ASCII,
+)
+_NAME = re.compile(r"[A-Za-z0-9_][\w.*-]*|\*")
+
+
+class MatchSpec(NamedTuple):
+    """The parts of a MatchSpec that a choice looks at; None where the spec leaves one open."""
+
+    name: str
+    version: str | None = None
+    build: str | None = None
+    channel: str | None = None
+
+
+@lru_cache(maxsize=65536)
+def parse_match_spec(text: str) -> MatchSpec:
+    """Split a MatchSpec; what cannot be read becomes a spec of an empty name, never an error.
+
+    ``name``, ``name 1.2 build*``, ``name=1.2=build``, ``name>=1,<2``, ``channel::name[version=">=1"]``.
+    """
+    plain = _PLAIN.match(text)
+    if plain is not None:  # nearly every dependency of an index: three words need no more than this
+        return MatchSpec(plain[1].lower(), plain[2], plain[3])
+    return _parse(text)
+
+
+def _parse(text: str) -> MatchSpec:
+    """Any form of a MatchSpec."""
+    text = text.split("#", 1)[0].split(" if ", 1)[0].strip()
+    keys: dict[str, str] = {}
+    for inner in _BRACKET.findall(text):
+        keys.update({key: value.strip("\"'") for key, value in _KEY.findall(inner)})
+    text = _BRACKET.sub("", text).strip()
+    channel = keys.get("channel")
+    if "::" in text:
+        channel, text = text.rsplit("::", 1)
+        channel = channel.split(":")[0] or None
+    match = _NAME.match(text)
+    if match is None:
+        return MatchSpec("")
+    name, rest = match[0].lower(), text[match.end() :].strip()
+    version: str | None = None
+    build: str | None = None
+    if rest.startswith("=") and not rest.startswith("=="):
+        body = rest[1:]
+        version, mark, tail = body.partition("=")
+        build = tail.strip() or None
+        version = version.strip()
+        if mark and version and not version.endswith("*") and build is not None:
+            version = f"=={version}" if " " not in rest else version
+        elif version and not version.endswith("*") and not mark:
+            version = f"={version}"
+    elif rest:
+        joined = re.sub(r"\s*([,|])\s*", r"\1", re.sub(r"([<>=!~])\s+", r"\1", rest))
+        words = joined.split()
+        version = words[0]
+        build = words[1] if len(words) > 1 else None
+        if build is None and re.match(r"==[^=,|]+=[^=]+\Z", version):
+            version, build = version[: version.rindex("=")], version[version.rindex("=") + 1 :]
+    return MatchSpec(name, keys.get("version", version) or None, keys.get("build", build) or None, channel)

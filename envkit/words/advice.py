@@ -1,0 +1,103 @@
+"""The sayings of advice, and the headings of explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from envkit.models.build import Build, Verdict
+from envkit.models.codes import advice as codes
+from envkit.models.codes import topics
+from envkit.models.request import CudaChoice
+from envkit.words.values import build_words, join, size_words
+
+__all__ = ["ADVICE", "TOPICS"]
+
+_NO_REASON = "it does not run there"
+TOPICS = {
+    topics.THIS_BUILD: "why this build",
+    topics.NOT_NEWER: "why no newer one",
+    topics.NO_BUILD: "why none",
+    topics.CPU: "why CPU",
+    topics.CHANGE: "what to change",
+}
+
+
+def _chosen(build: Build, tier: str, *, native_first: bool, among_all: bool) -> str:
+    order = "the newest version of the surest tier" if native_first else "the newest version that runs"
+    rest = "" if among_all else " and goes together with the rest of the request"
+    return f"{build_words(build)} is {order}{rest}; it runs as {tier}"
+
+
+def _refused(build: Build, more: int, reason: str | None) -> str:
+    return f"{build_words(build)}{f' and {more} more' if more else ''}: {reason or _NO_REASON}"
+
+
+def _limit(cuda: CudaChoice | None, build: Build, tier: str, held: str | None, *, version: bool, driver: bool) -> str:
+    parts = [*([f"--cuda {cuda}"] if cuda is not None else []), *(["the version"] if version else [])]
+    what = " and ".join(parts)
+    limits = f"limits you to {held}" if held is not None else "leaves nothing that runs"
+    who = "this driver" if driver else "this target"
+    return f"{what} {limits}; {who} runs {build_words(build)}, {tier}: drop {what}"
+
+
+def _hidden(verdict: Verdict, channel: str, cuda: CudaChoice | None) -> str:
+    also = f", without --cuda {cuda} and what means it" if cuda is not None else ""
+    return (
+        f"{build_words(verdict.build)} runs as {verdict.tier.value}, and a channel of higher priority hides it: "
+        f"-c {channel} first, or alone{also}"
+    )
+
+
+def _same(build: Build, tier: str, reason: str | None, *, runs: bool) -> str:
+    how = f"runs as {tier}" if runs else "does not run"
+    return f"{build_words(build)} {how}: {reason or tier}"
+
+
+def _no_gpu(*, described: bool) -> str:
+    where = "the target" if described else "this machine"
+    return f"{where} has no NVIDIA GPU: name another machine with --driver and --gpu, or a toolkit with --cuda"
+
+
+def _no_hard_links(fs_type: str, copied_bytes: int | None, *, reflink: bool) -> str:
+    cost = f": {size_words(copied_bytes)} more for this one" if copied_bytes else ""
+    how = "clones (reflink), which share their blocks" if reflink else f"copies{cost}"
+    return f"{fs_type or 'the file system'} has no hard links, so each environment's files are {how}"
+
+
+def _leave_out(kinds: Sequence[object]) -> str:
+    return f"leave {join(kinds, ' or ')} out of --hosts, or choose for it apart"
+
+
+ADVICE: dict[str, str | Callable[..., str]] = {
+    codes.BEST_REFUSED: lambda build, reason: f"{build_words(build)}: {reason or _NO_REASON}",
+    codes.BUILDS_REFUSED: _refused,
+    codes.CHOSEN_BUILD: _chosen,
+    codes.COMPILED_PART: "the compiled part of {name} is {part}, whose builds differ by CUDA: they are listed",
+    codes.COVERED_BUILD: (
+        "{build} runs as {tier}; the newest that this driver covers wholly is {covered} (--prefer native)"
+    ),
+    codes.CPU_ASKED: "--cuda none was asked for, or a package that means it",
+    codes.CPU_NO_GPU: _no_gpu,
+    codes.CPU_RUNS: "{build} runs on the CPU: --cuda none",
+    codes.CPU_TRACES: "no GPU can be used here, though there are signs of one: {traces}",
+    codes.DESCRIBE_MACHINE: "signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu",
+    codes.DROP_LIMIT: _limit,
+    codes.EPHEMERAL_VOLUME: "{why}; give a mounted volume with --persist DIR",
+    codes.GLIBC_ASSUMED: "glibc {version} is assumed: --glibc names another",
+    codes.HIDDEN_BUILD: _hidden,
+    codes.LEAVE_OUT: _leave_out,
+    codes.MORE_REASONS: "and {number} more reasons: --all --why",
+    codes.NEWER_DRIVER: "driver {driver} or newer runs {build}, {tier}",
+    codes.NETWORK_VOLUME: "{fs_type} is a network file system: linking takes longer than on a local disk",
+    codes.NO_HARD_LINKS: _no_hard_links,
+    codes.NO_LOCKS: "it has no locks: two commands at once may do the same work twice, nothing is lost by it",
+    codes.NO_NEWER: "no channel that was asked has a newer one that matches the request",
+    codes.OTHER_PYTHONS: "--python {python}: the builds are for Python {known}",
+    codes.PUBLISHED_ELSEWHERE: "{build} was published, by the table of {date}, and runs as {tier}: -c {channel}",
+    codes.SAME_VERSION: _same,
+    codes.TABLE_CHANNELS: lambda channels: (
+        f"the table knows these of {join(channels, ' and ')}: -c {join(channels, ' -c ')}"
+    ),
+    codes.UNSOLVED_BUILD: "{build} runs, and does not go together with the rest of the request: {why}",
+    codes.WOULD_RUN: lambda build, tier, reason: f"{build_words(build)} would run as {tier} only: {reason}",
+}

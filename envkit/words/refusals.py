@@ -1,0 +1,81 @@
+"""The words of a request that has no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from envkit.models.build import Verdict
+from envkit.models.fact import Advice
+from envkit.models.host import MachineKind, Target
+from envkit.models.request import Request
+from envkit.words.say import say
+from envkit.words.values import build_words, join
+
+__all__ = ["UNCLEAR_HINT", "no_build", "none_runs", "unclear", "what_helps", "will_not_run"]
+
+UNCLEAR_HINT = "Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none."
+_WHERE = {"hosts": "on all of the machines", "target": "there", "host": "here"}
+
+
+def unclear(target: Target) -> str:
+    """Return why neither CPU nor CUDA is chosen: signs of NVIDIA without a usable GPU."""
+    return (
+        f"there are signs of NVIDIA here ({', '.join(target.nvidia_traces)}) and no usable GPU, so it is not clear "
+        "for which machine to choose"
+    )
+
+
+def _asked(name: str, request: Request) -> str:
+    """Return the part of a request that is about one package."""
+    specs = [text for text, spec in zip(request.specs, request.parsed, strict=True) if spec.name == name]
+    words = [" ".join(specs) or name]
+    if request.cuda.asks_cuda:
+        words.append(f"for CUDA {request.cuda}")
+    elif request.cuda.kind == "none":
+        words.append("for CPU")
+    if request.python is not None:
+        words.append(f"for Python {request.python}")
+    return " ".join(words)
+
+
+def no_build(
+    name: str, request: Request, target: Target, *, cuda: bool, advice: Sequence[Advice], near: Sequence[Verdict]
+) -> tuple[str, str]:
+    """Return message and hint where nothing matches."""
+    message = f"there is no build of {_asked(name, request)}{' for CUDA' if cuda else ''} for {target.subdir}"
+    known = ", ".join(f"{v.build.record.version} {v.build.record.build}" for v in near)
+    return message, "; ".join([*map(say, advice), f"the nearest: {known}" if known else "check the version"])
+
+
+def none_runs(
+    name: str,
+    request: Request,
+    ranked: Sequence[Verdict],
+    *,
+    where: Literal["hosts", "target", "host"],
+    culprits: Sequence[MachineKind],
+    served: Verdict | None,
+) -> str:
+    """Return the message where builds match and none runs, with the decisive reason."""
+    asked, number = _asked(name, request), len(ranked)
+    which = f"the one build of {asked} does not run" if number == 1 else f"none of the {number} builds of {asked} runs"
+    why = _because(served or ranked[0])
+    if culprits:
+        why = f"{join(culprits, ' or ')} rules them out: {why}"
+    return f"{which} {_WHERE[where]}: {why}"
+
+
+def _because(verdict: Verdict) -> str:
+    reason = say(verdict.reasons[0]) if verdict.reasons else verdict.tier.value
+    return f"{build_words(verdict.build)}: {reason}"
+
+
+def what_helps(advice: Sequence[Advice]) -> str:
+    """Return advice as a hint; the way to every reason where there is none."""
+    return "; ".join(map(say, advice)) or "See every build with its reasons: envkit find --all --why."
+
+
+def will_not_run(refusals: Sequence[str]) -> str:
+    """Return the message for a solution that is refused."""
+    return "the solution would not run: " + "; ".join(refusals)
