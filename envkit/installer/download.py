@@ -1,0 +1,160 @@
+"""Download an archive, verified as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from envkit.errors import ChannelError, IntegrityError
+from envkit.models.build import Record
+from envkit.models.channel import redact
+from envkit.models.network import NetworkPolicy
+from envkit.models.progress import Reporter
+
+if TYPE_CHECKING:
+    from rattler import Client
+
+__all__ = ["download", "is_whole"]
+
+_CHUNK = 1 << 20
+
+
+def is_whole(archive: Path, record: Record, reporter: Reporter) -> bool:
+    """Check whether an archive that an interrupted run left is complete."""
+    digest = hashlib.sha256() if record.sha256 else hashlib.md5(usedforsecurity=False)
+    try:
+        with archive.open("rb") as file:
+            while data := file.read(_CHUNK):
+                digest.update(data)
+            size = file.tell()
+    except FileNotFoundError:
+        return False
+    if digest.hexdigest() != (record.sha256 or str(record.raw["md5"])).lower():
+        return False
+    reporter.advance("download", size, text=record.name)
+    return True
+
+
+class _Sink:
+    """The writer of a download: it hashes and counts the bytes, and refuses more than the index says."""
+
+    def __init__(self, file: IO[bytes], record: Record, reporter: Reporter) -> None:
+        self.file = file
+        self.record = record
+        self.reporter = reporter
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.error: OSError | None = None
+        self.too_long = False
+
+    def write(self, data: bytes) -> int:
+        self.size += len(data)
+        if self.record.size is not None and self.size > self.record.size:
+            self.too_long = True
+            raise ValueError("more bytes than the index says")
+        self.sha256.update(data)
+        if not self.record.sha256:
+            self.md5.update(data)
+        try:
+            self.file.write(data)
+        except OSError as error:
+            self.error = error  # the engine raises it again without errno
+            raise
+        self.reporter.advance("download", len(data), text=self.record.name)
+        return len(data)
+
+    def check(self) -> None:
+        record = self.record
+        if record.sha256:
+            kind, expected, found = "sha256", record.sha256.lower(), self.sha256.hexdigest()
+        else:
+            kind, expected, found = "md5", str(record.raw["md5"]).lower(), self.md5.hexdigest()
+        if expected != found or self.too_long:
+            raise IntegrityError(
+                f"{record.fn} from {record.channel} is not what the index says: {kind} {found[:16]}..., "
+                f"expected {expected[:16]}... ({self.size} bytes"
+                + (f" of {record.size})" if record.size is not None else ")"),
+                hint="A broken download, a stale mirror or a changed package. Try again; if it stays, use another "
+                "channel or mirror. Nothing was installed.",
+            )
+
+
+async def download(
+    record: Record,
+    archive: Path,
+    client: Client,
+    policy: NetworkPolicy,
+    reporter: Reporter,
+) -> None:
+    """Download the archive of a record to `archive` and verify it, ``file://`` too: py-rattler checks no hash there.
+
+    Raises:
+        IntegrityError: Its bytes are not those that the index promises.
+        ChannelError: It cannot be read, or not without network.
+        OSError: It cannot be written.
+    """
+    parts = urlsplit(record.url)
+    if parts.scheme == "file":
+        with archive.open("wb") as file:
+            sink = _Sink(file, record, reporter)
+            await asyncio.to_thread(_copy, Path(unquote(parts.path)), sink, record)
+            sink.check()
+        return
+    if policy.offline:
+        raise ChannelError(
+            f"{record.fn} is not in the cache and --offline forbids to download it",
+            hint="Run once without --offline; packages stay in the volume's cache.",
+        )
+    for attempt in range(policy.retries + 1):
+        with archive.open("wb") as file:
+            sink = _Sink(file, record, reporter)
+            fault = await _transfer(client, record.url, sink, policy)
+        if fault is None or sink.too_long:
+            sink.check()
+            return
+        if sink.error is not None:
+            raise sink.error
+        reporter.advance("download", -sink.size)
+        if attempt == policy.retries or "status client error" in fault:
+            raise ChannelError(
+                f"{record.fn} cannot be downloaded from {record.channel}: {redact(fault)}",
+                hint="Check the network and the channel; run the same command again to go on where it stopped.",
+            )
+        await asyncio.sleep(min(2.0**attempt * policy.backoff_s, 30))
+
+
+async def _transfer(client: Client, url: str, sink: _Sink, policy: NetworkPolicy) -> str | None:
+    """Try once, giving up when no byte comes for a while; return None for success, else the fault."""
+    from rattler.package_streaming import download_to_writer
+
+    task = asyncio.ensure_future(download_to_writer(client, url, sink))
+    seen = -1
+    while True:
+        done, _ = await asyncio.wait({task}, timeout=policy.stall_s)
+        if done:
+            error = task.exception()
+            return None if error is None else " ".join(str(error).split()) or type(error).__name__
+        if sink.size == seen:
+            task.cancel()
+            return f"no data for {policy.stall_s:.0f} seconds"
+        seen = sink.size
+
+
+def _copy(source: Path, sink: _Sink, record: Record) -> None:
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise ChannelError(
+            f"{record.fn} is in the index of {record.channel}, but its file cannot be read: {error.strerror}",
+            hint="Index the channel again.",
+        ) from error
+    with file:
+        while data := file.read(_CHUNK):
+            try:
+                sink.write(data)
+            except ValueError:
+                break  # too long: `Sink.check` reports it
