@@ -1,1 +1,1 @@
-"""The verbs, as straight lines: values in, values out, no printing."""
+"""The verbs: values in, values out, no printing."""

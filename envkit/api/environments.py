@@ -1,4 +1,4 @@
-"""list, show: what is on a volume."""
+"""list, show: the environments of a volume."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["list_environments", "show_environment"]
 
 
 def list_environments(volume: Volume, *, fingerprint: str | None = None) -> VolumeListing:
-    """The environments of a volume, by name. Damaged ones are listed, with what is wrong.
+    """List the environments of a volume, by name, including damaged ones.
 
     Args:
-        volume: Which one.
-        fingerprint: Of this host: a validation on its kind is preferred over later ones elsewhere.
+        volume: The volume.
+        fingerprint: That of this host: a validation on its kind is preferred to later ones on others.
     """
     named = list(environments(volume))
     each, together = shares([prefix for _, prefix in named])
@@ -28,7 +28,7 @@ def list_environments(volume: Volume, *, fingerprint: str | None = None) -> Volu
 
 
 def show_environment(volume: Volume, name: str, *, fingerprint: str | None = None) -> EnvironmentInfo:
-    """One environment.
+    """Return one environment.
 
     Raises:
         UnknownEnvironmentError: There is none of that name.

@@ -1,4 +1,4 @@
-"""export: an environment as text that makes it again."""
+"""export: an environment as a file that makes it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["explicit_text", "export_manifest", "yaml_document"]
 
 
 def export_manifest(volume: Volume, reference: str) -> Manifest:
-    """The manifest of what is exported.
+    """Return the manifest of an environment or generation, under its present name.
 
     Raises:
         UnknownEnvironmentError: There is no such environment, or envkit did not make it.
@@ -27,12 +27,12 @@ def export_manifest(volume: Volume, reference: str) -> Manifest:
             hint="Export it with the tool that made it.",
         )
     name = reference.partition("@")[0]
-    # A rename changes the link, not the manifest: what is exported has the name that it has now.
+    # A rename changes the link, not the manifest.
     return manifest.model_copy(update={"name": name}) if "/" not in name and active(volume, name) else manifest
 
 
 def explicit_text(manifest: Manifest) -> str:
-    """An ``@EXPLICIT`` file (CEP 23): the URL of each package with its sha256, those it depends on first.
+    """Return an ``@EXPLICIT`` file (CEP 23): the URL and sha256 of each package, dependencies first.
 
     Raises:
         IntegrityError: A package has no sha256.
@@ -50,7 +50,7 @@ def explicit_text(manifest: Manifest) -> str:
 
 
 def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any]:
-    """The content of an environment.yml (CEP 24): what was asked for, or with `pins` every package exactly."""
+    """Return the content of an environment.yml (CEP 24): the request, or with `pins` every package exactly."""
     request = manifest.request
     if pins:
         specs = [f"{p.name}={p.version}={p.build}" for p in manifest.packages]
@@ -65,7 +65,7 @@ def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any
 
 
 def _in_order(packages: tuple[LockedPackage, ...]) -> list[LockedPackage]:
-    """Dependencies before what needs them, else by name: tools that link one by one want that."""
+    """Sort dependencies before their dependents, else by name, for tools that link one by one."""
     by_name = {package.name: package for package in packages}
     done: dict[str, LockedPackage] = {}
 

@@ -1,7 +1,7 @@
-"""For which machine a change of an environment is made: a CUDA build never turns into a CPU build by itself.
+"""The machine that a changed environment is solved for: a CUDA build never turns into a CPU build by itself.
 
-An environment on a shared volume is made on a GPU node and changed on a login node. What a login node lacks says
-nothing about where the environment runs.
+An environment on a shared volume may be made on a GPU node and changed on a login node, which has no GPU: it still
+runs on the GPU node.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _NO_CUDA = (
 
 
 def keep_target(manifest: Manifest, request: Request, target: Target, reporter: Reporter) -> Target:
-    """The machine to solve for: `target`, or the one that the environment was made for where this one lacks its CUDA.
+    """Return the machine to solve for: `target`, or the recorded one if only that has the CUDA that is needed.
 
     Args:
         manifest: The environment as it is.
-        request: What it is to hold now.
-        target: This host, or what the request describes.
-        reporter: Hears that it is another machine than this one.
+        request: The new request.
+        target: This host, or the machine that the request describes.
+        reporter: Is told when it is not this host.
 
     Raises:
-        HostCannotRunError: The environment holds CUDA, this host has none, and it was not recorded for which machine.
+        HostCannotRunError: The environment holds CUDA, this host has none, and no machine is recorded.
     """
     if imply_cuda(request).cuda.kind == "none" or target.described:
         return target
@@ -54,7 +54,7 @@ def keep_target(manifest: Manifest, request: Request, target: Target, reporter: 
             hint=_NO_CUDA,
         )
     reporter.note(f"{manifest.name} is solved for the machine that it was made for ({_words(made_for)}), not this host")
-    # Described, not seen here: explanations speak of the target, and no GPU is looked for.
+    # Described rather than detected: explanations speak of the target, and no GPU is expected here.
     return replace(made_for, described=made_for.described | {"driver_version", "gpus"})
 
 
@@ -62,14 +62,14 @@ def refuse_loss(manifest: Manifest, request: Request, target: Target, choice: Ma
     """Refuse a solution that puts a CPU build of the framework in the place of its CUDA build.
 
     Raises:
-        HostCannotRunError: It does, and nobody asked for that.
+        HostCannotRunError: It does, and the user did not ask for that.
     """
     before = manifest.choice
     lost = before.get("variant") == "cuda" and choice.get("variant") not in {None, "cuda"}
     if not lost or before.get("name") != choice.get("name") or imply_cuda(request).cuda.kind == "none":
         return
     if target.described and not wants_cuda(target):
-        return  # --no-gpu, or an empty CONDA_OVERRIDE_CUDA: said aloud
+        return  # --no-gpu, or an empty CONDA_OVERRIDE_CUDA: the user asked for it
     raise HostCannotRunError(
         f"{manifest.name} holds a CUDA build ({before.get('fn')}); with this request only a CPU build would fit "
         f"({choice.get('fn')})",

@@ -1,4 +1,4 @@
-"""volume: where environments live and why, what that place can do, what is on it."""
+"""volume: where environments live and why, what its file system can do, what is on it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["describe_volume"]
 
 
 def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
-    """Everything about the configured volume. Nothing is made where there is none.
+    """Describe the configured volume, without making it.
 
     Args:
-        settings: Which volume, and where each setting came from.
-        probe: Try again what the file system can do, and remember it.
+        settings: The volume, and where each setting came from.
+        probe: Test again what the file system can do, and remember it.
 
     Raises:
         VolumeError: With `probe`: the file system cannot carry an environment.
@@ -68,7 +68,7 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
 
 
 def _try_out(root: Path) -> dict[str, bool]:
-    """What the file system of a volume that is not made yet can do; nothing where it cannot be written."""
+    """Test what the file system can do where no volume is yet; return nothing if it cannot be written."""
     place = root if root.is_dir() else root.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return {}

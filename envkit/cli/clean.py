@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def parse_age(text: str) -> float:
-    """Seconds in ``7d``, ``12h``, ``30m``, ``2w``; a bare number counts days.
+    """Return the seconds in ``7d``, ``12h``, ``30m`` or ``2w``; a bare number counts days.
 
     Raises:
         UsageError: The text is no age.
@@ -53,7 +53,7 @@ def _clean(
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
-    """Give back what nobody needs: superseded generations, unused packages, leftovers. What is in use stays."""
+    """Remove what no environment needs: superseded generations, unused packages, leftovers. What is in use stays."""
     del yes
     from envkit.api.clean import clean as clean_volume
     from envkit.cli.output import console, human_bytes, print_json, table
@@ -84,6 +84,6 @@ def _clean(
 
 
 def _counted(kind: str, count: int) -> str:
-    """A number of things of a kind, in words."""
+    """Return a number of things of a kind, in words."""
     one, many = _WORDS.get(kind, (kind, f"{kind}s"))
     return f"{count} {one if count == 1 else many}"

@@ -173,7 +173,7 @@ def _create(
 
 
 def _refuse_flags(path: str, flags: Sequence[str]) -> None:
-    """Refuse what has no effect on an @EXPLICIT file.
+    """Refuse flags that have no effect on an @EXPLICIT file.
 
     Raises:
         UsageError: With every such flag.
@@ -220,7 +220,7 @@ def _first_name(packages: tuple[str, ...]) -> str:
 
 
 def exit_code(result: CreateResult) -> int:
-    """0; 3 when the environment is at fault, 4 when the host is."""
+    """Return 0; 3 if the environment is at fault, 4 if the host is."""
     if result.report is None:
         return 0
     if result.report.blaming("environment"):
@@ -258,7 +258,7 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
 
 
 def render_findings_of(out: Console, result: CreateResult) -> None:
-    """What the validation found wrong, and which scripts were not run."""
+    """Print what the validation found wrong, and which scripts were not run."""
     from envkit.cli.output import labelled
     from envkit.cli.validate import render_findings
 
@@ -270,7 +270,7 @@ def render_findings_of(out: Console, result: CreateResult) -> None:
 
 
 def _about(result: CreateResult, commands: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
-    """What was chosen and why, before what was made of it."""
+    """List what was chosen and why, label by label."""
     from envkit.models.codes.topics import CPU, THIS_BUILD
     from envkit.words.advice import TOPICS
     from envkit.words.say import say

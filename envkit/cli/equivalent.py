@@ -1,4 +1,4 @@
-"""The command that does what a correction says, to copy; and what ``--fix`` makes of a request."""
+"""Corrections on the command line: the command to copy, and ``--fix``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPLACED = frozenset({"channel", "cuda", "fix", "file", "recipe", "as_json", "w
 
 
 def command(context: typer.Context, request: Request) -> str:
-    """The command line of `context` with another request; every other flag stays as it was given."""
+    """Return the command line of `context` with another request; every other flag stays as it was given."""
     words = ["envkit", str(context.info_name), *request.specs]
     for channel in request.channels:
         words += ["-c", channel]
@@ -42,7 +42,7 @@ def command(context: typer.Context, request: Request) -> str:
 
 
 def corrected(request: Request, correction: Correction) -> Request:
-    """The request that a correction proposes."""
+    """Return the request that a correction proposes."""
     return Request(
         specs=correction.specs,
         cuda=CudaChoice.parse(correction.cuda) if correction.cuda is not None else request.cuda,
@@ -55,7 +55,7 @@ def corrected(request: Request, correction: Correction) -> Request:
 def fixed(
     request: Request, target: Target, explicit: tuple[Channel, ...], settings: Settings
 ) -> tuple[Request, tuple[Channel, ...], tuple[Correction, ...]]:
-    """What ``--fix`` makes of a request: the request, its channels with their credentials, and what was applied."""
+    """Apply ``--fix``: return the request, its channels with their credentials, and the corrections."""
     from envkit.plan.corrections import apply_corrections
 
     request, applied = apply_corrections(request, target)
@@ -68,7 +68,7 @@ def fixed(
 def hinted(
     error: EnvkitError, corrections: tuple[Correction, ...], context: typer.Context, request: Request
 ) -> EnvkitError:
-    """The error with the first correction as its hint: it is about the cause, where the solver saw the effect."""
+    """Make the first correction the hint of an error: it names the cause, where the solver saw the effect."""
     if corrections:
         first = corrections[0]
         error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {command(context, corrected(request, first))}"

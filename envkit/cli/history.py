@@ -126,7 +126,7 @@ def _rollback(
 
 
 def render_difference(out: Console, change: Difference) -> None:
-    """The packages that differ, as a table."""
+    """Print the packages that differ, as a table."""
     from envkit.cli.output import human_bytes, table
 
     if not change.changes:

@@ -50,7 +50,7 @@ def _remove(
 
 
 def _rename(*, name: _Name, new_name: NewName, persist: options.Persist = None, as_json: options.Json = False) -> None:
-    """Give an environment another name. Only its link changes: what runs in it goes on."""
+    """Give an environment another name. Only its link changes; jobs that run in it go on."""
     from envkit.api.remove import rename as rename_environment
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import switch_json

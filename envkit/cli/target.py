@@ -70,7 +70,7 @@ def read_machines(
     glibc: str | None,
     no_gpu: bool,
 ) -> dict[str, Target]:
-    """The machines of ``--hosts``, by name; none without it.
+    """Read the machines of ``--hosts``, by name; none without it.
 
     Raises:
         UsageError: Another flag describes the machine as well.
@@ -100,7 +100,7 @@ def describe(
     settings: Settings,
     machines: Mapping[str, Target] | None = None,
 ) -> Target:
-    """The target that the flags describe, or what the machines of ``--hosts`` have in common; else this host.
+    """Return the machine that the flags describe, or what those of ``--hosts`` have in common; else this host.
 
     Raises:
         UsageError: A flag's value cannot be read.
