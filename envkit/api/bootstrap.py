@@ -18,10 +18,10 @@ from pathlib import Path
 
 import envkit
 from envkit.api.change import changing
-from envkit.api.inquiry import Inquiry, solve_inquiry
+from envkit.api.inquiry import Inquiry
 from envkit.api.make import Blueprint, make_generation
 from envkit.api.session import Session
-from envkit.api.solve import Plan, plan_of
+from envkit.api.solve import Plan, plan_of, solve_request
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import IntegrityError, NoSpaceError, ValidationFailedError
 from envkit.layout.generation import list_generations, read_manifest
@@ -64,7 +64,7 @@ def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_chann
     with changing(session, _NAME) as change:
         volume = change.volume
         request = Request(specs=(f"python {version}.*",), cuda=CudaChoice.parse("none"))
-        plan = _python_here(volume, version, session.settings) or solve_inquiry(
+        plan = _python_here(volume, version, session.settings) or solve_request(
             session, Inquiry(request, target, channels=channels, override_channels=override_channels)
         )
         home = volume.own / f"{envkit.__version__}-{secrets.token_hex(4)}"

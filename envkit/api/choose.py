@@ -1,4 +1,4 @@
-"""What find and create share: ask the channels for a framework's builds and judge each for the target."""
+"""Candidates: the builds of a package in the channels, judged and ranked for the target."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from envkit.api.inquiry import Inquiry
+from envkit.api.session import Session
 from envkit.builds.classify import classify
 from envkit.builds.dependency import spec_matches
 from envkit.builds.families import channel_name
@@ -14,7 +16,7 @@ from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.checks.hosts import judge_builds, ruling_out
 from envkit.checks.verdict import judge
-from envkit.engines.base import Engine, EngineSettings, QueryResult
+from envkit.engines.base import EngineSettings, QueryResult
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
 from envkit.frameworks.table import EXTRA_CHANNELS, row_of
 from envkit.models.build import Tier, Verdict
@@ -31,7 +33,6 @@ from envkit.models.codes.advice import (
 from envkit.models.fact import Advice, Reason
 from envkit.models.host import MachineKind, Target
 from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter
 from envkit.models.request import CudaChoice, Request
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
@@ -80,9 +81,9 @@ class Candidates:
 def channels_for(
     names: Sequence[str], *, explicit: Sequence[Channel], override: bool, settings: Settings
 ) -> tuple[tuple[Channel, ...], bool]:
-    """The channels that a verb asks, in order, and whether the user or a file chose them.
+    """Return the channels to ask, in order, and whether the user or a file chose them.
 
-    Nobody's choice means conda-forge and, for frameworks that are published there, pytorch and nvidia; `create` then
+    Without such a choice: conda-forge and, for frameworks that are published there, pytorch and nvidia; `create` then
     installs from the channels of its pick alone.
 
     Args:
@@ -107,32 +108,21 @@ def channels_for(
 
 
 def engine_settings(channels: tuple[Channel, ...], policy: NetworkPolicy, index_dir: Path) -> EngineSettings:
-    """What the engine needs, with the index cache made."""
+    """Return the engine's settings; make the cache of indexes."""
     index_dir.mkdir(parents=True, exist_ok=True)
     return EngineSettings(channels=channels, policy=policy, index_dir=index_dir)
 
 
 def judge_spec(
-    spec: str,
-    request: Request,
-    target: Target,
-    *,
-    engine: Engine,
-    settings: EngineSettings,
-    reporter: Reporter,
-    hosts: Mapping[str, Target] | None = None,
-    strict: bool = False,
+    session: Session, inquiry: Inquiry, spec: str, *, settings: EngineSettings, strict: bool = False
 ) -> Candidates:
-    """Every build of the spec's name, classified, judged and ranked.
+    """Ask the channels for every build of a package; classify, judge and rank them.
 
     Args:
+        session: Settings and services.
+        inquiry: The request and the machines.
         spec: The package.
-        request: What the user asked.
-        target: For which machine.
-        engine: Who reads the channels.
         settings: The channels.
-        reporter: Hears what goes on.
-        hosts: The machines by name, where there are several.
         strict: Whether the first channel that has the name hides the others, as it does in a solve over all of them
             (conda's strict channel priority): so it is for channels that the user put in order.
 
@@ -141,9 +131,10 @@ def judge_spec(
         SpecError: The spec cannot be read.
         ChannelError: A channel cannot be read.
     """
+    target, reporter = inquiry.target, session.reporter
     where = ", ".join(channel.name for channel in settings.channels)
     reporter.start("index", where)
-    found = engine.query(spec, platforms=[target.subdir, "noarch"], settings=settings)
+    found = session.engine.query(spec, platforms=[target.subdir, "noarch"], settings=settings)
     reporter.finish("index", f"{where}: {len(found.matching) + len(found.others)} builds of {found.name}")
     if not found.matching and not found.others:
         raise PackageNotFoundError(
@@ -151,7 +142,7 @@ def judge_spec(
             hint="Check the spelling, or name the channel that has it with -c.",
         )
     order = [channel.url for channel in settings.channels] if strict else []
-    return _judged(found, request, target, hosts or {}, order=order)
+    return _judged(found, inquiry, order=order)
 
 
 def _first_channel(found: QueryResult, order: Sequence[str]) -> str | None:
@@ -160,14 +151,9 @@ def _first_channel(found: QueryResult, order: Sequence[str]) -> str | None:
 
 
 def _judged(
-    found: QueryResult,
-    request: Request,
-    target: Target,
-    hosts: Mapping[str, Target],
-    *,
-    order: Sequence[str] = (),
-    table_date: str | None = None,
+    found: QueryResult, inquiry: Inquiry, *, order: Sequence[str] = (), table_date: str | None = None
 ) -> Candidates:
+    request, target, hosts = inquiry.request, inquiry.target, inquiry.hosts
     every = judge_builds([classify(record) for record in found.matching], target, hosts, request=request)
     first = _first_channel(found, order)
     verdicts = [v for v in every if first is None or v.build.record.channel.rstrip("/") == first]
@@ -212,19 +198,13 @@ def advise(candidates: Candidates, request: Request, target: Target) -> list[Adv
     return found
 
 
-def judge_table(
-    request: Request,
-    target: Target,
-    *,
-    channels: Sequence[Channel],
-    hosts: Mapping[str, Target] | None = None,
-) -> Candidates:
-    """What the built-in table of published builds says of a package that it knows (`table_knows`).
+def judge_table(inquiry: Inquiry, channels: Sequence[Channel]) -> Candidates:
+    """Ask the built-in table of published builds for a package that it knows (`table_knows`).
 
-    Where the table knows the package of other channels only, those answer; where it knows the package by its compiled
+    Where the table knows the package in other channels only, those answer; where it knows the package by its compiled
     part (jaxlib of jax), that does. `table_notes` says so.
     """
-    wanted = request.parsed[0]
+    wanted, target = inquiry.request.parsed[0], inquiry.target
     wanted = wanted._replace(name=compiled_part(wanted.name))
     asked = {channel_name(channel.url) for channel in channels}
     every = published_builds(wanted.name, target.subdir)
@@ -235,7 +215,7 @@ def judge_table(
         tuple(record for record, fits in zip(records, matching, strict=True) if fits),
         tuple(record for record, fits in zip(records, matching, strict=True) if not fits),
     )
-    return _judged(found, request, target, hosts or {}, table_date=table_date())
+    return _judged(found, inquiry, table_date=table_date())
 
 
 def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) -> list[Advice]:
@@ -266,7 +246,7 @@ def elsewhere(
 
 
 def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> EnvkitError | None:
-    """Signs of NVIDIA without a usable GPU: nothing says whether CPU or CUDA is meant, so neither is chosen."""
+    """Return the refusal of a host with signs of NVIDIA and no usable GPU: CPU and CUDA may both be meant."""
     verdicts = (*candidates.ranked, *candidates.rejected)
     if (
         request.cuda.kind != "auto"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from envkit.api.change import changing
 from envkit.api.comparison import other_request, requests_differ
-from envkit.api.inquiry import Inquiry, solve_inquiry
+from envkit.api.inquiry import Inquiry
 from envkit.api.make import Proof
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, plan_of
+from envkit.api.solve import Plan, plan_of, solve_request
 from envkit.api.validate import revalidate
 from envkit.checks.publish import check_publishable
 from envkit.errors import IntegrityError
@@ -83,7 +83,7 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
 
 
 def _plan(session: Session, inquiry: Inquiry, before: Manifest | None) -> Plan:
-    plan = solve_inquiry(session, inquiry)
+    plan = solve_request(session, inquiry)
     if before is not None:
         refuse_loss(before, inquiry.request, inquiry.target, plan.choice)
     return plan

@@ -1,8 +1,8 @@
-"""find: what the channels have, and how each of it runs on the target."""
+"""find: the builds of a package, and how each runs on the target."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,16 +19,14 @@ from envkit.api.choose import (
     refuse_unclear,
     table_notes,
 )
+from envkit.api.inquiry import Inquiry
+from envkit.api.session import Session, user_index_dir
 from envkit.builds.published import table_knows
-from envkit.engines.base import Engine
 from envkit.engines.outage import Outage, recall_outage, remember_outage
-from envkit.engines.registry import make_engine
 from envkit.errors import ChannelError, PackageNotFoundError
-from envkit.models.channel import Channel
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter
 from envkit.models.request import Correction, Request
 from envkit.models.results import FindResult, Source
 from envkit.plan.corrections import find_corrections
@@ -36,44 +34,20 @@ from envkit.plan.explain import explain
 from envkit.plan.implied import imply_cuda
 from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import nearest, pick
-from envkit.settings import Settings
 
 __all__ = ["find_builds"]
 
 
-def find_builds(
-    request: Request,
-    *,
-    target: Target,
-    settings: Settings,
-    policy: NetworkPolicy,
-    explicit: tuple[Channel, ...],
-    override_channels: bool,
-    index_dir: Path,
-    reporter: Reporter,
-    engine: Engine | None = None,
-    hosts: Mapping[str, Target] | None = None,
-    explained: bool = False,
-    refresh: bool = False,
-) -> FindResult:
+def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, refresh: bool = False) -> FindResult:
     """Ask the channels for one package and judge every build for the target.
 
-    Nothing that runs is an answer too: it comes back in `FindResult.error`, with the builds that there are. Where
-    channels cannot be read, their indexes that were read before answer; where there are none and envkit chose the
-    channels itself, the built-in table of published builds. For a minute after a host could not be reached, it is not
-    asked again.
+    That nothing runs is a result too, with `FindResult.error` and the builds that exist. If channels cannot be read,
+    their cached indexes answer; if there are none and envkit chose the channels itself, the built-in table of published
+    builds. A host that could not be reached is not asked again for a minute.
 
     Args:
-        request: What is asked; one spec.
-        target: For which machine.
-        settings: Channels that are configured.
-        policy: How the network may be used.
-        explicit: Channels of ``-c``.
-        override_channels: Use only these.
-        index_dir: Where channel indexes are cached.
-        reporter: Hears what goes on.
-        engine: The solver; the embedded one when None.
-        hosts: Machines by name, all of which the choice has to run on; `target` is what they have in common.
+        session: Settings and services.
+        inquiry: The request, of one spec, the machines and the channels.
         explained: Whether to work out the explanation, which judges again with other drivers.
         refresh: Whether to ask hosts again that could not be reached a moment ago.
 
@@ -82,33 +56,29 @@ def find_builds(
         SpecError: The spec cannot be read.
         ChannelError: A channel cannot be read, and neither the cache nor the table knows the package.
     """
+    request, target, explicit = inquiry.request, inquiry.target, inquiry.channels
     spec = request.specs[0]
     name = request.parsed[0].name
     corrections = tuple(find_corrections(request, target))
     request = imply_cuda(request)
-    channels, ordered = channels_for([name], explicit=explicit, override=override_channels, settings=settings)
+    channels, ordered = channels_for(
+        [name], explicit=explicit, override=inquiry.override_channels, settings=session.settings
+    )
     request = replace(request, channels=tuple(channel.name for channel in channels))
+    inquiry = replace(inquiry, request=request)
     known = not explicit and table_knows(name, target.subdir)
+    index, policy = user_index_dir(), session.policy
 
     def ask(how: NetworkPolicy) -> Candidates:
-        return judge_spec(
-            spec,
-            request,
-            target,
-            engine=engine or make_engine(settings.engine),
-            settings=engine_settings(channels, how, index_dir),
-            reporter=reporter,
-            hosts=hosts,
-            strict=ordered,
-        )
+        return judge_spec(session, inquiry, spec, settings=engine_settings(channels, how, index), strict=ordered)
 
     def look_up() -> tuple[Candidates, list[Advice]]:
-        found = judge_table(request, target, channels=channels, hosts=hosts)
+        found = judge_table(inquiry, channels)
         return found, table_notes(name, found, channels)
 
-    outage = None if refresh else recall_outage(index_dir.parent, [channel.url for channel in channels])
+    outage = None if refresh else recall_outage(index.parent, [channel.url for channel in channels])
     try:
-        answer = _answer(ask, look_up if known else None, policy, outage, cache=index_dir.parent)
+        answer = _answer(ask, look_up if known else None, policy, outage, cache=index.parent)
     except ChannelError as error:
         if not explicit and not known:
             missing = f"The built-in table of published builds does not hold {name} for {target.subdir}."
@@ -119,7 +89,7 @@ def find_builds(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What there is, who says so, and why it is not the channels that do."""
+    """The candidates, their source, and why it is not the channels."""
 
     candidates: Candidates
     source: Source = "channels"
@@ -135,7 +105,7 @@ def _answer(
     *,
     cache: Path,
 ) -> _Answer:
-    """Ask the channels; where they cannot be read, their indexes that were read before; then the built-in table.
+    """Ask the channels; if they cannot be read, their cached indexes; then the built-in table.
 
     Raises:
         ChannelError: The channels cannot be read, no index of them is in the cache, and the table knows nothing.
@@ -153,7 +123,7 @@ def _answer(
                 raise
             failure, reason = error, error.cause or error.message
     if not policy.offline:
-        # That an old index has no such package says little: the table may have, or the failure is what to tell.
+        # An old index without the package proves nothing: go on to the table, or report the failure.
         with suppress(ChannelError, PackageNotFoundError):
             return _Answer(ask(replace(policy, offline=True)), "cache", reason)
     if look_up is not None:

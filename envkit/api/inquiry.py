@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from envkit.api.session import Session
-from envkit.api.solve import Plan, solve_request
-from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.request import Request
 
-__all__ = ["Inquiry", "solve_inquiry"]
+__all__ = ["Inquiry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +29,3 @@ class Inquiry:
     hosts: Mapping[str, Target] = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
     override_channels: bool = False
-
-
-def solve_inquiry(session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = ()) -> Plan:
-    """Solve an inquiry with the session's engine; see `solve_request`."""
-    return solve_request(
-        inquiry.request,
-        inquiry.target,
-        settings=session.settings,
-        channels=inquiry.channels,
-        override_channels=inquiry.override_channels,
-        policy=session.policy,
-        index=session.index_dir,
-        engine=session.engine,
-        reporter=session.reporter,
-        installed=installed,
-        hosts=inquiry.hosts,
-    )

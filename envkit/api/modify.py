@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envkit.api.change import changing
-from envkit.api.inquiry import Inquiry, solve_inquiry
+from envkit.api.inquiry import Inquiry
 from envkit.api.make import Proof
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, records_of
+from envkit.api.solve import Plan, records_of, solve_request
 from envkit.checks.hosts import common_target
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
@@ -164,7 +164,7 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
         target = keep_target(current, request, Target.from_host(session.host), session.reporter)
     channels = _channels(session.settings, current, options.channels)
     inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True)
-    plan = solve_inquiry(session, inquiry, installed=installed)
+    plan = solve_request(session, inquiry, installed=installed)
     refuse_loss(current, request, target, plan.choice)
     return _Following(current, recorded, target, plan)
 

@@ -12,14 +12,13 @@ from platformdirs import user_cache_path
 from envkit.engines.base import Engine
 from envkit.engines.registry import make_engine
 from envkit.host.detect import detect_host
-from envkit.layout.opening import open_volume
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter, SilentReporter
 from envkit.settings import Settings
 
-__all__ = ["Session"]
+__all__ = ["Session", "user_index_dir"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,8 @@ class Session:
         Raises:
             VolumeError: Its directory does not exist, or its path cannot be used.
         """
+        from envkit.layout.opening import open_volume
+
         return open_volume(self.settings.volume, create=False)
 
     def make_volume(self) -> Volume:
@@ -71,6 +72,8 @@ class Session:
         Raises:
             VolumeError: It cannot be written, or cannot carry an environment.
         """
+        from envkit.layout.opening import open_volume
+
         return open_volume(self.settings.volume, create=True)
 
     @property
@@ -78,4 +81,9 @@ class Session:
         """The cache of channel indexes: on the volume, or the user's own until there is a volume."""
         if self.volume.index.is_dir():
             return self.volume.index
-        return user_cache_path("envkit") / "index"
+        return user_index_dir()
+
+
+def user_index_dir() -> Path:
+    """Return the user's own cache of channel indexes."""
+    return user_cache_path("envkit") / "index"

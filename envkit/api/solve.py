@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from envkit.api.choose import (
@@ -16,22 +15,20 @@ from envkit.api.choose import (
     nothing_runs,
     refuse_unclear,
 )
+from envkit.api.inquiry import Inquiry
+from envkit.api.session import Session
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
 from envkit.checks.solution import check_solution
-from envkit.engines.base import Engine
 from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
-from envkit.layout.volume import Volume
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.codes.advice import GLIBC_ASSUMED
 from envkit.models.fact import Advice, Answer
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest
-from envkit.models.network import NetworkPolicy
 from envkit.models.problem import cause_of, problem_of
-from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
@@ -43,14 +40,14 @@ from envkit.words.refusals import will_not_run
 from envkit.words.say import say
 from envkit.words.values import exact_words
 
-__all__ = ["Plan", "index_dir", "plan_of", "records_of", "solve_request"]
+__all__ = ["Plan", "plan_of", "records_of", "solve_request"]
 
 _ATTEMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be installed, and why.
+    """The packages to install, and why these.
 
     Attributes:
         records: The exact packages, sorted by name.
@@ -71,54 +68,37 @@ class Plan:
     explanation: tuple[Answer, ...] = ()
 
 
-def solve_request(
-    request: Request,
-    target: Target,
-    *,
-    settings: Settings,
-    channels: tuple[Channel, ...],
-    override_channels: bool,
-    policy: NetworkPolicy,
-    index: Path,
-    engine: Engine,
-    reporter: Reporter,
-    installed: Sequence[Record] = (),
-    hosts: Mapping[str, Target] | None = None,
-) -> Plan:
+def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = ()) -> Plan:
     """Choose the framework's build, solve around it, and check the solution record by record.
 
     Args:
-        request: What was asked.
-        target: For which machine.
-        settings: Channels that are configured.
-        channels: Channels that the user, a recipe or a manifest named.
-        override_channels: Use only these.
-        policy: How the network may be used.
-        index: Where channel indexes are cached.
-        engine: The solver.
-        reporter: Hears what goes on.
+        session: Settings and services.
+        inquiry: The request, the machines and the channels.
         installed: Records that the solution keeps where it can: those of the generation before.
-        hosts: Machines by name, all of which the solution has to run on; `target` is what they have in common.
 
     Raises:
         EnvkitError: Nothing satisfies the request, nothing of it runs, or a channel cannot be read.
     """
-    request = imply_cuda(request)
+    reporter, target = session.reporter, inquiry.target
+    request = imply_cuda(inquiry.request)
+    inquiry = replace(inquiry, request=request)
     framework = framework_of(request.parsed)
     asked, chosen = channels_for(
-        [framework] if framework else [], explicit=channels, override=override_channels, settings=settings
+        [framework] if framework else [],
+        explicit=inquiry.channels,
+        override=inquiry.override_channels,
+        settings=session.settings,
     )
-    es = engine_settings(asked, policy, index)
+    index = session.index_dir
+    es = engine_settings(asked, session.policy, index)
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
     if framework is not None:
         spec = _framework_spec(framework, request)
         try:
-            candidates = judge_spec(
-                spec, request, target, engine=engine, settings=es, reporter=reporter, hosts=hosts, strict=chosen
-            )
+            candidates = judge_spec(session, inquiry, spec, settings=es, strict=chosen)
         except ChannelError as error:
-            if not channels and table_knows(framework, target.subdir):
+            if not inquiry.channels and table_knows(framework, target.subdir):
                 error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
             raise
         picks = _picks(candidates, request, target, installed)
@@ -132,14 +112,14 @@ def solve_request(
         if task.specs in tried:
             continue
         tried.add(task.specs)
-        used = es if chosen else engine_settings(tuple(_of(asked, task.channels)) or asked, policy, index)
+        used = es if chosen else engine_settings(tuple(_of(asked, task.channels)) or asked, session.policy, index)
         try:
-            records = engine.solve(task, settings=used)
+            records = session.engine.solve(task, settings=used)
         except UnsatisfiableError as error:
             failure = failure or error
             unsolved += [(pick, _cause(error))] if pick is not None else []
             continue
-        refusals = _refusals(records, target, request, hosts or {})
+        refusals = _refusals(records, inquiry)
         if refusals:
             failure = failure or HostCannotRunError(
                 will_not_run(refusals),
@@ -163,7 +143,7 @@ def solve_request(
 
 
 def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:
-    """The builds to try, in turn: what is installed first, then the best.
+    """Return the builds to try, in turn: the installed one first, then the best.
 
     Raises:
         EnvkitError: There is none, or it is not clear for which machine.
@@ -198,43 +178,34 @@ def _explained(
 
 
 def _cause(error: EnvkitError) -> str:
-    """Where a solver's reasons end: what is missing or excluded."""
+    """Return what a solver's reasons end at: a missing or excluded package."""
     problem = problem_of(error)
     return error.message if problem is None else cause_of(problem)
 
 
-def index_dir(volume: Volume) -> Path:
-    """Where channel indexes are cached: on the volume, or in the user's cache while there is no volume yet."""
-    if volume.index.is_dir():
-        return volume.index
-    from platformdirs import user_cache_path  # noqa: PLC0415 - for dry runs on volumes that do not exist yet
-
-    return user_cache_path("envkit") / "index"
-
-
 def _framework_spec(framework: str, request: Request) -> str:
-    """The user's own spec of the framework, else its bare name."""
+    """Return the user's own spec of the framework, else its bare name."""
     pairs = zip(request.specs, request.parsed, strict=True)
     return next((text for text, spec in pairs if spec.name == framework), framework)
 
 
-def _refusals(records: Sequence[Record], target: Target, request: Request, hosts: Mapping[str, Target]) -> list[str]:
-    """What speaks against a solution, on any of the machines."""
+def _refusals(records: Sequence[Record], inquiry: Inquiry) -> list[str]:
+    """Return why a solution would not run, on any of the machines."""
     found: list[str] = []
-    for name, machine in (hosts or {"": target}).items():
+    for name, machine in (inquiry.hosts or {"": inquiry.target}).items():
         before = f"{name}: " if name else ""
-        found += [f"{before}{r.record.fn}: {say(r.reason)}" for r in check_solution(records, machine, request)]
+        found += [f"{before}{r.record.fn}: {say(r.reason)}" for r in check_solution(records, machine, inquiry.request)]
     return found
 
 
 def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
-    """The channels of a plan, in its order."""
+    """Return the channels of a plan, in its order."""
     names = {channel_name(channel.url): channel for channel in reversed(channels)}
     return [names[channel_name(text)] for text in wanted if channel_name(text) in names]
 
 
 def _installed(pick: Verdict | None, candidates: Candidates | None, records: Sequence[Record]) -> Verdict | None:
-    """The verdict on the record that the solver took: the pin may have left the Python open."""
+    """Return the verdict on the record that the solver took: the pin may have left the Python open."""
     if pick is None or candidates is None:
         return None
     names = {record.fn for record in records}
@@ -256,7 +227,7 @@ def _choice(pick: Verdict | None) -> dict[str, Any]:
 
 
 def plan_of(manifest: Manifest, settings: Settings) -> Plan:
-    """The plan that a manifest locks. Credentials of its channels come from the configuration."""
+    """Return the plan that a manifest locks. Credentials of its channels come from the configuration."""
     configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
     channels: tuple[Channel, ...] = tuple(
         configured.get(channel.url, channel) for channel in resolve_channels(manifest.channels, settings)
@@ -270,5 +241,5 @@ def plan_of(manifest: Manifest, settings: Settings) -> Plan:
 
 
 def records_of(manifest: Manifest) -> tuple[Record, ...]:
-    """The records that a manifest locks: enough to fetch and link them again, bit for bit."""
+    """Return the records that a manifest locks: enough to fetch and link them again, bit for bit."""
     return tuple(record_from_repodata(p.record, p.fn, p.channel, p.subdir) for p in manifest.packages)

@@ -93,6 +93,7 @@ def _create(
     from envkit.models.inputs import Locked
     from envkit.models.request import Request
     from envkit.plan.corrections import find_corrections
+    from envkit.words.say import say
 
     session = options.session_of(persist, engine=engine, offline=offline, as_json=as_json, progress=progress)
     settings = session.settings
@@ -150,7 +151,7 @@ def _create(
         "no_gpu": no_gpu,
     }
     machines = read_machines(hosts, **flags)
-    target = describe(**flags, settings=settings, machines=machines)
+    target = describe(session, machines, **flags)
     asked = request
     applied: tuple[Correction, ...] = ()
     if fix:
@@ -165,8 +166,6 @@ def _create(
         )
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
-    from envkit.words.say import say
-
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     commands = [(say(c.fact), command(context, corrected(request, c))) for c in corrections]
     return _finish(result, as_json=as_json, commands=commands)

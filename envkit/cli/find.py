@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,20 +65,16 @@ def _find(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """List a package's builds, best first, with what each is and whether it runs here."""
-    from platformdirs import user_cache_path
-
     from envkit.api.find import find_builds
+    from envkit.api.inquiry import Inquiry
     from envkit.cli.output import print_json
-    from envkit.cli.progress import make_reporter
     from envkit.errors import EnvkitError
-    from envkit.models.network import NetworkPolicy
     from envkit.models.request import Request
-    from envkit.settings import load_settings
     from envkit.wire.results import find_json
     from envkit.words.say import say
 
-    settings = load_settings(engine=engine)
-    explicit = options.parse_channels(channel, settings, override=override_channels)
+    session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    explicit = options.parse_channels(channel, session.settings, override=override_channels)
     request = Request(
         specs=(spec,),
         cuda=options.parse_cuda(cuda),
@@ -96,23 +91,12 @@ def _find(
         "no_gpu": no_gpu,
     }
     machines = read_machines(hosts, **flags)
-    target = describe(**flags, settings=settings, machines=machines)
+    target = describe(session, machines, **flags)
     applied: tuple[Correction, ...] = ()
     if fix:
-        request, explicit, applied = fixed(request, target, explicit, settings)
-    result = find_builds(
-        request,
-        target=target,
-        settings=settings,
-        policy=NetworkPolicy(offline=offline),
-        explicit=explicit,
-        override_channels=override_channels and bool(explicit),
-        index_dir=Path(user_cache_path("envkit")) / "index",
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-        hosts=machines,
-        explained=why or as_json,
-        refresh=refresh,
-    )
+        request, explicit, applied = fixed(request, target, explicit, session.settings)
+    inquiry = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
+    result = find_builds(session, inquiry, explained=why or as_json, refresh=refresh)
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
         hinted(error, result.corrections, context, request)

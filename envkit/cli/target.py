@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from envkit.cli.options import parse_platform
 from envkit.errors import UsageError
 from envkit.models.host import Target
-from envkit.settings import Settings
+
+if TYPE_CHECKING:
+    from envkit.api.session import Session
 
 __all__ = ["DescribedBy", "TargetFlags", "describe", "read_machines"]
 
@@ -90,6 +92,8 @@ def read_machines(
 
 
 def describe(
+    session: Session,
+    machines: Mapping[str, Target],
     *,
     platform: str | None,
     driver: str | None,
@@ -97,8 +101,6 @@ def describe(
     cuda_arch: list[str] | None,
     glibc: str | None,
     no_gpu: bool,
-    settings: Settings,
-    machines: Mapping[str, Target] | None = None,
 ) -> Target:
     """Return the machine that the flags describe, or what those of ``--hosts`` have in common; else this host.
 
@@ -110,12 +112,11 @@ def describe(
 
         return common_target(machines)
     from envkit.cuda.target import describe_target
-    from envkit.host.detect import detect_host
     from envkit.models.host import Target
 
-    host = detect_host()
+    host = session.host
     # detect_host() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.
-    override = settings.override_cuda if "driver_cuda" not in host.overridden else None
+    override = session.settings.override_cuda if "driver_cuda" not in host.overridden else None
     return describe_target(
         Target.from_host(host),
         platform=parse_platform(platform),
