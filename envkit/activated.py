@@ -1,6 +1,6 @@
-"""The variables of a program of an environment, remembered where scripts had to be run to find them out.
+"""The variables for a program of an environment, cached if scripts had to run to compute them.
 
-Imports little: `envkit run` and the API stand on it.
+Imports little, for `envkit run` and the API.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from envkit.host.cache import default_cache_dir, read_entry, write_entry
 
 __all__ = ["environ_of"]
 
-# They differ from one call to the next and say nothing to a script that sets up an environment.
+# They differ between calls, and scripts that set up an environment do not use them.
 _VOLATILE = frozenset({
     "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "TERM_SESSION_ID",
     "TMUX_PANE", "WINDOWID", "_",
@@ -24,15 +24,15 @@ _VOLATILE = frozenset({
 
 
 def environ_of(prefix: str, env: Mapping[str, str], *, name: str | None = None) -> dict[str, str]:
-    """`envkit.activation.activated_environ`, with the effect of scripts kept for a day in the user's cache.
+    """Return `envkit.activation.activated_environ`, with the effect of scripts cached for a day.
 
-    What is kept is found again for the same scripts and the same variables only. It holds the values that scripts
-    changed, in a file that its owner alone can read.
+    An entry is valid for the same scripts and the same variables. It holds the values that scripts changed, in a file
+    that only its owner can read.
 
     Args:
         prefix: The environment's directory: the generation.
         env: The variables of the process.
-        name: What the environment is called.
+        name: Name of the environment.
 
     Raises:
         ValidationFailedError: A script of the environment ended the shell.
@@ -59,7 +59,7 @@ def environ_of(prefix: str, env: Mapping[str, str], *, name: str | None = None) 
 
 
 def _with_kernels(prefix: str, env: dict[str, str]) -> dict[str, str]:
-    """Variables by which a Jupyter of one environment finds the kernels that lie on the volume, those of all."""
+    """Add the volume's kernels, which are for everyone, to the path of Jupyter."""
     join, up = os.path.join, os.path.dirname
     folder = join(up(up(prefix)), "jupyter")
     paths = env.get("JUPYTER_PATH", "").split(os.pathsep)

@@ -1,11 +1,11 @@
-"""What activating an environment changes in a process's variables, step by step, as conda defines it.
+"""Plan the changes to a process's variables that activating an environment makes, as conda defines them.
 
-Stands alone: it imports nothing but the standard library, and runs on Python 3.7 and newer, because a copy of it
-starts Jupyter kernels with the environment's own Python, where envkit is not installed (see `main`).
+Stands alone: it imports only the standard library and runs on Python 3.7 and newer, because a copy of it starts Jupyter
+kernels with the environment's own Python, where envkit is not installed (see `_main`).
 
-The rules are those of conda (``conda/activate.py``): scripts of the environment that is left, variables of the new
-one, what they replace kept as ``__CONDA_SHLVL_<n>_<NAME>``, then the scripts of the new one in the order of their
-names. So `conda deactivate` undoes what envkit did, and the reverse.
+The rules are those of conda (``conda/activate.py``): scripts of the environment that is left, variables of the new one,
+replaced values kept as ``__CONDA_SHLVL_<n>_<NAME>``, then the scripts of the new one, sorted by name. So `conda
+deactivate` undoes envkit's activation, and the reverse.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HOOK = "~~envkit"
 """Name, without suffix, of the script that envkit adds to each generation; it does nothing for envkit itself."""
 
 _MANIFEST = ".envkit.json"  # as in envkit.paths
-_UNSET = "***unset***"  # what conda writes for a variable that is taken back
+_UNSET = "***unset***"  # conda's value of a variable to be unset
 _SCRIPTS_TIMEOUT_S = 120.0
 _LEFT_OUT = {"PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
 
@@ -47,15 +47,15 @@ class ActivationError(RuntimeError):
 
 
 class Steps(NamedTuple):
-    """What a shell has to do, in this order.
+    """Steps for a shell, in this order.
 
     Attributes:
-        before: Scripts of the environment that is left, to be sourced.
-        unset: Variables to take away.
+        before: Scripts to source of the environment that is left.
+        unset: Variables to remove.
         export: Variables to set.
-        after: Scripts of the environment that is entered, to be sourced.
-        prompt: What stands before the prompt from now on.
-        old_prompt: What stood there until now.
+        after: Scripts to source of the environment that is entered.
+        prompt: New text before the prompt.
+        old_prompt: Old text before the prompt.
     """
 
     before: Sequence[str]
@@ -67,7 +67,7 @@ class Steps(NamedTuple):
 
 
 def list_scripts(prefix: str, folder: str, suffix: str = ".sh") -> list[str]:
-    """The scripts in ``etc/conda/activate.d`` or ``deactivate.d``, in the order in which they are sourced."""
+    """List the scripts in ``etc/conda/activate.d`` or ``deactivate.d``, in the order of sourcing."""
     path = os.path.join(prefix, "etc", "conda", folder)
     try:
         names = sorted(name for name in os.listdir(path) if name.endswith(suffix))
@@ -77,7 +77,7 @@ def list_scripts(prefix: str, folder: str, suffix: str = ".sh") -> list[str]:
 
 
 def read_variables(prefix: str) -> dict[str, str]:
-    """The variables that an environment sets: those of its packages, then its own (``conda-meta/state``)."""
+    """Read the variables of an environment: those of its packages, then its own (``conda-meta/state``)."""
     found: dict[str, str] = {}
     folder = os.path.join(prefix, "etc", "conda", "env_vars.d")
     files = list_scripts(prefix, "env_vars.d", ".json") if os.path.isdir(folder) else []
@@ -89,18 +89,18 @@ def read_variables(prefix: str) -> dict[str, str]:
 
 
 def is_variable(name: str) -> bool:
-    """Whether a text is a variable's name in every shell (POSIX 3.230): what else stands in one, a shell would run."""
+    """Return whether a text is a name of a variable in every shell (POSIX 3.230); shells may run other text."""
     return name.isascii() and name.isidentifier()
 
 
 def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = None, suffix: str = ".sh") -> Steps:
-    """What brings a process with the variables `env` into an environment.
+    """Plan the steps that bring a process into an environment.
 
     Args:
         prefix: The environment's directory: the generation, not the link that names it.
         env: The variables of the process.
-        name: What the environment is called; its path if None.
-        suffix: Which scripts the shell can source.
+        name: Name of the environment; its path if None.
+        suffix: Suffix of the scripts that the shell can source.
     """
     level = _level(env)
     old = env.get("CONDA_PREFIX") if level else None
@@ -124,7 +124,7 @@ def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = Non
         before=list_scripts(old, "deactivate.d", suffix)[::-1] if old else (),
         unset=(),
         export=export,
-        # The hook is for those who were given the link; here the generation is named already.
+        # The hook is for activation by the link; this is the generation's own path.
         after=[p for p in list_scripts(prefix, "activate.d", suffix) if os.path.basename(p) != HOOK + suffix],
         prompt=prompt,
         old_prompt=env.get("CONDA_PROMPT_MODIFIER", ""),
@@ -132,7 +132,7 @@ def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = Non
 
 
 def plan_deactivate(env: Mapping[str, str], *, suffix: str = ".sh") -> Steps | None:
-    """What brings a process back to where it was before its environment was activated; None if none is active."""
+    """Plan the steps that bring a process out of its active environment; None if none is active."""
     level = _level(env)
     old = env.get("CONDA_PREFIX")
     if not level or not old:
@@ -172,7 +172,7 @@ def plan_deactivate(env: Mapping[str, str], *, suffix: str = ".sh") -> Steps | N
 
 
 def activated_environ(prefix: str, env: Mapping[str, str], *, name: str | None = None) -> dict[str, str]:
-    """The variables of a program of an environment, with what its scripts do to them.
+    """Return the variables for a program of an environment, scripts applied.
 
     Raises:
         ActivationError: A script ended the shell, or took longer than two minutes.
@@ -185,29 +185,29 @@ def activated_environ(prefix: str, env: Mapping[str, str], *, name: str | None =
 
 
 def first_on_path(steps: Steps) -> str:
-    """The folder of programs that `steps` put on PATH."""
+    """Return the folder of programs that `steps` put on PATH."""
     return os.path.join(steps.export["CONDA_PREFIX"], "bin")
 
 
 def starting_point(env: Mapping[str, str]) -> dict[str, str]:
-    """Variables without those that tie a process to another Python."""
+    """Return the variables without those that tie a process to another Python."""
     return {k: v for k, v in env.items() if k not in _LEFT_OUT}
 
 
 def needs_shell(steps: Steps) -> bool:
-    """Whether there are scripts to source."""
+    """Return whether there are scripts to source."""
     return bool(steps.before or steps.after)
 
 
 def apply_steps(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
-    """The variables after `steps`, without the scripts."""
+    """Return the variables after `steps`, without the scripts."""
     result = {k: v for k, v in env.items() if k not in steps.unset}
     result.update(steps.export)
     return result
 
 
 def run_scripts(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
-    """The variables after `steps`, with the scripts, which a shell runs: bash, for which packages write them.
+    """Return the variables after `steps`, scripts included. bash runs these, for which packages write them.
 
     Raises:
         ActivationError: A script ended the shell, or took longer than two minutes.
@@ -215,7 +215,7 @@ def run_scripts(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
     import subprocess
 
     shell = next((path for path in ("/bin/bash", "/usr/bin/bash") if os.path.exists(path)), None) or _which("bash", env)
-    # What scripts print goes to standard error; the variables alone go to standard output.
+    # Send output of the scripts to standard error, and only the variables to standard output.
     lines = ["exec 3>&1 1>&2"]
     lines += [f". {quote(path)}" for path in steps.before]
     lines += [f"unset {name}" for name in steps.unset]
@@ -252,15 +252,15 @@ def run_scripts(steps: Steps, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def quote(text: str) -> str:
-    """A word of a POSIX shell."""
+    """Quote a word for a POSIX shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    """`os.execvpe`, with the signals that Python ignores for itself as a program expects them.
+    """Call `os.execvpe`, after restoring the signals that Python ignores for itself.
 
     Raises:
-        OSError: There is no such program, or it cannot be started.
+        OSError: The program does not exist or cannot be started.
     """
     import signal
 
@@ -270,7 +270,7 @@ def replace_process(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:
             try:
                 signal.signal(number, signal.SIG_DFL)
-            except ValueError:  # only the main thread may
+            except ValueError:  # not in the main thread
                 break
             changed.append(number)
     try:
@@ -304,12 +304,12 @@ def _same(one: str, other: str) -> bool:
 
 
 def _prompt(name: str) -> str:
-    """What stands before a prompt. Shells expand dollars, backquotes, backslashes, % and ! each time they show it."""
+    """Return the text before a prompt, without characters that shells expand: $, backquote, backslash, % and !."""
     return "(" + "".join(c if c.isalnum() or c in "/._-+=:,@~ " else "?" for c in name) + ") "
 
 
 def _name_of(prefix: str) -> str:
-    """How conda calls a prefix: by name where it lies in an ``envs`` folder; generations by their environment's."""
+    """Return conda's name of a prefix: its name in an ``envs`` folder, the environment's for generations."""
     generation = os.path.join(prefix, _MANIFEST)
     name = _read_json(generation).get("name") if os.path.exists(generation) else None
     if isinstance(name, str):
@@ -319,7 +319,7 @@ def _name_of(prefix: str) -> str:
 
 
 def _new_path(env: Mapping[str, str], old: str | None, new: str | None) -> list[str]:
-    """PATH with the new environment's programs where the old one's were, else first."""
+    """Return PATH with the new environment's programs in place of the old one's, else first."""
     entries = env.get("PATH", os.defpath).split(os.pathsep)
     place = 0
     if old is not None:

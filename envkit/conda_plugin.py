@@ -1,7 +1,7 @@
-"""What envkit adds to conda: ``conda envkit ...``, a check in ``conda doctor``, and ``__cuda_arch`` (CEP 46).
+"""Plugins for conda: ``conda envkit ...``, a check in ``conda doctor``, and ``__cuda_arch`` (CEP 46).
 
-conda loads this module at each start, so it imports nothing beyond the standard library; nothing native is loaded into
-conda's process: the command line and the health check are children.
+conda loads this module at each start, so it imports only the standard library and loads nothing native: the command
+line and the health check run in child processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
 def _hook(function: Hook) -> Hook:
-    """Mark a function for conda; where something else reads this module, leave it alone."""
+    """Mark a function for conda; without conda, return it unchanged."""
     try:
         from conda.plugins import hookimpl
     except ModuleNotFoundError:
@@ -38,17 +38,17 @@ def _command(*words: str) -> list[str]:
 
 
 def _run(arguments: tuple[str, ...]) -> int:
-    """``conda envkit ...``: the command line in place of conda, so that signals and the exit code are its own."""
+    """Run the command line in place of conda, so that signals and the exit code are its own."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.name != "nt":  # there, exec leaves the shell with a process that has ended
+    if os.name != "nt":  # on Windows, exec would end the process that the shell waits for
         os.execv(sys.executable, _command(*arguments))
     return subprocess.call(_command(*arguments))
 
 
 @_hook
 def conda_subcommands() -> Iterator[CondaSubcommand]:
-    """``conda envkit``."""
+    """Add ``conda envkit``."""
     from conda.plugins.types import CondaSubcommand
 
     yield CondaSubcommand(
@@ -88,17 +88,17 @@ def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signat
 
 @_hook
 def conda_health_checks() -> Iterator[CondaHealthCheck]:
-    """``conda doctor`` asks whether the environment computes on this host."""
+    """Add a check to ``conda doctor``: whether the environment computes on this host."""
     from conda.plugins.types import CondaHealthCheck
 
     yield CondaHealthCheck(name="envkit", action=_check, summary="Does the environment compute on this GPU and driver?")
 
 
 def cuda_arch(env: Mapping[str, str]) -> str | None:
-    """The version of ``__cuda_arch``: the least compute capability here; None without a GPU or without ``__cuda``.
+    """Return the version of ``__cuda_arch``: the least compute capability; None without a GPU or without ``__cuda``.
 
     Args:
-        env: Variables; CONDA_OVERRIDE_CUDA and CONDA_OVERRIDE_CUDA_ARCH count as CEP 30 and CEP 46 say.
+        env: Variables; CONDA_OVERRIDE_CUDA and CONDA_OVERRIDE_CUDA_ARCH count (CEP 30, CEP 46).
     """
     from envkit.errors import SettingsError
     from envkit.host.detect import detect_host
@@ -107,7 +107,7 @@ def cuda_arch(env: Mapping[str, str]) -> str | None:
 
     try:
         target = Target.from_host(detect_host(env=env))
-    except SettingsError:  # an override that is no version; conda has its own words for it
+    except SettingsError:  # an override that is not a version; conda reports it
         return None
     return next((package.version for package in virtual_packages(target) if package.name == "__cuda_arch"), None)
 
@@ -123,7 +123,7 @@ def _version() -> Any:
 
 
 def _known_already() -> bool:
-    """Whether conda, or another plugin, brings ``__cuda_arch``: two of one name are an error."""
+    """Return whether conda or another plugin has ``__cuda_arch``: a second one would be an error."""
     from conda.base.context import context
 
     implementations = context.plugin_manager.hook.conda_virtual_packages.get_hookimpls()
@@ -137,7 +137,7 @@ def _known_already() -> bool:
 
 @_hook
 def conda_virtual_packages() -> Iterator[CondaVirtualPackage]:
-    """``__cuda_arch``, where conda has none."""
+    """Add ``__cuda_arch`` if conda has none."""
     if _known_already():
         return
     from conda.plugins.types import CondaVirtualPackage

@@ -1,8 +1,8 @@
-"""Kernelspecs: how Jupyter starts a kernel in an environment (jupyter_client, "Kernel specs").
+"""Kernelspecs: start Jupyter kernels in an environment (jupyter_client, "Kernel specs").
 
-A kernelspec here names the environment, not a generation: each start of a kernel resolves the link anew and so follows
-the next generation, while a running kernel keeps the one that it was started in. Its folder holds a copy of
-`envkit.activation`, run by the environment's own Python, so kernels start where envkit is not installed.
+A kernelspec names the environment, not a generation: each start of a kernel resolves the link and so follows the next
+generation, while a running kernel keeps its own. The folder holds a copy of `envkit.activation` for the environment's
+own Python, so kernels start without envkit installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from envkit.paths import JUPYTER, MANIFEST, PRIVATE
 __all__ = ["Kernel", "install_kernel", "list_kernels", "remove_kernels", "shared_dir", "user_dir"]
 
 _LAUNCHER = "activation.py"
-# The link is resolved before anything is started from it: what runs through a link changes with it.
+# Resolve the link before starting anything from it: a process that runs through a link changes with it.
 _START = 'g=$(readlink -f "$1") && n=$2 && l=$3 && shift 3 && exec "$g/bin/python" -I "$l" "$g" "$n" "$@"'
 _REFUSAL = (
     "def _envkit_refuse(line, _n={name!r}):\n"
@@ -43,11 +43,11 @@ class Kernel:
 
     Attributes:
         name: Its name in Jupyter.
-        display_name: What people see.
-        environment: The environment's name.
+        display_name: Its name for people.
+        environment: Name of the environment.
         volume: Root of the volume.
-        path: The kernelspec's folder.
-        shared: Whether it lies on the volume rather than with the user.
+        path: Folder of the kernelspec.
+        shared: Whether it is on the volume rather than in the user's folder.
         problem: Why it would not start, or None.
     """
 
@@ -61,7 +61,7 @@ class Kernel:
 
 
 def user_dir(env: Mapping[str, str]) -> Path:
-    """Where Jupyter looks for the user's kernels (jupyter_core, "Data files")."""
+    """Return the folder of the user's kernels (jupyter_core, "Data files")."""
     if env.get("JUPYTER_DATA_DIR"):
         return Path(env["JUPYTER_DATA_DIR"]) / "kernels"
     home = Path(env.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - of this user where HOME is not set
@@ -72,7 +72,7 @@ def user_dir(env: Mapping[str, str]) -> Path:
 
 
 def shared_dir(volume: str | os.PathLike[str]) -> Path:
-    """Where kernels of the volume lie; its parent belongs in JUPYTER_PATH."""
+    """Return the folder of the volume's kernels; its parent belongs in JUPYTER_PATH."""
     return Path(volume) / PRIVATE / JUPYTER / "kernels"
 
 
@@ -84,14 +84,14 @@ def install_kernel(
     Args:
         volume: Root of the volume.
         name: The environment.
-        shared: Put it on the volume, for everyone whose JUPYTER_PATH names it, rather than with the user.
-        display_name: What people see; ``Python 3.11 (NAME)`` if None.
-        env: Variables, which say where the user's kernels are.
+        shared: Put it on the volume, for everyone with that in JUPYTER_PATH, instead of the user's folder.
+        display_name: Its name for people; ``Python 3.11 (NAME)`` if None.
+        env: Variables, which decide the user's folder.
 
     Raises:
         UnknownEnvironmentError: There is no such environment.
         PackageNotFoundError: It has no ipykernel.
-        UsageError: A kernel of that name belongs to somebody else.
+        UsageError: A kernel of that name was not made by envkit.
         VolumeError: The kernels' folder cannot be written.
     """
     link = Path(volume) / name
@@ -123,7 +123,7 @@ def install_kernel(
         shutil.copyfile(activation.__file__, launcher)
         temporary = folder / ".kernel.json"
         temporary.write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(folder / "kernel.json")  # Jupyter may be reading it
+        temporary.replace(folder / "kernel.json")  # atomic: Jupyter may be reading it
     except OSError as error:
         raise VolumeError(
             f"{folder} cannot be written: {error.strerror}",
@@ -133,7 +133,7 @@ def install_kernel(
 
 
 def list_kernels(volume: str | None, env: Mapping[str, str]) -> list[Kernel]:
-    """The kernels that envkit has registered, with the user and on the volume."""
+    """List the kernels that envkit registered, in the user's folder and on the volume."""
     found: list[Kernel] = []
     places = [(user_dir(env), False)] + ([(shared_dir(volume), True)] if volume is not None else [])
     for parent, shared in places:
@@ -151,14 +151,14 @@ def list_kernels(volume: str | None, env: Mapping[str, str]) -> list[Kernel]:
 
 
 def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, str] | None = None) -> list[Kernel]:
-    """Remove the kernels of an environment, with the user and on the volume; return them.
+    """Remove the kernels of an environment from the user's folder and the volume; return them.
 
-    Also for an environment that is gone already, and quiet where there are none.
+    The environment may be gone already, and there may be no kernels.
 
     Args:
         volume: Root of the volume.
         name: The environment.
-        env: Variables, which say where the user's kernels are; those of the process if None.
+        env: Variables, which decide the user's folder; those of the process if None.
     """
     root = os.fspath(volume)
     removed = []
@@ -170,7 +170,7 @@ def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, 
 
 
 def _kernel_python(generation: Path, name: str) -> str:
-    """Version of the environment's Python, for an environment that can run kernels."""
+    """Return the version of the environment's Python; the environment must be able to run kernels."""
     for folder in sorted(generation.glob("lib/python3*")):
         if (folder / "site-packages" / "ipykernel_launcher.py").exists():
             return folder.name.removeprefix("python")
@@ -183,7 +183,7 @@ def _kernel_python(generation: Path, name: str) -> str:
 
 
 def _request(generation: Path) -> dict[str, Any]:
-    """What the environment was made from, as far as its manifest tells; for a hint."""
+    """Return the specs and the file of the environment for a hint, as far as its manifest tells."""
     try:
         return dict(json.loads((generation / MANIFEST).read_bytes())["request"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -205,7 +205,7 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 
 def _read(folder: Path) -> dict[str, str] | None:
-    """What a kernelspec of envkit says of itself; None for anybody else's."""
+    """Read envkit's part of a kernelspec; None for any other kernelspec."""
     try:
         spec = json.loads((folder / "kernel.json").read_bytes())
         said = spec["metadata"]["envkit"]

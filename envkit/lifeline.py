@@ -1,7 +1,7 @@
-"""A child that lives no longer than the process that started it, and takes its own children along.
+"""End a child, and its own children, when the process that started it ends.
 
-Two ways, for each has a hole that the other fills: the end of a pipe (missed while a fork of the parent holds its
-other end) and, on Linux, PR_SET_PDEATHSIG (see prctl(2)).
+Two ways, since each has a gap that the other closes: the end of a pipe (missed while a fork of the parent holds its
+other end) and, on Linux, PR_SET_PDEATHSIG (prctl(2)).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _ROUNDS = 5
 
 
 def live_with(parent: int, pipe: int) -> None:
-    """End this process, and what it started, when `parent` is gone.
+    """End this process, and the processes that it started, when `parent` is gone.
 
     Args:
         parent: The process that started this one.
-        pipe: A descriptor to read, whose other end only the parent holds.
+        pipe: A descriptor to read; only the parent holds its other end.
     """
     if sys.platform == "linux":
         import ctypes
 
         with contextlib.suppress(OSError, AttributeError):
-            # SIGTERM, since its handler can still end the processes that this one started.
+            # SIGTERM, whose handler can still end the processes that this one started.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    # The parent may have gone before prctl was called: then no signal comes.
+    # If the parent ended before prctl was called, no signal comes.
     if os.getppid() != parent:
         _die()
     threading.Thread(target=_wait, args=(pipe,), name="envkit-lifeline", daemon=True).start()
@@ -50,8 +50,8 @@ def _die() -> None:
 
 
 def kill_descendants() -> None:
-    """Kill all that this process has started, in whatever session; Linux only (elsewhere they have time limits)."""
-    for _ in range(_ROUNDS):  # one of them may have started another in the meantime
+    """Kill all processes that this one started, in any session; on Linux only (elsewhere they have time limits)."""
+    for _ in range(_ROUNDS):  # one of them may have started another since
         found = _descendants(os.getpid())
         if not found:
             return
@@ -70,7 +70,7 @@ def _descendants(process: int) -> list[int]:
         if not name.isdigit():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
-            # The command in parentheses may hold spaces; behind it: state, parent (proc(5)).
+            # The command in parentheses may contain spaces; state and parent follow it (proc(5)).
             state, parent = file.read().rpartition(b")")[2].split()[:2]
             if state != b"Z":
                 parents.setdefault(int(parent), []).append(int(name))

@@ -29,7 +29,7 @@ _running: set[int] = set()
 
 
 class ChildResult(NamedTuple):
-    """How a child ended and what it wrote.
+    """The end of a child process, and its output.
 
     Attributes:
         state: ``done``: exit status 0. ``failed``: another exit status. ``crashed``: a signal not sent from here.

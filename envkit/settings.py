@@ -1,4 +1,4 @@
-"""Settings: flag over variable over envkit's own file over condarc over default, each with where it came from."""
+"""Settings: flag over variable over envkit's own file over condarc over default, each with its origin."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is configured on this machine.
+    """The configuration of this machine.
 
     Attributes:
-        volume: Root of the volume that is used.
+        volume: Root of the volume in use.
         volumes: Every root that the setting names; a name is looked up in each (conda's rule for ``envs_dirs``).
-        channels: Channels of condarc or ``CONDA_CHANNELS``, in order; empty when nothing names any.
-        channel_alias: Where plain channel names live.
-        default_channels: What the name ``defaults`` stands for.
+        channels: Channels of condarc or ``CONDA_CHANNELS``, in order; empty if there are none.
+        channel_alias: URL before plain channel names.
+        default_channels: The channels behind the name ``defaults``.
         override_cuda: condarc's ``override_virtual_packages: {cuda: ...}``, or None.
-        engine: Which solver is used.
-        origins: Name of a setting to where it came from.
-        notes: What was ignored or decided between contradictions.
+        engine: Name of the solver.
+        origins: Origin of each setting.
+        notes: Ignored values, and decisions between contradictions.
     """
 
     volume: Path
@@ -71,11 +71,11 @@ def load_settings(
     for path in _condarc_files(env):
         content = _read_yaml(path)
         for key, value in content.items():
-            if value is None:  # a key without a value says nothing
+            if value is None:  # a key without a value is not set
                 continue
             origins[key] = str(path)
             if key in {"channels", "envs_dirs"}:
-                # Lists merge: what a later file names comes first (conda documentation, "merging configuration").
+                # Lists merge, the later file first (conda documentation, "merging configuration").
                 condarc[key] = list(dict.fromkeys([*_strings(value, key, path), *condarc.get(key, [])]))
             elif key == "default_channels":
                 condarc[key] = _strings(value, key, path)
@@ -108,13 +108,13 @@ def load_settings(
 
 
 def _split_channels(text: str) -> list[str]:
-    """The channels between commas. A comma before the ``@`` of a URL is one of its user's or password's."""
+    """Split at commas, except those before the ``@`` of a URL, which belong to its user or password."""
     parts = _USERINFO.sub(lambda userinfo: userinfo[0].replace(",", "\0"), text).split(",")
     return [part.replace("\0", ",") for part in parts if part.strip()]
 
 
 def _engine(flag: str | None, env: Mapping[str, str], origins: dict[str, str]) -> str:
-    """Which solver: the flag, the variable, envkit's file, else the embedded one. Whether it is here is asked later."""
+    """Return the solver of the flag, the variable or envkit's file, else the embedded one, installed or not."""
     if flag is not None:
         origins["engine"] = "--engine"
         return flag
@@ -134,7 +134,7 @@ def _volume(
     origins: dict[str, str],
     notes: list[str],
 ) -> tuple[Path, tuple[Path, ...]]:
-    """Where environments live: the flag, the variable, envkit's file, condarc, else the user's data directory."""
+    """Return the volume of the flag, the variable, envkit's file or condarc, else the user's data directory."""
     by_variable = {n: env[n] for n in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH") if env.get(n)}
     if len(set(by_variable.values())) > 1 and persist is None:
         raise SettingsError(
@@ -190,7 +190,7 @@ def _own_file(env: Mapping[str, str]) -> Path:
 
 
 def _condarc_files(env: Mapping[str, str]) -> list[Path]:
-    """Condarc files, earliest first (conda documentation, "searching for .condarc")."""
+    """List condarc files, earliest first (conda documentation, "searching for .condarc")."""
     home = env.get("HOME", "/")
     config = env.get("XDG_CONFIG_HOME") or f"{home}/.config"
     names = ["/etc/conda/.condarc", "/etc/conda/condarc", "/var/lib/conda/.condarc", "/var/lib/conda/condarc"]
@@ -228,10 +228,10 @@ def _strings(value: object, key: str, path: Path) -> list[str]:
 
 
 def resolve_channels(names: Sequence[str], settings: Settings) -> tuple[Channel, ...]:
-    """Channels by name, URL or path, with ``defaults`` spread out, each once, in order.
+    """Parse channels given by name, URL or path, each once, in order; ``defaults`` becomes its channels.
 
     Raises:
-        SettingsError: A text names no channel.
+        SettingsError: A text is not a channel.
     """
     found: dict[str, Channel] = {}
     for text in names:

@@ -1,4 +1,4 @@
-"""Shell code for activation: one dialect for each shell. Text in, text out; imports the standard library only."""
+"""Shell code for activation, one dialect for each shell. Text in, text out; standard library only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def _nothing(*_: str) -> str:
 
 
 class Dialect(NamedTuple):
-    """How one shell says things.
+    """The syntax of one shell.
 
     Attributes:
-        suffix: Of the scripts that it can source.
+        suffix: Suffix of the scripts that it can source.
         export: Set a variable for the shell and its children.
-        unset: Take one away, whether it is there or not.
-        source: Read a script into the shell; empty where there are none for this shell.
+        unset: Remove a variable, set or not.
+        source: Read a script into the shell; empty without such scripts for this shell.
         prompt: Put the environment's name before the prompt: old text, new text.
-        prepend: Put a folder first on PATH, whatever PATH is then.
+        prepend: Put a folder first on PATH, whatever its value is then.
     """
 
     suffix: str
@@ -37,7 +37,7 @@ class Dialect(NamedTuple):
 
 
 def render(steps: Steps, shell: Dialect) -> str:
-    """The code that makes a shell do `steps`."""
+    """Return the code that makes a shell do `steps`."""
     lines = [shell.source(path) for path in steps.before]
     lines += [shell.unset(name) for name in steps.unset if is_variable(name)]
     lines += [shell.export(name, value) for name, value in steps.export.items() if is_variable(name)]
@@ -47,7 +47,7 @@ def render(steps: Steps, shell: Dialect) -> str:
 
 
 def detect_shell(env: Mapping[str, str]) -> str:
-    """The user's shell: that of the parent process, else SHELL, else bash."""
+    """Return the user's shell: the parent process, else SHELL, else bash."""
     try:
         with open(f"/proc/{os.getppid()}/comm", encoding="utf-8") as file:
             parent = file.read().strip().lstrip("-")
@@ -60,10 +60,10 @@ def detect_shell(env: Mapping[str, str]) -> str:
 
 
 def dialect(name: str) -> Dialect:
-    """The dialect of a shell.
+    """Return the dialect of a shell.
 
     Raises:
-        UsageError: It is not known.
+        UsageError: The shell is not supported.
     """
     try:
         return SHELLS[name]
@@ -72,7 +72,7 @@ def dialect(name: str) -> Dialect:
 
 
 def _posix_prompt(old: str, new: str) -> str:
-    # PS1 is no exported variable: the shell itself has to change it, and only where there is one.
+    # PS1 is not exported: the shell itself has to change it, if it has one.
     strip = f"PS1=${{PS1#{quote(old)}}}; " if old else ""
     return f'if [ -n "${{PS1-}}" ]; then {strip}PS1={quote(new)}$PS1; fi'
 
@@ -88,13 +88,13 @@ def _fish_export(name: str, value: str) -> str:
 
 
 def _csh_quote(text: str) -> str:
-    # Within single quotes csh still reads ! and newlines.
+    # csh interprets ! and newlines within single quotes.
     return "'" + text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n") + "'"
 
 
 def _csh_prompt(old: str, new: str) -> str:
-    # Its tests cannot take a prefix off, so the prompt without a name is kept aside. On one line with its condition a
-    # variable is looked up even where the condition does not hold.
+    # csh cannot remove a prefix, so keep the prompt without a name. On the line of a condition, csh looks a variable up
+    # even if the condition is false.
     del old
     if not new:
         return 'if ( $?envkit_prompt ) then\n  set prompt = "$envkit_prompt:q"\n  unset envkit_prompt\nendif'
@@ -108,7 +108,7 @@ def _powershell_quote(text: str) -> str:
 
 
 def _cmd_text(text: str) -> str:
-    # Nothing stands for a quote or a line's end within quotes; % is doubled in a batch file.
+    # Quoted text cannot contain a quote or a newline; % is doubled in a batch file.
     return text.replace("%", "%%").translate(dict.fromkeys(map(ord, '"\r\n')))
 
 

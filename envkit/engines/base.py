@@ -1,4 +1,4 @@
-"""What every engine offers, whichever solver is behind it."""
+"""The interface of every engine, whatever solver is behind it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Capabilities", "Engine", "EngineSettings", "QueryResult"]
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What an engine needs besides its task.
+    """Services that an engine needs besides its task.
 
     Attributes:
         channels: Every channel of the task, with its credentials.
@@ -32,7 +32,7 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do beyond the contract."""
+    """Optional abilities of an engine."""
 
     name: str
     version: str
@@ -53,7 +53,7 @@ class Engine(Protocol):
     """A solver with its channel indexes."""
 
     def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
-        """Every record of the name in a MatchSpec, of every channel, in the order of the channels.
+        """Return every record of the name in a MatchSpec, from every channel, in channel order.
 
         Raises:
             SpecError: A spec cannot be read.
@@ -61,7 +61,7 @@ class Engine(Protocol):
         """
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
-        """The records that satisfy the task, sorted by name.
+        """Return the records that satisfy the task, sorted by name.
 
         Raises:
             SpecError: A spec cannot be read.
@@ -70,4 +70,4 @@ class Engine(Protocol):
         """
 
     def capabilities(self) -> Capabilities:
-        """What this engine is and can do."""
+        """Return the name, version and abilities of this engine."""

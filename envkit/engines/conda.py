@@ -1,7 +1,7 @@
 """The conda executable as an engine: its solver, its configuration, its JSON.
 
-One call is one child with a condarc of its own (`envkit.engines.condarc`); nothing of the user's is written. conda
-gives no record of a solution in full but among what it would fetch: its package cache is ours and holds none.
+Each call is one child with its own condarc (`envkit.engines.condarc`); nothing of the user's is written. conda prints
+full records only for packages it would download, so it is given an empty package cache.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DERIVED = ("fn", "url", "channel", "package_type", "auth", "preferred_env")
 
 
 def find_conda(env: Mapping[str, str]) -> Path | None:
-    """The conda that an activated shell names, else the one on PATH, else the one installed beside envkit."""
+    """Find conda: the one of the activated shell, else on PATH, else installed beside envkit."""
     named = env.get("CONDA_EXE")
     if named and Path(named).name == "conda" and os.access(named, os.X_OK):
         return Path(named)
@@ -48,12 +48,12 @@ def find_conda(env: Mapping[str, str]) -> Path | None:
 
 
 def beside() -> Path:
-    """Where the programs of the environment are that envkit is in: the conda package brings its own conda."""
+    """Return the folder of programs beside this Python: the conda package of envkit brings its own conda."""
     return Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
 
 
 def conda_version(executable: Path) -> str | None:
-    """The version that the installation's own records name, without starting it; None where they do not."""
+    """Read conda's version from its installation records, without starting it; None if they have none."""
     root = executable.resolve().parent.parent
     names = sorted((root / "conda-meta").glob("conda-[0-9]*.json"))
     if names:
@@ -163,9 +163,10 @@ class CondaEngine:
 
     @contextlib.contextmanager
     def _call(self, settings: EngineSettings) -> Iterator[tuple[Call, Path]]:
-        """The folder of one call, and where conda keeps its indexes.
+        """Yield the folder of one call, and the folder of conda's indexes.
 
-        conda writes the URL of an index beside it, credentials and all: a channel that has any is cached for one call.
+        conda writes the URL of an index beside it, credentials included, so channels with credentials are cached for
+        one call only.
         """
         with tempfile.TemporaryDirectory(prefix="envkit-conda-") as folder:
             call = Call(Path(folder))
@@ -200,7 +201,7 @@ class CondaEngine:
 
     @staticmethod
     def _refuse_uncached(index_dir: Path, settings: EngineSettings) -> None:
-        """Offline, conda takes an index that it has not for an empty one."""
+        """Refuse to go offline without a cached index: conda would take it for an empty one."""
         remote = [c for c in settings.channels if urlsplit(c.url).scheme != "file"]
         if settings.policy.offline and remote and not any(index_dir.glob("cache/*.json")):
             raise ChannelError(
@@ -211,7 +212,7 @@ class CondaEngine:
 
     @staticmethod
     def _raise(answer: Mapping[str, Any], settings: EngineSettings) -> None:
-        """Translate conda's error document."""
+        """Raise the error of conda's document, translated."""
         kind = str(answer.get("exception_name") or "")
         if not kind:
             return
@@ -224,8 +225,8 @@ class CondaEngine:
 def _refuse_broken(records: Sequence[Record], task: SolveTask) -> None:
     """Refuse packages that do not go together.
 
-    The classic solver (26.7) makes no clause of a ``constrains`` on a virtual package, and it was seen to leave a
-    dependency unmet (libblas 3.9.0 21_linux64_mkl beside mkl 2022.2.1).
+    The classic solver (26.7) ignores a ``constrains`` on a virtual package, and was seen to leave a dependency unmet
+    (libblas 3.9.0 21_linux64_mkl beside mkl 2022.2.1).
     """
     broken = [violation for violation in check_validity(records, task) if violation.rule != "spec"]
     if broken:
@@ -259,7 +260,7 @@ def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
 
 
 def _problem(kind: str, text: str) -> Problem:
-    """What conda says about a request without a solution: each of its solvers in its own way."""
+    """Parse the explanation of an unsatisfiable request, which each of conda's solvers words differently."""
     if "NotFound" in kind and "not available" in text:
         return parse_not_found(text)
     if "─ " not in text and ("incompatible with" in text or "Did not find conflicting" in text):
@@ -279,7 +280,7 @@ def _no_json(executable: Path, ended: ChildResult, settings: EngineSettings) -> 
 
 
 def _record(raw: Mapping[str, Any], channels: Sequence[Channel]) -> Record:
-    """Conda's record as ours: of a known channel, without what conda derived, without credentials."""
+    """Convert a record of conda's: known channel, without derived members and credentials."""
     url, subdir, fn = str(raw.get("url", "")), str(raw.get("subdir", "")), str(raw.get("fn", ""))
     try:
         base = parse_channel(url.removesuffix(f"/{subdir}/{fn}")).url

@@ -1,4 +1,4 @@
-"""What conda is told for one call: a configuration file of its own, a request channel, and its environment variables.
+"""The configuration of one conda call: a condarc, a request channel, and environment variables.
 
 conda merges every condarc that it finds. Keys that the task decides are written with conda's ``#!final``, so that
 nothing merges into them; all others (the solver, TLS, proxies) stay as the user configured them.
@@ -24,11 +24,11 @@ __all__ = ["REQUEST_NAME", "Call", "child_variables", "request_records", "roots"
 REQUEST_NAME = "_envkit-request"
 """Name of the record that carries pins and constraints; never part of an answer."""
 
-# What conda detects of this machine; an empty CONDA_OVERRIDE_* takes it away (conda's documentation, "virtual
-# packages"; CUDA_ARCH is a plugin's). __unix and __linux go with the platform, and nobody asks for their versions.
+# Virtual packages that conda detects; an empty CONDA_OVERRIDE_* removes each (conda's documentation, "virtual
+# packages"; CUDA_ARCH is a plugin's). __unix and __linux follow from the platform, and their versions do not matter.
 _DETECTED = ("CUDA", "CUDA_ARCH", "GLIBC", "OSX", "ARCHSPEC", "WIN")
 _OF_PLATFORM = ("__unix", "__linux")
-# Variables that would speak louder than the condarc of this call (conda's order: variables over files).
+# Variables that would win over the condarc of this call (conda's order: variables over files).
 _TASK_VARIABLES = re.compile(
     r"CONDARC|CONDA_(OVERRIDE_.*|CHANNEL.*|PKGS_DIRS|ENVS_.*|SUBDIRS?|PINNED_PACKAGES|OFFLINE|REPODATA_FNS|PREFIX.*"
     r"|CREATE_DEFAULT_PACKAGES|SHLVL|DEFAULT_ENV|DRY_RUN|JSON|USE_ONLY_TAR_BZ2|DISALLOWED_PACKAGES|TRACK_FEATURES"
@@ -39,23 +39,23 @@ _TASK_VARIABLES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The folder of one call, private to this user, and what lies in it."""
+    """The private folder of one call."""
 
     folder: Path
 
     @property
     def condarc(self) -> Path:
-        """Conda's configuration; it may hold credentials."""
+        """The configuration of conda; it may hold credentials."""
         return self.folder / "condarc"
 
     @property
     def request_channel(self) -> Path:
-        """The channel with the request record."""
+        """The channel of the request record."""
         return self.folder / "request"
 
     @property
     def prefix(self) -> Path:
-        """A prefix that is never made."""
+        """A prefix that is never created."""
         return self.folder / "envs" / "none"
 
 
@@ -72,14 +72,14 @@ def write_condarc(
     """Write the configuration of one call.
 
     Args:
-        call: Where.
-        channels: In the order of priority, with their credentials: this file, 0600 in a folder of mode 0700, is the
-            only place where they go; arguments and variables show in process lists.
+        call: The folder to write to.
+        channels: Channels in the order of priority. Their credentials go only into this file (mode 0600 in a folder of
+            mode 0700), since arguments and variables show in process lists.
         platforms: The subdir, and ``noarch``.
         policy: How the network may be used.
-        index_dir: conda's package cache, which holds its channel indexes; nothing is downloaded into it.
+        index_dir: conda's package cache, for channel indexes; no package is downloaded into it.
         priority: conda's ``channel_priority``.
-        request: Whether the request channel comes first.
+        request: Whether to put the request channel first.
     """
     urls = [channel.secret_url for channel in channels]
     if request:
@@ -108,7 +108,7 @@ def write_condarc(
         "number_channel_notices": 0,
         "report_errors": False,
     }
-    # JSON is YAML; a mark of conda's is a comment at the end of a line, for a list on the line of its key.
+    # JSON is YAML. conda's marks are comments at the end of a line; for a list, on the line of its key.
     lines = []
     for key, value in decided.items():
         if isinstance(value, list) and value:
@@ -121,7 +121,7 @@ def write_condarc(
 
 
 def roots(task: SolveTask) -> tuple[str, ...]:
-    """The specs for the command line: one for each name, since conda cannot merge two build patterns of one name."""
+    """Return the specs for the command line, one for each name: conda cannot merge two build patterns of a name."""
     pins = {pin.spec for pin in task.pins}
     chosen: dict[str, str] = {}
     for spec in sorted(task.specs, key=pins.__contains__):
@@ -130,14 +130,14 @@ def roots(task: SolveTask) -> tuple[str, ...]:
 
 
 def request_records(task: SolveTask) -> dict[str, dict[str, object]]:
-    """The request channel's ``noarch`` records by file name.
+    """Return the request channel's ``noarch`` records by file name.
 
-    They depend on what the command line cannot say (a second spec of a name) and carry the constraints, which a solver
-    obeys for the packages that it takes. Of several specs of one name in one record conda's classic solver keeps a
-    merged one or the last, so each record has one for a name, and the first depends on the others.
+    They depend on specs that the command line cannot express (a second one for a name) and carry the constraints, which
+    a solver obeys for packages it takes. For several specs of a name in one record, conda's classic solver keeps a
+    merged one or the last, so each record has one spec for a name, and the first record depends on the others.
 
-    The target's virtual packages are records, too, on which the first depends: conda has no name for all of them, and
-    libmamba before 2.9 heeds a ``constrains: __cuda`` only where ``__cuda`` was asked for.
+    The virtual packages of the target are records too, and dependencies of the first: conda does not know them all, and
+    libmamba before 2.9 obeys a ``constrains: __cuda`` only where ``__cuda`` was requested.
     """
     named = roots(task)
     virtual = [package for package in task.virtual_packages if package.name not in _OF_PLATFORM]
@@ -191,11 +191,11 @@ def write_request(call: Call, task: SolveTask) -> None:
 
 
 def child_variables(call: Call, env: Mapping[str, str]) -> dict[str, str]:
-    """Conda's environment variables: those of this process without what the task decides or conda detects.
+    """Return conda's environment variables: those of this process, less those that the task or conda itself decides.
 
     Args:
         call: The folder of the call.
-        env: Variables of this process. A condarc that ``CONDARC`` names is kept: it is conda's last but one.
+        env: Variables of this process. A condarc named by ``CONDARC`` is kept: conda reads it last but one.
     """
     variables = {name: value for name, value in env.items() if not _TASK_VARIABLES.fullmatch(name)}
     named = env.get("CONDARC")

@@ -1,4 +1,4 @@
-"""Keeping what is installed, for solvers that have no word for "where that is possible": by asking again for less."""
+"""Keep installed packages where possible, for solvers that cannot express it: retry with fewer of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["solve_keeping"]
 
 
 def solve_keeping(task: SolveTask, solve: Callable[[SolveTask], tuple[Record, ...]]) -> tuple[Record, ...]:
-    """Solve with all of `SolveTask.installed` as it is, else with those of it that were asked for, else with none.
+    """Solve keeping all of `SolveTask.installed`, else those that were requested, else none.
 
     Raises:
         UnsatisfiableError: There is no solution even so.
@@ -30,7 +30,7 @@ def solve_keeping(task: SolveTask, solve: Callable[[SolveTask], tuple[Record, ..
 
 
 def _attempts(task: SolveTask) -> Iterator[SolveTask]:
-    """The task with fewer and fewer records held by constraints; each is another one than that before."""
+    """Yield the task with fewer and fewer records held by constraints, each different from the one before."""
     said = [parse_match_spec(spec) for spec in (*task.specs, *task.constraints)]
     asked = {parse_match_spec(spec).name for spec in task.specs}
     fitting = [

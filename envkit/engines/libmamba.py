@@ -1,7 +1,7 @@
 """libmambapy 2.x as an engine: its database and its solver, fed with records; no Context, no global state.
 
-libmambapy reads channels only through its global Context, so the embedded engine's gateway brings the records; matching
-and solving are libmamba's own.
+libmambapy reads channels only through its global Context, so the embedded engine's gateway reads the records;
+libmamba matches and solves.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LibmambaEngine:
         return QueryResult(name, tuple(matching), tuple(others))
 
     def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
-        """See `Engine.solve`. `SolveTask.timeout_s` is not kept: libmamba's solver cannot be stopped from within."""
+        """See `Engine.solve`. `SolveTask.timeout_s` is ignored: libmamba's solver cannot be stopped from within."""
         return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
 
     def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
@@ -65,7 +65,7 @@ class LibmambaEngine:
             for record in self._index.closure(tuple(names), platforms=task.platforms, settings=settings)
             if task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer
         ]
-        # Records through libsolv's own parser: through libmamba's (2.8.1), no ``constrains`` has any effect.
+        # Use libsolv's own parser: with libmamba's (2.8.1), ``constrains`` has no effect.
         database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
         _add_virtual(database, task.virtual_packages)
         _add_channels(database, records, [channel.url for channel in settings.channels], task.platforms)
@@ -97,10 +97,10 @@ def _match_spec(text: str) -> MatchSpec:
 
 
 def _request(task: SolveTask) -> Request:
-    """The task as jobs.
+    """Convert the task to jobs.
 
-    Virtual packages are installed as pinned requests: left as what is there already, libmamba before 2.9 does not look
-    at ``constrains: __cuda``. A constraint is a pin, which binds a package only where the solution has it.
+    Virtual packages are requested and pinned: as merely installed packages, libmamba before 2.9 does not check
+    ``constrains: __cuda`` against them. A constraint is a pin, which binds a package only if the solution has it.
     """
     from libmambapy.solver import Request
 
@@ -147,10 +147,9 @@ def _add_virtual(database: Database, packages: Iterable[VirtualPackage]) -> None
 
 
 def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str], platforms: Sequence[str]) -> None:
-    """One repository for each subdir of each channel; of a record in both archive formats the .conda counts.
+    """Add a repository for each subdir of each channel; of two archive formats of a record, the .conda wins.
 
-    The order is always the same, whatever came first over the network: of candidates that are worth the same libsolv
-    takes one by its place.
+    The order is fixed, however the network delivered the records: libsolv breaks ties by position.
     """
     from libmambapy.solver.libsolv import Priorities
 

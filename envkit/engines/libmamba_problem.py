@@ -1,7 +1,7 @@
-"""Why libmamba finds no solution: its graph of problems as a tree of values.
+"""Read libmamba's graph of problems into a tree of values.
 
-The graph comes compressed by libmamba itself: candidates that fare alike are one node. It is walked depth first; a node
-that is reached again is named and not unfolded again.
+libmamba compresses the graph: candidates with the same problems are one node. The walk is depth first; a node that is
+reached again is named but not unfolded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PIN = "pin on "  # libmamba's name for the package that carries a pin
 
 
 def explain_conflict(outcome: UnSolvable, database: Database) -> Problem:
-    """The tree of a request that the solver could not satisfy."""
+    """Return the tree of a request that the solver could not satisfy."""
     from libmambapy.solver import CompressedProblemsGraph, ProblemsGraph
 
     graph = ProblemsGraph.simplify_conflicts(outcome.problems_graph(database))
@@ -100,7 +100,7 @@ class _Walk:
         return self._versions(key) == self._versions(other)
 
     def _words(self, key: int, *, builds: bool = True) -> str:
-        """The candidates of a node: versions, and where there is one alone, its builds."""
+        """Describe the candidates of a node: their versions, or the builds of a single version."""
         node = self._nodes[key]
         name = str(node.name())
         if type(node).__name__ != "PackageListNode":
@@ -114,7 +114,7 @@ class _Walk:
 
 
 def _spec(dependency: Any) -> str:
-    """A MatchSpec in the words of a channel index: ``lib >=1.2,<1.10``, ``tool * cpu*``."""
+    """Write a MatchSpec as channel indexes do: ``lib >=1.2,<1.10``, ``tool * cpu*``."""
     version, build = str(dependency.version), str(dependency.build_string)
     version = "" if version in {"=*", "*"} else version
     build = "" if build == "*" else build

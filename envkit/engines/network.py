@@ -18,10 +18,10 @@ __all__ = ["make_client"]
 
 
 def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Client:
-    """A client that retries, finds stored credentials, and sends those of `channels` though no URL shows them.
+    """Create a client that retries, uses stored credentials, and adds those of `channels` to requests.
 
-    A channel with a token or a password is asked for by its clean URL, which is what the index cache and the records
-    keep; the client rewrites it on the way out.
+    A channel with a token or a password is requested by its clean URL, the one in index cache and records; the client
+    rewrites it on the way out.
     """
     from rattler.networking import Client, MirrorMiddleware
     from rattler.networking.middleware import (

@@ -1,4 +1,4 @@
-"""Hosts that cannot be reached: why, in a few words, and that it was so a moment ago."""
+"""Recognise unreachable hosts, describe why, and remember them for a short time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMORY_S = 60.0
 
 _FOLDER = "unreachable"
 _URL = re.compile(r"[a-z0-9+]+://\S+")
-# What the native engine's chain of causes holds (hyper, rustls and the operating system's words), the surest first.
+# Words in the native engine's chain of causes (hyper, rustls, the operating system), most certain first.
 _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"failed to lookup address|dns error"), "the name {host} cannot be resolved"),
     (re.compile(r"tunnel"), "the proxy does not lead to {host}"),
@@ -46,7 +46,7 @@ class Outage:
 
 
 def describe_outage(text: str, url: str) -> str | None:
-    """Why the host of a URL cannot be reached; None where it answered, and something else is wrong.
+    """Describe why the host of a URL is unreachable; None if it answered and the fault is another.
 
     Args:
         text: The whole chain of causes.
@@ -66,7 +66,7 @@ def _file(cache: Path, url: str) -> Path:
 
 
 def remember_outage(cache: Path, url: str, cause: str) -> None:
-    """Keep that the host of a channel cannot be reached; where the cache cannot be written nothing is kept.
+    """Remember that the host of a channel is unreachable, if the cache can be written.
 
     Args:
         cache: The user's cache folder.
@@ -79,11 +79,11 @@ def remember_outage(cache: Path, url: str, cause: str) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(cause)
-        Path(name).replace(path)  # another process reads the old words or the new ones
+        Path(name).replace(path)  # a reader gets the old file or the new one, whole
 
 
 def recall_outage(cache: Path, urls: Iterable[str]) -> Outage | None:
-    """The outage of the last `MEMORY_S` seconds of a host of these channels; None when there is none."""
+    """Return the outage of a host of these channels in the last `MEMORY_S` seconds, or None."""
     for url in urls:
         path = _file(cache, url)
         with suppress(OSError, UnicodeDecodeError):

@@ -1,8 +1,8 @@
-"""What solvers write about a request without a solution, read into a tree.
+"""Parse solvers' explanations of unsatisfiable requests into a tree.
 
-Sources of the words: resolvo's ``DisplayUnsat`` (py-rattler 0.28), libmamba's ``problems_graph.cpp`` (2.8), conda's
-``UnsatisfiableError`` and ``PackagesNotFoundError`` (26.7). A line that is none of theirs becomes a node of kind
-``unclear``: what a solver says is kept.
+Sources of the wording: resolvo's ``DisplayUnsat`` (py-rattler 0.28), libmamba's ``problems_graph.cpp`` (2.8), conda's
+``UnsatisfiableError`` and ``PackagesNotFoundError`` (26.7). Any other line becomes a node of kind ``unclear``, so
+nothing a solver says is lost.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Node:
         return Problem(self.kind, self.text, self.name, self.spec, self.versions, children=self._below())
 
     def _below(self) -> tuple[Problem, ...]:
-        """What is below, once: resolvo may say a thing twice, and versions that fare alike one by one."""
+        """Return the children without repetitions: resolvo repeats causes, and lists equal versions one by one."""
         alike: dict[object, Problem] = {}
         for child in (node.frozen() for node in self.children):
             named = f"{child.name} {' | '.join(child.versions)}"
@@ -85,7 +85,7 @@ def _node(line: str) -> _Node:
 
 
 def parse_tree(text: str) -> Problem:
-    """The tree that rattler or libmamba draws with lines; the last line before its first branch is its root."""
+    """Parse the drawn tree of rattler or libmamba; the last line before its first branch is its root."""
     root = _Node("request", "")
     path = [root]
     for line in text.splitlines():
@@ -96,7 +96,7 @@ def parse_tree(text: str) -> Problem:
             path.append(node)
         elif line.strip() and len(path) == 1:
             root.text = " ".join(line.split()).rstrip(":")
-    # Resolvo draws no tree for a package that is missing, and begins with the package itself where there is one alone.
+    # Resolvo draws no tree for a missing package, and starts with the package itself if there is only one.
     root.text = root.text.removeprefix(_RESOLVO)
     cause = _node(root.text)
     if cause.spec:
@@ -106,7 +106,7 @@ def parse_tree(text: str) -> Problem:
 
 
 def parse_not_found(text: str) -> Problem:
-    """The list that conda gives of what no channel has."""
+    """Parse conda's list of packages that no channel has."""
     specs = _listed(text.partition("Current channels")[0].splitlines())
     missing = tuple(Problem("missing", f"{spec}: no channel has it", _name(spec), spec) for spec in specs)
     return Problem("request", "the following packages are not in the channels that were asked", children=missing)
@@ -121,14 +121,14 @@ def _listed(lines: Iterable[str]) -> list[str]:
 
 
 def parse_classic(text: str, request_name: str) -> Problem:
-    """What conda's classic solver says: chains of specs that contradict each other, by package.
+    """Parse the message of conda's classic solver: chains of contradicting specs, by package.
 
-    Its second list, what is "incompatible with your system", names each virtual package of the target that anything
-    asks for, met or not: it counts only where nothing else is said, and without the request's own record.
+    Its second list, packages "incompatible with your system", names every requirement on a virtual package, met or not.
+    It is used only when there is nothing else, and without the request's own record.
 
     Args:
         text: conda's message.
-        request_name: How the record that carries the target calls itself there.
+        request_name: Name of the record that carries the target.
     """
     chains, _, system = text.partition("The following specifications were found to be incompatible with your system:")
     conflicts: list[Problem] = []

@@ -1,6 +1,6 @@
 """The embedded engine: py-rattler's gateway and its resolvo solver.
 
-py-rattler 0.x crashes now and then while the interpreter exits after a solve; the command line leaves by `os._exit`.
+py-rattler 0.x sometimes crashes at interpreter exit after a solve, so the command line leaves by `os._exit`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RattlerEngine:
             found = await gateway.query(
                 [channel.url for channel in settings.channels],
                 list(platforms),  # type: ignore[arg-type]
-                [_match_spec(name)],  # the gateway gives only what matches, and the others are wanted too
+                [_match_spec(name)],  # not the spec: the gateway would return matching records only
                 recursive=False,
             )
             matching: list[Record] = []
@@ -70,7 +70,7 @@ class RattlerEngine:
     def closure(
         self, names: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings
     ) -> tuple[Record, ...]:
-        """Every record of these names and of all that they may depend on: what another solver has to choose from."""
+        """Return every record of these names and of all their possible dependencies, for another solver."""
         specs = [_match_spec(name) for name in names]
 
         async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
@@ -88,8 +88,8 @@ class RattlerEngine:
         """See `Engine.solve`."""
         import rattler
 
-        # The gateway gives of a requested name what matches its spec alone: strict priority would not see that an
-        # earlier channel has the name. Asking for the bare name, too, brings all of it.
+        # For a requested name the gateway returns only matching records, so strict priority would not see that an
+        # earlier channel has the name. Request the bare name too, to get all records.
         texts = dict.fromkeys([*task.specs, *(_bare(spec) for spec in task.specs)])
         specs = [_match_spec(spec) for spec in texts]
         constraints = [_match_spec(spec) for spec in task.constraints]
@@ -121,10 +121,10 @@ class RattlerEngine:
         return self._run(run, settings)
 
     def _run(self, action: Callable[[rattler.Gateway], Coroutine[Any, Any, T]], settings: EngineSettings) -> T:
-        """Run with the index cache, and once more without it where a server's answer confuses the cache.
+        """Run with the index cache, and once more without it if a server's answer confuses the cache.
 
-        A server may answer 304 without a validator (RFC 9110, 15.4.5, asks only for those that the 200 had; Python's
-        own http.server sends none). py-rattler 0.28 takes that for an error.
+        A server may answer 304 without a validator (RFC 9110, 15.4.5, requires only those of the 200; Python's own
+        http.server sends none). py-rattler 0.28 treats that as an error.
         """
         try:
             return _translated(action(self._gateway(settings)), settings)
@@ -134,7 +134,7 @@ class RattlerEngine:
         return _translated(action(self._make_gateway(settings, "no-cache")), settings)
 
     def _gateway(self, settings: EngineSettings) -> rattler.Gateway:
-        """One gateway for each setting: it keeps the indexes that it has read."""
+        """Return the gateway for these settings; one is kept for each, since it holds the indexes that it has read."""
         if settings not in self._gateways:
             action: CacheAction = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
             self._gateways[settings] = self._make_gateway(settings, action)
@@ -184,13 +184,13 @@ def _match_spec(text: str) -> rattler.MatchSpec:
 
 
 def _bare(text: str) -> str:
-    """The name of a spec; a spec that names a channel is meant to see that one alone and stays as it is."""
+    """Return the name of a spec; a spec with a channel stays as it is, since it means that channel only."""
     spec = parse_match_spec(text)
     return text if spec.channel else spec.name
 
 
 def from_rattler(record: rattler.RepoDataRecord) -> Record:
-    """A record of the native engine as ours."""
+    """Convert a record of the native engine."""
     raw: dict[str, Any] = json.loads(record.to_json())
     for derived in ("fn", "url", "channel"):
         raw.pop(derived, None)
@@ -198,7 +198,7 @@ def from_rattler(record: rattler.RepoDataRecord) -> Record:
 
 
 def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoDataRecord]:
-    """Our records as the native engine's. It reads them from files, which go into the empty `folder`."""
+    """Convert records to the native engine's, which it reads from files written to the empty `folder`."""
     import rattler
 
     result = []
@@ -211,7 +211,7 @@ def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoData
 
 
 def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> T:
-    """Run to the end and translate what the native engine raises; its exceptions share no base."""
+    """Run to the end and translate the native engine's exceptions, which share no base."""
     from rattler import exceptions
 
     secrets = [secret for channel in settings.channels for secret in channel.secrets]
@@ -240,7 +240,7 @@ def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> 
 
 
 def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
-    """The error of a channel. Of the native engine's chain of causes people see both ends, ``--json`` has all."""
+    """Make the error of a channel: both ends of the native engine's chain of causes, all of it for ``--json``."""
     flat = " ".join(text.split())
     causes = flat.split(_CAUSE)
     error = _of_channel(flat, ": ".join(dict.fromkeys((causes[0], causes[-1]))), channels, offline=offline)

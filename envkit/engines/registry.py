@@ -1,4 +1,4 @@
-"""The engines by name: which are here, in which version, and how to get one that is not. Loads none of them."""
+"""List the engines: available ones with their version, others with how to get them. Loads none of them."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class EngineInfo:
 
 
 def list_engines(env: Mapping[str, str] | None = None) -> tuple[EngineInfo, ...]:
-    """What is here, best known first; read from installation records, nothing is loaded or started."""
+    """List the engines, best known first, from installation records; none is loaded or started."""
     env = os.environ if env is None else env
     return (_rattler(), _libmamba(), _conda(env))
 
 
 def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
-    """The engine of that name.
+    """Create the engine of that name.
 
     Raises:
-        SettingsError: There is none of that name, or it is not installed here.
+        SettingsError: There is no engine of that name, or it is not installed.
     """
     env = os.environ if env is None else env
     if name not in NAMES:

@@ -1,5 +1,5 @@
-"""What this machine can run. An edge: it reads files and variables, and asks the driver in a child process.
+"""Facts of this machine, from files, variables, and the driver, which is asked in a child process.
 
-`envkit.host.detect.detect` gives the `Host`, `envkit.host.fingerprint.fingerprint_now` a quick look at whether it is
-still the same, `envkit.host.wire` its JSON.
+`envkit.host.detect.detect_host` returns the `Host`, `envkit.host.fingerprint.fingerprint_now` checks quickly whether it
+is still the same, and `envkit.host.wire` reads and writes its JSON.
 """

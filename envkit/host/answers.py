@@ -1,4 +1,4 @@
-"""What the detection child said, as values."""
+"""Parse the lines of the detection children into values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Answers", "CallError", "Device", "DriverAnswer", "parse_answers", "p
 
 @dataclass(frozen=True, slots=True)
 class CallError:
-    """A driver call that failed: which, its number, and its text."""
+    """A driver call that failed: its name, error number, and text."""
 
     call: str
     number: int | None
@@ -27,7 +27,7 @@ class CallError:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A GPU as one of the driver's interfaces lists it; with MIG, its instances are devices inside it."""
+    """A GPU as listed by one interface of the driver; with MIG, its instances are devices inside it."""
 
     name: str | None
     compute_capability: ComputeCapability | None
@@ -44,13 +44,13 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DriverAnswer:
-    """What one interface of the user-mode driver said.
+    """The answer of one interface of the user-mode driver.
 
     Attributes:
         interface: ``NVML``, ``libcuda`` or ``nvidia-smi``.
-        library: The file that was loaded or run, links resolved; None where none was found.
-        driver_version: The driver it names.
-        driver_cuda: The newest CUDA it names.
+        library: The file that was loaded or run, links resolved; None if none was found.
+        driver_version: The driver that it reports.
+        driver_cuda: The newest CUDA that it reports.
         devices: The GPUs, in its order.
         errors: Calls that failed.
     """
@@ -70,17 +70,17 @@ class DriverAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """All that the child said.
+    """Everything that the children reported.
 
     Attributes:
         glibc: The C library by py-rattler, to compare.
         microarch: The archspec name.
         osx: macOS by py-rattler.
-        nvml: None where NVML was not asked or never answered; likewise the next two.
+        nvml: None if NVML was not asked or gave no answer; likewise the next two.
         libcuda: As `nvml`.
         nvidia_smi: As `nvml`.
-        failures: Stage to what ended it: a signal, or the time limit.
-        troubles: What else went wrong, in words.
+        failures: How a stage was cut off: by a signal, or the time limit.
+        troubles: Other faults, in words.
     """
 
     glibc: str | None = None
@@ -99,16 +99,16 @@ class Answers:
 
 
 def parse_library_version(path: str | None) -> DriverVersion | None:
-    """The driver that a library belongs to: 570.86.10 of ``.../libcuda.so.570.86.10``; None for ``libcuda.so.1``."""
+    """Return the driver of a library: 570.86.10 of ``.../libcuda.so.570.86.10``; None for ``libcuda.so.1``."""
     match = re.search(r"\.so\.(\d{2,4}(?:\.\d{1,4}){1,2})\Z", path or "", re.ASCII)
     return DriverVersion.parse(match[1]) if match else None
 
 
 def parse_answers(lines: Iterable[Mapping[str, Any]]) -> Answers:
-    """Read the child's lines.
+    """Parse the lines.
 
     Raises:
-        ValueError: A line is not what a child of this version writes (a cache of another one, or a damaged one).
+        ValueError: A line is not of this version (a cache of another one, or a damaged one).
     """
     found: dict[str, Any] = {"failures": {}}
     try:
@@ -198,5 +198,5 @@ def _version(text: str) -> DriverVersion | None:
 
 
 def _cuda(number: int | None) -> CudaVersion | None:
-    # What py-rattler accepts too: anything outside is not a version number but rubbish in memory.
+    # The range that py-rattler accepts; any other number is garbage in memory.
     return CudaVersion.from_driver_number(number) if number and 1000 <= number <= 99990 else None

@@ -1,4 +1,4 @@
-"""Facts from what was read and what the driver said. Pure: each fact with its source, each disagreement as a note."""
+"""Combine files' and driver's facts: each with its source, each disagreement as a note. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["assemble_host"]
 
 
 def assemble_host(readings: Readings, answers: Answers, *, env: Mapping[str, str], overrides: Overrides) -> Host:
-    """The host, from all that was gathered.
+    """Put the host together.
 
     Args:
-        readings: What files and variables say.
-        answers: What the detection child said.
+        readings: Facts from files and variables.
+        answers: Answers of the driver.
         env: Variables.
         overrides: CONDA_OVERRIDE_*, which win (CEP 30, CEP 46).
     """
@@ -105,7 +105,7 @@ def _note_surroundings(host: Host, env: Mapping[str, str], draft: Draft) -> None
 
 
 def _trace(readings: Readings, env: Mapping[str, str], draft: Draft) -> None:
-    """Signs of NVIDIA, where no GPU can be used."""
+    """Collect signs of NVIDIA when no GPU can be used."""
     devices = readings.devices
     if readings.kernel:
         draft.traces.append(
@@ -143,7 +143,7 @@ def _override(host: Host, overrides: Overrides, draft: Draft) -> Host:
 def _override_gpus(host: Host, capability: ComputeCapability | None, draft: Draft) -> Host:
     variable = VARIABLES["gpus"]
     was = ", ".join(f"{gpu.name} ({gpu.compute_capability})" for gpu in host.gpus) or "no GPU"
-    if capability is None:  # CEP 46: __cuda_arch is absent; the GPUs remain, of no known architecture
+    if capability is None:  # CEP 46: __cuda_arch is absent; the GPUs remain, of unknown architecture
         draft.notes.append(f"{variable} is empty: no compute capability is known of {was}")
         draft.sources["gpus"] += f"; without architecture by {variable}"
         return replace(host, gpus=tuple(replace(gpu, compute_capability=None) for gpu in host.gpus))

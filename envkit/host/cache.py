@@ -1,6 +1,7 @@
-"""Small JSON files below the user's cache folder, for the next process.
+"""Small JSON files in the user's cache folder, for the next process.
 
-Replaced whole, believed for a day, and ignored whenever anything about one is odd: a cache may cost time, never truth.
+They are replaced whole, trusted for a day, and ignored if anything about them is odd: a cache may cost time, never
+truth.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LIMIT_BYTES = 1 << 20
 
 
 def default_cache_dir(env: Mapping[str, str]) -> str | None:
-    """``platformdirs.user_cache_dir("envkit")`` for these variables, without its import; None without a home."""
+    """Return ``platformdirs.user_cache_dir("envkit")`` without importing platformdirs; None without a home."""
     join = os.path.join
     if sys.platform == "win32":
         local = env.get("LOCALAPPDATA")
@@ -37,10 +38,10 @@ def default_cache_dir(env: Mapping[str, str]) -> str | None:
 
 
 def read_entry(folder: str | os.PathLike[str], name: str) -> dict[str, object] | None:
-    """An entry, or None: absent, unreadable, damaged, of another user or schema, or a day old."""
+    """Return an entry; None if it is absent, unreadable, damaged, a day old, or of another user or schema."""
     path = os.path.join(folder, f"{name}.json")
     try:
-        # In a folder that others can write, one of them could have planted it.
+        # In a folder that other users can write, one of them could have planted it.
         if hasattr(os, "geteuid") and os.lstat(path).st_uid != os.geteuid():
             return None
     except (OSError, ValueError):
@@ -58,11 +59,11 @@ def read_entry(folder: str | os.PathLike[str], name: str) -> dict[str, object] |
 def write_entry(
     folder: str | os.PathLike[str], name: str, value: Mapping[str, object], *, created: float | None = None
 ) -> bool:
-    """Keep `value`; False where the folder takes none. Entries older than a day go.
+    """Keep `value`, and remove entries older than a day; return False if the folder cannot be written.
 
     Args:
-        folder: Made if it is not there.
-        name: What to find it by: letters, digits and ``-``.
+        folder: Created if missing.
+        name: Name of the entry: letters, digits and ``-``.
         value: JSON values.
         created: When it was found out (seconds since the epoch); now if None.
     """
@@ -70,7 +71,7 @@ def write_entry(
     temporary = os.path.join(folder, f".{name}-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         os.makedirs(folder, exist_ok=True)
-        # A name of its own for each writer, then a rename: of two at once, either's file is whole.
+        # A unique name for each writer, then a rename: either file of two concurrent writers is whole.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as stream:
             json.dump(entry, stream)
@@ -89,6 +90,6 @@ def _prune(folder: str | os.PathLike[str]) -> None:
         for entry in entries:
             if not entry.name.lstrip(".").startswith(("activated-", "driver-", "now-")):
                 continue
-            with contextlib.suppress(OSError):  # another process prunes too
+            with contextlib.suppress(OSError):  # another process may prune at the same time
                 if entry.stat(follow_symlinks=False).st_mtime < oldest:
                     os.unlink(entry.path)

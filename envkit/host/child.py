@@ -1,8 +1,8 @@
-"""The process that asks drivers: it may hang or crash, and nobody minds.
+"""Ask the drivers. Runs in a child process: a hang or crash does not affect us.
 
-Run as ``python -I child.py ARGS`` by `envkit.host.driver`. It loads what no process of the user should have inside it
-(NVML, libcuda, py-rattler) and writes one JSON object a line: ``{"begin": stage}``, then ``{"stage": stage, ...}``. So
-whatever ends it, what it had found out is known, and so is where it ended.
+Run as ``python -I child.py ARGS`` by `envkit.host.driver`. It loads libraries that no process of the user should have
+inside it (NVML, libcuda, py-rattler) and writes a JSON object a line: ``{"begin": stage}``, then ``{"stage": stage,
+...}``. So after a crash or hang, the finished stages are known, and the one that was running.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _FOLDERS = ("usr/lib/wsl/lib", "usr/lib64/nvidia", "usr/lib/x86_64-linux-gnu", "
 
 
 def _main() -> None:
-    """Do the stages of the argument, a JSON object: ``stages``, ``path`` (sys.path), ``root``, ``timeout_s``, ..."""
+    """Run the stages of the argument, a JSON object: ``stages``, ``path`` (sys.path), ``root``, ``timeout_s``."""
     args = json.loads(sys.argv[1])
     sys.path[:] = args["path"]
-    # The parent kills this group at its limit; the alarm is for a parent that was itself killed.
+    # The parent kills this group at its limit; the alarm is for the case that the parent was killed.
     if hasattr(signal, "alarm"):
         signal.alarm(int(args["timeout_s"]) + 2)
     with contextlib.suppress(ImportError, ValueError, OSError):  # a crash in a driver leaves no core file
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Drivers print on stdout: keep it for the answer alone.
+    # Drivers print to stdout: reserve it for the answer.
     answer = os.dup(1)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
@@ -52,7 +52,7 @@ def _write(descriptor: int, value: dict[str, Any]) -> None:
 
 
 def _loaded(name: str) -> str | None:
-    """The file behind a library of this process, links resolved."""
+    """Return the file of a library in this process, links resolved."""
     with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         for line in maps:
             path = line.rstrip("\n").partition("/")[2]
@@ -62,7 +62,7 @@ def _loaded(name: str) -> str | None:
 
 
 def _load(names: tuple[str, ...], root: str) -> ctypes.CDLL | None:
-    """A library as programs find it, else from where distributions put it."""
+    """Load a library as programs find it, else from where distributions install it."""
     folders = [os.path.join(root, folder) for folder in _FOLDERS]
     for name in (*names, *(os.path.join(folder, names[0]) for folder in folders)):
         with contextlib.suppress(OSError):
@@ -71,9 +71,9 @@ def _load(names: tuple[str, ...], root: str) -> ctypes.CDLL | None:
 
 
 def ask_machine(_args: dict[str, Any]) -> dict[str, Any]:
-    """Microarchitecture, C library and macOS, by py-rattler."""
+    """Return microarchitecture, C library and macOS, by py-rattler."""
     facts: dict[str, Any] = {"glibc": None, "microarch": None, "osx": None, "troubles": []}
-    # Empty: py-rattler is not to ask the NVIDIA driver, the next stages do, each with its own record.
+    # Empty, so that py-rattler does not ask the NVIDIA driver: the next stages do, one at a time.
     os.environ["CONDA_OVERRIDE_CUDA"] = os.environ["CONDA_OVERRIDE_CUDA_ARCH"] = ""
     try:
         from rattler import VirtualPackage, VirtualPackageOverrides
@@ -82,7 +82,7 @@ def ask_machine(_args: dict[str, Any]) -> dict[str, Any]:
             generic = package.into_generic()
             name = generic.name.normalized
             if name == "__archspec":
-                # No build string of a microarchitecture that archspec does not know.
+                # The build string is empty or 0 for a microarchitecture that archspec does not know.
                 build = str(generic.build_string)
                 facts["microarch"] = build if build not in {"", "0"} else None
             elif name in {"__glibc", "__osx"}:
@@ -93,7 +93,7 @@ def ask_machine(_args: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Calls:
-    """Collects what driver calls answer and which of them failed."""
+    """Failed driver calls of one question."""
 
     def __init__(self) -> None:
         self.errors: list[tuple[str, int | None, str]] = []
@@ -108,10 +108,10 @@ class _Calls:
 
 
 def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
-    """Driver, ceiling and GPUs by NVML."""
+    """Return driver, ceiling and GPUs, by NVML."""
     calls = _Calls()
     facts: dict[str, Any] = {"library": None, "driver_version": None, "driver_cuda": None, "devices": []}
-    # A library that is loaded is found again by its soname, so this also serves folders the loader does not know.
+    # pynvml finds a loaded library by its soname, also one from a folder that the loader does not search.
     _load(("libnvidia-ml.so.1",), args["root"])
     facts["library"] = _loaded("libnvidia-ml.so")
     with calls.guard("import pynvml"):
@@ -124,7 +124,7 @@ def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
         if len(calls.errors) == before:
             with calls.guard("nvmlSystemGetDriverVersion"):
                 facts["driver_version"] = _string(pynvml.nvmlSystemGetDriverVersion())
-            # Version 2 asks libcuda and fails where there is none; version 1 would make a number up.
+            # Version 2 asks libcuda and fails without it; version 1 would invent a number.
             with calls.guard("nvmlSystemGetCudaDriverVersion"):
                 facts["driver_cuda"] = pynvml.nvmlSystemGetCudaDriverVersion_v2()
             count = 0
@@ -137,7 +137,7 @@ def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -> dict[str, Any]:
-    ask = _Calls()  # a question that this GPU does not support leaves its fact open
+    ask = _Calls()  # an unsupported question leaves its fact unknown
     device: dict[str, Any] = {"name": None, "compute_capability": None, "memory_bytes": None, "uuid": None}
     with ask.guard("name"):
         device["name"] = _string(nvml.nvmlDeviceGetName(handle))
@@ -148,7 +148,7 @@ def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -
     if parent:
         device["compute_capability"] = parent["compute_capability"]
         return device
-    # The one that decides: where it fails, the device is reported as failed.
+    # This call decides: if it fails, report the device as failed.
     device["compute_capability"] = list(nvml.nvmlDeviceGetCudaComputeCapability(handle))
     device["mig_mode"], device["instances"] = False, []
     with ask.guard("mig"):
@@ -156,7 +156,7 @@ def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -
     if device["mig_mode"]:
         with ask.guard("mig devices"):
             for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
-                with ask.guard("mig device"):  # the numbers have gaps
+                with ask.guard("mig device"):  # instance numbers have gaps
                     instance = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
                     device["instances"].append(_nvml_device(nvml, instance, device))
     return device
@@ -167,7 +167,7 @@ def _string(value: str | bytes) -> str:
 
 
 def ask_libcuda(args: dict[str, Any]) -> dict[str, Any]:
-    """Ceiling and GPUs by the CUDA driver itself, in CUDA's order; whether it can start at all."""
+    """Return ceiling and GPUs in CUDA's order, by the CUDA driver, and whether it starts."""
     calls = _Calls()
     facts: dict[str, Any] = {"library": None, "driver_version": None, "driver_cuda": None, "devices": []}
     names = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
@@ -238,4 +238,4 @@ def _cuda_device(cuda: ctypes.CDLL, call: Callable[..., None], index: int) -> di
 
 if __name__ == "__main__":
     _main()
-    os._exit(0)  # py-rattler may crash in the interpreter's exit, and NVML's threads need no farewell
+    os._exit(0)  # py-rattler may crash at interpreter exit

@@ -1,4 +1,4 @@
-"""Where ``nvidia-smi`` is. Cheap to import: the fast path asks."""
+"""Find ``nvidia-smi``. Cheap to import: the fast path uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WSL = "/usr/lib/wsl/lib"
 
 
 def find_nvidia_smi(tree: Tree, env: Mapping[str, str]) -> str | None:
-    """The command, by PATH (relative entries are not followed) or where WSL has it."""
+    """Return the command on PATH (relative entries are ignored), else in its place under WSL."""
     name = "nvidia-smi.exe" if sys.platform == "win32" else "nvidia-smi"
     folders = [folder for folder in env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
     for folder in (*folders, tree.path(_WSL)):

@@ -1,4 +1,4 @@
-"""Which kind of container this is."""
+"""Detect the kind of container."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECRETS = "/var/run/secrets/kubernetes.io"
 
 
 def parse_cgroup(text: str) -> str | None:
-    """The kind of container that ``/proc/1/cgroup`` (version 1) names."""
+    """Return the kind of container that ``/proc/1/cgroup`` (version 1) names."""
     for word, kind in (
         ("kubepods", "kubernetes"),
         ("libpod", "podman"),
@@ -35,9 +35,9 @@ def parse_cgroup(text: str) -> str | None:
 
 
 def parse_root_mount(text: str) -> str | None:
-    """The kind of container whose layers are mounted at ``/`` (``/proc/self/mountinfo``, proc(5)).
+    """Return the kind of container whose layers are mounted at ``/`` (``/proc/self/mountinfo``, proc(5)).
 
-    This is what remains under BuildKit, which leaves no ``/.dockerenv``.
+    Under BuildKit, which has no ``/.dockerenv``, this is the only sign.
     """
     for line in text.splitlines():
         mount, separator, rest = line.partition(" - ")
@@ -56,7 +56,7 @@ def parse_root_mount(text: str) -> str | None:
 
 
 def read_container(tree: Tree, env: Mapping[str, str]) -> tuple[str | None, str]:
-    """The kind of container, or None, and what said so; the most particular sign first."""
+    """Return the kind of container, or None, and its source; the most specific sign wins."""
     declared = (tree.text("/run/systemd/container") or "").strip()
     # systemd's convention (https://systemd.io/CONTAINER_INTERFACE/); WSL is not a container.
     signs = (

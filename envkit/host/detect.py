@@ -1,4 +1,4 @@
-"""Detection of the host: read, ask the driver or the cache, put together."""
+"""Detect the host: read files, ask the driver or the cache, combine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from envkit.models.host import Host
 
 __all__ = ["detect_host"]
 
-# NVML 9 and 12, cuInit 100: no driver, no library, no device. What ends these changes the key of the cache; any other
+# NVML 9 and 12, cuInit 100: no driver, no library, no device. These end with a change of the cache's key; any other
 # error may be over in a minute (a fabric manager that starts, a GPU that is reset).
 _LASTING = frozenset({9, 12, 100})
 
@@ -34,20 +34,20 @@ def detect_host(
     refresh: bool = False,
     cache_dir: Path | None = None,
 ) -> Host:
-    """Find out what this machine can run. "No GPU" is a fact, never an error.
+    """Detect what this machine can run. "No GPU" is a fact, never an error.
 
-    The driver is asked in a child process, which may hang or crash without harm; what it said is kept for a day, by
+    The driver is asked in a child process, which may hang or crash without harm; its answer is cached for a day, by
     boot, driver, devices, libraries and variables. Files and variables are read each time.
 
     Args:
         env: Variables, instead of ``os.environ``.
-        root: Where the system's files are.
-        timeout_s: Limit for the child, in seconds; at the limit, what it had found out counts, and nothing is kept.
-        refresh: Ask the driver even when the cache has an answer.
-        cache_dir: Where answers are kept; ``platformdirs.user_cache_dir("envkit")`` if None.
+        root: Root of the system's files.
+        timeout_s: Limit for the child, in seconds; when it is reached, finished stages count, and nothing is cached.
+        refresh: Ask the driver even if its answer is cached.
+        cache_dir: Folder of the cache; ``platformdirs.user_cache_dir("envkit")`` if None.
 
     Raises:
-        SettingsError: A CONDA_OVERRIDE_* variable (CEP 30, CEP 46) holds something that is no version.
+        SettingsError: A CONDA_OVERRIDE_* variable (CEP 30, CEP 46) is not a version.
     """
     variables = os.environ if env is None else env
     overrides = parse_overrides(variables)
@@ -64,7 +64,7 @@ def detect_host(
 
 
 def _remembered(folder: str | os.PathLike[str] | None, quick: Quick) -> tuple[Answers | None, float]:
-    """What the driver said before, if it would say the same now, and when it said so."""
+    """Return the driver's cached answer, if it is still valid, and its time."""
     entry = read_entry(folder, quick.driver_key) if folder else None
     if entry is None:
         return None, 0.0
@@ -72,7 +72,7 @@ def _remembered(folder: str | os.PathLike[str] | None, quick: Quick) -> tuple[An
     try:
         if lines and isinstance(lines, list) and isinstance(created, float):
             return parse_answers(lines), created
-    except ValueError:  # damaged inside: asked anew
+    except ValueError:  # damaged: ask again
         pass
     return None, 0.0
 
@@ -80,7 +80,7 @@ def _remembered(folder: str | os.PathLike[str] | None, quick: Quick) -> tuple[An
 def _ask(
     tree: Tree, env: Mapping[str, str], timeout_s: float, folder: str | os.PathLike[str] | None, quick: Quick
 ) -> tuple[Answers, float]:
-    """Ask the driver in a child process; the time is 0 for an answer that will not last, which is not kept."""
+    """Ask the driver in a child process; the time is 0 for an answer that may change soon and is not cached."""
     lines = ask_driver(env=env, root=tree.root, timeout_s=timeout_s, nvidia_smi=find_nvidia_smi(tree, env))
     answers = parse_answers(lines)
     created = time.time()
@@ -90,7 +90,7 @@ def _ask(
 
 
 def _lasts(lines: Sequence[Mapping[str, Any]], answers: Answers) -> bool:
-    """Whether an answer holds until something in the key changes."""
+    """Return whether an answer holds until something in the key changes."""
     if not lines or answers.failures or answers.troubles:
         return False
     numbers = frozenset[int]().union(*(driver.numbers for driver in answers.drivers))

@@ -1,4 +1,4 @@
-"""Device nodes: what this machine, or this container, was handed."""
+"""Device nodes of this machine or container."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Devices", "read_devices"]
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What lies in /dev.
+    """NVIDIA nodes in /dev.
 
     Attributes:
-        gpus: ``/dev/nvidia0`` and its like.
-        control: Whether ``/dev/nvidiactl`` is there.
-        uvm: Whether ``/dev/nvidia-uvm`` is there; without it cuInit answers 999.
-        dxg: Whether ``/dev/dxg`` is there (WSL 2).
+        gpus: ``/dev/nvidia0`` and the like.
+        control: Whether ``/dev/nvidiactl`` exists.
+        uvm: Whether ``/dev/nvidia-uvm`` exists; without it cuInit returns 999.
+        dxg: Whether ``/dev/dxg`` exists (WSL 2).
         tegra: Nodes of a Tegra GPU.
     """
 
@@ -30,7 +30,7 @@ class Devices:
 
 
 def read_devices(tree: Tree) -> Devices:
-    """The NVIDIA nodes of this machine or container."""
+    """List the NVIDIA nodes of this machine or container."""
     names = list_nodes(tree)
     gpus = sorted((name for name in names if is_gpu_node(name)), key=lambda name: (len(name), name))
     return Devices(

@@ -1,4 +1,4 @@
-"""What gathers while a host is put together: sources, notes, traces."""
+"""Sources, notes and traces, collected while a host is put together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Draft"]
 
 @dataclass(slots=True)
 class Draft:
-    """The host in the making.
+    """Parts of an unfinished host.
 
     Attributes:
-        sources: Fact to where it came from.
-        notes: What disagrees, and what was ignored.
-        traces: Signs of NVIDIA; they count where no GPU can be used.
+        sources: Source of each fact.
+        notes: Disagreements, and facts that were ignored.
+        traces: Signs of NVIDIA; they count if no GPU can be used.
     """
 
     sources: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Driver and GPUs, from what NVML, libcuda and nvidia-smi said. Pure."""
+"""Conclude driver and GPUs from the answers of NVML, libcuda and nvidia-smi. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MISMATCH = 803
 _NO_COMPAT = 804
 _NVML_NO_LIBRARY = 12
 
-# With these from cuInit no program computes here, whatever NVML lists. Others pass by (802: the fabric manager starts;
-# 999: nvidia-uvm is not loaded yet): there the GPUs stay, since what is chosen for them will run.
+# With these from cuInit no program computes here, whatever NVML lists. Others are temporary (802: the fabric manager
+# starts; 999: nvidia-uvm is not loaded yet), so the GPUs stay: builds chosen for them will run.
 _UNUSABLE = frozenset({_NO_DEVICE, _MISMATCH, _NO_COMPAT})
 
-# cuda.h and nvml.h name the numbers; what to do is written here.
+# Cures by interface and error number (nvml.h, cuda.h).
 _CURES = {
     ("NVML", 9): "the kernel driver is not loaded, or cannot be reached from here",
     ("NVML", 15): "a GPU fell off the bus: reset it, or reboot",
@@ -43,7 +43,7 @@ _CURES = {
 
 @dataclass(frozen=True, slots=True)
 class DriverFacts:
-    """What is known of driver and GPUs before overrides, as in `envkit.models.host.Host`."""
+    """Driver and GPUs before overrides, as in `envkit.models.host.Host`."""
 
     version: DriverVersion | None
     cuda: CudaVersion | None
@@ -52,11 +52,11 @@ class DriverFacts:
 
 
 def conclude_driver(readings: Readings, answers: Answers, env: Mapping[str, str], draft: Draft) -> DriverFacts:
-    """Which driver, which ceiling, and the GPUs that CUDA can use here.
+    """Conclude driver, ceiling, and the GPUs that CUDA can use here.
 
     Args:
-        readings: What files say.
-        answers: What the driver's interfaces said.
+        readings: Facts from files.
+        answers: Answers of the driver's interfaces.
         env: Variables; CUDA_VISIBLE_DEVICES counts.
         draft: Takes sources, notes and traces.
     """
@@ -91,7 +91,7 @@ def _is_absence(error: CallError) -> bool:
 
 
 def _is_loaded(answer: DriverAnswer | None) -> bool:
-    """Whether there is a library behind an answer (and not only an attempt to load one)."""
+    """Return whether a library was loaded for an answer, not merely looked for."""
     return answer is not None and not any(
         _is_absence(error) or error.call == "import pynvml" for error in answer.errors
     )
@@ -103,7 +103,7 @@ def _explain(interface: str, error: CallError) -> str:
 
 
 def _without_stub(cuda: DriverAnswer | None, draft: Draft) -> DriverAnswer | None:
-    """A toolkit's stub of libcuda knows no driver."""
+    """Discard the answer of a toolkit's stub of libcuda, which knows no driver."""
     if cuda and (_STUB in cuda.numbers or "/stubs/" in (cuda.library or "")):
         draft.notes.append(
             f"{cuda.library or 'libcuda'} is a toolkit's stub, not a driver: take it off LD_LIBRARY_PATH"
@@ -136,7 +136,7 @@ def _ceiling(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> CudaV
     said = [
         (answer.driver_cuda, source)
         for answer, source in (
-            (cuda, "cuDriverGetVersion"),  # what CEP 30 asks for
+            (cuda, "cuDriverGetVersion"),  # required by CEP 30
             (answers.nvml, "NVML"),
             (answers.nvidia_smi, "nvidia-smi"),
         )
@@ -167,7 +167,7 @@ def _is_compat(readings: Readings, cuda: DriverAnswer | None, draft: Draft) -> b
         draft.notes.append(f"libcuda is a forward-compatibility one: {cuda.library}, kernel module {kernel}")
         return True
     if library and kernel and library != kernel:
-        # A newer library that starts is a compat one wherever it lies; with 803 it is an update without a reboot.
+        # A newer library that starts is a compat one, wherever it is; with 803 the driver was updated without a reboot.
         compat = library > kernel and _MISMATCH not in cuda.numbers
         what = "forward compatibility" if compat else "an update without a reboot?"
         draft.notes.append(f"libcuda is of driver {library} ({cuda.library}), the kernel module is {kernel}: {what}")
@@ -176,7 +176,7 @@ def _is_compat(readings: Readings, cuda: DriverAnswer | None, draft: Draft) -> b
 
 
 def _merge(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> tuple[Device, ...]:
-    """NVML's devices in CUDA's order; libcuda's, else nvidia-smi's, where NVML has none."""
+    """Return NVML's devices in CUDA's order; those of libcuda, else of nvidia-smi, if NVML has none."""
     nvml = answers.nvml.devices if answers.nvml else ()
     listed = cuda.devices if cuda else ()
     if nvml:
@@ -195,11 +195,11 @@ def _merge(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> tuple[D
 
 
 def _in_cuda_order(nvml: tuple[Device, ...], listed: tuple[Device, ...], draft: Draft) -> tuple[Device, ...]:
-    """CUDA decides which GPUs there are and in which order, NVML knows more about each."""
-    if any(device.mig_mode for device in nvml):  # CUDA shows one MIG instance to a process, whatever there is
+    """Combine the lists: CUDA decides which GPUs there are and in which order, NVML knows more about each."""
+    if any(device.mig_mode for device in nvml):  # CUDA shows one MIG instance to a process
         return nvml
     by_uuid = {device.uuid_digits: device for device in nvml if device.uuid_digits}
-    if not any(device.uuid_digits in by_uuid for device in listed):  # a driver whose UUIDs cannot be compared
+    if not any(device.uuid_digits in by_uuid for device in listed):  # this driver's UUIDs cannot be compared
         if len(listed) == len(nvml):
             return nvml
         draft.notes.append(f"NVML lists {_list(nvml)}, libcuda {_list(listed)}: libcuda counts")
@@ -219,9 +219,9 @@ def _in_cuda_order(nvml: tuple[Device, ...], listed: tuple[Device, ...], draft: 
 def _usable(
     devices: tuple[Device, ...], answers: Answers, cuda: DriverAnswer | None, draft: Draft
 ) -> tuple[Device, ...]:
-    """The devices, or none where CUDA cannot start on any."""
+    """Return the devices, or none if CUDA cannot start on any."""
     if not devices:
-        # A library that is there and fails is a sign of NVIDIA, whatever the number.
+        # A library that fails is a sign of NVIDIA, whatever the error.
         loaded = [answer for answer in (answers.nvml, cuda, answers.nvidia_smi) if answer and _is_loaded(answer)]
         draft.traces += [_explain(answer.interface, error) for answer in loaded for error in answer.errors]
         return ()
@@ -246,7 +246,7 @@ def _why_unusable(answers: Answers, cuda: DriverAnswer | None) -> str | None:
 
 
 def _told_cuda(answers: Answers) -> bool:
-    """Whether NVML or nvidia-smi found a libcuda where the loader did not."""
+    """Return whether NVML or nvidia-smi found a libcuda that the loader did not."""
     if answers.nvml and answers.nvml.devices:
         return answers.nvml.driver_cuda is not None
     smi = answers.nvidia_smi

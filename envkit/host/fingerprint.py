@@ -1,6 +1,6 @@
-"""A quick look whether this is still the host it was: no process, no driver library, about a millisecond.
+"""Check whether this is still the same host: no process, no driver library, about a millisecond.
 
-Imports little and parses nothing: what is hashed are the texts themselves.
+Imports little and parses nothing: the hashes are of the texts themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from envkit.host.tree import Tree, read_bounded
 
 __all__ = ["Quick", "fingerprint_now", "read_quick", "remember_fingerprint"]
 
-# What a program sees of the driver, and which one it loads.
+# They decide which devices a program sees, and which driver it loads.
 _DRIVER_VARIABLES = (
     "CUDA_DEVICE_ORDER",
     "CUDA_MPS_PIPE_DIRECTORY",
@@ -26,7 +26,7 @@ _DRIVER_VARIABLES = (
     "LD_PRELOAD",
     "NVIDIA_VISIBLE_DEVICES",
 )
-# What is laid over the driver's answer afterwards.
+# They replace parts of the driver's answer afterwards.
 _LATER_VARIABLES = (
     "CONDA_OVERRIDE_ARCHSPEC",
     "CONDA_OVERRIDE_CUDA",
@@ -47,16 +47,16 @@ _CPUINFO_BYTES = 4096
 
 
 class Quick:
-    """What a quick look gives.
+    """The result of a quick look.
 
     Attributes:
-        token: Sixteen hex digits. Equal tokens: nothing that decides what runs has changed since, reboots included.
-            It holds the driver's version, models and nodes of the GPUs, MIG, processor, C library, and the variables
-            that hide, redirect or override. Where the kernel does not name the GPUs (WSL, Jetson, sandboxes) it holds
+        token: Sixteen hex digits. Equal tokens mean that nothing that decides what runs has changed, across reboots.
+            It covers the driver's version, models and nodes of the GPUs, MIG, processor, C library, and the variables
+            that hide, redirect or override. Where the kernel does not name the GPUs (WSL, Jetson, sandboxes) it covers
             the boot id too, since two machines could look alike there.
-        driver_key: Under which the cache has what the driver says: the token's facts without the variables laid over
+        driver_key: Key of the driver's answer in the cache: the facts of the token without the variables that replace
             the answer, and with boot, libraries and interpreter.
-        fingerprint_key: Under which the cache has the fingerprint.
+        fingerprint_key: Key of the fingerprint in the cache.
     """
 
     __slots__ = ("driver_key", "fingerprint_key", "token")
@@ -79,7 +79,7 @@ class Quick:
 
 
 def read_quick(tree: Tree, env: Mapping[str, str]) -> Quick:
-    """Look at the files and variables that decide."""
+    """Read the files and variables that decide."""
     return Quick(tree, env)
 
 
@@ -89,12 +89,12 @@ def fingerprint_now(
     env: Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> tuple[str, str | None]:
-    """The token of `Quick`, and `Host.fingerprint` where it is known without asking the driver (else None: `detect`).
+    """Return the token of `Quick`, and `Host.fingerprint`, or None if only the driver could tell it.
 
     Args:
-        root: Where the system's files are.
+        root: Root of the system's files.
         env: Variables, instead of ``os.environ``.
-        cache_dir: As for `envkit.host.detect.detect`.
+        cache_dir: As for `envkit.host.detect.detect_host`.
     """
     variables = os.environ if env is None else env
     quick = read_quick(Tree(root), variables)
@@ -105,7 +105,7 @@ def fingerprint_now(
 
 
 def remember_fingerprint(folder: str | os.PathLike[str], quick: Quick, fingerprint: str, *, created: float) -> None:
-    """Keep a fingerprint for `fingerprint_now`; it is believed no longer than the driver's answer it came from."""
+    """Cache a fingerprint for `fingerprint_now`, for no longer than the driver's answer it came from."""
     entry = read_entry(folder, quick.fingerprint_key)
     if entry is None or entry.get("fingerprint") != fingerprint:
         write_entry(folder, quick.fingerprint_key, {"fingerprint": fingerprint}, created=created)
@@ -133,7 +133,7 @@ def _libc() -> str | None:
 
 
 def _processor(tree: Tree) -> list[str]:
-    # The first lines describe the first processor; the whole file takes milliseconds on a large machine.
+    # The first processor is enough; the whole file takes milliseconds on a large machine.
     text = (read_bounded(tree.path("/proc/cpuinfo"), limit_bytes=_CPUINFO_BYTES) or b"").decode("utf-8", "replace")
     return [line for line in text.split("\n\n", 1)[0].splitlines() if line.startswith(_PROCESSOR)]
 

@@ -23,7 +23,7 @@ def parse_tegra_release(text: str) -> str | None:
 
 
 def read_jetson(tree: Tree) -> tuple[str | None, str]:
-    """The L4T release (`UNKNOWN_RELEASE` on a Tegra that names none), or None, and what said so."""
+    """Return the L4T release (`UNKNOWN_RELEASE` for a Tegra without one), or None, and its source."""
     release = parse_tegra_release(tree.text(_RELEASE) or "")
     if release:
         return release, _RELEASE

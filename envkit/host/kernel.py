@@ -1,6 +1,6 @@
-"""The NVIDIA module of the running kernel.
+"""Read the NVIDIA module of the running kernel.
 
-/proc and /sys of the host are seen in containers and in ``docker build`` too: a loaded module is not a usable GPU.
+Containers and ``docker build`` see /proc and /sys of the host: a loaded module is not a usable GPU.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class KernelModule:
     """The loaded module.
 
     Attributes:
-        version: Its version, or None where it is loaded and does not say.
-        is_open: Whether it is the open one (Turing and newer only; Blackwell demands it); None when not said.
-        source: The file that said so.
-        note: What disagrees, in words.
+        version: Its version; None if it does not tell.
+        is_open: Whether it is the open one (Turing and newer only; Blackwell requires it); None if unknown.
+        source: The file read.
+        note: A disagreement, in words.
     """
 
     version: DriverVersion | None
@@ -35,9 +35,9 @@ class KernelModule:
 
 
 def parse_proc_version(text: str) -> tuple[DriverVersion, bool] | None:
-    """Read ``/proc/driver/nvidia/version``: the version, and whether the module is the open one.
+    """Parse ``/proc/driver/nvidia/version`` into the version, and whether the module is the open one.
 
-    The version is the second field where fields stand two spaces apart, in all three shapes: ``NVIDIA UNIX x86_64
+    The version is the second of the fields that two spaces separate, in all three forms: ``NVIDIA UNIX x86_64
     Kernel Module  535.216.03  Thu ...``, ``NVIDIA UNIX Open Kernel Module for x86_64  570.195.03  Release Build ...``
     and, on L4T, ``NVIDIA UNIX Kernel Module for aarch64  34.1.1  Release Build ...``. None for anything else.
     """
@@ -51,7 +51,7 @@ def parse_proc_version(text: str) -> tuple[DriverVersion, bool] | None:
 
 
 def parse_sys_version(text: str) -> DriverVersion | None:
-    """Read ``/sys/module/nvidia/version`` (``550.144.03``); None for anything else."""
+    """Parse ``/sys/module/nvidia/version`` (``550.144.03``); None for anything else."""
     text = text[:64].strip()
     if "." not in text or not text.isascii():
         return None
@@ -62,7 +62,7 @@ def parse_sys_version(text: str) -> DriverVersion | None:
 
 
 def read_kernel_module(tree: Tree) -> KernelModule | None:
-    """The NVIDIA module that this kernel has loaded, or None."""
+    """Return the loaded NVIDIA module, or None."""
     proc_text = tree.text(PROC)
     sys_text = tree.text(f"{SYS}/version")
     proc = parse_proc_version(proc_text) if proc_text is not None else None

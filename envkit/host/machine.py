@@ -1,4 +1,4 @@
-"""The machine below any GPU: platform, C library, macOS, WSL."""
+"""Read the facts of a machine that no GPU changes: platform, C library, macOS, WSL."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _BITS_32 = {"linux-64": "linux-32", "linux-aarch64": "linux-armv7l", "win-64": "
 
 
 def subdir_of(system: str, machine: str, *, bits: int = 64) -> str:
-    """The name that conda has for a platform.
+    """Return conda's name of a platform.
 
     Args:
         system: ``sys.platform``.
-        machine: As ``uname -m`` names it.
+        machine: The machine of ``uname -m``.
         bits: Width of a pointer in this process: a 32-bit interpreter on a 64-bit kernel makes 32-bit environments.
     """
     family = "osx" if system == "darwin" else "win" if system in {"win32", "cygwin"} else "linux"
@@ -61,48 +61,48 @@ def subdir_of(system: str, machine: str, *, bits: int = 64) -> str:
 
 
 def parse_wsl(osrelease: str) -> bool:
-    """Whether a kernel release is that of WSL 2; WSL 1 calls itself ``4.4.0-19041-Microsoft``."""
+    """Return whether a kernel release is of WSL 2; WSL 1 calls itself ``4.4.0-19041-Microsoft``."""
     osrelease = osrelease[:256].strip()
     return "microsoft" in osrelease.lower() and re.fullmatch(r"4\.4\.0-\d+-Microsoft", osrelease) is None
 
 
 def parse_glibc(text: str | None) -> str | None:
-    """Read ``glibc 2.36`` (``confstr(CS_GNU_LIBC_VERSION)``); None for another C library."""
+    """Parse ``glibc 2.36`` (``confstr(CS_GNU_LIBC_VERSION)``); None for another C library."""
     match = re.fullmatch(r"glibc (\d+\.\d+)(?:[.\d]*)", (text or "").strip())
     return match[1] if match else None
 
 
 def parse_osx_version(plist: str) -> str | None:
-    """The ``ProductVersion`` of ``SystemVersion.plist``."""
+    """Return the ``ProductVersion`` of ``SystemVersion.plist``."""
     match = re.search(r"<key>ProductVersion</key>\s*<string>(\d+(?:\.\d+)*)</string>", plist)
     return match[1] if match else None
 
 
 def read_subdir() -> tuple[str, str]:
-    """The platform of this interpreter, and what said so."""
+    """Return the platform of this interpreter, and its source."""
     if sys.platform == "win32":
         return subdir_of(sys.platform, os.environ.get("PROCESSOR_ARCHITECTURE", "")), "PROCESSOR_ARCHITECTURE"
     return subdir_of(sys.platform, os.uname().machine, bits=struct.calcsize("P") * 8), "uname and this Python"
 
 
 def read_glibc() -> tuple[str | None, str]:
-    """The version of the C library that this process uses, and what said so."""
+    """Return the version of the C library of this process, and its source."""
     if sys.platform != "linux":
         return None, "not Linux"
     source = "confstr(CS_GNU_LIBC_VERSION)"
     try:
         return parse_glibc(os.confstr("CS_GNU_LIBC_VERSION")), source
-    except (ValueError, OSError):  # musl knows no such name
+    except (ValueError, OSError):  # musl has no such name
         return None, f"{source}: not glibc"
 
 
 def read_osx(tree: Tree) -> tuple[str | None, str]:
-    """The version of macOS, or None, and what said so."""
+    """Return the version of macOS, or None, and its source."""
     if sys.platform == "darwin":
         return parse_osx_version(tree.text(_SYSTEM_VERSION) or ""), _SYSTEM_VERSION
     return None, "not macOS"
 
 
 def read_wsl(tree: Tree) -> tuple[bool, str]:
-    """Whether this is WSL 2, and what said so."""
+    """Return whether this is WSL 2, and the source."""
     return parse_wsl(tree.text(_OSRELEASE) or ""), _OSRELEASE

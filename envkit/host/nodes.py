@@ -1,4 +1,4 @@
-"""Names of NVIDIA's device nodes and GPUs, as the kernel lists them. Cheap to import: the fast path asks."""
+"""Names of NVIDIA's device nodes and GPUs in the kernel. Cheap to import: the fast path uses it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _MIG = "/proc/driver/nvidia/capabilities"
 
 
 def list_nodes(tree: Tree) -> list[str]:
-    """The nodes in /dev that mean a GPU: ``nvidia0``, ``nvidiactl``, ``nvidia-uvm``, ``dxg`` (WSL 2), Tegra's."""
+    """List the nodes of GPUs in /dev: ``nvidia0``, ``nvidiactl``, ``nvidia-uvm``, ``dxg`` (WSL 2), Tegra's."""
     return [name for name in tree.names("/dev") if name in _OTHERS or name in _TEGRA or is_gpu_node(name)]
 
 
 def is_gpu_node(name: str) -> bool:
-    """Whether a node is that of one GPU: ``nvidia0``."""
+    """Return whether a node is of one GPU: ``nvidia0``."""
     number = name.removeprefix("nvidia")
     return number != name and number.isascii() and number.isdigit()
 
 
 def is_tegra_node(name: str) -> bool:
-    """Whether a node belongs to a Tegra GPU."""
+    """Return whether a node is of a Tegra GPU."""
     return name in _TEGRA
 
 
 def list_capabilities(tree: Tree) -> list[str]:
-    """What comes and goes with MIG instances: nodes of capabilities, and folders under /proc."""
+    """List the nodes and /proc folders that come and go with MIG instances."""
     found = [f"/dev/nvidia-caps/{name}" for name in tree.names("/dev/nvidia-caps")]
     for gpu in tree.names(_MIG):
         found += [f"{_MIG}/{gpu}/mig/{name}" for name in tree.names(f"{_MIG}/{gpu}/mig")]
@@ -37,12 +37,12 @@ def list_capabilities(tree: Tree) -> list[str]:
 
 
 def list_models(tree: Tree) -> list[str]:
-    """The models of the GPUs that the kernel driver lists, sorted; ``?`` for one that it does not name."""
+    """List the models of the GPUs in the kernel driver, sorted; ``?`` for an unnamed one."""
     return sorted(parse_model(tree.text(f"{_GPUS}/{name}/information") or "") or "?" for name in tree.names(_GPUS))
 
 
 def parse_model(text: str) -> str | None:
-    """Read the ``Model:`` line of ``/proc/driver/nvidia/gpus/*/information``."""
+    """Parse the ``Model:`` line of ``/proc/driver/nvidia/gpus/*/information``."""
     for line in text[:4096].splitlines():
         if line.startswith("Model:"):
             return line.removeprefix("Model:").strip()[:120] or None

@@ -1,4 +1,4 @@
-"""What ``nvidia-smi`` prints: the last resort where neither NVML nor libcuda can be loaded."""
+"""Parse the output of ``nvidia-smi``, the last resort if neither NVML nor libcuda can be loaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SmiRow:
 
 
 def parse_smi_query(text: str) -> list[SmiRow]:
-    """Read the lines of a query of `QUERIES` (``--format=csv,noheader,nounits``); memory comes in MiB."""
+    """Parse the lines of a query of `QUERIES` (``--format=csv,noheader,nounits``); memory is in MiB."""
     rows = []
     for line in text.splitlines():
         fields = [None if field.startswith("[") or field == "N/A" else field for field in line.split(", ")]
@@ -58,13 +58,13 @@ def parse_smi_query(text: str) -> list[SmiRow]:
 
 
 def parse_smi_cuda(text: str) -> str | None:
-    """The ceiling in the header (``CUDA Version: 12.8``), or ``"N/A"`` where libcuda is absent."""
+    """Return the ceiling in the header (``CUDA Version: 12.8``), or ``"N/A"`` without libcuda."""
     match = re.search(r"CUDA (?:UMD )?Version\s*:\s*(\d{1,2}\.\d{1,2}|N/A)", text)
     return match[1] if match else None
 
 
 def parse_smi_list(text: str) -> dict[str, list[tuple[str, str]]]:
-    """The MIG instances (name and UUID) for each GPU's UUID, from ``nvidia-smi -L``."""
+    """Return the MIG instances (name and UUID) by the GPU's UUID, from ``nvidia-smi -L``."""
     found: dict[str, list[tuple[str, str]]] = {}
     gpu = None
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""``CONDA_OVERRIDE_*``: what the user says instead of the machine (CEP 30 and CEP 46)."""
+"""Parse ``CONDA_OVERRIDE_*``, the user's corrections of the machine (CEP 30 and CEP 46)."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Overrides:
 
 
 def parse_overrides(env: Mapping[str, str]) -> Overrides:
-    """Read the variables; an empty one (after stripping) says that the virtual package is absent.
+    """Parse the variables; an empty one (after stripping) means that the virtual package is absent.
 
     Raises:
-        SettingsError: One holds something that is not a version.
+        SettingsError: One is not a version.
     """
     values = {name: env[variable].strip() for name, variable in VARIABLES.items() if variable in env}
     cuda, capability = values.get("driver_cuda"), values.get("gpus")

@@ -1,4 +1,4 @@
-"""All that files, variables and this process say about the machine: no driver is asked."""
+"""Read everything about the machine that files, variables and this process tell, without asking a driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WSL_LIBRARIES = "/usr/lib/wsl/lib"
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Facts, most with what said so as the second of a pair.
+    """Facts, most of them paired with their source.
 
     Attributes:
         subdir: conda's name of the platform.
@@ -31,8 +31,8 @@ class Readings:
         container: Kind of container.
         kernel: The NVIDIA module.
         devices: Device nodes.
-        toolkits: Folder to version.
-        wsl_driver: Whether Windows hands an NVIDIA driver to WSL.
+        toolkits: Version of the toolkit in each folder.
+        wsl_driver: Whether Windows provides an NVIDIA driver to WSL.
     """
 
     subdir: tuple[str, str]

@@ -1,7 +1,7 @@
-"""``NVIDIA_REQUIRE_*``: what a container image demands of the host (libnvidia-container).
+"""Check ``NVIDIA_REQUIRE_*``, a container image's demands on the host (libnvidia-container).
 
 A space is OR, a comma is AND; several variables must all hold. NVIDIA_DISABLE_REQUIRE switches them off, and an image
-that sets CUDA_VERSION without NVIDIA_REQUIRE_CUDA demands that CUDA (NVIDIA Container Toolkit, "legacy images").
+with CUDA_VERSION but without NVIDIA_REQUIRE_CUDA demands that CUDA (NVIDIA Container Toolkit, "legacy images").
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Condition:
 
 
 def parse_requirement(text: str) -> tuple[tuple[Condition, ...], ...]:
-    """Read ``cuda>=12.9 brand=tesla,driver>=535,driver<536``: alternatives, each of conditions that hold together.
+    """Parse ``cuda>=12.9 brand=tesla,driver>=535,driver<536`` into alternatives of conditions that all must hold.
 
-    An alternative with a part that is not a comparison is left out: nothing can be said about it.
+    An alternative with a part that is not a comparison is left out: it cannot be judged.
     """
     alternatives = []
     for alternative in text.split():
@@ -45,7 +45,7 @@ def parse_requirement(text: str) -> tuple[tuple[Condition, ...], ...]:
 
 
 def read_requirements(env: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are in force and what they demand; Jetson's are for another runtime."""
+    """Return the variables in force and their demands; Jetson's are for another runtime."""
     if env.get("NVIDIA_DISABLE_REQUIRE", "").lower() in _TRUE:
         return {}
     found = {
@@ -66,7 +66,7 @@ def unmet_requirements(
     driver_cuda: CudaVersion | None,
     gpus: Sequence[Gpu],
 ) -> tuple[str, ...]:
-    """The requirements that this host does not meet, in words; what cannot be judged (brand) counts as met."""
+    """Describe the requirements that this host does not meet; one that cannot be judged (brand) counts as met."""
     capabilities = [gpu.compute_capability for gpu in gpus if gpu.compute_capability]
     known = {
         "cuda": tuple(driver_cuda) if driver_cuda else None,
@@ -100,7 +100,7 @@ def _holds(condition: Condition, known: Mapping[str, tuple[int, ...] | None]) ->
     if have is None or re.fullmatch(r"\d{1,6}(\.\d{1,6})*", condition.value, re.ASCII) is None:
         return True
     want = tuple(int(part) for part in condition.value.split("."))
-    # libnvidia-container compares number by number and takes missing ones for zero.
+    # libnvidia-container compares number by number, with missing ones as zero.
     width = max(len(have), len(want))
     left, right = (numbers + (0,) * (width - len(numbers)) for numbers in (have, want))
     return _COMPARE[condition.operator]((left > right) - (left < right))

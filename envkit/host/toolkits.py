@@ -1,4 +1,4 @@
-"""CUDA toolkits installed on disk. They say nothing about the driver."""
+"""Find CUDA toolkits installed on disk. They tell nothing about the driver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["parse_version_json", "parse_version_txt", "read_toolkits"]
 
 
 def parse_version_json(text: str) -> str | None:
-    """The toolkit's version in a ``version.json`` (CUDA 11.1 and newer): ``cuda.version``."""
+    """Return the version in a ``version.json`` (CUDA 11.1 and newer): ``cuda.version``."""
     try:
         value = json.loads(text)["cuda"]["version"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -21,13 +21,13 @@ def parse_version_json(text: str) -> str | None:
 
 
 def parse_version_txt(text: str) -> str | None:
-    """The toolkit's version in a ``version.txt`` (CUDA 11.0 and older): ``CUDA Version 10.2.89``."""
+    """Return the version in a ``version.txt`` (CUDA 11.0 and older): ``CUDA Version 10.2.89``."""
     match = re.match(r"CUDA Version ([0-9]{1,4}(?:\.[0-9]{1,4}){1,3})\s", text + "\n")
     return match[1] if match else None
 
 
 def read_toolkits(tree: Tree, env: Mapping[str, str]) -> dict[str, str]:
-    """Folder to version, for ``/usr/local/cuda*``, ``/opt/cuda*`` and CUDA_HOME; a link counts once."""
+    """Return the version by folder, for ``/usr/local/cuda*``, ``/opt/cuda*`` and CUDA_HOME; links count once."""
     folders = [
         f"{parent}/{name}"
         for parent in ("/usr/local", "/opt")

@@ -1,4 +1,4 @@
-"""Variables that speak of NVIDIA: reasons to ask before a CPU build is taken."""
+"""Find variables that speak of NVIDIA: reasons to ask before choosing a CPU build."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 __all__ = ["variable_traces"]
 
-# Numbers in these name GPUs, so 0 is one; numbers in the others count them.
+# Numbers in these are GPU indices, so 0 is a GPU; in the others they are counts.
 _NAMING = (
     "NVIDIA_VISIBLE_DEVICES",
     "NVIDIA_DRIVER_CAPABILITIES",
@@ -29,9 +29,9 @@ _NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
 
 
 def variable_traces(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables of container images, of Slurm and of CUDA that tell of GPUs, as ``NAME=value``.
+    """List variables of container images, Slurm and CUDA that speak of GPUs, as ``NAME=value``.
 
-    A value that says "none" is no trace: ``NVIDIA_VISIBLE_DEVICES=void`` is how an orchestrator gives no GPU.
+    A value that means "none" is no trace: orchestrators set ``NVIDIA_VISIBLE_DEVICES=void`` to give no GPU.
     """
     values = {name: env.get(name, "").strip() for name in (*_NAMING, *_COUNTING, *_MENTIONING)}
     telling = [

@@ -1,4 +1,4 @@
-"""The machine's files, under a root that a test may choose."""
+"""Read the files of the machine, under a root that tests may choose."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LIMIT_BYTES = 64 * 1024
 
 
 def read_bounded(path: str | os.PathLike[str], *, limit_bytes: int = _LIMIT_BYTES) -> bytes | None:
-    """The first bytes of a regular file, or None when it cannot be read.
+    """Return the first bytes of a regular file, or None if it cannot be read.
 
-    Whatever lies at the path, this returns at once: a FIFO is opened without waiting for a writer, a device is not
-    read, and an endless file is cut at `limit_bytes`.
+    It returns at once, whatever the path is: a FIFO is opened without waiting for a writer, a device is not read, and
+    an endless file is cut at `limit_bytes`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -25,7 +25,7 @@ def read_bounded(path: str | os.PathLike[str], *, limit_bytes: int = _LIMIT_BYTE
             return None
         parts = []
         left = limit_bytes
-        # A file of /proc hands out as much as it likes for each read: go on until it is empty.
+        # A file of /proc may return less than asked for: read until it is empty.
         while left > 0 and (part := os.read(descriptor, left)):
             parts.append(part)
             left -= len(part)
@@ -37,7 +37,7 @@ def read_bounded(path: str | os.PathLike[str], *, limit_bytes: int = _LIMIT_BYTE
 
 
 class Tree:
-    """Reads files below `root` by their absolute names; what cannot be read is absent.
+    """Files below `root`, by their absolute names; an unreadable one counts as absent.
 
     Args:
         root: ``/``, or a directory that a test filled.
@@ -49,26 +49,26 @@ class Tree:
         self.root = os.fspath(root)
 
     def path(self, name: str) -> str:
-        """Where the absolute `name` lies."""
+        """Return the path of the absolute `name`."""
         return os.path.join(self.root, name.lstrip("/"))
 
     def text(self, name: str) -> str | None:
-        """The first 64 KiB of a file, with what is not UTF-8 replaced; None when it cannot be read."""
+        """Return the first 64 KiB of a file, with invalid UTF-8 replaced; None if it cannot be read."""
         content = read_bounded(self.path(name))
         return None if content is None else content.decode("utf-8", "replace")
 
     def exists(self, name: str) -> bool:
-        """Whether anything lies at `name`."""
+        """Return whether anything exists at `name`."""
         return os.path.lexists(self.path(name))
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder, sorted; none when it cannot be listed."""
+        """List the names in a folder, sorted; none if it cannot be listed."""
         try:
             return sorted(os.listdir(self.path(folder)))
         except OSError:
             return []
 
     def resolve(self, name: str) -> str:
-        """The absolute name, below the root, of what a link leads to."""
+        """Return the absolute name, below the root, of the target of a link."""
         real, root = os.path.realpath(self.path(name)), os.path.realpath(self.root)
         return f"/{os.path.relpath(real, root)}" if real.startswith(root.rstrip("/") + "/") else real

@@ -1,4 +1,4 @@
-"""``CUDA_VISIBLE_DEVICES``: which of the GPUs CUDA will show to a program."""
+"""Apply ``CUDA_VISIBLE_DEVICES``, which decides the GPUs that CUDA shows to a program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Selection", "select_visible"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The devices that stay, and what there is to say about it."""
+    """The devices that remain, and notes about them."""
 
     devices: tuple[Device, ...]
     notes: tuple[str, ...] = ()
@@ -21,13 +21,12 @@ class Selection:
 def select_visible(value: str | None, devices: Sequence[Device]) -> Selection:
     """Apply ``CUDA_VISIBLE_DEVICES`` as the CUDA programming guide describes it.
 
-    A comma-separated list of indices (in CUDA's order), of UUIDs (``GPU-``, a unique beginning is enough) or of MIG
-    instances (``MIG-`` and a UUID, or the older ``MIG-GPU-<uuid>/<gi>/<ci>``). The first entry that names no device
-    ends the list, so ``-1`` or an empty value hides all. A device inside the result holds one instance where one was
-    named.
+    It is a comma-separated list of indices (in CUDA's order), UUIDs (``GPU-`` and a unique beginning) or MIG instances
+    (``MIG-`` and a UUID, or the older ``MIG-GPU-<uuid>/<gi>/<ci>``). The first entry that names no device ends the
+    list, so ``-1`` or an empty value hides all. A device in the result has one instance if one was named.
 
     Args:
-        value: The variable; None where it is not set.
+        value: The variable; None if it is not set.
         devices: The GPUs in CUDA's order.
     """
     if value is None:

@@ -1,4 +1,4 @@
-"""The host as JSON: what ``detect --json`` prints as ``facts`` and ``--hosts FILE`` reads."""
+"""Read and write a host as JSON: the ``facts`` of ``detect --json``, and of ``--hosts FILE``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCHEMA = 1
 
 
 def host_to_json(host: Host) -> dict[str, Any]:
-    """The ``facts`` of a host: JSON values only, versions as text, memory in bytes."""
+    """Return the ``facts`` of a host: JSON values only, versions as text, memory in bytes."""
     return {
         "subdir": host.subdir,
         "glibc": host.glibc,
@@ -50,14 +50,13 @@ def host_to_json(host: Host) -> dict[str, Any]:
 
 
 def host_from_json(data: object, *, where: str = "") -> Host:
-    """Read the ``facts`` of a host, or the whole object that holds them as ``facts``.
+    """Read the ``facts`` of a host, or an object with a member ``facts``.
 
-    Members that are not known are ignored, and so is ``fingerprint``, which follows from the others. Only ``subdir``
-    must be there.
+    Unknown members are ignored, and so is ``fingerprint``, which follows from the others. Only ``subdir`` is required.
 
     Args:
         data: A JSON value.
-        where: What it came from, to begin the path in an error message, such as ``hosts.json[2]``.
+        where: Its origin, which begins the path in error messages, such as ``hosts.json[2]``.
 
     Raises:
         SettingsError: The value is not a host; the message has the path to the bad member (``facts.gpus[1].name``).
@@ -106,7 +105,7 @@ def _gpu(item: _Reader) -> Gpu:
 
 
 class _Reader:
-    """An object of JSON that knows its path."""
+    """A JSON object that knows its path."""
 
     def __init__(self, value: object, where: str) -> None:
         self.where = where

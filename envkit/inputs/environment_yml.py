@@ -61,7 +61,7 @@ def parse_environment_yml(data: bytes, path: Path) -> Recipe:
         name=name or None,
         channels=_texts(content.get("channels"), "channels", path),
         dependencies=dependencies,
-        pip=tuple(map(redact, pip)),  # they are shown only
+        pip=tuple(map(redact, pip)),  # for display only
         platforms=_texts(content.get("platforms"), "platforms", path),
         variables=tuple(sorted((str(k), v) for k, v in variables.items())),
         sha256=hashlib.sha256(data).hexdigest(),

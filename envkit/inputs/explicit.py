@@ -58,7 +58,7 @@ def parse_explicit(data: bytes, path: Path) -> Locked:
             )
         try:
             channel = parse_channel(parts[0])
-        except ValueError:  # its text may hold a password
+        except ValueError:  # do not quote the error: it may contain a password
             raise RecipeError(
                 f"{path}:{number}: {parts[2]} is in no channel: its URL cannot be read",
                 hint="CEP 23: one URL in each line; a space in it is written %20.",

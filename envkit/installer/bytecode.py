@@ -1,13 +1,13 @@
-"""Bytecode: compiled once for each package and Python, then hard-linked, since nobody may write into a generation.
+"""Bytecode: compiled once for each package and Python, then hard-linked, since generations are read-only.
 
 ``pyc/<key of the package>/<tag>/`` mirrors the prefix: it holds the ``__pycache__`` folders of one package for one
-Python. A package that is whole there (it has its list of files) is linked from here, file by file, which takes a
-fraction of what starting the environment's Python would; the others are compiled by that Python and kept.
+Python. A package that is complete there (it has its list of files) is linked file by file, which takes a fraction of
+starting the environment's Python; that Python compiles the others, and they are kept.
 
-Tests inside packages get none: they are a fifth of all modules, and who runs them waits for the compiler once.
+Tests inside packages are left out: they are a fifth of all modules, and few users run them.
 
-A source that linking rewrote (the prefix stands in it, as in ``_sysconfigdata``) gets none: in the next generation it
-has the same size and time, and another prefix, so that the interpreter would take the wrong bytecode for it.
+Sources that linking rewrote (with the prefix in them, as ``_sysconfigdata``) are left out too: in the next generation
+they have the same size and time but another prefix, so the interpreter would accept stale bytecode.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What came out of the cache: how many files, and the packages whose bytecode is still to be made."""
+    """Files linked from the cache, and the packages still to be compiled."""
 
     linked: int
     rest: tuple[Record, ...]
 
 
 def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
-    """Link the bytecode of packages that are whole in the cache.
+    """Link the bytecode of packages that are complete in the cache.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -79,17 +79,17 @@ def make_bytecode(
     env: Mapping[str, str],
     reporter: Reporter,
 ) -> None:
-    """Let the environment's own Python compile what the cache did not have, and keep it there.
+    """Compile the bytecode that the cache did not have, with the environment's own Python, and keep it.
 
-    Without bytecode everything still works, so only a full disk is an error here.
+    Everything works without bytecode, so only a full disk is an error here.
 
     Args:
-        volume: Whose cache.
+        volume: The volume of the cache.
         records: All packages of the prefix, which is linked.
         prefix: The generation.
-        kept: What `link_kept` did.
+        kept: The result of `link_kept`.
         env: Variables for the environment's Python.
-        reporter: Hears what was done.
+        reporter: Told of the result.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -116,11 +116,11 @@ def _keep_list(volume: Volume, folder: Path) -> None:
     except OSError as error:
         if no_space(error):
             raise _full(volume, error) from error
-        # Somebody else's folder: the cache is a saving, not a need.
+        # A folder of another user. The cache only saves work.
 
 
 def _tag(records: Sequence[Record]) -> str | None:
-    """What bytecode depends on besides the source: the release series, whose magic number never changes once final."""
+    """Return the part of the key that is not the source: the release series, whose magic number is final."""
     python = next((record for record in records if record.name == "python"), None)
     if python is None:
         return None
@@ -146,19 +146,19 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _listed(folder: Path) -> _Files | None:
-    """The bytecode of a package; None where it is not all there."""
+    """Read the list of a package's bytecode; None if it is incomplete."""
     try:
         found = json.loads((folder / _LIST).read_bytes())
         return [(str(inner), [str(name) for name in names]) for inner, names in found if names[0]]
     except (OSError, ValueError, TypeError, LookupError):
-        return None  # cut off, or not ours: the package is compiled again
+        return None  # torn, or of another user: compile the package again
 
 
 def _fits(folder: Path, files: _Files, package: Path) -> bool:
-    """Whether bytecode of the package has the time and size of its source (PEP 552), looked at once.
+    """Check on one file whether bytecode has the time and size of its source (PEP 552).
 
-    All sources of a package came out of one archive, and a hard link has the time of what it links. Where packages
-    are copied the times may differ, and the interpreter would not take the bytecode: then it is compiled.
+    All sources of a package come from one archive, and hard links keep the time. Copies may differ; then the
+    interpreter would reject the bytecode, so the package is compiled.
     """
     for inner, names in files:
         home = inner.rpartition("__pycache__")[0]
@@ -183,14 +183,14 @@ def _link_files(folder: Path, files: _Files, prefix: Path) -> int:
         for name in names:
             try:
                 os.link(f"{source}/{name}", f"{target}/{name}")
-            except FileExistsError:  # two packages with one module, or the package brought its own
+            except FileExistsError:  # two packages with the same module, or a package that ships its own bytecode
                 continue
         count += len(names)
     return count
 
 
 def _modules(prefix: Path, record: Record) -> list[str]:
-    """The modules of a linked package, but for its tests and those that hold the prefix."""
+    """List the modules of a linked package, without its tests and those that contain the prefix."""
     meta = prefix / "conda-meta" / f"{record.name}-{record.version}-{record.build}.json"
     content = json.loads(meta.read_bytes())
     entries = content.get("paths_data", {}).get("paths", ())

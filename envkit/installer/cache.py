@@ -1,8 +1,8 @@
 """The package cache of a volume: extracted packages by the sha256 of their archive.
 
-Each package lies alone in ``pkgs/<sha256>/<name>-<version>-<build>/``. It gets there by one rename, after its archive
-was verified and its paths were checked, so what is there is whole; nothing is ever replaced, so two processes, or two
-channels with a file of the same name, cannot disturb each other. py-rattler takes each directory as a cache of its own.
+Each package is alone in ``pkgs/<sha256>/<name>-<version>-<build>/``. One rename puts it there, after its archive was
+verified and its paths checked, so an entry is always complete. Nothing is ever replaced, so two processes, or two
+channels with a file of the same name, cannot disturb each other. To py-rattler, each directory is its own cache.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.channel import redact
 
-# What a package may say of itself, with the type that the native engine wants.
+# Members of a package's own index, with the types that the native engine requires.
 _TOLD: Mapping[str, type | tuple[type, ...]] = {
     "build_number": int,
     "depends": list,
@@ -37,18 +37,18 @@ _TOLD: Mapping[str, type | tuple[type, ...]] = {
     "timestamp": int,
     "python_site_packages_path": str,
 }
-_UNLEASED_AGE_S = 24 * 3600  # where a file system cannot lock, only age tells the dead
+_UNLEASED_AGE_S = 24 * 3600  # without locks, only age tells that a run is dead
 
 __all__ = ["adopt", "archive_in", "cached", "incoming", "key", "package_dir", "read_index"]
 
 
 def key(record: Record) -> str:
-    """The cache key of a record: its sha256, or its md5 for indexes that are that old.
+    """Return the cache key of a record: its sha256, or its md5 for old indexes.
 
-    Every path that is made of a record goes through here, so here is where a hostile one stops.
+    Every path made from a record goes through this function, which therefore rejects hostile records.
 
     Raises:
-        IntegrityError: The index gives neither, or a field that names files would lead elsewhere.
+        IntegrityError: The index has neither, or a field that names files would lead elsewhere.
     """
     fault = check_record(record)
     if fault is not None:
@@ -69,22 +69,22 @@ def key(record: Record) -> str:
 
 
 def package_dir(volume: Volume, record: Record) -> Path:
-    """Where the extracted package is or will be."""
+    """Return the directory of an extracted package, cached or not."""
     return volume.packages / key(record) / f"{record.name}-{record.version}-{record.build}"
 
 
 def cached(volume: Volume, record: Record) -> bool:
-    """Whether the package is in the cache."""
+    """Return whether the package is in the cache."""
     return (package_dir(volume, record) / "info" / "index.json").is_file()
 
 
 def read_index(volume: Volume, record: Record) -> Record:
-    """A record of a cached package with the dependencies that it names itself (``info/index.json``) filled in.
+    """Return the record of a cached package, completed with the dependencies in its ``info/index.json``.
 
-    Its name, place and digest stay those of the record: a package must not pass for another.
+    Name, place and digest stay those of the record: a package must not pass for another.
 
     Raises:
-        IntegrityError: The package says nothing that can be read.
+        IntegrityError: The index of the package cannot be read.
     """
     try:
         index = json.loads((package_dir(volume, record) / "info" / "index.json").read_bytes())
@@ -101,9 +101,9 @@ def read_index(volume: Volume, record: Record) -> Record:
 
 @contextlib.contextmanager
 def incoming(volume: Volume) -> Iterator[Path]:
-    """A new directory for one run's downloads, gone after the block; a run that dies leaves it to `adopt`.
+    """Yield a new directory for the downloads of one run and remove it; an interrupted run leaves it to `adopt`.
 
-    The lease is taken first, so that a directory without a holder is always one whose maker died.
+    The lease is taken first, so a directory without a holder always belongs to a dead run.
     """
     volume.incoming.mkdir(exist_ok=True)
     path = volume.incoming / f"fetch-{secrets.token_hex(4)}"
@@ -116,15 +116,15 @@ def incoming(volume: Volume) -> Iterator[Path]:
 
 
 def archive_in(folder: Path, record: Record) -> Path:
-    """Where a run downloads the archive of a record to."""
+    """Return the path at which a run downloads the archive of a record."""
     return folder / (key(record) + (".tar.bz2" if record.fn.endswith(".tar.bz2") else ".conda"))
 
 
 def adopt(volume: Volume, records: Sequence[Record], folder: Path) -> int:
-    """Move the archives that dead runs were downloading, or had downloaded, into `folder`; return how many.
+    """Move the archives of interrupted runs, complete or not, into `folder`; return how many.
 
-    A rename gives each to one taker. They are verified before use, like every archive. The rest of what a dead run
-    left goes.
+    A rename gives each to one taker. They are verified before use, like every archive. The rest of those runs is
+    removed.
     """
     adopted = 0
     for dead in sorted(volume.incoming.iterdir()):
@@ -143,7 +143,7 @@ def adopt(volume: Volume, records: Sequence[Record], folder: Path) -> int:
 
 
 def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Each file and link below `root`, by its path with ``/``; ``info/`` left out."""
+    """Yield each file and link below `root` with its path, separated by ``/``, without ``info/``."""
     stack = [(root, "")]
     while stack:
         folder, prefix = stack.pop()

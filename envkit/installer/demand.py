@@ -1,4 +1,4 @@
-"""Demand: exactly what linking packages takes, known once they are extracted."""
+"""Compute the space that linking takes, which is known exactly once packages are extracted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envkit.models.build import Record
 
 __all__ = ["Demand", "check_room", "link_demand"]
 
-# Above this nobody needs to count: more than any environment's folders, records and rewritten files.
+# With more room than this, do not count: no environment's folders, records and rewritten files need more.
 _PLENTY_INODES = 2_000_000
 _PLENTY_RATIO = 12
 _PLENTY_BYTES = 2_000_000_000
@@ -29,20 +29,20 @@ _RECORD_BYTES_PER_FILE = 250
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What linking takes: bytes in whole blocks, and inodes."""
+    """Space that linking takes: bytes in whole blocks, and inodes."""
 
     size_bytes: int
     inodes: int
 
 
 def link_demand(volume: Volume, records: Sequence[Record], *, hard_links: bool, block_bytes: int = 4096) -> Demand:
-    """What linking cached packages at a new path takes.
+    """Return the space that linking cached packages at a new path takes.
 
     Args:
-        volume: Whose cache.
+        volume: The volume of the cache.
         records: The packages; each is in the cache.
-        hard_links: Whether files are linked, or copied.
-        block_bytes: Unit in which the file system gives out space.
+        hard_links: Whether files are linked or copied.
+        block_bytes: Allocation unit of the file system.
     """
     folders: set[str] = {""}
     size, inodes = _OVERHEAD_BYTES, _OVERHEAD_INODES
@@ -68,7 +68,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     try:
         found = json.loads(path.read_bytes())["paths"]
     except (OSError, ValueError, KeyError, TypeError):
-        return []  # an old package: its files are few enough for the overhead
+        return []  # an old package; the overhead covers its few files
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
@@ -85,7 +85,7 @@ def _blocks(size: int, block: int) -> int:
 
 
 def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -> None:
-    """Refuse before linking what will not fit. Where there is plenty, nothing is counted.
+    """Refuse to link packages that do not fit; count nothing where there is plenty of room.
 
     Raises:
         NoSpaceError: Fewer bytes or inodes are free than linking takes.

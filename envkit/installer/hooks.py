@@ -1,8 +1,8 @@
-"""Activation hooks: what makes conda and mamba use the generation where they were given the link that names it.
+"""Activation hooks: make conda and mamba use a generation by its own path when it is activated by its link.
 
-They activate ``DIR/NAME`` with the link in PATH and CONDA_PREFIX. A process started by ``DIR/NAME/bin/python`` would
-import from the next generation once the link has changed, so the last of the activation scripts puts the generation's
-own path there. Where the path is the generation's already, and on volumes mounted elsewhere, it changes nothing.
+They put the link ``DIR/NAME`` into PATH and CONDA_PREFIX. A process started by ``DIR/NAME/bin/python`` would import
+from the next generation once the link has changed, so the last activation script puts the generation's own path there.
+If that path is there already, or the volume is mounted elsewhere, it changes nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Link: records from the cache at a new path, and the records of the environment that say so (CEP 32)."""
+"""Link packages from the cache at a new path, and write the records of the environment (CEP 32)."""
 
 from __future__ import annotations
 
@@ -45,18 +45,17 @@ def link(
     """Link packages from the volume's cache into an empty prefix.
 
     Args:
-        volume: Whose cache.
+        volume: The volume of the cache.
         records: The packages; each is in the cache.
-        prefix: The empty directory that the generation has claimed. Its path is baked into the files.
-        requested: The MatchSpecs that the user asked for.
-        reporter: Hears each package.
-        platform: Subdir that the prefix is for, which decides where noarch packages put their files; this host's when
-            None.
-        beside: What else is to be placed in the prefix. It is called in another thread when one package is left: each
-            is linked by one thread, and the largest, which ends last, leaves the other processors idle.
+        prefix: The empty directory of the claimed generation. Its path is baked into the files.
+        requested: The MatchSpecs of the user.
+        reporter: Told of each package.
+        platform: Subdir of the prefix, which decides where noarch packages put their files; this host's when None.
+        beside: Places other files in the prefix. It is called in another thread when one package is left: one thread
+            links each package, and the largest, which ends last, leaves the other processors idle.
 
     Returns:
-        What `beside` returned.
+        The result of `beside`.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -75,7 +74,7 @@ def link(
 
 
 class _LinkReporter:
-    """What the native installer calls; only the links are of interest, since nothing is downloaded any more."""
+    """The native installer's callbacks. Only links matter, since nothing is downloaded here."""
 
     def __init__(self, reporter: Reporter, count: int, one_left: Callable[[], object]) -> None:
         self.reporter = reporter
@@ -183,10 +182,10 @@ async def _link(
         await asyncio.wait({installing, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if installing.done():
-            await installing  # with its error, if it has one
+            await installing  # raises its error
         placing = asyncio.ensure_future(asyncio.to_thread(beside))
         await asyncio.wait({installing, placing})
-        placing.exception()  # asked for, or asyncio prints it where the installer fails too
+        placing.exception()  # retrieved, or asyncio would print it
         await installing
         return placing.result()
     except (
@@ -212,7 +211,7 @@ def _translate(volume: Volume, error: BaseException) -> VolumeError | IntegrityE
 
 
 def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
-    """Scripts that the packages would run when they are linked. envkit does not run them; the manifest lists them."""
+    """List the link scripts of the packages. envkit does not run them; the manifest lists them."""
     found = []
     for record in records:
         folder = cache.package_dir(volume, record) / "bin"
@@ -221,10 +220,10 @@ def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _forget_link_digests(path: Path) -> None:
-    """Take from a package's record the digests of its symbolic links.
+    """Remove the digests of symbolic links from a package's record.
 
-    The native installer gives the digest of the link's text; conda compares it with that of the file that the link
-    leads to, and `conda doctor` would call every link altered. Without one it looks at the file alone.
+    The native installer records the digest of the link's text; conda compares it with the digest of the file behind the
+    link, so `conda doctor` would report every link as altered. Without a digest, conda checks the file alone.
     """
     text = path.read_bytes()
     if b'"softlink"' not in text:
@@ -237,14 +236,14 @@ def _forget_link_digests(path: Path) -> None:
 
 
 def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
-    """What CEP 32 and CEP 22 want of an environment and the native installer leaves out."""
-    (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # it tells backup programs that this can be thrown away
+    """Write the records of CEP 32 and CEP 22 that the native installer leaves out."""
+    (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # backup programs would skip the environment
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)  # an environment without packages
     for path in meta.glob("*.json"):
         state = path.lstat()
         if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:  # never a link into the cache
-            path.chmod(0o644)  # written 0600: the group of a shared volume could not read it
+            path.chmod(0o644)  # py-rattler writes it with 0600, unreadable for the group of a shared volume
             _forget_link_digests(path)
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"==> {now} <==", "# cmd: envkit create"]

@@ -1,4 +1,4 @@
-"""Write: files of envkit's own in a prefix, where a package may have brought one of the same name."""
+"""Write envkit's own files in a prefix, where a package may have a file of the same name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["write_beside"]
 def write_beside(path: Path, text: str) -> None:
     """Write a file, readable by all, under a temporary name and rename it; never in place.
 
-    What is there may be a hard link into the cache, and so into every other environment, or a symbolic link.
+    An existing file may be a hard link into the cache, and so into every other environment, or a symbolic link.
 
     Raises:
         OSError: The volume refuses it.
