@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import zstandard
-from differing.compare import SERIOUS, Outcome, compare, minimise, solve
+from differing.compare import SERIOUS, Answer, compare, minimise, solve
 from differing.draw import draw
 from differing.journal import Journal
 
@@ -122,13 +122,13 @@ def _task_json(task: SolveTask) -> dict[str, object]:
     }
 
 
-def _outcome_json(outcome: Outcome) -> dict[str, object]:
+def _answer_json(answer: Answer) -> dict[str, object]:
     return {
-        "state": outcome.state,
-        "seconds": round(outcome.seconds, 2),
-        "violations": [f"{v.rule}: {v.subject}: {v.text}" for v in outcome.violations],
-        "packages": [f"{r.name} {r.version} {r.build}" for r in outcome.records],
-        "message": outcome.text,
+        "state": answer.state,
+        "seconds": round(answer.seconds, 2),
+        "violations": [f"{v.rule}: {v.subject}: {v.text}" for v in answer.violations],
+        "packages": [f"{r.name} {r.version} {r.build}" for r in answer.records],
+        "message": answer.text,
     }
 
 
@@ -183,15 +183,15 @@ class Run:
         return 1 if any(what.startswith("invalid") for what in self._counts) else 0
 
     def _count(self, number: int, task: SolveTask) -> None:
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, Answer] = {}
         for name, version in self._versions.items():
-            outcome = self._journal.read(number, name, version, task)
-            if outcome is None:
-                outcome = self._ask(task, name)
-                self._journal.write(number, name, version, outcome)
-            outcomes[name] = outcome
-            self._states[name, outcome.state] += 1
-            self._seconds[name] += int(outcome.seconds * 1000)
+            answer = self._journal.read(number, name, version, task)
+            if answer is None:
+                answer = self._ask(task, name)
+                self._journal.write(number, name, version, answer)
+            outcomes[name] = answer
+            self._states[name, answer.state] += 1
+            self._seconds[name] += int(answer.seconds * 1000)
         kinds = compare(task, outcomes)
         self._counts["same" if not kinds else "different"] += 1
         if not kinds:
@@ -205,7 +205,7 @@ class Run:
                     smallest.append({"kind": kind, "engines": pair, **self._minimise(number, task, kind, pair)})
         self._found.append({**difference, "smallest": smallest})
 
-    def _ask(self, task: SolveTask, name: str) -> Outcome:
+    def _ask(self, task: SolveTask, name: str) -> Answer:
         channels = tuple(parse_channel(text) for text in task.channels)
         settings = EngineSettings(channels, NetworkPolicy(), self._cache)
         return solve(self._engines[name], task, settings, self._index)
@@ -219,8 +219,8 @@ class Run:
         return answers
 
 
-def _answers(task: SolveTask, outcomes: Mapping[str, Outcome]) -> dict[str, object]:
-    answers = {name: _outcome_json(outcome) for name, outcome in outcomes.items()}
+def _answers(task: SolveTask, outcomes: Mapping[str, Answer]) -> dict[str, object]:
+    answers = {name: _answer_json(answer) for name, answer in outcomes.items()}
     return {"task": _task_json(task), "outcomes": answers}
 
 

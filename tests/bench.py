@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import signal
 import struct
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import Shell
+from harness import ENVKIT, Shell, run_program
 
 
 @dataclass(frozen=True)
@@ -34,19 +32,9 @@ class Bench:
             FAULTS_AT=str(at),
             **({"FAULTS_LOG": str(trace)} if trace else {}),
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "envkit", *args],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=2 * self.shell.timeout_s,
-        )
-        if at == 0:
-            assert done.returncode == 0, done.stderr.decode()
-        else:
-            assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
-        return done.returncode, struct.unpack("QQ", counter.read_bytes())[0]
+        done = run_program([*ENVKIT, *args], env=env, timeout_s=2 * self.shell.timeout_s)
+        assert done.code == 0 or (at and done.code == -signal.SIGKILL), done.err
+        return done.code, struct.unpack("QQ", counter.read_bytes())[0]
 
     def show(self, channel: Path) -> None:
         """Let the server show this channel."""

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from harness import Envkit, Outcome, build_wheel_channel, real_channels, serve
+from harness import (
+    ENVKIT,
+    TIMEOUT_S,
+    Envkit,
+    Outcome,
+    build_wheel_channel,
+    kept_variables,
+    real_channels,
+    run_program,
+    serve,
+)
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: no test of an
     # interruption could pass.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-KEPT = {
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "PYTEST_DEBUG_TEMPROOT",
-    "COVERAGE_PROCESS_START",
-    "COVERAGE_PROCESS_CONFIG",
-}
-KEPT_PREFIXES = ("OPENBLAS", "SSL_", "PIP_", "REQUESTS_", "COV_")
-
 
 @pytest.fixture(autouse=True)
 def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and none of the variables that steer envkit or conda; yields the home."""
-    for name in list(os.environ):
-        if name not in KEPT and not name.startswith(KEPT_PREFIXES):
-            monkeypatch.delenv(name)
+    for name in os.environ.keys() - kept_variables():
+        monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
@@ -48,17 +43,11 @@ def envkit(isolation: Path, tmp_path: Path) -> Envkit:
     del isolation
 
     def run(
-        *args: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout_s: float = 120
+        *args: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout_s: float = TIMEOUT_S
     ) -> Outcome:
-        done = subprocess.run(
-            [sys.executable, "-m", "envkit", *map(str, args)],
-            env={**os.environ, **(env or {})},
-            cwd=cwd or tmp_path,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+        return run_program(
+            [*ENVKIT, *args], env={**os.environ, **(env or {})}, cwd=cwd or tmp_path, timeout_s=timeout_s
         )
-        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
 

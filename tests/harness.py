@@ -1,4 +1,4 @@
-"""What tests use to run the real thing: the command line's outcome, loopback servers, channels."""
+"""The real thing under test: envkit as a child process, on a volume of its own; loopback servers; real channels."""
 
 from __future__ import annotations
 
@@ -10,19 +10,38 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from channels import Package, write_channel
 
 ROOT = Path(__file__).parent.parent
+ENVKIT = (sys.executable, "-m", "envkit")
+TIMEOUT_S = 120.0
+_KEPT = {
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "PYTEST_DEBUG_TEMPROOT",
+    "COVERAGE_PROCESS_START",
+    "COVERAGE_PROCESS_CONFIG",
+}
+_KEPT_PREFIXES = ("OPENBLAS", "SSL_", "PIP_", "REQUESTS_", "COV_")
+
+
+def kept_variables() -> dict[str, str]:
+    """The variables of this process without those that steer envkit or conda."""
+    return {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command printed and how it ended."""
+    """What a program printed and how it ended: its exit code, negative for a signal."""
 
     code: int
     out: str
@@ -33,7 +52,68 @@ class Outcome:
         return json.loads(self.out)
 
 
+def run_program(
+    words: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path | None = None, timeout_s: float = TIMEOUT_S
+) -> Outcome:
+    """Run a program without input.
+
+    A new process each time: the native engine has threads, which a fork of this one would lack.
+    """
+    done = subprocess.run(
+        list(map(str, words)),
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 Envkit = Callable[..., Outcome]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A volume, a channel and a home directory to run commands with."""
+
+    volume: Path
+    channel: Path
+    home: Path
+    timeout_s: float = TIMEOUT_S
+
+    @classmethod
+    def below(cls, folder: Path) -> Shell:
+        (folder / "home").mkdir(parents=True)
+        return cls(folder / "volume", folder / "channel", folder / "home")
+
+    def publish(self, *packages: Package) -> None:
+        """Make the channel hold these packages."""
+        write_channel(self.channel, packages)
+
+    def env(self, **more: str) -> dict[str, str]:
+        own = {"HOME": str(self.home), "CONDA_ENVS_PATH": str(self.volume), "NO_COLOR": "1"}
+        return {**kept_variables(), **own, **more}
+
+    def run(self, *args: str, **more: str) -> Outcome:
+        """Run ``envkit ARGS``; `more` are variables."""
+        return run_program([*ENVKIT, *args], env=self.env(**more), timeout_s=self.timeout_s)
+
+    def ok(self, *args: str, **more: str) -> Outcome:
+        """The same, and it must succeed."""
+        outcome = self.run(*args, **more)
+        assert outcome.code == 0, f"envkit {' '.join(args)} ended with {outcome.code}:\n{outcome.out}\n{outcome.err}"
+        return outcome
+
+    def create(self, *specs: str, name: str = "demo", args: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Make an environment from the channel."""
+        words = ("create", *specs, "-n", name, "-c", str(self.channel), "--override-channels", "--json", *args)
+        document: dict[str, Any] = self.ok(*words).json
+        return document
+
+    def prefix(self, name: str = "demo") -> Path:
+        return (self.volume / name).resolve()
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -59,15 +139,11 @@ def serve(folder: Path) -> Iterator[str]:
 
 def build_wheel_channel(out: Path, requirements: Sequence[str], *options: str) -> Path:
     """Run the script that makes a channel out of wheels."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "wheel_channel.py", str(out), *options, *requirements],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and "Debian" in done.stderr:
+    words = [sys.executable, str(ROOT / "scripts" / "wheel_channel.py"), str(out), *options, *requirements]
+    done = run_program(words, env=os.environ, timeout_s=3600)
+    if done.code and "Debian" in done.err:
         pytest.skip("this Python is Debian's own, which cannot be packed: run with another PYTHON")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     return out
 
 

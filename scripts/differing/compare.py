@@ -15,14 +15,14 @@ from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
-__all__ = ["SERIOUS", "Outcome", "compare", "minimise", "solve"]
+__all__ = ["SERIOUS", "Answer", "compare", "minimise", "solve"]
 
 SERIOUS = frozenset({"invalid", "verdict", "error"})
 """Kinds in which an engine is wrong, or two contradict each other; the others are matters of taste."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answer:
     """What one engine made of one request.
 
     Attributes:
@@ -40,7 +40,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def solve(engine: Engine, task: SolveTask, settings: EngineSettings, index: Sequence[Record]) -> Outcome:
+def solve(engine: Engine, task: SolveTask, settings: EngineSettings, index: Sequence[Record]) -> Answer:
     """Solve, and check the solution."""
     started = time.monotonic()
     try:
@@ -49,13 +49,13 @@ def solve(engine: Engine, task: SolveTask, settings: EngineSettings, index: Sequ
         state = "refused" if "chose packages that" in error.message else "unsatisfiable"
         if "no answer in time" in error.message:
             state = "late"
-        return Outcome(state, text=error.message, seconds=time.monotonic() - started)
+        return Answer(state, text=error.message, seconds=time.monotonic() - started)
     except SettingsError as error:
-        return Outcome("refused", text=error.message, seconds=time.monotonic() - started)
+        return Answer("refused", text=error.message, seconds=time.monotonic() - started)
     except EnvkitError as error:
-        return Outcome("error", text=f"{error.code}: {error.message}", seconds=time.monotonic() - started)
+        return Answer("error", text=f"{error.code}: {error.message}", seconds=time.monotonic() - started)
     seconds = time.monotonic() - started
-    return Outcome("solved", records, check_validity(records, task, index=index), seconds=seconds)
+    return Answer("solved", records, check_validity(records, task, index=index), seconds=seconds)
 
 
 def _identities(records: Sequence[Record], fields: tuple[str, ...], names: frozenset[str] | None) -> frozenset[object]:
@@ -64,18 +64,18 @@ def _identities(records: Sequence[Record], fields: tuple[str, ...], names: froze
     )
 
 
-def compare(task: SolveTask, outcomes: Mapping[str, Outcome]) -> dict[str, tuple[str, ...]]:
+def compare(task: SolveTask, outcomes: Mapping[str, Answer]) -> dict[str, tuple[str, ...]]:
     """The kinds in which outcomes differ, each with the engines that it is about.
 
     ``invalid``, ``error``, ``refused`` and ``late`` are about one engine each; ``verdict`` (one solves, the other says
     that there is no solution), ``version`` and ``build`` (of a requested package) and ``dependency`` are about pairs.
     """
     kinds: dict[str, set[str]] = {}
-    for name, outcome in outcomes.items():
-        if outcome.violations:
+    for name, answer in outcomes.items():
+        if answer.violations:
             kinds.setdefault("invalid", set()).add(name)
-        if outcome.state in {"refused", "late", "error"}:
-            kinds.setdefault(outcome.state, set()).add(name)
+        if answer.state in {"refused", "late", "error"}:
+            kinds.setdefault(answer.state, set()).add(name)
     for (left, mine), (right, theirs) in combinations(sorted(outcomes.items()), 2):
         kind = _pair(task, mine, theirs)
         if kind is not None:
@@ -83,7 +83,7 @@ def compare(task: SolveTask, outcomes: Mapping[str, Outcome]) -> dict[str, tuple
     return {kind: tuple(sorted(names)) for kind, names in kinds.items()}
 
 
-def _pair(task: SolveTask, mine: Outcome, theirs: Outcome) -> str | None:
+def _pair(task: SolveTask, mine: Answer, theirs: Answer) -> str | None:
     states = {mine.state, theirs.state}
     if states == {"solved", "unsatisfiable"}:
         return "verdict"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from differing.compare import Outcome
+from differing.compare import Answer
 
 from envkit.checks.validity import check_validity
 from envkit.errors import SettingsError
@@ -55,7 +55,7 @@ class Journal:
         if first != json.dumps(draw):
             raise SettingsError(f"{path} is about another draw: {first}", hint="Name another file with --resume.")
 
-    def read(self, number: int, engine: str, version: str, task: SolveTask) -> Outcome | None:
+    def read(self, number: int, engine: str, version: str, task: SolveTask) -> Answer | None:
         """What this version of an engine answered to a request; None where it was not asked."""
         line = self._lines.get((number, engine))
         if line is None or line["version"] != version:
@@ -65,9 +65,9 @@ class Journal:
             return None
         records = tuple(self._records[place] for place in packages)
         violations = check_validity(records, task, index=self._index) if line["state"] == "solved" else ()
-        return Outcome(str(line["state"]), records, violations, str(line["text"]), seconds)
+        return Answer(str(line["state"]), records, violations, str(line["text"]), seconds)
 
-    def write(self, number: int, engine: str, version: str, outcome: Outcome) -> None:
+    def write(self, number: int, engine: str, version: str, answer: Answer) -> None:
         """Keep an answer."""
         if self._path is None:
             return
@@ -75,10 +75,10 @@ class Journal:
             "number": number,
             "engine": engine,
             "version": version,
-            "state": outcome.state,
-            "seconds": float(round(outcome.seconds, 2)),
-            "packages": [_place(record) for record in outcome.records],
-            "text": outcome.text,
+            "state": answer.state,
+            "seconds": float(round(answer.seconds, 2)),
+            "packages": [_place(record) for record in answer.records],
+            "text": answer.text,
         }
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")  # one write: another run may append to the same file

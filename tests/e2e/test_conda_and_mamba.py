@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package
-from commands import Shell
+from harness import Shell
 
 # Read before the isolation takes them away.
 PROGRAMS = {

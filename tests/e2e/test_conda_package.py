@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package, write_channel
-from harness import ROOT, Outcome, build_wheel_channel
+from harness import ENVKIT, ROOT, Outcome, build_wheel_channel, run_program
 from ruamel.yaml import YAML
 
 import envkit as package
@@ -62,8 +62,7 @@ class Installed:
 
     def run(self, program: str, *words: str | Path, **more: str) -> Outcome:
         command = [str(self.prefix / "bin" / program), *map(str, words)]
-        done = subprocess.run(command, env={**self.env, **more}, capture_output=True, text=True, check=False)
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return run_program(command, env={**self.env, **more})
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +92,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     assert list(out.glob("noarch/envkit-*.conda"))
     more = [word for url in (out.as_uri(), *channels) for word in ("-c", url)]
     words = [*("create", "envkit", "--persist", str(folder / "envs"), "--override-channels"), *more]
-    words = [sys.executable, "-m", "envkit", *words]
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    made = run_program([*ENVKIT, *words], env=env, timeout_s=600)
+    assert made.code == 0, made.err
     return Installed(folder / "envs" / "envkit", channel, env)
 
 

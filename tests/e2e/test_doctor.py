@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package
-from commands import Shell
+from harness import Shell
 
 import envkit.api.doctor as doctor_api
 from envkit.errors import HeldError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package
-from commands import Shell
+from harness import Shell
 
 LIB1 = Package("lib", "1.0", files={"share/lib.txt": b"one"})
 LIB2 = Package("lib", "2.0", files={"share/lib.txt": b"two, longer"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from channels import Package
-from commands import Shell
+from harness import Shell
 
 CUDA = Package(
     "pytorch", "2.5.1", "py3.11_cuda12.1_cudnn9.1.0_0", depends=["pytorch-cuda >=12.1,<12.2"], files={"share/t": b"gpu"}

@@ -6,14 +6,13 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from channels import Package
-from commands import Outcome, Shell
+from harness import ENVKIT, Outcome, Shell, run_program
 
 APP = Package("app", "1.0", files={"bin/app": b"#!/bin/sh\necho hello\n", "share/app.txt": b"app"})
 GROUP = 54321
@@ -160,10 +159,7 @@ def team(shell: Shell) -> Shell:
 def as_member(shell: Shell, *args: str) -> Outcome:
     """envkit as a member of the group: root without its powers, since the interpreter need not be anybody else's."""
     member = ("setpriv", "--groups", f"0,{GROUP}", "--bounding-set", "-all", "--inh-caps", "-all")
-    done = subprocess.run(
-        [*member, sys.executable, "-m", "envkit", *args], env=shell.env(), capture_output=True, text=True, check=False
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return run_program([*member, *ENVKIT, *args], env=shell.env())
 
 
 def new(shell: Shell) -> tuple[str, ...]:

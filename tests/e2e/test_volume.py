@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package
-from commands import Shell
+from harness import Shell
 from mounts import mounted
 
 from envkit.layout.filesystem import concerns, missing_abilities, parse_mountinfo

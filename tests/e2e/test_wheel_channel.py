@@ -19,22 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import ROOT, Outcome, run_program
 from mounts import mounted
 from wheel_factory import write_wheel
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="packages a Linux Python"), pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ["numpy", "pygments", "every-scheme[extra]", "stable-abi"]
 SPECS = ["python", "pip", "numpy", "pygments", "every-scheme", "stable-abi"]
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +71,7 @@ def command(out: Path, cache: Path, *arguments: str) -> list[str]:
 
 
 def run(arguments: Sequence[str], env: dict[str, str]) -> Outcome:
-    result = subprocess.run(arguments, capture_output=True, text=True, check=False, env=env)
-    return Outcome(result.returncode, result.stdout, result.stderr)
+    return run_program(arguments, env=env, timeout_s=3600)
 
 
 @dataclass(frozen=True)
@@ -102,8 +94,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Made:
     channel = Made(folder / "out", folder / "cache", environment(wheelhouse, PIP_CONSTRAINT=str(folder / "real-pip")))
     (folder / "real-pip").write_text("pip<99\n")
     outcome = channel.again()
-    assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.strip() == channel.out.as_uri()
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.strip() == channel.out.as_uri()
     return channel
 
 
@@ -306,7 +298,7 @@ def test_a_second_run_is_quick_and_changes_nothing(made: Made) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.out.rglob("*")}
     started = time.monotonic()
     outcome = made.again()
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.code == 0, outcome.err
     assert time.monotonic() - started < 30
     assert {path: path.stat().st_mtime_ns for path in made.out.rglob("*")} == before
 
@@ -314,13 +306,13 @@ def test_a_second_run_is_quick_and_changes_nothing(made: Made) -> None:
 def test_a_damaged_wheel_in_the_cache_is_fetched_again(made: Made, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     outcome = run(command(tmp_path / "one", cache, "stable-abi"), made.env)
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.code == 0, outcome.err
     for wheel in cache.glob("wheels/*/stable_abi*.whl"):
         wheel.write_bytes(wheel.read_bytes()[:-1])
     for package in cache.glob("packages/*/stable-abi*.conda"):
         package.unlink()
     outcome = run(command(tmp_path / "two", cache, "stable-abi"), made.env)
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.code == 0, outcome.err
     one, two = ((tmp_path / name).glob("*/stable-abi*.conda") for name in ("one", "two"))
     assert next(one).read_bytes() == next(two).read_bytes()
 
@@ -356,7 +348,7 @@ def test_a_killed_run_leaves_no_half_package_and_the_next_one_ends_the_work(made
         assert zipfile.ZipFile(package).testzip() is None
     assert not list(out.rglob("repodata*"))
     outcome = made.again(out, tmp_path / "cache")
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.code == 0, outcome.err
     names = [path.name for path in sorted(out.glob("*/*.conda"))]
     assert names == [path.name for path in made.packages()]
     assert not list(out.rglob(".tmp-*"))
@@ -392,11 +384,11 @@ class Refused:
 def test_what_cannot_be_done_is_said_in_one_message(wheelhouse: Path, tmp_path: Path, case: Refused) -> None:
     env = environment(wheelhouse, PIP_RETRIES="0", PIP_EXTRA_INDEX_URL="", **case.changes)
     outcome = run(command(tmp_path / "out", tmp_path / "cache", *case.arguments), env)
-    assert outcome.returncode == case.exit_code, outcome.stderr
-    assert outcome.stdout == ""
-    assert case.message in outcome.stderr
-    assert "hint: " in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+    assert outcome.code == case.exit_code, outcome.err
+    assert outcome.out == ""
+    assert case.message in outcome.err
+    assert "hint: " in outcome.err
+    assert "Traceback" not in outcome.err
     assert not (tmp_path / "out").exists()
 
 
@@ -406,20 +398,20 @@ def test_debians_own_python_is_refused(wheelhouse: Path, tmp_path: Path) -> None
     if not system.exists() or subprocess.run([system, "-c", code], check=False).returncode:
         pytest.skip("no Python of Debian's here")
     outcome = run(command(tmp_path / "out", tmp_path / "cache", "--python", str(system)), environment(wheelhouse))
-    assert outcome.returncode == 2
-    assert "Debian's own" in outcome.stderr
+    assert outcome.code == 2
+    assert "Debian's own" in outcome.err
 
 
 def test_a_full_disk_is_said(made: Made, tmp_path: Path) -> None:
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as small:
         outcome = made.again(small / "out")
-    assert outcome.returncode == 7, outcome.stderr
-    assert "No space left on device" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+    assert outcome.code == 7, outcome.err
+    assert "No space left on device" in outcome.err
+    assert "Traceback" not in outcome.err
 
 
 def test_help_shows_the_way(wheelhouse: Path) -> None:
     outcome = run([sys.executable, str(ROOT / "scripts/wheel_channel.py"), "--help"], environment(wheelhouse))
-    assert outcome.returncode == 0
+    assert outcome.code == 0
     for word in ("OUT", "REQUIREMENT", "--with-torch", "--torch-index", "--python", "--cache", "examples:"):
-        assert word in outcome.stdout
+        assert word in outcome.out

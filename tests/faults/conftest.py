@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from bench import Bench
-from commands import Shell
-from harness import build_wheel_channel
+from harness import Shell, build_wheel_channel
 
 HERE = Path(__file__).parent
 

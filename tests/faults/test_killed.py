@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, spread
 from channels import Package
-from commands import Shell
+from harness import Shell
 
 DEFAULT_POINTS = 4
 ALL_POINTS = 50

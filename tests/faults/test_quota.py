@@ -8,14 +8,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from channels import Package
-from commands import Outcome, Shell
+from harness import ENVKIT, Outcome, Shell, run_program
 from mounts import mounted
 
 from envkit.layout.quota import read_quotas
@@ -44,14 +43,7 @@ class Limited:
     shell: Shell
 
     def run(self, *args: str) -> Outcome:
-        done = subprocess.run(
-            ["setpriv", "--bounding-set", "-sys_resource", sys.executable, "-m", "envkit", *args],
-            env=self.shell.env(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return run_program(["setpriv", "--bounding-set", "-sys_resource", *ENVKIT, *args], env=self.shell.env())
 
     def ok(self, *args: str) -> Outcome:
         outcome = self.run(*args)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import Shell
+from harness import Shell
 
 PROGRAM = """
 import json, multiprocessing, sys

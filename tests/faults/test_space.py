@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package
-from commands import Shell
+from harness import Shell
 from mounts import mounted
 
 Mount = Callable[[str], Shell]

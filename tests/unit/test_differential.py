@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package, write_channel
-from differing.compare import Outcome, compare, minimise
+from differing.compare import Answer, compare, minimise
 from differing.draw import draw
 from harness import ROOT, real_channels
 
@@ -39,19 +39,19 @@ def test_the_same_seed_draws_the_same_requests() -> None:
 def test_differences_by_kind() -> None:
     task = SolveTask(("app",))
     lib = record("lib")
-    same = Outcome("solved", (record("app", "2.0"), lib))
+    same = Answer("solved", (record("app", "2.0"), lib))
     cases = {
-        "version": Outcome("solved", (record("app", "1.0"), lib)),
-        "build": Outcome("solved", (record("app", "2.0", "1"), lib)),
-        "dependency": Outcome("solved", (record("app", "2.0"), record("lib", "0.9"))),
-        "verdict": Outcome("unsatisfiable"),
+        "version": Answer("solved", (record("app", "1.0"), lib)),
+        "build": Answer("solved", (record("app", "2.0", "1"), lib)),
+        "dependency": Answer("solved", (record("app", "2.0"), record("lib", "0.9"))),
+        "verdict": Answer("unsatisfiable"),
     }
     assert compare(task, {"a": same, "b": same}) == {}
     for kind, other in cases.items():
         assert compare(task, {"a": same, "b": other}) == {kind: ("a / b",)}
-    broken = Outcome("solved", same.records, (Violation("depends", "app", "lib"),))
+    broken = Answer("solved", same.records, (Violation("depends", "app", "lib"),))
     assert compare(task, {"a": same, "b": broken}) == {"invalid": ("b",)}
-    assert compare(task, {"a": same, "b": Outcome("late")}) == {"late": ("b",)}
+    assert compare(task, {"a": same, "b": Answer("late")}) == {"late": ("b",)}
 
 
 def test_minimise_keeps_what_matters() -> None:
