@@ -1,4 +1,4 @@
-"""Quotas: what a limit leaves, as arithmetic on what the kernel says of it."""
+"""Compute the space that quotas leave, from the kernel's counts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ __all__ = ["Quota", "free_bytes", "free_inodes", "tightest"]
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one quota limits, and what is used of it; the members of ``struct if_dqblk``, quotactl(2).
+    """One quota and its use: the members of ``struct if_dqblk``, quotactl(2).
 
     Attributes:
-        whose: Whose it is, in words: ``user 1000``, ``group 100``.
-        used_bytes: What is used.
-        hard_bytes: What cannot be exceeded; 0 for no limit.
-        soft_bytes: What may be exceeded for a time of grace; 0 for no limit.
-        bytes_until: When that time ends (seconds since the epoch); 0 while nothing is exceeded.
-        used_inodes: The same in inodes.
-        hard_inodes: The same in inodes.
-        soft_inodes: The same in inodes.
-        inodes_until: The same in inodes.
+        whose: Its owner: ``user 1000``, ``group 100``.
+        used_bytes: Bytes in use.
+        hard_bytes: Limit that cannot be exceeded; 0 for none.
+        soft_bytes: Limit that may be exceeded for a grace period; 0 for none.
+        bytes_until: End of that period (seconds since the epoch); 0 while the limit is not exceeded.
+        used_inodes: Inodes in use; the other members likewise.
     """
 
     whose: str
@@ -36,34 +33,34 @@ class Quota:
 
 
 def free_bytes(quota: Quota, now: float) -> int | None:
-    """How many bytes it leaves at `now` (seconds since the epoch); None where it limits none."""
+    """Return the bytes that a quota leaves at `now` (seconds since the epoch); None if it sets no limit."""
     return _left(quota.used_bytes, quota.hard_bytes, quota.soft_bytes, quota.bytes_until, now)
 
 
 def free_inodes(quota: Quota, now: float) -> int | None:
-    """How many inodes it leaves at `now` (seconds since the epoch); None where it limits none."""
+    """Return the inodes that a quota leaves at `now` (seconds since the epoch); None if it sets no limit."""
     return _left(quota.used_inodes, quota.hard_inodes, quota.soft_inodes, quota.inodes_until, now)
 
 
 def _left(used: int, hard: int, soft: int, until: int, now: float) -> int | None:
     if soft and used > soft and until and now >= until:
-        return 0  # the time of grace is over: the soft limit is a hard one now
+        return 0  # after the grace period the soft limit is a hard one
     return max(0, hard - used) if hard else None
 
 
 def tightest(
     volume_bytes: int, volume_inodes: int | None, quotas: Iterable[Quota], now: float
 ) -> tuple[int, int | None, str | None]:
-    """The least that volume and quotas leave.
+    """Return the least that file system and quotas leave.
 
     Args:
-        volume_bytes: What is free on the file system.
-        volume_inodes: The same in inodes; None where they are not counted.
-        quotas: Those that apply.
+        volume_bytes: Free bytes of the file system.
+        volume_inodes: Its free inodes; None if they are not counted.
+        quotas: The quotas that apply.
         now: Seconds since the epoch.
 
     Returns:
-        Bytes, inodes, and whose quota leaves less than the file system; None where none does.
+        Bytes, inodes, and the owner of the quota that leaves less than the file system, or None.
     """
     size, inodes, whose = volume_bytes, volume_inodes, None
     for quota in quotas:

@@ -33,7 +33,7 @@ def parse_age(text: str) -> float:
     """Return the seconds in ``7d``, ``12h``, ``30m`` or ``2w``; a bare number counts days.
 
     Raises:
-        UsageError: The text is no age.
+        UsageError: The text is not an age.
     """
     match = _AGE.match(text.strip().lower())
     if match is None:

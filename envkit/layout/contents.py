@@ -1,4 +1,4 @@
-"""Contents: what an environment holds that can be tried, as its files and records show, without running anything."""
+"""Contents: modules and frameworks of an environment, read from its files and records without running anything."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What can be tried.
+    """What a validation can try.
 
     Attributes:
-        python: The interpreter; None where there is none.
-        modules: Names to import: those of what was asked for, else of the frameworks that are there.
-        frameworks: Those that are installed and have a probe.
+        python: The interpreter; None if there is none.
+        modules: Names to import: those of the requested packages.
+        frameworks: Installed frameworks that have a probe.
         for_gpu: Whether it holds builds for NVIDIA GPUs.
     """
 
@@ -37,12 +37,12 @@ class Contents:
 
 
 def read_contents(prefix: Path, packages: Sequence[InstalledPackage], manifest: Manifest | None) -> Contents:
-    """Look into a prefix: conda, pixi or venv.
+    """Read the contents of a prefix: conda, pixi or venv.
 
     Args:
         prefix: The environment.
-        packages: What its records say; empty for a venv.
-        manifest: What envkit knows of it, if it made it.
+        packages: Its packages; empty for a venv.
+        manifest: Its manifest; None if another tool made it.
     """
     python = prefix / "bin" / "python"
     frameworks = tuple(row for row in ROWS.values() if row.probe and _has(prefix, f"{row.module}/__init__.py"))
@@ -67,7 +67,7 @@ def _cuda_files() -> Iterator[str]:
 
 
 def owners(packages: Sequence[InstalledPackage], module: str) -> frozenset[str]:
-    """The packages that install a module."""
+    """Return the packages that install a module."""
     ends = (f"site-packages/{module}/__init__.py", f"site-packages/{module}.py")
     return frozenset(p.name for p in packages if any(path.endswith(ends) for path, _, _ in p.paths))
 
@@ -94,7 +94,7 @@ def _spec_name(spec: str) -> str:
 
 
 def _modules_of(package: InstalledPackage) -> list[str]:
-    """The module that carries the package's name, else the first few public ones that it installs."""
+    """Return the module named like the package, else the first three public ones that it installs."""
     found: list[str] = []
     for path, _, _ in package.paths:
         _, marker, rest = path.partition("site-packages/")

@@ -1,4 +1,4 @@
-"""File systems: which one a directory lies on, what it can do, and what that means for environments."""
+"""File systems: the mount of a directory, what it can do, and what that means for environments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Mount", "concerns", "missing_abilities", "parse_mountinfo", "probe_a
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
-# fs/nfs, fs/smb, and what HPC sites and clouds mount; FUSE names are those of the programs' own mount types.
+# File systems that HPC sites and clouds mount. FUSE names are the programs' own mount types.
 _NETWORK = frozenset(
     {
         "nfs",
@@ -45,7 +45,7 @@ _NETWORK = frozenset(
         "fuse.moosefs",
     }
 )
-# These show keys of an object store as files: no atomic rename, no links, no mode bits, whatever some of them imitate.
+# Object stores shown as files: no atomic rename, no links, no mode bits, even if some imitate them.
 _OBJECT_STORES = frozenset(
     {
         "fuse.s3fs",
@@ -69,7 +69,7 @@ _LAYERS = frozenset({"overlay", "overlayfs", "aufs", "fuse.fuse-overlayfs", "fus
 
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
 
-# What an environment cannot be without, and in which words to say so.
+# What an environment cannot do without, in words.
 _NEEDED = {
     "symlink": "symbolic links",
     "rename": "rename",
@@ -84,10 +84,10 @@ class Mount:
     """The mount that a directory lies on.
 
     Attributes:
-        point: Where it is mounted.
-        fs_type: Its type, such as ``ext4``, ``nfs4`` or ``fuse.s3fs``; None where the system does not tell.
-        source: What is mounted there.
-        options: Mount options, those of the file system included.
+        point: The mount point.
+        fs_type: Its type, such as ``ext4``, ``nfs4`` or ``fuse.s3fs``; None if not known.
+        source: The device or export that is mounted.
+        options: Mount options, including those of the file system.
     """
 
     point: str
@@ -97,7 +97,7 @@ class Mount:
 
     @property
     def network(self) -> bool:
-        """Whether other hosts may see it too."""
+        """Whether other hosts may mount it too."""
         return self.fs_type in _NETWORK
 
     @property
@@ -107,7 +107,7 @@ class Mount:
 
     @property
     def ephemeral(self) -> str | None:
-        """Why what is written there is lost at the next restart, or None."""
+        """Why its files are lost at the next restart; None if they are not."""
         if self.fs_type in _MEMORY:
             return f"{self.point} is memory ({self.fs_type}): what is there is gone after a restart"
         if self.fs_type in _LAYERS and self.point == "/":
@@ -116,7 +116,7 @@ class Mount:
 
 
 def parse_mountinfo(text: str, path: str) -> Mount | None:
-    """The mount of an absolute, resolved path in ``/proc/self/mountinfo`` (proc(5)); the last of the deepest ones."""
+    """Find the mount of an absolute, resolved path in ``/proc/self/mountinfo`` (proc(5)): the last of the deepest."""
     best: Mount | None = None
     for line in text.splitlines():
         left, separator, right = line.partition(" - ")
@@ -138,7 +138,7 @@ def _unescape(text: str) -> str:
 
 
 def read_mount(path: Path) -> Mount:
-    """The mount that an existing directory, or the nearest one above it, lies on."""
+    """Return the mount of a directory, or of the nearest existing one above it."""
     real = Path(os.path.realpath(path))
     while not real.exists() and real != real.parent:
         real = real.parent
@@ -154,7 +154,7 @@ def read_mount(path: Path) -> Mount:
 
 
 def probe_abilities(folder: Path) -> dict[str, bool]:
-    """Try in `folder` what an environment needs, and what makes one cheap."""
+    """Try in `folder` what an environment needs, and what makes environments cheap."""
     able: dict[str, bool] = {}
     with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as name:
         base = Path(name)
@@ -175,7 +175,7 @@ def probe_abilities(folder: Path) -> dict[str, bool]:
 
 
 def missing_abilities(able: dict[str, bool]) -> list[str]:
-    """What an environment cannot be without and this file system lacks, in words."""
+    """List, in words, what an environment needs and this file system lacks."""
     return [words for key, words in _NEEDED.items() if not able.get(key, True)]
 
 
@@ -227,7 +227,7 @@ def _rename_over_link(base: Path) -> None:
 
 
 def _lock(path: Path) -> None:
-    """Two openings of a file cannot both have it alone, or the lock is none."""
+    """Check that two open files of one path cannot both have an exclusive lock."""
     one, two = os.open(path, os.O_RDWR), os.open(path, os.O_RDWR)
     try:
         fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,9 +245,9 @@ def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = 
     """List what to know of a file system that can carry environments, with its cost.
 
     Args:
-        mount: Where the volume lies.
-        able: What `probe_abilities` found.
-        copied_bytes: What an environment's packages take, where that is known.
+        mount: The mount of the volume.
+        able: The result of `probe_abilities`.
+        copied_bytes: Size of an environment's packages, if known.
     """
     found = []
     if mount.ephemeral:

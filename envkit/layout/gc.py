@@ -1,4 +1,4 @@
-"""Rubbish: what runs that died have left behind, and what nobody needs any more."""
+"""Rubbish: leftovers of dead processes, and what no environment needs any more."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ __all__ = [
 ]
 
 CACHE = "cache"
-"""The lease that makers of generations share, and that `clean` wants alone before it takes packages."""
+"""The lease that makers of generations share, and that `clean` holds exclusively to remove packages."""
 
-# Where a file system cannot lock, a lease tells nothing; then only age speaks.
+# On a file system without locks a lease says nothing, so only old generations count as unfinished.
 _UNLEASED_AGE_S = 24 * 3600
-# An index of the last hour may be read right now.
+# A process may be reading an index of the last hour.
 _INDEX_AGE_S = 3600
-# A link on its way to its name lives for microseconds.
+# `publish` renames a temporary link within microseconds.
 _LINK_AGE_S = 60
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\Z")
 
 
 def remove_leftovers(volume: Volume) -> int:
-    """Remove unfinished generations of dead processes, links that never got their name, and the trash; say how many.
+    """Remove unfinished generations of dead processes, temporary links and the trash; return how many.
 
-    A generation without a manifest belongs to a run that is going on (its lease is held) or that died. Downloads of
-    dead runs are left to the next fetch, which takes over what is complete.
+    A generation without a manifest belongs to a running process, which holds its lease, or to a dead one. Downloads
+    of dead processes stay: the next fetch takes over the complete ones.
     """
     removed = 0
     for path in _unfinished(volume):
@@ -63,7 +63,7 @@ def remove_leftovers(volume: Volume) -> int:
 
 
 def _remove_unfinished(volume: Volume, path: Path) -> bool:
-    """Discard an unfinished generation, unless its maker lives or has finished it. Say whether it is gone."""
+    """Discard an unfinished generation unless its maker lives or has finished it; return whether it is gone."""
     with contextlib.suppress(OSError, HeldError, VolumeError), lease.hold(volume, path.name):
         if not is_finished(path):
             discard(volume, path)
@@ -71,7 +71,7 @@ def _remove_unfinished(volume: Volume, path: Path) -> bool:
 
 
 def _remove_link(path: Path) -> bool:
-    with contextlib.suppress(OSError):  # somebody else's
+    with contextlib.suppress(OSError):  # another user's
         path.unlink(missing_ok=True)
     return not os.path.lexists(path)
 
@@ -81,13 +81,13 @@ def _unfinished(volume: Volume) -> Iterator[Path]:
     for path in list_generations(volume):
         if is_finished(path) or lease.is_held(volume, path.name):
             continue
-        # Once more: its maker may have finished it between the first look and the release of its lease.
+        # Look again: its maker may have finished it and then released the lease.
         if not is_finished(path) and (locks or _age_s(path) >= _UNLEASED_AGE_S):
             yield path
 
 
 def _strays(volume: Volume) -> list[Path]:
-    """Links into the generations that a publisher made and did not live to rename."""
+    """List temporary links into the generations whose publisher died before the rename."""
     return [
         volume.root / name
         for name, _ in environments(volume)
@@ -104,12 +104,12 @@ def _age_s(path: Path) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What `clean` leaves.
+    """What `clean` keeps.
 
     Attributes:
-        superseded: How many superseded generations of each environment, the newest ones.
-        younger_than_s: Generations made within so many seconds, superseded ones and orphans: what nothing points to
-            yet may be about to be published. Also channel indexes used within so many.
+        superseded: Number of superseded generations of each environment; the newest ones stay.
+        younger_than_s: Age below which superseded and orphaned generations stay, since a new generation may be about
+            to be published, and channel indexes since their last use.
     """
 
     superseded: int = 2
@@ -118,18 +118,17 @@ class Keep:
 
 @dataclass(slots=True)
 class Rubbish:
-    """What may go, and which generations stay that nothing points to, and why."""
+    """Items to remove, and generations that stay although nothing points to them, with the reason."""
 
     items: list[CleanItem] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
 
 
 def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
-    """Everything on the volume that nobody needs any more.
+    """Find everything on the volume that is not needed any more.
 
-    Superseded and orphaned generations, unfinished ones, packages and bytecode that no remaining generation holds,
-    downloads of dead runs, validations of generations that are gone, channel indexes that nobody used for long, and
-    the trash.
+    Superseded, orphaned and unfinished generations, packages and bytecode that no remaining generation holds,
+    downloads of dead processes, validations of removed generations, unused channel indexes, and the trash.
     """
     found = Rubbish()
     found.items += [CleanItem("unfinished", str(path), "its maker died") for path in _unfinished(volume)]
@@ -144,7 +143,7 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
         except IntegrityError:
             manifest = None
         if manifest is None:
-            unreadable = True  # of a newer envkit, damaged, or being made: what it needs is not known
+            unreadable = True  # newer schema, damaged, or being made: its packages are not known
         else:
             manifests[name] = manifest
     gone = _superseded(volume, manifests, keep, found)
@@ -165,7 +164,7 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
 
 
 def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, found: Rubbish) -> set[str]:
-    """Add the generations that go to `found`; return their names."""
+    """Add superseded and orphaned generations to `found`; return the names of those to remove."""
     linked = _linked(volume)
     owners = {manifests[g].lineage: name for g, name in linked.items() if g in manifests}
     used = in_use(volume)
@@ -200,7 +199,7 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
 
 
 def _linked(volume: Volume) -> dict[str, str]:
-    """Generations that something points to, and what."""
+    """Map each generation that something points to, to the environment."""
     linked = {path.name: name for name, path in environments(volume)}
     own = own_python(volume)
     if own is not None:
@@ -224,21 +223,21 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
 
 
 def _content(path: Path) -> str | None:
-    """The name of the package in a directory of the cache."""
+    """Return the name of the package in a directory of the cache."""
     return next((child.name for child in _listdir(path) if child.is_dir()), None)
 
 
 def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
-    """Channel indexes that nobody used for so long; never those of the last hour. They are fetched again when needed.
+    """Find channel indexes that were not used for `younger_than_s` seconds, and at least an hour.
 
-    Beside an index lies what is known of it, under the same name up to the first dot: the last use of either counts.
-    Locks stay; they are empty, and one that is removed while it is held keeps nobody out.
+    Files beside an index share its name up to the first dot; the latest use of any of them counts. Lock files stay:
+    a lock on an unlinked file protects nothing.
     """
     groups: dict[str, list[tuple[Path, float]]] = {}
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            with contextlib.suppress(OSError):  # it has been replaced meanwhile
+            with contextlib.suppress(OSError):  # replaced meanwhile
                 state = path.lstat()
                 group = str(path) if root != str(folder) else name.partition(".")[0]
                 groups.setdefault(group, []).append((path, max(state.st_mtime, state.st_atime)))
@@ -253,7 +252,7 @@ def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
 
 
 def _keys(manifests: list[Manifest]) -> set[str]:
-    """Names in the cache of the packages that some generations hold."""
+    """Return the cache keys of the packages that generations hold."""
     return {
         package.sha256.lower() if package.sha256 else f"md5-{package.record.get('md5')}"
         for manifest in manifests
@@ -262,7 +261,7 @@ def _keys(manifests: list[Manifest]) -> set[str]:
 
 
 def _needed_now(volume: Volume) -> set[str] | None:
-    """The packages that the generations hold that are there now; None where one of them cannot be read."""
+    """Return the cache keys that present generations hold; None if a manifest cannot be read."""
     found = []
     for path in list_generations(volume):
         try:
@@ -281,10 +280,10 @@ def _listdir(folder: Path) -> list[Path]:
 
 
 def remove_generation(volume: Volume, path: Path) -> bool:
-    """Delete a generation, unless something points to it or uses it now. Say whether it is gone.
+    """Remove a generation unless something points to it or uses it now; return whether it is gone.
 
-    A rollback, a bootstrap or a job may have come since it was found to be rubbish. They share its lease, which this
-    takes alone; where the file system cannot lock, a second look follows when nothing finds it any more.
+    A rollback, a bootstrap or a job may have started since it was found. They hold its lease shared, so take it
+    exclusively. Without locks, look a second time once the generation is out of sight.
     """
     try:
         with lease.hold(volume, path.name):
@@ -296,10 +295,10 @@ def remove_generation(volume: Volume, path: Path) -> bool:
 
 
 def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
-    """Delete what was found; return what another process needed in the meantime and what therefore stays.
+    """Remove what was found; return the items that stay because another process needs them by now.
 
-    Minutes may have gone by since: each thing is looked at once more. Generations are taken under the lease of their
-    own name, packages only while nobody makes a generation.
+    Minutes may have passed, so each item is checked again: a generation under its own lease, packages while nobody
+    makes a generation.
     """
     packages = [item for item in items if item.kind in {"package", "bytecode"}]
     stay = [item for item in items if item not in packages and not _remove(volume, item, Path(item.path))]
@@ -320,7 +319,7 @@ def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
 
 
 def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
-    """Delete one thing that is no package; say whether it is gone."""
+    """Remove one item that is no package; return whether it is gone."""
     if item.kind in {"generation", "orphan"}:
         return remove_generation(volume, path)
     if path.is_symlink() or item.kind == "index":

@@ -39,8 +39,8 @@ __all__ = [
 def claim(volume: Volume, name: str) -> Iterator[Path]:
     """Make a new, empty generation for `name` and hold its lease while the block runs.
 
-    `mkdir` decides between two who want the same one. The lease is taken first, so that a generation without a
-    manifest and without a holder is always one whose maker died. An error in the block discards the generation.
+    mkdir(2) decides between two processes that want the same name. The lease is taken first, so the maker of a
+    generation without manifest and holder is always dead. An error in the block discards the generation.
     """
     check_name(name)
     while True:
@@ -63,7 +63,7 @@ def write_manifest(manifest: Manifest) -> None:
     """Write the manifest: the last file of a generation, after everything else is on the disk."""
     prefix = Path(manifest.prefix)
     if manifest.request.variables and (prefix / "conda-meta").is_dir():
-        # Where conda keeps them too (`conda env config vars`), so that every way of activation sets them.
+        # `conda env config vars` keeps them there too, so every kind of activation sets them.
         state = {"version": 1, "env_vars": manifest.request.variables}
         write_atomic(prefix / "conda-meta" / "state", json.dumps(state, indent=1))
     sync_file_system(prefix)
@@ -71,7 +71,7 @@ def write_manifest(manifest: Manifest) -> None:
 
 
 def is_finished(prefix: Path) -> bool:
-    """Whether a generation has its manifest. One that this user may not look into counts as finished: it is let be."""
+    """Return whether a generation has its manifest. One that this user may not enter counts as finished."""
     try:
         (prefix / MANIFEST).stat()
     except PermissionError:
@@ -82,11 +82,11 @@ def is_finished(prefix: Path) -> bool:
 
 
 def read_manifest(prefix: Path) -> Manifest | None:
-    """The manifest of a generation; None for an unfinished one, or a prefix that others made.
+    """Read the manifest of a generation; None for an unfinished one, or a prefix made by another tool.
 
     Raises:
-        IntegrityError: There is a manifest that cannot be read, or it is that of another generation. A name in it may
-            therefore be used as the name of the directory.
+        IntegrityError: The manifest cannot be read, or belongs to another generation. So its `generation` can be
+            trusted as the name of the directory.
     """
     try:
         text = (prefix / MANIFEST).read_bytes()
@@ -95,7 +95,7 @@ def read_manifest(prefix: Path) -> Manifest | None:
     except PermissionError as error:
         raise IntegrityError(
             f"the manifest of {prefix} cannot be read: {error.strerror}",
-            hint="It belongs to somebody who keeps it closed; he opens it with `envkit doctor --fix`.",
+            hint="Its owner has made it private. Ask them to run `envkit doctor --fix`.",
         ) from error
     try:
         manifest = Manifest.model_validate_json(text)
@@ -115,19 +115,19 @@ def read_manifest(prefix: Path) -> Manifest | None:
 
 
 def is_moved(manifest: Manifest, prefix: Path) -> bool:
-    """Whether a generation is seen at another path than the one that its files hold.
+    """Return whether a generation lies elsewhere than at the path in its files.
 
-    A link at the old path that leads here is as good as the old path.
+    It does not if the old path is a symbolic link that leads here.
     """
     home = Path(manifest.prefix)
     return home != prefix and not (home.exists() and home.samefile(prefix))
 
 
 def refuse_moved(manifest: Manifest | None, prefix: Path) -> None:
-    """Refuse to use a generation whose files hold a path where it is not.
+    """Refuse to use a generation that lies elsewhere than at the path in its files.
 
     Raises:
-        VolumeError: It was made elsewhere.
+        VolumeError: It was moved.
     """
     if manifest is not None and is_moved(manifest, prefix):
         raise VolumeError(
@@ -140,20 +140,20 @@ def refuse_moved(manifest: Manifest | None, prefix: Path) -> None:
 def publish(volume: Volume, name: str, generation: Path) -> Path:
     """Point the environment's link at a generation. This rename is the only commit point.
 
-    The caller holds the generation's lease, so that `clean` does not take it between a look at it and the link.
+    The caller holds the generation's lease, so that `clean` does not remove it before the rename.
 
     Raises:
-        EnvironmentExistsError: Something that envkit did not make has the name.
+        EnvironmentExistsError: The name is taken by something that envkit did not make.
         VolumeError: This user may not write there.
     """
     link = volume.link(name)
     refuse_foreign(volume, name)
     temporary = volume.root / f".{name}.{secrets.token_hex(4)}"
-    # Relative, so that the volume may be looked at through another mount path.
+    # Relative, so that the link also works through another mount path.
     with writing(volume):
         temporary.symlink_to(generation.relative_to(volume.root))
         try:
-            temporary.rename(link)  # atomic: there is no instant without an environment
+            temporary.rename(link)  # atomic: the environment is there at every instant
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -162,10 +162,10 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
 
 
 def refuse_foreign(volume: Volume, name: str) -> None:
-    """Refuse to touch what is not a link into this volume.
+    """Refuse to replace anything but a link into this volume.
 
     Raises:
-        EnvironmentExistsError: There is such a thing at the environment's path.
+        EnvironmentExistsError: The environment's path is something else.
     """
     link = volume.link(name)
     if (link.exists() or link.is_symlink()) and active(volume, name) is None:
@@ -176,7 +176,7 @@ def refuse_foreign(volume: Volume, name: str) -> None:
 
 
 def active(volume: Volume, name: str) -> Path | None:
-    """The generation that `name` points to, or None."""
+    """Return the generation that `name` points to, or None."""
     return dict(environments(volume)).get(name)
 
 
@@ -189,10 +189,10 @@ def active_name(prefix: Path) -> str | None:
 
 
 def resolve(volume: Volume | None, name_or_prefix: str) -> Path:
-    """The directory of an environment, by name on the volume or by path. The link is resolved, once.
+    """Return the directory of an environment, given by name or by path, with links resolved.
 
     Raises:
-        UnknownEnvironmentError: There is none.
+        UnknownEnvironmentError: There is no such environment.
     """
     if "/" not in name_or_prefix and volume is not None:
         generation = active(volume, check_name(name_or_prefix))
@@ -210,6 +210,6 @@ def resolve(volume: Volume | None, name_or_prefix: str) -> Path:
 
 
 def list_generations(volume: Volume) -> Iterator[Path]:
-    """Every generation on the volume, finished or not."""
+    """List every generation on the volume, finished or not."""
     if volume.generations.is_dir():
         yield from sorted(path for path in volume.generations.iterdir() if path.is_dir() and not path.is_symlink())

@@ -12,7 +12,7 @@ from envkit.layout.volume import Volume
 
 __all__ = ["RUN_SCRIPT", "own_python", "publish_launcher"]
 
-# Everything is found from the launcher's own place, through links and at any mount path.
+# It finds everything from its own place, through links and at any mount path.
 _LAUNCHER = """\
 #!/bin/sh
 # Written by `envkit volume bootstrap`: envkit with the Python of this volume; the image needs neither.
@@ -38,7 +38,7 @@ main()
 
 
 def own_python(volume: Volume) -> Path | None:
-    """The hidden generation that the launcher runs with, or None."""
+    """Return the generation that the launcher runs with, or None."""
     link = volume.own / "current" / "python"
     if not link.is_symlink():
         return None
@@ -47,9 +47,9 @@ def own_python(volume: Volume) -> Path | None:
 
 
 def publish_launcher(volume: Volume, home: Path, python: Path) -> Path:
-    """Make `home` the envkit of the volume; what was there before goes.
+    """Make `home` the volume's copy of envkit, and discard the copy before it.
 
-    As with environments, one rename decides: the launcher runs the old copy or the new one, whole.
+    One rename is the commit point: the launcher runs the old copy or the new one.
     """
     (home / "python").symlink_to(os.path.relpath(python, home))
     sync_file_system(home)

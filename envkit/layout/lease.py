@@ -1,8 +1,8 @@
-"""Leases: locks that save work and tell the living from the dead. Correctness never rests on one.
+"""Leases: locks that save work and show which process is alive. Correctness never rests on one.
 
-The operating system releases a lease when its process dies, however it dies. Where a file system cannot lock
-(ENOLCK on some NFS mounts), everybody gets the lease, and what rests on `mkdir` and `rename` still holds; that is why
-this is not the library filelock, which waits for a lock that never comes.
+The operating system releases a lease when its process dies. Where a file system cannot lock (ENOLCK on some NFS
+mounts), everybody gets the lease, and mkdir(2) and rename(2) still keep data whole. The library filelock would wait
+there for ever.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from envkit.models.progress import Reporter
 __all__ = ["NAME_WAIT_S", "can_lock", "hold", "is_held"]
 
 NAME_WAIT_S = 3600.0
-"""How long a verb waits for another process that changes the same environment."""
-
+"""How long a command waits for another process that changes the same environment."""
 
 _POLL_S = 0.2
 _MODE = 0o666
@@ -37,15 +36,15 @@ def hold(
     """Hold the lease on `what` (an environment's or a generation's name) while the block runs.
 
     Args:
-        volume: Where.
+        volume: The volume.
         what: A plain file name.
-        reporter: Hears once that somebody else holds it.
-        wait_s: How long to wait for that.
-        shared: Let others share it; only one who wants it alone has to wait.
+        reporter: Told once if another process holds it.
+        wait_s: How long to wait for that process.
+        shared: Share it with others who ask for a shared lease.
 
     Raises:
         HeldError: Another process still holds it after `wait_s` seconds.
-        VolumeError: The volume takes no lease: it is read-only, somebody else's, full, or there is none.
+        VolumeError: The lease cannot be made: the volume is read-only, another user's, full, or missing.
     """
     path = volume.leases / what
     deadline = time.monotonic() + wait_s
@@ -60,7 +59,7 @@ def hold(
         except BaseException:
             os.close(descriptor)
             raise
-        if locked:  # its last holder removed the file meanwhile: a lock on that keeps nobody out
+        if locked:  # the file was unlinked after we opened it, so this lock protects nothing
             continue
         if time.monotonic() >= deadline:
             raise HeldError(
@@ -76,26 +75,26 @@ def hold(
     finally:
         if not shared or _lock(descriptor):
             with contextlib.suppress(OSError):
-                path.unlink()  # while it is locked: one who has opened it meanwhile sees that it is not there any more
+                path.unlink()  # while locked: a process that has opened it sees that it is unlinked
         os.close(descriptor)  # which also releases the lock
 
 
 def _open(volume: Volume, path: Path) -> int:
-    """Open the file of a lease, or make it. What one user made, others have to be able to lock.
+    """Open the file of a lease, or make it so that other users can lock it too.
 
     Raises:
         VolumeError: It cannot be made.
     """
     while True:
         try:
-            # Never O_CREAT for a file that may be there: in a sticky directory that anybody may write,
-            # fs.protected_regular refuses it to all but the file's owner.
+            # O_CREAT without O_EXCL fails in a sticky, world-writable directory for all but the file's owner
+            # (fs.protected_regular).
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
         except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):  # its last holder removed it meanwhile
+            with contextlib.suppress(FileNotFoundError):  # unlinked by its last holder meanwhile
                 return _open_there(path)
         except OSError as error:
-            # A directory that this user may not write may hold the file of one who may.
+            # This user may not write the directory, but another may have made the file.
             with contextlib.suppress(OSError):
                 return _open_there(path)
             if error.errno == errno.ENOENT:
@@ -107,13 +106,13 @@ def _open(volume: Volume, path: Path) -> int:
             raise
         else:
             with contextlib.suppress(OSError):
-                os.fchmod(descriptor, _MODE)  # the umask has taken the others' bits
+                os.fchmod(descriptor, _MODE)  # the umask took the bits of other users away
             return descriptor
 
 
 def _open_there(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR)  # where NFS makes record locks of flock, an exclusive one needs writing
+        return os.open(path, os.O_RDWR)  # NFS turns flock into record locks; an exclusive one needs write access
     except PermissionError:
         return os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -123,7 +122,7 @@ def _open_there(path: Path) -> int:
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
-    """Whether the file that was opened is still the one at the path: its last holder removes it."""
+    """Return whether the path still names the open file: the last holder unlinks it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -131,9 +130,9 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 
 def is_held(volume: Volume, what: str) -> bool:
-    """Whether a living process holds the lease on `what`. False where the file system cannot lock.
+    """Return whether a living process holds the lease on `what`. False if the file system cannot lock.
 
-    A lease that cannot be looked at may be held: what it stands for is left alone.
+    A lease that cannot be opened counts as held.
     """
     try:
         descriptor = _open_there(volume.leases / what)
@@ -144,7 +143,7 @@ def is_held(volume: Volume, what: str) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # EBADF: NFS gives no exclusive lock on a file that cannot be written; it may be held.
+        # EBADF: NFS gives no exclusive lock on a file opened for reading, so it may be held.
         return isinstance(error, BlockingIOError) or error.errno == errno.EBADF
     else:
         return False
@@ -153,7 +152,7 @@ def is_held(volume: Volume, what: str) -> bool:
 
 
 def can_lock(volume: Volume) -> bool:
-    """Whether the file system can lock at all."""
+    """Return whether the file system can lock."""
     descriptor = os.open(volume.leases, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -172,5 +171,5 @@ def _lock(descriptor: int, *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True  # no locks on this file system: go on without
+        return True  # no locks on this file system
     return True

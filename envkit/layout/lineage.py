@@ -1,4 +1,4 @@
-"""Lineages: the generations of one environment, whatever it is called now."""
+"""Lineages: the generations of one environment, also across renames."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Origin", "directories_of", "generation_of", "generations_of", "next_
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a generation comes from.
+    """Where a generation comes from.
 
     Attributes:
-        lineage: Id that all generations of one environment carry; a rename keeps it, a clone begins a new one.
-        number: Counts the generations of the lineage, from 1.
+        lineage: Id shared by all generations of one environment. A rename keeps it, a clone starts a new one.
+        number: Number of the generation in its lineage, from 1.
         parent: The generation that was active when this one was made; None for the first.
         verb: The command that made it.
     """
@@ -32,12 +32,12 @@ class Origin:
 
     @classmethod
     def first(cls, verb: str) -> Origin:
-        """The beginning of a new lineage."""
+        """Start a new lineage."""
         return cls(secrets.token_hex(8), 1, None, verb)
 
 
 def generations_of(volume: Volume, name: str) -> list[Manifest]:
-    """The finished generations of an environment, oldest first. Those that cannot be read are left out.
+    """List the finished generations of an environment, oldest first, without those that cannot be read.
 
     Raises:
         UnknownEnvironmentError: There is no environment of that name.
@@ -60,7 +60,7 @@ def generations_of(volume: Volume, name: str) -> list[Manifest]:
 
 
 def directories_of(volume: Volume, name: str) -> dict[str, Path]:
-    """The directory of each finished generation of an environment, by the generation's name. Links are not followed.
+    """Map each finished generation of an environment to its directory. Links are not followed.
 
     Raises:
         UnknownEnvironmentError: There is no environment of that name.
@@ -70,7 +70,7 @@ def directories_of(volume: Volume, name: str) -> dict[str, Path]:
 
 
 def next_origin(volume: Volume, name: str, verb: str) -> Origin:
-    """What the next generation of `name` comes from: the one that is active, else nothing."""
+    """Return the origin of the next generation of `name`: the active one is its parent."""
     prefix = active(volume, name)
     try:
         manifest = read_manifest(prefix) if prefix is not None else None
@@ -83,7 +83,7 @@ def next_origin(volume: Volume, name: str, verb: str) -> Origin:
 
 
 def previous(volume: Volume, name: str) -> Manifest | None:
-    """The generation to go back to: the parent of the active one, else the last before it."""
+    """Return the generation to roll back to: the parent of the active one, else the last before it."""
     current = active(volume, name)
     known = generations_of(volume, name)
     here = next((m for m in known if current is not None and m.generation == current.name), None)
@@ -95,11 +95,11 @@ def previous(volume: Volume, name: str) -> Manifest | None:
 
 
 def generation_of(volume: Volume | None, reference: str) -> Path:
-    """The prefix that a reference means: ``NAME``, ``NAME@N``, a generation, or a path.
+    """Return the prefix that a reference names: ``NAME``, ``NAME@N``, a generation, or a path.
 
     Raises:
-        UnknownEnvironmentError: There is none.
-        UsageError: The reference cannot be read.
+        UnknownEnvironmentError: There is no such environment.
+        UsageError: The reference is malformed.
     """
     if volume is None or "/" in reference:
         return resolve(volume, reference)

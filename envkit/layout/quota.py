@@ -1,7 +1,7 @@
-"""Quotas of users and groups, read with quotactl(2). There is no library for it, and no program that containers have.
+"""Quotas of users and groups, read with quotactl(2): no library does so, and containers have no program for it.
 
-A quota of a project (ext4, XFS) is in statvfs(2) already. The quotas of NFS, Lustre and GPFS servers, and btrfs' and
-ZFS' own, are not in the kernel's interface; of those the error EDQUOT tells, when it comes.
+statvfs(2) includes quotas of projects (ext4, XFS). Quotas of NFS, Lustre and GPFS servers, of btrfs and of ZFS are
+not in the kernel's interface; they show as EDQUOT only.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["read_quotas"]
 # linux/quota.h
 _GETQUOTA = 0x800007
 _USER, _GROUP = 0, 1
-_BLOCK = 1024  # unit of the limits; what is used is counted in bytes
-# quotactl_fd(2), Linux 5.14: the same number on all architectures but alpha. It needs no block device in /dev.
+_BLOCK = 1024  # unit of the limits; usage is counted in bytes
+# quotactl_fd(2), Linux 5.14: the same number on all architectures except alpha. It needs no block device in /dev.
 _QUOTACTL_FD = 443
-_CAP_SYS_RESOURCE = 24  # capabilities(7): no limit holds for who has it
+_CAP_SYS_RESOURCE = 24  # capabilities(7): overrides quotas
 
 
 class _Block(ctypes.Structure):
@@ -46,10 +46,10 @@ class _Block(ctypes.Structure):
 
 
 def read_quotas(folder: Path) -> tuple[Quota, ...]:
-    """The quotas that hold for what this process writes into a folder.
+    """Read the quotas that apply to files that this process writes into a folder.
 
-    Empty where there are none, or none can be read: the kernel knows none (ENOSYS), the file system has none (ESRCH,
-    ENODEV, EOPNOTSUPP), or this user may not ask (EPERM).
+    Empty if the kernel has none (ENOSYS), the file system has none (ESRCH, ENODEV, EOPNOTSUPP), or this user may not
+    ask (EPERM).
     """
     if not sys.platform.startswith("linux") or platform.machine() == "alpha":
         return ()
@@ -57,7 +57,7 @@ def read_quotas(folder: Path) -> tuple[Quota, ...]:
         found = _read(folder)
         if not found:
             return ()
-        # Linux asks everybody, XFS everybody but root, whose entry there holds what others get by default.
+        # Quotas apply to every user, on XFS to every user but root, whose entry there holds the defaults.
         if read_mount(folder).fs_type != "xfs":
             return () if _above_limits() else tuple(quota for _, quota in found)
     except (OSError, AttributeError, ValueError):
@@ -66,17 +66,17 @@ def read_quotas(folder: Path) -> tuple[Quota, ...]:
 
 
 def _read(folder: Path) -> list[tuple[int, Quota]]:
-    """User's or group's number, and its quota."""
+    """Read the number of the user and the group, each with its quota."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         state = os.fstat(descriptor)
-        # A folder with this bit hands its group on to what is made in it.
+        # New files in a setgid folder get its group.
         group = state.st_gid if state.st_mode & stat.S_ISGID else os.getegid()
         found = []
         for kind, number, word in ((_USER, os.geteuid(), "user"), (_GROUP, group, "group")):
             block = _Block()
-            command = ctypes.c_int((_GETQUOTA << 8 | kind) - (1 << 32))  # QCMD, as the int that it is
+            command = ctypes.c_int((_GETQUOTA << 8 | kind) - (1 << 32))  # QCMD, as a signed int
             done = libc.syscall(
                 ctypes.c_long(_QUOTACTL_FD),
                 ctypes.c_int(descriptor),
@@ -109,7 +109,7 @@ def _quota(whose: str, block: _Block) -> Quota:
 
 
 def _above_limits() -> bool:
-    with contextlib.suppress(OSError):  # of a process that has changed its user, /proc belongs to root
+    with contextlib.suppress(OSError):  # /proc/self belongs to root after a change of user
         for line in Path("/proc/self/status").read_bytes().splitlines():
             name, _, value = line.partition(b":")
             if name == b"CapEff":

@@ -1,4 +1,4 @@
-"""Use: which generations a process is using, and what files take on the disk, hard links counted once."""
+"""Use: generations in use by processes, and disk space of directories, with hard links counted once."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from envkit.layout.volume import Volume
 
 __all__ = ["Freed", "Share", "freed_by", "in_use", "measure", "seen_in_processes", "shares"]
 
-_BLOCK = 512  # the unit of st_blocks, whatever the file system's own (POSIX)
+_BLOCK = 512  # the unit of st_blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a directory takes.
+    """Disk space of a directory.
 
     Attributes:
         total_bytes: All its files, each inode once.
-        own_bytes: Those that none of the directories it was compared with has too.
+        own_bytes: Files that none of the other directories shares.
     """
 
     total_bytes: int
@@ -31,17 +31,17 @@ class Share:
 
 
 def in_use(volume: Volume) -> set[str]:
-    """Names of generations that a living process uses: by lease, or seen in its mapped files, program or directory.
+    """Return the names of generations whose lease is held, or that `seen_in_processes` finds.
 
-    Leases are seen from other hosts too where the file system carries locks; processes only on this host, and those
-    of other users only by root.
+    Leases of other hosts are seen if the file system carries locks. Processes are seen on this host only, and those
+    of other users by root only.
     """
     names = {path.name for path in list_generations(volume)}
     return {name for name in names if lease.is_held(volume, name)} | (seen_in_processes(volume) & names)
 
 
 def seen_in_processes(volume: Volume) -> set[str]:
-    """Names of generations that are seen in the mapped files, program or directory of a process of this host."""
+    """Return the names of generations in the mapped files, program or directory of a process on this host."""
     used: set[str] = set()
     marker = os.fsencode(f"{os.path.realpath(volume.generations)}/")
     for text in _process_texts():
@@ -66,7 +66,7 @@ def _process_texts() -> Iterator[bytes]:
             with open(f"/proc/{number}/maps", "rb") as file:  # noqa: PTH123 - thousands of them
                 yield file.read()
         except OSError:
-            continue  # it has ended, or belongs to somebody else
+            continue  # it has ended, or belongs to another user
         for link in ("exe", "cwd"):
             try:
                 yield os.fsencode(os.readlink(f"/proc/{number}/{link}"))
@@ -75,7 +75,7 @@ def _process_texts() -> Iterator[bytes]:
 
 
 def measure(root: Path) -> Iterator[os.stat_result]:
-    """The state of every file, link and directory below `root`, and of `root`."""
+    """Yield the lstat(2) of `root` and everything below it."""
     stack = [str(root)]
     while stack:
         path = stack.pop()
@@ -95,7 +95,7 @@ def measure(root: Path) -> Iterator[os.stat_result]:
 
 
 def shares(roots: Sequence[Path]) -> tuple[list[Share], int]:
-    """What each directory takes and what it alone takes, and what all take together."""
+    """Return the disk space of each directory, and of all together."""
     owners: dict[tuple[int, int], int] = {}  # the only root that has the inode, or -1 for several
     sizes: dict[tuple[int, int], int] = {}
     totals = [0] * len(roots)
@@ -119,7 +119,7 @@ def shares(roots: Sequence[Path]) -> tuple[list[Share], int]:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """What deleting something gives back."""
+    """Space that deleting something gives back."""
 
     size_bytes: int
     inodes: int
@@ -129,7 +129,7 @@ class Freed:
 
 
 def freed_by(roots: Iterable[Path]) -> Freed:
-    """What deleting all of `roots` together gives back: inodes whose every name is below one of them."""
+    """Return the space that deleting all of `roots` gives back: inodes whose every name is below one of them."""
     seen: dict[tuple[int, int], list[int]] = {}
     size = inodes = 0
     for root in roots:

@@ -1,11 +1,10 @@
 """Outcomes of validations: one file for each generation and fingerprint.
 
-On the volume; for a volume that takes no writes, in the user's cache. Where both have one, the newer counts.
+They are kept on the volume or, if it cannot be written, in the user's cache. The newer of two counts.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from envkit.host.cache import default_cache_dir
 from envkit.layout.atomic import write_atomic
+from envkit.layout.refusal import is_refused
 from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.paths import validation_folders
@@ -22,15 +22,13 @@ __all__ = ["add_token", "last_pass", "latest_validation", "past_validations", "r
 
 _KEPT = 50
 _TOKENS = 64
-# EROFS, EACCES, EPERM, ENOSPC, EDQUOT: this volume takes no report, which is no reason to have none.
-_TAKES_NONE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
 
 
 def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
-    """Keep the outcome; an earlier one of the same generation and fingerprint goes into its history.
+    """Write an outcome; an earlier one of the same generation and fingerprint goes into its history.
 
     Returns:
-        Where it is kept; None where neither volume nor cache take it.
+        The file; None if neither volume nor cache can be written.
     """
     before = read_validation(volume, record.generation, record.fingerprint)
     if before is not None:
@@ -45,7 +43,7 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
             path = folder / f"{record.fingerprint}.json"
             write_atomic(path, text)
         except OSError as error:
-            if error.errno not in _TAKES_NONE:
+            if not is_refused(error):
                 raise
         else:
             return path
@@ -53,24 +51,24 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
 
 
 def add_token(volume: Volume, record: ValidationRecord, token: str) -> None:
-    """Note on a validation that it holds where a quick look gives `token`. Two at once: one of them is noted later."""
+    """Add a host's token to a validation. If two processes do so at once, one token is lost and added next time."""
     if token not in record.tokens:
         write_validation(volume, record.model_copy(update={"tokens": (*record.tokens, token)[-_TOKENS:]}))
 
 
 def read_validation(volume: Volume, generation: str, fingerprint: str) -> ValidationRecord | None:
-    """The outcome on hosts with this fingerprint, or None where there is none or it cannot be read."""
+    """Read the outcome on hosts with this fingerprint; None if it is missing or broken."""
     found = [_read(folder / f"{fingerprint}.json") for folder in _folders(volume, generation)]
     return max(filter(None, found), key=lambda record: record.created, default=None)
 
 
 def latest_validation(volume: Volume, generation: str) -> ValidationRecord | None:
-    """The newest outcome on any host."""
+    """Read the newest outcome on any host."""
     return max(_all(volume, generation), key=lambda record: record.created, default=None)
 
 
 def last_pass(volume: Volume, generation: str) -> tuple[str, ValidationRecord] | None:
-    """When a generation last passed on any host, and the record of that kind of host; None if it never did."""
+    """Return when a generation last passed on any host, and that host's record; None if it never did."""
     passes = [
         (past.created, record)
         for record in _all(volume, generation)
@@ -81,7 +79,7 @@ def last_pass(volume: Volume, generation: str) -> tuple[str, ValidationRecord] |
 
 
 def past_validations(volume: Volume, generation: str) -> list[tuple[PastValidation, ValidationRecord]]:
-    """Every validation that is remembered, newest first, each with the record of its kind of host."""
+    """List every recorded validation, newest first, each with its host's record."""
     found = [
         (PastValidation(verdict=past.verdict, created=past.created, seconds=past.seconds), record)
         for record in _all(volume, generation)
@@ -91,7 +89,7 @@ def past_validations(volume: Volume, generation: str) -> list[tuple[PastValidati
 
 
 def _all(volume: Volume, generation: str) -> Iterator[ValidationRecord]:
-    """The newest record for each fingerprint."""
+    """Yield the newest record for each fingerprint."""
     names = {path.name for folder in _folders(volume, generation) if folder.is_dir() for path in folder.glob("*.json")}
     for name in sorted(names):
         record = read_validation(volume, generation, name.removesuffix(".json"))

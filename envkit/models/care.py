@@ -1,4 +1,4 @@
-"""What the verbs that care for a volume return: doctor, clean."""
+"""Results of doctor, clean and bootstrap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BootstrapResult", "Checkup", "CleanItem", "CleanResult", "Subject"]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One thing that was checked: the volume, an environment, a generation or a prefix."""
+    """The volume, an environment, a generation or a prefix, with the findings about it."""
 
     name: str
     path: str
@@ -19,19 +19,19 @@ class Subject:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong; a warning is no illness."""
+        """Whether no check failed. Warnings do not make an environment unhealthy."""
         return all(finding.status != "fail" for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """What `doctor` found.
+    """Result of `doctor`.
 
     Attributes:
-        subjects: What was checked, the volume first.
+        subjects: The volume first, then the environments.
         full: Whether every file was hashed.
-        mended: What ``--fix`` did, in words.
-        seconds: How long it took.
+        mended: Repairs that ``--fix`` made, in words.
+        seconds: Duration.
     """
 
     subjects: tuple[Subject, ...]
@@ -41,19 +41,19 @@ class Checkup:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong anywhere."""
+        """Whether no check failed anywhere."""
         return all(subject.healthy for subject in self.subjects)
 
 
 @dataclass(frozen=True, slots=True)
 class CleanItem:
-    """One thing that `clean` removes.
+    """One file or directory that `clean` removes.
 
     Attributes:
         kind: ``generation``, ``orphan``, ``unfinished``, ``package``, ``bytecode``, ``download``, ``trash``,
             ``validation`` or ``index``.
-        path: Where it is.
-        why: Why it may go.
+        path: Its path.
+        why: The reason.
     """
 
     kind: str
@@ -63,16 +63,17 @@ class CleanItem:
 
 @dataclass(frozen=True, slots=True)
 class CleanResult:
-    """What `clean` removed, or would remove.
+    """Result of `clean`.
 
     Attributes:
         volume: Root of the volume.
-        items: What goes.
-        kept: Generations that nothing points to and that stay, and why; and what else could not go.
-        freed_bytes: What all of it together gives back; hard links to what stays are not counted.
+        items: Removed items, or those that would be removed.
+        kept: Generations that stay although nothing points to them, and items that could not be removed, each with
+            the reason.
+        freed_bytes: Bytes that the items give back together, without files that others hard-link.
         freed_inodes: The same in inodes.
         dry_run: Whether nothing was removed.
-        elsewhere_bytes: How much of `freed_bytes` is not on the volume but in the user's cache.
+        elsewhere_bytes: Part of `freed_bytes` that is in the user's cache and not on the volume.
     """
 
     volume: str

@@ -1,4 +1,4 @@
-"""What `envkit volume` shows."""
+"""Result of `envkit volume`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["VolumeReport", "VolumeUse"]
 
 @dataclass(frozen=True, slots=True)
 class VolumeUse:
-    """What is on a volume and what it takes; hard links counted once, to whom comes first in this order.
+    """Use of a volume. A hard-linked file counts once, in the first of the four sizes that includes it.
 
     Attributes:
-        environments: How many environments there are.
-        generations: How many generations, those that are active included.
-        packages: How many packages are cached.
-        active_bytes: What the active generations take.
-        superseded_bytes: What the others add to that.
-        cache_bytes: What cached packages and bytecode add that no generation shares.
-        other_bytes: Indexes, envkit itself, everything else.
+        environments: Number of environments.
+        generations: Number of generations, active ones included.
+        packages: Number of cached packages.
+        active_bytes: Size of the active generations.
+        superseded_bytes: Size of the other generations.
+        cache_bytes: Size of cached packages and bytecode.
+        other_bytes: Size of indexes, envkit itself and everything else.
     """
 
     environments: int
@@ -35,24 +35,24 @@ class VolumeUse:
 
 @dataclass(frozen=True, slots=True)
 class VolumeReport:
-    """A volume: where it is and why, what its file system is and can do, what is on it.
+    """A volume, the settings that chose it, its file system and its use.
 
     Attributes:
-        root: Where.
-        settings: Name of a setting to its value and where that came from.
+        root: Its path.
+        settings: Name of each setting, with its value and origin.
         notes: Contradictions between settings, and which won.
-        exists: Whether there is a volume already.
+        exists: Whether the volume exists.
         id: Its id.
-        mounted_at: Where it was when it was made.
+        mounted_at: Its path when it was made.
         fs_type: Type of the file system.
-        mount_point: Where that is mounted.
+        mount_point: Mount point of the file system.
         abilities: What the file system can do.
-        missing: What it lacks without which it cannot carry an environment.
-        concerns: What to know of it.
-        free_bytes: Free for an ordinary user.
-        free_inodes: The same; None where they are not counted.
-        quota: Whose quota leaves less than the file system; None where none does.
-        use: What is on it; None where there is no volume.
+        missing: Abilities that an environment needs and the file system lacks.
+        concerns: What a user should know about the file system.
+        free_bytes: Bytes free for an ordinary user.
+        free_inodes: Inodes free; None if they are not counted.
+        quota: Owner of the quota that leaves less than the file system; None if none does.
+        use: Its use; None if it does not exist.
         launcher: envkit on the volume, or None.
     """
 
