@@ -44,7 +44,7 @@ def _capabilities(text: str) -> frozenset[ComputeCapability]:
 
 @cache
 def arch_lists() -> tuple[dict[str, Any], ...]:
-    """The rows of ``envkit/builds/data/archlists.json``, as they are."""
+    """Return the rows of ``envkit/builds/data/archlists.json``, as they are."""
     text = (files("envkit.builds") / "data" / "archlists.json").read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = json.loads(text)["arch_lists"]
     return tuple(rows)
@@ -88,11 +88,10 @@ def _find(wanted: _Key) -> ArchList | None:
 
 
 def find_arch_list(record: Record, build_cuda: CudaVersion, arm_variant: str | None = None) -> ArchList | None:
-    """The arch list of a published build; None where no row knows it.
+    """Return the arch list of a published build; None where no row knows it.
 
     Args:
         record: The build: channel, name, version, build number and platform count.
-        build_cuda: Its toolkit.
         arm_variant: ``tegra`` for conda-forge's Jetson builds; ``sbsa`` is the ordinary aarch64.
     """
     channel = channel_name(record.channel or record.url.rsplit("/", 2)[0])

@@ -23,10 +23,7 @@ def _min_cuda(signals: list[Signal]) -> CudaVersion | None:
 
 
 def classify(record: Record) -> Build:
-    """What a record means for a GPU. Total: any record, however broken, gives a Build.
-
-    Args:
-        record: A record of any channel.
+    """Read what a record means for a GPU. Total: any record, however broken, gives a Build.
 
     Returns:
         The Build, with what disagrees (`Build.conflicts`).

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?")
 
 
 def spec_matches(spec: MatchSpec, name: str, version: str, build: str) -> bool:
-    """Whether a package satisfies a spec; the channel is not looked at."""
+    """Return whether a package satisfies a spec; the channel is not looked at."""
     if spec.name not in {name, "*"}:
         return False
     if spec.version is not None and not version_matches(spec.version, version):
@@ -43,7 +43,7 @@ class VersionBounds(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def version_bounds(spec: str) -> VersionBounds:
-    """The ``major.minor`` range of a version spec, for CUDA's own packages; of alternatives the first counts."""
+    """Return the ``major.minor`` range of a version spec, for CUDA's own packages; of alternatives the first counts."""
     low: CudaVersion | None = None
     high: CudaVersion | None = None
     has_minor = False

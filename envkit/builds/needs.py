@@ -60,7 +60,7 @@ def read_needs(dependencies: list[Signal], constraints: list[Signal]) -> Needs:
 
 
 def read_python(dependencies: list[Signal], said: str | None, record: Record, conflicts: list[Reason]) -> str | None:
-    """The one Python that a build is for, ``"3.11"``; None for builds of any Python.
+    """Return the one Python that a build is for, ``"3.11"``; None for builds of any Python.
 
     Conflicts between the dependency and the build string are appended to `conflicts`; the dependency wins.
     """

@@ -28,13 +28,13 @@ def _table() -> dict[str, Any]:
 
 
 def table_date() -> str:
-    """The day of the table: builds that were published later are not in it."""
+    """Return the day of the table: builds that were published later are not in it."""
     date: str = _table()["as_of"]
     return date
 
 
 def published_rows() -> tuple[dict[str, Any], ...]:
-    """The rows of ``envkit/builds/data/published.json``, as they are."""
+    """Return the rows of ``envkit/builds/data/published.json``, as they are."""
     return tuple(_table()["builds"])
 
 
@@ -45,13 +45,13 @@ def compiled_part(name: str) -> str:
 
 
 def table_knows(name: str, subdir: str) -> bool:
-    """Whether the table has builds of a package, or of its compiled part, for a platform."""
+    """Return whether the table has builds of a package, or of its compiled part, for a platform."""
     part = compiled_part(name)
     return any(row["name"] == part and subdir in row["subdirs"] for row in published_rows())
 
 
 def published_channels(name: str) -> frozenset[str]:
-    """The channels of which the table knows builds of a package."""
+    """Return the channels of which the table knows builds of a package."""
     return frozenset(row["channel"] for row in published_rows() if row["name"] == name)
 
 
@@ -82,11 +82,10 @@ def _depends(row: dict[str, Any], subdir: str) -> list[str]:
 
 
 def published_builds(name: str, subdir: str) -> tuple[Record, ...]:
-    """Records for the table's builds of a package: what is known of them, and no file, size or hash.
+    """Return records for the table's builds of a package: what is known of them, and no file, size or hash.
 
     Args:
         name: ``pytorch``, ``tensorflow``, ``jaxlib`` or ``libmxnet``; others have none (`compiled_part`).
-        subdir: The platform.
     """
     found: list[Record] = []
     for row in published_rows():

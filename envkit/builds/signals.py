@@ -62,7 +62,7 @@ class Signal(NamedTuple):
 
 
 def _level(spec: str | None, build: str | None) -> int | None:
-    """x86-64 level of ``_x86_64-microarch-level >=3`` or of ``__archspec 1.* x86_64_v3``."""
+    """Read the x86-64 level of ``_x86_64-microarch-level >=3`` or of ``__archspec 1.* x86_64_v3``."""
     if build is not None:
         text = build.rstrip("*")
         return int(text[-1]) if text.startswith("x86_64_v") and text[-1].isdigit() else None
@@ -71,7 +71,7 @@ def _level(spec: str | None, build: str | None) -> int | None:
 
 
 def _platform_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
-    """The virtual packages and the packages that stand for them."""
+    """Read a virtual package, or a package that stands for one."""
     version = spec or "*"
     if name == "__cuda":
         return Signal("driver", text, name, version, "cuda", bounds=version_bounds(version))
@@ -92,7 +92,7 @@ def _platform_signal(text: str, name: str, spec: str | None, build: str | None) 
 
 
 def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
-    """The packages that carry CUDA, or that choose between CPU and CUDA."""
+    """Read a package that carries CUDA, or that chooses between CPU and CUDA."""
     version = spec or "*"
     if name in TOOLKIT_PACKAGES:
         return Signal("toolkit", text, name, version, "cuda", bounds=version_bounds(version))
@@ -120,7 +120,7 @@ def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> S
 
 @lru_cache(maxsize=65536)
 def read_dependency(text: str) -> Signal | None:
-    """What a dependency says about the package that carries it; None when nothing."""
+    """Read what a dependency says about the package that carries it; None when it says nothing."""
     spec = parse_match_spec(text)
     return _platform_signal(text, spec.name, spec.version, spec.build) or _cuda_signal(
         text, spec.name, spec.version, spec.build
@@ -129,7 +129,7 @@ def read_dependency(text: str) -> Signal | None:
 
 @lru_cache(maxsize=65536)
 def read_constraint(text: str) -> Signal | None:
-    """What a constraint says.
+    """Read what a constraint says about the package that carries it.
 
     Weaker than a dependency: a package that only limits ``cuda-version`` (numba, ucx) need not be a CUDA build, one
     that limits ``__cuda`` is; ``cpuonly <0`` marks CUDA builds, and a pattern on another package's build its variant.

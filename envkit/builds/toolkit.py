@@ -33,7 +33,7 @@ class Toolkit(NamedTuple):
 
 
 def _own(record: Record) -> Toolkit | None:
-    """The toolkit that a part of CUDA is of, by its own version."""
+    """Read the toolkit of a part of CUDA from its own version."""
     of_toolkit = record.name.startswith("cuda-") and is_cuda_library(record.name)
     if not of_toolkit and record.name not in TOOLKIT_PACKAGES:
         return None
@@ -52,7 +52,7 @@ def _newest_library(signal: Signal) -> CudaVersion | None:
 
 
 def _from_bounds(signal: Signal, record: Record, said: BuildString, conflicts: list[Reason]) -> Toolkit | None:
-    """A dependency on the toolkit, made exact by the build string where that lies inside its bounds."""
+    """Read a dependency on the toolkit; the build string makes it exact where it lies inside the bounds."""
     low, high = signal.bounds.low, signal.bounds.high
     if low is None:
         return None
@@ -69,7 +69,7 @@ def _from_bounds(signal: Signal, record: Record, said: BuildString, conflicts: l
 def _from_companion(
     signals: list[Signal], record: Record, said: BuildString, conflicts: list[Reason]
 ) -> Toolkit | None:
-    """The build string of another package that this one names: ``pytorch 2.4.* cuda118*``."""
+    """Read the build string of another package that this one names: ``pytorch 2.4.* cuda118*``."""
     signal = next((signal for signal in signals if signal.cuda is not None), None)
     if signal is None:
         return None
@@ -80,7 +80,7 @@ def _from_companion(
 
 
 def _from_rest(record: Record, dependencies: list[Signal], said: BuildString) -> Toolkit:
-    """Flags, then the build string, then a run-time library's version, then the ``features`` of 2018."""
+    """Read flags, then the build string, then a run-time library's version, then the ``features`` of 2018."""
     flag = read_flags(record.raw)
     if flag.cuda is not None:
         return Toolkit(flag.cuda, flag.cuda_major_only)
@@ -100,7 +100,7 @@ def _from_rest(record: Record, dependencies: list[Signal], said: BuildString) ->
 def read_toolkit(
     record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, conflicts: list[Reason]
 ) -> Toolkit:
-    """The toolkit of a CUDA build: its own version, dependencies, constraints, companions, then the build string."""
+    """Read the toolkit of a CUDA build: own version, dependencies, constraints, companions, then the build string."""
     own = _own(record)
     if own is not None:
         return own

@@ -34,7 +34,7 @@ def _string_variant(record: Record, said: BuildString) -> Variant | None:
 
 
 def _claims(record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString) -> list[Claim]:
-    """The first claim of each source for each variant, the most trusted first; inside a source CUDA before CPU."""
+    """List the first claim of each source for each variant, most trusted first; inside a source CUDA before CPU."""
     claims: list[Claim] = []
     for source, signals in (("depends", dependencies), ("constrains", constraints)):
         for variant in _FROM_SIGNALS:
@@ -64,7 +64,7 @@ def _has_metal(record: Record) -> bool:
 def read_variant(
     record: Record, dependencies: list[Signal], constraints: list[Signal], said: BuildString, conflicts: list[Reason]
 ) -> Variant:
-    """The variant by the most trusted claim; a claim against it becomes a conflict.
+    """Read the variant from the most trusted claim; a claim against it becomes a conflict.
 
     A framework's compiled package without any claim is a CPU build, everything else ``generic``.
     """

@@ -89,7 +89,7 @@ def _components(text: str) -> tuple[_Component, ...]:
 
 @lru_cache(maxsize=65536)
 def version_key(text: str) -> VersionKey:
-    """The key that sorts a version as conda does.
+    """Return the key that sorts a version as conda does.
 
     Total: what is no version by CEP 33 (``""``, ``"a b"``) sorts before every version, by its text.
     """
@@ -140,7 +140,7 @@ def _clause_matches(version: VersionKey, clause: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def version_matches(spec: str, version: str) -> bool:
-    """Whether a version satisfies a version spec: ``>=3.11,<3.12.0a0``, ``12.9|12.9.*``, ``=2.5``, ``2.5.1``, ``*``.
+    """Return whether a version satisfies a version spec such as ``>=3.11,<3.12.0a0``, ``12.9|12.9.*`` or ``=2.5``.
 
     A bare version is exact, as inside a MatchSpec of three words. Regular expressions are not read: they match nothing.
     """

@@ -42,7 +42,7 @@ class DriverVerdict(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def ceiling_of(target: Target) -> CudaVersion | None:
-    """The newest CUDA of the target's driver; from the driver's version where a flag gave only that."""
+    """Return the newest CUDA of the target's driver; from the driver's version where a flag gave only that."""
     if target.driver_cuda is not None:
         return target.driver_cuda
     if target.driver_version is not None and "driver_version" in target.described:
@@ -54,7 +54,7 @@ def ceiling_of(target: Target) -> CudaVersion | None:
 
 
 def wants_cuda(target: Target) -> bool:
-    """Whether a choice for this target is about CUDA unless the user says otherwise."""
+    """Return whether a choice for this target is about CUDA unless the user says otherwise."""
     return target.wants_cuda or bool(target.gpus) or ceiling_of(target) is not None
 
 
@@ -63,7 +63,7 @@ def _is_tegra(target: Target) -> bool:
 
 
 def needed_driver(build_cuda: CudaVersion, subdir: str) -> DriverVersion:
-    """The least driver on which a build of this toolkit runs at all, by minor-version compatibility if need be."""
+    """Return the least driver that runs a build of this toolkit, by minor-version compatibility if need be."""
     system = os_of(subdir)
     return minor_compat_min(build_cuda, system) or min_driver(build_cuda, system)
 
@@ -110,11 +110,9 @@ def _no_ceiling(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
 
 @lru_cache(maxsize=4096)
 def judge_driver(build_cuda: CudaVersion, target: Target, *, major_only: bool = False) -> DriverVerdict:
-    """What the target's driver makes of a toolkit.
+    """Judge a toolkit by the target's driver.
 
     Args:
-        build_cuda: The toolkit of the build.
-        target: The machine.
         major_only: Only the major is known; then it is taken for the newest of that major, and minor compatibility for
             granted.
     """
@@ -137,7 +135,7 @@ def judge_driver(build_cuda: CudaVersion, target: Target, *, major_only: bool = 
 
 
 def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion) -> DriverVerdict:
-    """With cuda-compat's libcuda the ceiling is that library's; what the kernel driver covers alone is not `compat`."""
+    """Judge with the ceiling of cuda-compat's libcuda; builds that the kernel driver covers alone are not `compat`."""
     if ceiling < build_cuda and ceiling.major != build_cuda.major:
         return _too_old(build_cuda, target)
     driver = target.driver_version

@@ -50,7 +50,7 @@ def _no(reason: Reason) -> GpuVerdict:
 
 
 def _support(gpu: Gpu, target: Target) -> GpuVerdict | None:
-    """Whether the driver drives this GPU at all."""
+    """Return the refusal where the driver does not drive this GPU at all."""
     capability, driver = gpu.compute_capability, target.driver_version
     if capability is None or driver is None or gpu.tegra:
         return None
@@ -83,11 +83,9 @@ def judge_gpu(
     library_cuda: CudaVersion | None,
     target: Target,
 ) -> GpuVerdict:
-    """Whether a build's code runs on one GPU.
+    """Judge whether a build's code runs on one GPU.
 
     Args:
-        gpu: The GPU.
-        build_cuda: The build's toolkit.
         arch: The build's arch list, or None when unknown.
         library_cuda: The newest toolkit whose libraries the build's dependencies let in.
         target: The machine, for its driver.
@@ -113,7 +111,7 @@ def judge_gpu(
 
 
 def _prefer_kernel_image(gpu: Gpu, arch: ArchList, lacking: GpuVerdict) -> GpuVerdict:
-    """Without SASS and PTX the kernels themselves are what is missing first."""
+    """Put the missing kernels first where there is neither SASS nor PTX."""
     if any(fits_ptx(code, gpu) for code in arch.ptx):
         return lacking
     return GpuVerdict(Tier.NO, (_no_kernel(gpu, arch), *lacking.reasons))
@@ -141,7 +139,7 @@ def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target
 
 
 def misses_newest_gpus(build_cuda: CudaVersion, arch: ArchList | None, target: Target) -> Reason | None:
-    """With no GPU named: whether the driver also drives an architecture that is newer than all code of the build.
+    """Find an architecture that the driver also drives and that is newer than all code of the build.
 
     Such a build is right for most GPUs of that driver and wrong for the newest; a build for all of them goes first.
     """

@@ -73,7 +73,7 @@ _OTHER = GpuError("compute-failed", "environment", "See the findings above; else
 
 
 def classify_error(text: str) -> GpuError:
-    """The meaning of an exception's text."""
+    """Classify an exception by its text."""
     lowered = text.lower()
     for needles, error in _TEXTS:
         if any(needle in lowered for needle in needles):

@@ -59,7 +59,7 @@ def ruling_out(
 
 
 def common_target(targets: Mapping[str, Target]) -> Target:
-    """What several machines have in common, for ranking and for the solver: the least of each fact, and every GPU.
+    """Return what several machines have in common: the least of each fact, and every GPU.
 
     Args:
         targets: Machines by name, at least one.

@@ -23,7 +23,7 @@ _OS = {"linux": "linux", "osx": "osx", "win": "win"}
 
 
 def _microarch_level(microarch: str) -> int | None:
-    """The x86-64 level of an archspec name; None for names of single processors, which are not ranked here."""
+    """Return the x86-64 level of an archspec name; None for names of single processors, which are not ranked here."""
     if microarch == "x86_64":
         return 1
     match = _LEVEL.match(microarch)
@@ -31,7 +31,7 @@ def _microarch_level(microarch: str) -> int | None:
 
 
 def judge_python(build: Build, python: str | None) -> Reason | None:
-    """Whether a build is for another Python than the one asked for."""
+    """Return the reason when a build is for another Python than the one asked for."""
     if python is None:
         return None
     wanted = ".".join(python.split(".")[:2])
@@ -47,7 +47,7 @@ def judge_python(build: Build, python: str | None) -> Reason | None:
 
 
 def judge_machine(build: Build, target: Target) -> Reason | None:
-    """The first thing that the target lacks; None when it has all."""
+    """Return the first demand that the target does not meet; None when it meets all."""
     record, needs = build.record, build.needs
     if record.subdir not in {"", "noarch", target.subdir}:
         return Reason(WRONG_PLATFORM, build_subdir=record.subdir, subdir=target.subdir)

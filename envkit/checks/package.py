@@ -22,7 +22,7 @@ _FOLDERS = ("etc", "etc/conda", "etc/conda/activate.d", "etc/conda/deactivate.d"
 
 
 def check_record(record: Record) -> str | None:
-    """What is wrong with a record whose fields become names of files, in words; None when nothing is.
+    """Return the fault of a record whose fields become names of files; None when it has none.
 
     Whoever writes an index (or a manifest, or an @EXPLICIT file) writes these fields. A package's directory, its
     archive and its file in ``conda-meta`` are named by them, and the native installer reads them from `Record.raw`.
@@ -49,7 +49,7 @@ def check_record(record: Record) -> str | None:
 
 
 def check_paths(paths: Any, present: Mapping[str, bool]) -> list[str]:
-    """What is wrong with the content of ``info/paths.json`` (CEP 34), in words; empty when nothing is.
+    """List the faults of the content of ``info/paths.json`` (CEP 34).
 
     py-rattler, micromamba and conda write ``../`` entries outside the prefix, so this stands before each of them.
 
@@ -100,7 +100,7 @@ def _fault(name: str) -> str | None:
 
 
 def check_link_target(name: str, target: str) -> str | None:
-    """What is wrong with the symbolic link `name` -> `target`: it must stay inside the prefix.
+    """Return the fault of the symbolic link `name` -> `target`: it must stay inside the prefix.
 
     A target goes up first and down then. One that goes up again (``a/../b``) leads elsewhere than its text where ``a``
     is a link itself, so that a chain of links could leave the prefix.
@@ -117,7 +117,7 @@ def check_link_target(name: str, target: str) -> str | None:
 
 
 def check_entry_points(link: Any) -> list[str]:
-    """What is wrong with the entry points of ``info/link.json``: each command is one plain file name."""
+    """List the faults of the entry points of ``info/link.json``: each command is one plain file name."""
     noarch = link.get("noarch") if isinstance(link, dict) else None
     points = (noarch.get("entry_points") or []) if isinstance(noarch, dict) else []
     if not isinstance(points, list):

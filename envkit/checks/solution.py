@@ -41,7 +41,7 @@ class Refusal:
 
 
 def asks_cuda(request: Request, target: Target) -> bool:
-    """Whether the request is one for CUDA: named, or ``auto`` on a target with a usable GPU (or a named driver)."""
+    """Return whether a request asks for CUDA: by name, or ``auto`` on a target with a usable GPU or a named driver."""
     return request.cuda.asks_cuda or (request.cuda.kind == "auto" and wants_cuda(target))
 
 
@@ -82,7 +82,7 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
 
 
 def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
-    """Frameworks that only came along: nobody asked for them, and one that was asked for is here as a CUDA build.
+    """List frameworks that are dependencies only, beside a requested one that is here as a CUDA build.
 
     conda-forge's tensorflow depends on jax, of which it needs no GPU; a request that names no framework at all
     (a library on top of PyTorch) has none of these.
@@ -93,7 +93,7 @@ def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
 
 
 def _needs_driver(build: Build) -> bool:
-    """Whether a record cannot do without a driver: a framework's CUDA build, or one that depends on ``__cuda``."""
+    """Return whether a record needs a driver: a framework's CUDA build, or one that depends on ``__cuda``."""
     if build.variant != "cuda":
         return True
     if build.framework in CUDA_FRAMEWORKS:
@@ -127,7 +127,7 @@ def _majors(builds: Sequence[Build]) -> Iterable[Refusal]:
 
 
 def _users_toolkit(builds: Sequence[Build]) -> CudaVersion | None:
-    """The toolkit that the libraries of this solution are of: that of cuda-version, else of the frameworks."""
+    """Return the toolkit of the solution's libraries: that of cuda-version, else of the frameworks."""
     for build in builds:
         if build.record.name == "cuda-version":
             return build.build_cuda
@@ -185,7 +185,7 @@ def _broken_by(records: Sequence[Record]) -> Iterable[Refusal]:
 
 
 def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
-    """A CUDA request whose framework is not in the solution at all cannot be a CUDA environment."""
+    """Refuse a solution that lacks a framework of the request."""
     names = {record.name for record in records}
     for spec in request.parsed:
         row = row_of(spec.name)
@@ -195,12 +195,10 @@ def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
 
 
 def check_solution(records: Sequence[Record], target: Target, request: Request) -> list[Refusal]:
-    """What speaks against installing a solution; empty when nothing does.
+    """List the reasons not to install a solution; empty when there is none.
 
     Args:
         records: The exact records that a solver chose.
-        target: The machine.
-        request: What the user asked.
 
     Returns:
         Every reason, each with its record, in the order: variants, verdicts, CUDA majors, libraries, mkl. A record

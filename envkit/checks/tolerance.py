@@ -35,7 +35,7 @@ ALLOWANCES: Mapping[str, float] = {
 
 
 def tolerance(check: str, arithmetic: str, terms: int) -> float:
-    """The largest relative error that a right answer to `check` can have.
+    """Return the largest relative error that a right answer to `check` can have.
 
     Args:
         check: Name of the check; one that is not known gets no allowance.

@@ -45,14 +45,12 @@ class _Candidate:
 def check_validity(
     records: Sequence[Record], task: SolveTask, *, index: Iterable[Record] | None = None
 ) -> tuple[Violation, ...]:
-    """Every rule that a solution breaks; none when it is valid.
+    """List the rules that a solution breaks; empty when it is valid.
 
     Each spec of the task and each dependency of each record is met, by a record or by a virtual package; each
     constraint holds for what is there; no name is there twice; nothing is of another platform or newer than allowed.
 
     Args:
-        records: The solution.
-        task: What was asked.
         index: All records of the channels; with it strict channel priority is checked too: no record of a name that a
             channel before its own has.
     """

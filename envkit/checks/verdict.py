@@ -49,7 +49,7 @@ def _metal(build: Build, target: Target) -> Verdict:
 
 
 def _arch_demand(build: Build, target: Target) -> Reason | None:
-    """CEP 46: ``__cuda_arch`` is the lowest compute capability of all devices."""
+    """Judge a demand on ``__cuda_arch``, which is the lowest compute capability of all devices (CEP 46)."""
     spec = build.needs.cuda_arch
     known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
     if spec is None or not known:
@@ -67,7 +67,7 @@ def _open_gpu(build: Build, build_cuda: CudaVersion, target: Target) -> list[Rea
 
 
 def _demands(build: Build, target: Target) -> Verdict | None:
-    """What the record itself demands of driver and GPU, before any table is asked."""
+    """Judge the record's own demands on driver and GPU, before any table."""
     ceiling = ceiling_of(target)
     if ceiling is None and not target.gpus:
         reasons = [Reason(NO_GPU)]
@@ -109,11 +109,10 @@ def _cuda(build: Build, target: Target) -> Verdict:
 
 
 def judge(build: Build, target: Target, *, request: Request | None = None) -> Verdict:
-    """How well a build runs on a target.
+    """Judge how well a build runs on a target.
 
     Args:
         build: What `envkit.builds.classify` made of a record.
-        target: The machine.
         request: What the user asked; only its Python counts here.
 
     Returns:
@@ -136,7 +135,7 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
 
 
 def _what_counts(build: Build) -> tuple[object, ...]:
-    """All that a verdict depends on, beside target and request.
+    """Return everything of a build that a verdict depends on.
 
     Needs and arch lists are the same objects wherever they are equal, nearly; their identity is quicker to compare.
     """

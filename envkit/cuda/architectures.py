@@ -61,7 +61,7 @@ def _tegra() -> frozenset[ComputeCapability]:
 
 
 def is_tegra(capability: ComputeCapability) -> bool:
-    """Whether an architecture exists only in Jetson and its like."""
+    """Return whether an architecture exists only in Jetson and its like."""
     return _renamed(capability) in _tegra()
 
 
@@ -86,7 +86,7 @@ def _toolkit_archs() -> tuple[tuple[CudaVersion, ...], tuple[frozenset[ComputeCa
 
 
 def supported_archs(toolkit: CudaVersion) -> frozenset[ComputeCapability]:
-    """Architectures that a toolkit's compiler writes machine code for.
+    """Return architectures that a toolkit's compiler writes machine code for.
 
     A toolkit newer than the tables is taken to know what the newest known one knows; one older than 9.0 likewise the
     oldest. Source: ``ptxas --help`` of each release.
@@ -96,19 +96,19 @@ def supported_archs(toolkit: CudaVersion) -> frozenset[ComputeCapability]:
 
 
 def dropped_by_toolkit(capability: ComputeCapability, toolkit: CudaVersion) -> bool:
-    """Whether a toolkit no longer knows an architecture because the architecture is too old for it."""
+    """Return whether a toolkit no longer knows an architecture because the architecture is too old for it."""
     return _renamed(capability) < min(supported_archs(toolkit))
 
 
 def knows_arch(toolkit: CudaVersion, capability: ComputeCapability) -> bool:
-    """Whether a toolkit can write machine code that runs on a GPU of `capability`."""
+    """Return whether a toolkit can write machine code that runs on a GPU of `capability`."""
     gpu = Gpu(name=None, compute_capability=capability)
     newer_than_tables = toolkit > last_known_toolkit() and capability > max(supported_archs(toolkit))
     return newer_than_tables or any(runs_sass(arch, gpu) for arch in supported_archs(toolkit))
 
 
 def dropped_by_driver(capability: ComputeCapability, driver: DriverVersion) -> int | None:
-    """The last driver branch for an architecture, if `driver` is newer than that; else None."""
+    """Return the last driver branch for an architecture, if `driver` is newer than that."""
     for row in load_table("archs")["last_driver"]:
         if covers(row, capability):
             return int(row["branch"]) if driver.branch > row["branch"] else None
@@ -116,7 +116,7 @@ def dropped_by_driver(capability: ComputeCapability, driver: DriverVersion) -> i
 
 
 def first_branch(capability: ComputeCapability) -> int | None:
-    """The first driver branch that drives an architecture, where the tables say so."""
+    """Return the first driver branch that drives an architecture, where the tables say so."""
     for row in load_table("archs")["first_driver"]:
         if covers(row, capability):
             return int(row["branch"])
@@ -125,13 +125,13 @@ def first_branch(capability: ComputeCapability) -> int | None:
 
 @cache
 def first_drivers() -> tuple[tuple[str, ComputeCapability, int], ...]:
-    """Architectures that came with a known driver branch: name, lowest compute capability, branch."""
+    """Return architectures that came with a known driver branch: name, lowest compute capability, branch."""
     rows = load_table("archs")["first_driver"]
     return tuple((row["architecture"], ComputeCapability.parse(row["from"]), int(row["branch"])) for row in rows)
 
 
 def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:
-    """Whether machine code for one architecture runs on a GPU.
+    """Return whether machine code for one architecture runs on a GPU.
 
     The rule (CUDA programming guide, binary compatibility): the same major, and a minor of the GPU that is no lower.
     Corrections: an ``a`` target is for exactly one GPU; Tegra takes exactly its own code, and nobody else takes that;
@@ -147,7 +147,7 @@ def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:
 
 
 def fits_ptx(ptx: Arch | ComputeCapability, gpu: Gpu) -> bool:
-    """Whether PTX is for this GPU or an earlier one, whatever the driver."""
+    """Return whether PTX is for this GPU or an earlier one, whatever the driver."""
     if gpu.compute_capability is None:
         return False
     arch = ptx if isinstance(ptx, Arch) else Arch(ptx)

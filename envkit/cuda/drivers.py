@@ -26,7 +26,7 @@ OS = Literal["linux", "windows"]
 
 
 def os_of(subdir: str) -> OS:
-    """The column of NVIDIA's tables for a conda platform; WSL counts as Linux."""
+    """Return the column of NVIDIA's tables for a conda platform; WSL counts as Linux."""
     return "windows" if subdir.startswith("win") else "linux"
 
 
@@ -37,17 +37,17 @@ def _branches() -> tuple[tuple[int, ...], tuple[CudaVersion, ...]]:
 
 
 def newest_branch() -> int:
-    """The newest driver branch that the tables know."""
+    """Return the newest driver branch that the tables know."""
     return _branches()[0][-1]
 
 
 def is_beyond_tables(driver: DriverVersion) -> bool:
-    """Whether the driver is of a branch newer than the tables, so that its ceiling is a lower bound only."""
+    """Return whether the driver is of a branch newer than the tables, so that its ceiling is a lower bound only."""
     return driver.branch > newest_branch()
 
 
 def driver_ceiling(driver: DriverVersion) -> CudaVersion:
-    """The newest CUDA that a driver supports, by its branch (the PTX ISA release history pairs them).
+    """Return the newest CUDA that a driver supports, by its branch (the PTX ISA release history pairs them).
 
     A branch between two known ones has the ceiling of the lower one; a branch above the newest has at least the
     newest ceiling (`is_beyond_tables`).
@@ -67,7 +67,7 @@ def driver_ceiling(driver: DriverVersion) -> CudaVersion:
 
 @lru_cache(maxsize=256)
 def min_driver(toolkit: CudaVersion, os: OS = "linux") -> DriverVersion:
-    """The least driver that supports a toolkit without minor-version compatibility (release notes, table 3).
+    """Return the least driver that supports a toolkit without minor-version compatibility (release notes, table 3).
 
     A toolkit newer than the tables needs at least what the newest known one needs; one between two known ones what
     the next known one needs.
@@ -84,14 +84,14 @@ def min_driver(toolkit: CudaVersion, os: OS = "linux") -> DriverVersion:
 
 @lru_cache(maxsize=64)
 def newest_toolkit(major: int) -> CudaVersion:
-    """The newest toolkit of a major that the tables know; ``major.0`` for a major that they do not know."""
+    """Return the newest toolkit of a major that the tables know; ``major.0`` for a major that they do not know."""
     known = {CudaVersion.parse(row["toolkit"]) for row in load_table("toolkits")["toolkits"]}
     return max((version for version in known if version.major == major), default=CudaVersion(major, 0))
 
 
 @lru_cache(maxsize=256)
 def minor_compat_min(toolkit: CudaVersion, os: OS = "linux") -> DriverVersion | None:
-    """The least driver for a toolkit under minor-version compatibility (release notes, table 2).
+    """Return the least driver for a toolkit under minor-version compatibility (release notes, table 2).
 
     Returns:
         None where CUDA has none: before 11.0, and for a major newer than the tables.
@@ -104,7 +104,7 @@ def minor_compat_min(toolkit: CudaVersion, os: OS = "linux") -> DriverVersion | 
 
 
 def at_least(driver: DriverVersion, minimum: DriverVersion) -> bool:
-    """Whether a driver is `minimum` or newer; a driver that names only a branch means the newest of that branch."""
+    """Return whether a driver is `minimum` or newer; a bare branch means its newest driver."""
     if driver.is_branch:
         return driver.branch >= minimum.branch
     return driver >= minimum
@@ -112,7 +112,7 @@ def at_least(driver: DriverVersion, minimum: DriverVersion) -> bool:
 
 @lru_cache(maxsize=256)
 def forward_compat_branches(toolkit: CudaVersion) -> tuple[int, ...]:
-    """Kernel driver branches on which a cuda-compat package for `toolkit` works (forward compatibility page)."""
+    """Return kernel driver branches on which a cuda-compat package for `toolkit` works (forward compatibility page)."""
     found: set[int] = set()
     for row in load_table("forward_compat")["matrix"]:
         if CudaVersion.parse(row["compat_from"]) <= toolkit <= CudaVersion.parse(row["compat_to"]):

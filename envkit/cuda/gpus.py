@@ -24,7 +24,7 @@ _BRANDS = frozenset({"quadro", "jetson"})
 
 @cache
 def _noise() -> frozenset[str]:
-    """What a product name carries beside the model: form factor, memory, brand, edition."""
+    """Return the parts of a product name beside the model: form factor, memory, brand, edition."""
     return frozenset(load_table("gpus")["noise"])
 
 
@@ -66,12 +66,12 @@ def _ambiguous() -> dict[str, tuple[str, ...]]:
 
 
 def known_gpus() -> tuple[str, ...]:
-    """Every GPU name of the table, newest architecture first."""
+    """Return every GPU name of the table, newest architecture first."""
     return tuple(name for row in load_table("gpus")["gpus"] for name in row["names"])
 
 
 def _bare(text: str) -> str:
-    """A name without its memory and its MIG profile."""
+    """Return a name without its memory and its MIG profile."""
     return _MEMORY.sub(" ", _MIG.sub(" ", text))
 
 
@@ -85,7 +85,7 @@ def _find(bare: str) -> _Model | None:
 
 
 def gpu_kind(name: str | None) -> GpuKind | None:
-    """The market a GPU is made for, which decides on forward compatibility; None for an unknown name."""
+    """Return the market a GPU is made for, which decides on forward compatibility; None for an unknown name."""
     model = _find(_bare(name)) if name else None
     return model.kind if model else None
 

@@ -23,7 +23,7 @@ class DroppedGpu(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def libraries_need_toolkit(capability: ComputeCapability) -> tuple[CudaVersion, bool] | None:
-    """The first toolkit whose cuBLAS and cuDNN have code for an architecture, where that is a known trap.
+    """Return the first toolkit whose cuBLAS and cuDNN have code for an architecture, where that is a known trap.
 
     Returns:
         The toolkit, and whether a build of an older one can still use the newer libraries when they come as packages;
@@ -45,7 +45,6 @@ def dropped_by_library(
         name: Package name, such as ``cudnn``.
         version: The library's major and minor.
         cuda_major: The CUDA that this build of the library is for.
-        capability: The GPU's.
     """
     for row in load_table("libraries")["dropped"]:
         first = CudaVersion.parse(row["from"])
@@ -61,7 +60,7 @@ def dropped_by_library(
 
 @lru_cache(maxsize=1024)
 def library_min_version(name: str, capability: ComputeCapability) -> CudaVersion | None:
-    """The first ``major.minor`` of a library with code for an architecture, where a row says so."""
+    """Return the first ``major.minor`` of a library with code for an architecture, where a row says so."""
     for row in load_table("libraries")["cudnn_for_gpu"]:
         if name in row["names"] and covers(row, capability, "gpu_from", "gpu_to"):
             return CudaVersion.parse(row["below"])

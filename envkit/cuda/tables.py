@@ -27,11 +27,11 @@ def load_table(name: str) -> dict[str, Any]:
 
 
 def covers(row: dict[str, Any], value: ComputeCapability, low: str = "from", high: str = "to") -> bool:
-    """Whether a row's range of compute capabilities, both ends included, holds `value`."""
+    """Return whether a row's range of compute capabilities, both ends included, holds `value`."""
     return ComputeCapability.parse(row[low]) <= value <= ComputeCapability.parse(row[high])
 
 
 @cache
 def last_known_toolkit() -> CudaVersion:
-    """The newest toolkit whose architectures the tables hold."""
+    """Return the newest toolkit whose architectures the tables hold."""
     return CudaVersion.parse(load_table("archs")["last_known_toolkit"])

@@ -39,7 +39,7 @@ def _archs(texts: Sequence[str]) -> tuple[Gpu, ...]:
 
 
 def _override_cuda(target: Target, text: str) -> Target:
-    """CEP 30: a version in ``CONDA_OVERRIDE_CUDA`` is ``__cuda``; an empty value says that there is none."""
+    """Read ``CONDA_OVERRIDE_CUDA`` (CEP 30): a version is ``__cuda``; an empty value means none."""
     described = target.described | {"driver_cuda"}
     if not text.strip():
         return replace(target, driver_version=None, driver_cuda=None, gpus=(), described=described)
@@ -63,7 +63,7 @@ def describe_target(
     no_gpu: bool = False,
     override_cuda: str | None = None,
 ) -> Target:
-    """The target that flags describe, on top of the detected one; flags win over overrides.
+    """Describe a target by flags, on top of the detected one; flags win over overrides.
 
     Args:
         base: The host as a target (`Target.from_host`).

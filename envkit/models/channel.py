@@ -102,11 +102,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def has_credentials(text: str) -> bool:
-    """Whether a channel, or a spec that names one, holds a token or a password. Paths hold none."""
+    """Return whether a channel, or a spec that names one, holds a token or a password. Paths hold none."""
     text = text.strip()
     return not text.startswith(("/", ".", "file:")) and (redact(f"/{text}") != f"/{text}" or _shown(text) != text)
 
 
 def _shown(text: str) -> str:
-    """One text that should be a channel, for a message; spaces and slashes may stand in what was a password."""
+    """Return a text that should be a channel, for a message, without what may be a password."""
     return re.sub(r"(?<=://).*@", "***@", redact(text), flags=re.DOTALL)

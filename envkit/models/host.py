@@ -116,7 +116,7 @@ class Target:
 
     @classmethod
     def from_host(cls, host: Host) -> Target:
-        """The host itself as the target."""
+        """Take the host itself as the target."""
         return cls(
             subdir=host.subdir,
             glibc=host.glibc,

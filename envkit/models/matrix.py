@@ -41,6 +41,6 @@ class Matrix:
     rows: tuple[tuple[str, Mapping[str, Cell]], ...]
 
     def first(self, rows: int) -> Matrix:
-        """The newest rows, with the columns that have a build there."""
+        """Return the newest rows, with the columns that have a build there."""
         kept = self.rows[:rows]
         return Matrix(tuple(c for c in self.columns if any(c in cells for _, cells in kept)), kept)

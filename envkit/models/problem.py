@@ -58,7 +58,7 @@ class Problem:
 
 
 def problem_lines(problem: Problem, before: str = "") -> Iterator[tuple[str, Problem]]:
-    """Each node below the root, in order, with the lines that are drawn before it."""
+    """Return each node below the root, in order, with the lines that are drawn before it."""
     for position, child in enumerate(problem.children):
         last = position == len(problem.children) - 1
         yield before + ("└─ " if last else "├─ "), child
@@ -66,7 +66,7 @@ def problem_lines(problem: Problem, before: str = "") -> Iterator[tuple[str, Pro
 
 
 def unsatisfiable(problem: Problem, *, hint: str | None = None) -> UnsatisfiableError:
-    """The error of a request without a solution: the tree as text in its message, as a value among its members."""
+    """Return the error of a request without a solution, with the tree in its message and among its members."""
     drawn = [problem.text, *(f"{before}{node.text}" for before, node in problem_lines(problem))]
     if len(drawn) > LINES + 1:
         drawn[LINES + 1 :] = [f"and {len(drawn) - LINES - 1} more lines"]
@@ -79,18 +79,18 @@ def unsatisfiable(problem: Problem, *, hint: str | None = None) -> Unsatisfiable
 
 
 def problem_of(error: EnvkitError) -> Problem | None:
-    """The tree of an error that has one."""
+    """Return the tree of an error that has one."""
     problem = error.members.get(MEMBER)
     return problem if isinstance(problem, Problem) else None
 
 
 def cause_of(problem: Problem) -> str:
-    """Where the tree ends: what is missing or excluded, in one sentence."""
+    """Return where the tree ends: what is missing or excluded, in one sentence."""
     return [problem, *(node for _, node in problem_lines(problem))][-1].text
 
 
 def shortened(words: Sequence[str]) -> str:
-    """Versions or builds of candidates: ``1.0|1.1|2.0``, of many the first ones and the last."""
+    """Return versions or builds of candidates: ``1.0|1.1|2.0``, of many the first ones and the last."""
     if len(words) <= _SHOWN:
         return "|".join(words)
     return "|".join([*words[: _SHOWN - 1], f"...{len(words) - _SHOWN} more...", words[-1]])

@@ -13,16 +13,16 @@ class Reporter(Protocol):
     """Listens to long work. A phase starts, advances any number of times, and ends."""
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
-        """A phase begins; `total` is how much there is to do in `unit` (``B`` for bytes), if known."""
+        """Start a phase; `total` is the amount of work in `unit` (``B`` for bytes), if known."""
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """`amount` more of the phase is done."""
+        """Count `amount` more of the phase as done."""
 
     def finish(self, phase: Phase, text: str) -> None:
-        """The phase is over; `text` says what came of it."""
+        """End the phase; `text` is its outcome."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know, outside any phase."""
+        """Tell the user something, outside any phase."""
 
 
 class SilentReporter:

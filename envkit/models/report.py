@@ -85,12 +85,12 @@ class Report:
         )
 
     def blaming(self, whom: Blame) -> tuple[Finding, ...]:
-        """The failures that are the fault of `whom`."""
+        """Return the failures that are the fault of `whom`."""
         return tuple(f for f in self.findings if f.status == "fail" and f.blames == whom)
 
 
 def describe_figure(name: str, value: float) -> tuple[str, str]:
-    """A figure as people read it: what was measured, and the number with its unit, which ends the name."""
+    """Return the name of a figure and its number with its unit, which ends the name."""
     for end, unit in (("_flop_per_s", "FLOP/s"), ("_bytes_per_s", "B/s"), ("_s", "s")):
         if name.endswith(end):
             what = name.removesuffix(end).replace("_", " ")

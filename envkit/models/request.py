@@ -61,7 +61,7 @@ class CudaChoice:
         return self.kind in {"major", "exact"}
 
     def matches(self, build_cuda: CudaVersion | None, *, major_only: bool = False) -> bool:
-        """Whether a CUDA build's toolkit is the one asked for; where only its major is known, the major has to do."""
+        """Return whether a build's toolkit is the one asked for; where only its major is known, the major decides."""
         if self.version is None:
             return self.kind == "auto"
         if build_cuda is None:

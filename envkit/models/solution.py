@@ -11,6 +11,6 @@ __all__ = ["digest"]
 
 
 def digest(records: Iterable[Record]) -> str:
-    """Hex sha256 over name, version, build, subdir and hash of each record, in any order."""
+    """Return the hex sha256 over name, version, build, subdir and hash of each record, in any order."""
     lines = sorted(f"{r.subdir}/{r.fn} {r.sha256 or r.raw.get('md5')}" for r in records)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -41,7 +41,7 @@ def parse_match_spec(text: str) -> MatchSpec:
 
 
 def _parse(text: str) -> MatchSpec:
-    """Any form of a MatchSpec."""
+    """Split any form of a MatchSpec."""
     text = text.split("#", 1)[0].split(" if ", 1)[0].strip()
     keys: dict[str, str] = {}
     for inner in _BRACKET.findall(text):

@@ -174,8 +174,6 @@ def explain(
 
     Args:
         ranked: What matches the request, best first.
-        request: What the user asked.
-        target: The machine.
         hosts: The machines, where there are several.
         advice: What `envkit.plan.limits` found; it belongs to what to change.
         taken: The build that was taken, where a solver had a say; else the first that runs.

@@ -34,7 +34,7 @@ def _of_toolkit(spec: MatchSpec) -> CudaChoice | None:
 
 
 def _of_build(spec: MatchSpec) -> CudaChoice | None:
-    """``pytorch=2.5=*cuda12.1*`` and ``pytorch=*=cpu_*``."""
+    """Read the CUDA of ``pytorch=2.5=*cuda12.1*`` and ``pytorch=*=cpu_*``."""
     row = row_of(spec.name)
     if spec.build is None or row is None or row.gpu_is_optional:
         return None
@@ -68,7 +68,7 @@ def _agree(one: CudaChoice, other: CudaChoice) -> bool:
 
 
 def imply_cuda(request: Request) -> Request:
-    """The request with the CUDA that its packages name: ``pytorch-cuda=12.1`` is ``--cuda 12.1``, ``cpuonly`` none.
+    """Take over the CUDA that packages name: ``pytorch-cuda=12.1`` is ``--cuda 12.1``, ``cpuonly`` is none.
 
     Raises:
         UsageError: ``--cuda`` says something else than the packages.
@@ -87,7 +87,7 @@ def imply_cuda(request: Request) -> Request:
 
 
 def allows_toolkit(request: Request, build_cuda: CudaVersion | None) -> bool:
-    """Whether the request's ``cuda-version`` lets in libraries as new as a build's toolkit: it needs no older ones."""
+    """Return whether the request's ``cuda-version`` admits libraries as new as a build's toolkit."""
     if build_cuda is None:
         return True
     for spec in request.parsed:

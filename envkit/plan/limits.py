@@ -95,8 +95,6 @@ def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> lis
 
     Args:
         verdicts: Every candidate's verdict, including those that do not match the request.
-        request: What the user asked.
-        target: The machine.
     """
     ranked = rank(verdicts, request, target)
     chosen = pick(ranked)

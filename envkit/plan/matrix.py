@@ -30,7 +30,7 @@ def _order(column: str) -> tuple[int, float, float]:
 
 
 def make_matrix(verdicts: Iterable[Verdict]) -> Matrix:
-    """The grid of builds that match a name and version, whatever CUDA was asked for.
+    """Arrange builds in a grid of versions by CUDA, whatever CUDA was asked for.
 
     Args:
         verdicts: Builds with their verdicts; those for another platform or Python than asked are left out.

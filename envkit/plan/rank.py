@@ -77,7 +77,7 @@ def _matches(verdict: Verdict, request: Request, target: Target, specs: dict[str
 
 
 def _version_order(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """Each version's place in conda's order; equal versions (1.0 and 1.0.0) share one."""
+    """Return each version's place in conda's order; equal versions (1.0 and 1.0.0) share one."""
     texts = {verdict.build.record.version for verdict in verdicts}
     order: dict[str, int] = {}
     place = -1
@@ -92,7 +92,7 @@ def _version_order(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 
 def _cuda_key(build_cuda: CudaVersion | None, ceiling: CudaVersion | None) -> tuple[int, int, int]:
-    """Nearest below the driver's ceiling first, which is the highest that it covers; then the highest of the others."""
+    """Sort toolkits: the highest that the driver's ceiling covers first, then the highest of the others."""
     if build_cuda is None:
         return (2, 0, 0)
     covered = ceiling is None or build_cuda <= ceiling
@@ -144,7 +144,7 @@ def _sort(verdicts: Sequence[Verdict], request: Request, target: Target) -> list
 
 
 def rank(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:
-    """The builds that match a request, best first.
+    """Rank the builds that match a request, best first.
 
     Builds that run as they are (``native``, ``minor``) come before those that run by JIT or compat, then those whose
     tier is unknown, then CPU, then what does not run. Within these: the newest version; where no GPU is named, builds
@@ -161,12 +161,12 @@ def rank(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[
 
 
 def pick(ranked: Sequence[Verdict]) -> Verdict | None:
-    """The first that runs; None when none does. `rank` has taken out CPU builds where CUDA is wanted."""
+    """Pick the first that runs; None when none does. `rank` has left out CPU builds where CUDA is wanted."""
     return next((verdict for verdict in ranked if verdict.tier.runs), None)
 
 
 def solve_candidates(ranked: Sequence[Verdict], limit: int = 8) -> list[Verdict]:
-    """What to pin, in turn, until a solve succeeds: one build for each version, CUDA and channel, best first.
+    """List the builds to pin, in turn, until a solve succeeds: one for each version, CUDA and channel.
 
     The best build's companions may not exist (a torchvision for the newest PyTorch, a package for the newest Python):
     a solver left alone would then take a CPU build, or another CUDA; this list is what it may take instead.
@@ -181,14 +181,14 @@ def solve_candidates(ranked: Sequence[Verdict], limit: int = 8) -> list[Verdict]
 
 
 def conservative(ranked: Sequence[Verdict], chosen: Verdict | None) -> Verdict | None:
-    """For a pick that is not ``native``, the best build that is: for those who do not want minor compatibility."""
+    """Return the best ``native`` build beside a pick that is not, for users who avoid minor compatibility."""
     if chosen is None or chosen.tier is Tier.NATIVE:
         return None
     return next((v for v in ranked if v.tier is Tier.NATIVE and v.build.record.name == chosen.build.record.name), None)
 
 
 def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
-    """How much would have to change: the kind of mismatch, and how far the CUDA is from the one asked for."""
+    """Return the distance from a request: the kind of mismatch, and how far its CUDA is from the one asked for."""
     build = verdict.build
     code = verdict.reasons[0].code if verdict.reasons else ""
     wanted = request.cuda.version
@@ -203,7 +203,7 @@ def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
 
 
 def nearest(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:
-    """What almost matches a request, nearest first: another toolkit, another Python, a CPU build, another platform.
+    """List builds that almost match a request, nearest first: another toolkit, Python or platform, or a CPU build.
 
     With ``--cuda 12.1`` the builds of other toolkits; with ``auto`` on a GPU the CPU builds. Only builds of the
     platform asked for unless there are no others.

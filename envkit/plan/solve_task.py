@@ -42,7 +42,7 @@ def framework_of(specs: Sequence[MatchSpec]) -> str | None:
 
 
 def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
-    """The target as a solver sees it: CEP 30 (``__cuda``, ``__glibc``, ...) and CEP 46 (``__cuda_arch``).
+    """Return the target as a solver sees it (CEP 30: ``__cuda``, ``__glibc``, ...; CEP 46: ``__cuda_arch``).
 
     ``__cuda`` is the driver's ceiling; ``__cuda_arch`` the lowest compute capability of all GPUs, and absent where
     ``__cuda`` or the GPUs are.
@@ -83,13 +83,13 @@ class _Constraints:
 
 
 def _pattern(build_string: str) -> str:
-    """A build string with Python and hash left open, so that the solver may choose the Python."""
+    """Return a build string with Python and hash left open, so that the solver may choose the Python."""
     opened = _PYTHON_IN_BUILD.sub("py*", build_string)
     return re.sub(r"\*+", "*", _HASH.sub("*", opened))
 
 
 def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
-    """The pick as a spec: exact, or with the Python open where the user named none and all of the pattern are alike."""
+    """Return the pick as a spec: exact, or with any Python where none was named and all such builds are alike."""
     build, record = pick.build, pick.build.record
     exact = f"{record.name} =={record.version} {record.build}"
     reason = f"the build chosen for this target: tier {pick.tier.value}"
@@ -132,7 +132,7 @@ def _companions(build: Build, constraints: _Constraints) -> None:
 
 
 def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
-    """CuDNN 9.11 and newer for CUDA 12 have nothing before Turing; Blackwell wants libraries of 12.8."""
+    """Constrain the CUDA libraries to versions with code for the target's GPUs."""
     cuda = build.build_cuda
     known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
     if cuda is None or not known:
@@ -192,18 +192,15 @@ def plan_solve(
     installed: Sequence[Record] = (),
     timeout_s: float | None = None,
 ) -> SolveTask:
-    """What the solver is asked.
+    """Plan what to ask the solver.
 
     Virtual packages alone let every solver fall back to CPU in silence, so the chosen build is pinned and its
     companions are constrained to the same CUDA.
 
     Args:
-        request: What the user asked.
-        target: The machine.
         pick: The framework's build that `envkit.plan.rank.pick` chose; None for a request without a framework.
         records: The candidates, to see whether the pin may leave the Python open.
         installed: Records that the solution keeps where it can.
-        timeout_s: Time limit in seconds.
     """
     constraints = _Constraints()
     parsed = request.parsed

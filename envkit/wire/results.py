@@ -44,7 +44,7 @@ LIST_LIMIT = 20
 
 
 def error_json(error: EnvkitError) -> dict[str, Any]:
-    """``{"schema_version", "error": {"code", "message", "hint"}}``, with the error's members beside it.
+    """Return ``{"schema_version", "error": {"code", "message", "hint"}}`` with the error's members beside it.
 
     A request without a solution has ``problem``: a tree of ``{"kind", "text", "name", "spec", "versions", "builds",
     "children"}`` (`envkit.models.problem`).
@@ -58,7 +58,7 @@ def _error(error: EnvkitError) -> dict[str, Any]:
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
-    """Why a request has no solution, as a tree."""
+    """Return the tree of reasons of a request without a solution."""
     return {
         "kind": problem.kind,
         "text": problem.text,
@@ -71,7 +71,7 @@ def problem_json(problem: Problem) -> dict[str, Any]:
 
 
 def build_json(verdict: Verdict) -> dict[str, Any]:
-    """The channel's record verbatim (CEP 36), with ``fn``, ``url``, ``channel`` and what envkit says of it."""
+    """Return a record verbatim (CEP 36), with ``fn``, ``url``, ``channel`` and the verdict under ``envkit``."""
     build = verdict.build
     record = build.record
     return {
@@ -96,7 +96,7 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def request_json(request: Request) -> dict[str, Any]:
-    """What was asked."""
+    """Return the document of a request."""
     return {
         "specs": list(request.specs),
         "cuda": str(request.cuda),
@@ -107,7 +107,7 @@ def request_json(request: Request) -> dict[str, Any]:
 
 
 def target_json(target: Target) -> dict[str, Any]:
-    """For which machine."""
+    """Return the document of a target."""
     return {
         "subdir": target.subdir,
         "glibc": target.glibc,
@@ -128,7 +128,7 @@ def target_json(target: Target) -> dict[str, Any]:
 
 
 def target_from_json(document: dict[str, Any]) -> Target:
-    """The target that `target_json` wrote, as far as a choice looks at it."""
+    """Read the target that `target_json` wrote, as far as a choice looks at it."""
     driver, ceiling = document.get("driver_version"), document.get("driver_cuda")
     gpus = tuple(
         Gpu(gpu.get("name"), ComputeCapability.parse(cc) if (cc := gpu.get("compute_capability")) else None)
@@ -157,7 +157,7 @@ def _answers(answers: Sequence[Answer]) -> list[dict[str, str]]:
 
 
 def correction_json(correction: Correction) -> dict[str, Any]:
-    """What in a request is known not to work, and the request that does; ``cuda`` null leaves it."""
+    """Return a correction with the corrected request; ``cuda`` null leaves it."""
     return {
         "code": correction.code,
         "text": say(correction.fact),
@@ -168,7 +168,7 @@ def correction_json(correction: Correction) -> dict[str, Any]:
 
 
 def matrix_json(matrix: Matrix) -> dict[str, Any]:
-    """Versions by CUDA: each cell with its best tier, that build's file and the number of builds."""
+    """Return versions by CUDA: each cell with its best tier, that build's file and the number of builds."""
     return {
         "columns": list(matrix.columns),
         "rows": [
@@ -187,7 +187,7 @@ def matrix_json(matrix: Matrix) -> dict[str, Any]:
 def find_json(
     result: FindResult, *, everything: bool = False, matrix: bool = False, fixed: Sequence[Correction] = ()
 ) -> dict[str, Any]:
-    """What ``find --json`` prints."""
+    """Return the document of ``find --json``."""
     limit = None if everything else LIST_LIMIT
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -217,7 +217,7 @@ def find_json(
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
-    """One finding."""
+    """Return the document of a finding."""
     return {
         "check": finding.check,
         "status": finding.status,
@@ -230,7 +230,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
-    """What ``validate --json`` prints, and ``create --json`` under ``validation``."""
+    """Return the document of ``validate --json``, and ``create --json`` under ``validation``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": report.verdict,
@@ -246,12 +246,12 @@ def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
 
 
 def validate_json(result: ValidateResult, host: dict[str, Any]) -> dict[str, Any]:
-    """What ``validate --json`` prints."""
+    """Return the document of ``validate --json``."""
     return {**report_json(result.report, host), "environment": result.environment}
 
 
 def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
-    """What ``create --json`` prints."""
+    """Return the document of ``create --json``."""
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "environment": result.environment,
@@ -314,7 +314,7 @@ def _passed(created: str, record: ValidationRecord) -> dict[str, Any]:
 
 
 def list_json(listing: VolumeListing) -> dict[str, Any]:
-    """What ``list --json`` prints."""
+    """Return the document of ``list --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "volume": listing.root,
@@ -324,7 +324,7 @@ def list_json(listing: VolumeListing) -> dict[str, Any]:
 
 
 def show_json(info: EnvironmentInfo) -> dict[str, Any]:
-    """What ``show --json`` prints."""
+    """Return the document of ``show --json``."""
     manifest = info.manifest
     return {
         "schema_version": SCHEMA_VERSION,

@@ -52,12 +52,12 @@ def _difference(result: Difference) -> dict[str, Any]:
 
 
 def difference_json(result: Difference) -> dict[str, Any]:
-    """What ``diff --json`` prints."""
+    """Return the document of ``diff --json``."""
     return {"schema_version": SCHEMA_VERSION, **_difference(result)}
 
 
 def change_json(result: ChangeResult, host: dict[str, Any]) -> dict[str, Any]:
-    """What ``install``, ``uninstall`` and ``upgrade --json`` print: what ``create`` does, and ``difference``."""
+    """Return the document of ``install``, ``uninstall`` and ``upgrade``: that of ``create``, and ``difference``."""
     return {**create_json(result.created, host), "difference": _difference(result.difference)}
 
 
@@ -78,7 +78,7 @@ def _generation(info: GenerationInfo) -> dict[str, Any]:
 
 
 def history_json(history: History) -> dict[str, Any]:
-    """What ``history --json`` prints."""
+    """Return the document of ``history --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": history.environment,
@@ -88,7 +88,7 @@ def history_json(history: History) -> dict[str, Any]:
 
 
 def switch_json(result: SwitchResult) -> dict[str, Any]:
-    """What ``rollback`` and ``rename --json`` print."""
+    """Return the document of ``rollback`` and ``rename --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": result.environment,
@@ -102,7 +102,7 @@ def switch_json(result: SwitchResult) -> dict[str, Any]:
 
 
 def remove_json(result: RemoveResult) -> dict[str, Any]:
-    """What ``remove --json`` prints."""
+    """Return the document of ``remove --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": result.environment,
@@ -113,7 +113,7 @@ def remove_json(result: RemoveResult) -> dict[str, Any]:
 
 
 def checkup_json(result: Checkup) -> dict[str, Any]:
-    """What ``doctor --json`` prints."""
+    """Return the document of ``doctor --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "healthy": result.healthy,
@@ -133,7 +133,7 @@ def checkup_json(result: Checkup) -> dict[str, Any]:
 
 
 def clean_json(result: CleanResult) -> dict[str, Any]:
-    """What ``clean --json`` prints."""
+    """Return the document of ``clean --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "volume": result.volume,
@@ -147,12 +147,12 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
 
 
 def volume_json(report: VolumeReport) -> dict[str, Any]:
-    """What ``volume --json`` prints."""
+    """Return the document of ``volume --json``."""
     document = dataclasses.asdict(report)
     document["settings"] = {key: {"value": value, "origin": origin} for key, (value, origin) in report.settings.items()}
     return {"schema_version": SCHEMA_VERSION, **document}
 
 
 def bootstrap_json(result: BootstrapResult) -> dict[str, Any]:
-    """What ``volume bootstrap --json`` prints."""
+    """Return the document of ``volume bootstrap --json``."""
     return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(result)}
