@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envkit.api.examine import cure_of
-from envkit.api.validate import machine_words
 from envkit.checks.files import (
     added_findings,
     closed_finding,
@@ -39,6 +38,7 @@ from envkit.models.host import Host
 from envkit.models.installed import WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
+from envkit.words.values import host_words
 
 __all__ = ["check_subjects"]
 
@@ -139,5 +139,5 @@ def _check_venv(prefix: Path, *, full: bool) -> list[Finding]:
 def _check_validation(volume: Volume, name: str, manifest: Manifest, host: Host) -> Finding:
     known = read_validation(volume, manifest.generation, host.fingerprint)
     last = known or latest_validation(volume, manifest.generation)
-    here, there = (machine_words(facts) for facts in (host_to_json(host), last.host if last else {}))
+    here, there = (host_words(facts) for facts in (host_to_json(host), last.host if last else {}))
     return validation_finding(name, known, last, here=here, there=there)

@@ -11,6 +11,7 @@ from envkit.host.cache import default_cache_dir
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, remove_rubbish
 from envkit.layout.usage import Freed, freed_by
 from envkit.models.care import CleanItem, CleanResult
+from envkit.words.values import size_words
 
 __all__ = ["clean"]
 
@@ -44,7 +45,7 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
             items = [item for item in items if item not in stay]
             freed -= _freed(stay)
             there -= _freed([item for item in stay if item in elsewhere])
-        reporter.finish("clean", f"{len(items)} things, {freed.size_bytes / 1e6:,.1f} MB")
+        reporter.finish("clean", f"{len(items)} things, {size_words(freed.size_bytes)}")
     return CleanResult(
         volume=str(volume.root),
         items=tuple(items),

@@ -39,6 +39,7 @@ from envkit.models.report import Report
 from envkit.models.solution import digest
 from envkit.wire.results import target_json
 from envkit.words.say import say
+from envkit.words.values import size_words
 
 __all__ = ["CLEAN_WAIT_S", "Blueprint", "Made", "Proof", "make_generation"]
 
@@ -176,7 +177,7 @@ def _what_frees(volume: Volume) -> str:
         except OSError:
             return ""
         if freed > before:
-            sentences.append(f"`{command}` frees {freed / 1e6:,.1f} MB.")
+            sentences.append(f"`{command}` frees {size_words(freed)}.")
         before = freed
     return " ".join(sentences)
 

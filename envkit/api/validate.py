@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment, validate_prefix
 from envkit.api.session import Session
@@ -23,11 +21,11 @@ from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.models.results import ValidateResult
 from envkit.wire.results import finding_json
+from envkit.words.values import host_words
 
 __all__ = [
     "PROBE_TIMEOUT_S",
     "ValidateOptions",
-    "machine_words",
     "record_validation",
     "revalidate",
     "run_environment",
@@ -114,18 +112,10 @@ def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Repor
         return None
     last = latest_validation(volume, manifest.generation)
     if last is not None and last.fingerprint != host.fingerprint:
-        here, there = (machine_words(facts) for facts in (host_to_json(host), last.host))
+        here, there = (host_words(facts) for facts in (host_to_json(host), last.host))
         session.reporter.note(
             f"{manifest.name} was last validated on another kind of host ({there}; here {here}): again"
         )
     report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=session.reporter)
     record_validation(volume, manifest.generation, report, host)
     return report
-
-
-def machine_words(facts: Mapping[str, Any]) -> str:
-    """Return the facts of a machine that a validation depends on, from their JSON."""
-    driver = facts.get("driver_version")
-    gpus = {f"{gpu.get('name')} ({gpu.get('compute_capability')})" for gpu in facts.get("gpus") or ()}
-    machine = f"{facts.get('subdir')}, {facts.get('microarch') or 'unknown processor'}, glibc {facts.get('glibc')}"
-    return f"driver {driver}, {', '.join(sorted(gpus)) or 'no GPU'}" if driver else f"no driver, {machine}"

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
-from envkit.cli.output import TIER_STYLE, human_bytes, human_date, literal, table, visible
+from envkit.cli.output import TIER_STYLE, human_date, literal, table, visible
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.matrix import Matrix
 from envkit.words.reasons import phrase
 from envkit.words.say import say
+from envkit.words.values import size_words
 
 __all__ = ["builds_table", "matrix_table"]
 
@@ -101,7 +102,7 @@ def _cells(found: Sequence[Verdict], *, every_reason: bool) -> dict[str, Text]:
         "CUDA": literal(_cuda(build)),
         "Python": literal(_pythons(found)),
         "channel": literal(channel_name(record.channel)),
-        "size": literal(human_bytes(record.size) if record.size else ""),
+        "size": literal(size_words(record.size) if record.size else ""),
         "date": literal(human_date(record.timestamp)),
         "build": literal(record.build).append_text(more),
         "why": literal(why),

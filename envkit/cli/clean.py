@@ -56,9 +56,10 @@ def _clean(
     """Remove what no environment needs: superseded generations, unused packages, leftovers. What is in use stays."""
     del yes
     from envkit.api.clean import clean as clean_volume
-    from envkit.cli.output import console, human_bytes, print_json, table
+    from envkit.cli.output import console, print_json, table
     from envkit.layout.gc import Keep
     from envkit.wire.volume import clean_json
+    from envkit.words.values import size_words
 
     kept = Keep(keep, parse_age(older_than))
     session = options.session_of(persist, as_json=as_json, progress=progress)
@@ -78,9 +79,9 @@ def _clean(
         out.print(f"[yellow]kept[/yellow]  {name}: {why}")
     counts = Counter(item.kind for item in result.items)
     words = ", ".join(_counted(kind, count) for kind, count in sorted(counts.items())) or "nothing to remove"
-    where = f", {human_bytes(result.elsewhere_bytes)} of it in your own cache" if result.elsewhere_bytes else ""
+    where = f", {size_words(result.elsewhere_bytes)} of it in your own cache" if result.elsewhere_bytes else ""
     verb = "would free" if dry_run else "freed"
-    out.print(f"{words}; {verb} {human_bytes(result.freed_bytes)} and {result.freed_inodes:,} inodes{where}")
+    out.print(f"{words}; {verb} {size_words(result.freed_bytes)} and {result.freed_inodes:,} inodes{where}")
 
 
 def _counted(kind: str, count: int) -> str:

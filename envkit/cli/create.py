@@ -229,18 +229,19 @@ def exit_code(result: CreateResult) -> int:
 
 def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> None:
     from envkit.builds.families import channel_name
-    from envkit.cli.output import console, human_bytes, labelled, literal, table
+    from envkit.cli.output import console, labelled, literal, table
+    from envkit.words.values import size_words
 
     out = console()
     out.print(labelled(*_about(result, commands)))
     if result.dry_run:
         view = table("package", "version", "build", "channel", "size", right=("size",))
         for record in result.records:
-            cells = (record.name, record.version, record.build, channel_name(record.channel), human_bytes(record.size))
+            cells = (record.name, record.version, record.build, channel_name(record.channel), size_words(record.size))
             view.add_row(*map(literal, cells))
         out.print(view)
         out.print(
-            f"{len(result.records)} packages, {human_bytes(result.download_bytes)} to download "
+            f"{len(result.records)} packages, {size_words(result.download_bytes)} to download "
             f"({result.cached} cached); nothing was made (--dry-run)"
         )
         return

@@ -23,11 +23,12 @@ def _detect(
     as_json: options.Json = False,
 ) -> None:
     """Show what this host can run, and where each fact comes from."""
-    from envkit.cli.output import console, human_bytes, print_json, table
+    from envkit.cli.output import console, print_json, table
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
     from envkit.host.wire import host_to_json
     from envkit.wire.results import SCHEMA_VERSION
+    from envkit.words.values import size_words
 
     host = detect_host(refresh=refresh)
     if as_json:
@@ -52,7 +53,7 @@ def _detect(
             view.add_row(name, "none" if value is None else str(value), host.sources.get(name, ""))
     for number, gpu in enumerate(host.gpus):
         kind = "MIG instance" if gpu.mig else "GPU"
-        text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}, {human_bytes(gpu.memory_bytes)}"
+        text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}, {size_words(gpu.memory_bytes)}"
         view.add_row(f"{kind} {number}", text, host.sources.get("gpus", ""))
     if not host.gpus:
         view.add_row("GPUs", "none", host.sources.get("gpus", ""))

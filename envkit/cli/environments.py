@@ -28,11 +28,12 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
     from rich.markup import escape
 
     from envkit.api.environments import list_environments
-    from envkit.cli.output import console, human_bytes, print_json, table, without
+    from envkit.cli.output import console, print_json, table, without
     from envkit.host.detect import detect_host
     from envkit.layout.opening import open_volume
     from envkit.settings import load_settings
     from envkit.wire.results import list_json
+    from envkit.words.values import size_words
 
     settings = load_settings(persist=persist)
     volume = open_volume(settings.volume, create=False)
@@ -52,15 +53,15 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
         view.add_row(
             info.name,
             str(len(info.manifest.packages)) if info.manifest else "",
-            human_bytes(info.size_bytes),
-            human_bytes(info.adds_bytes),
+            size_words(info.size_bytes),
+            size_words(info.adds_bytes),
             info.manifest.created[:10] if info.manifest else "",
             f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
     out.print(without(out, view, "generation", "created"))
     if len(listing.environments) > 1:
-        out.print(f"together {human_bytes(listing.size_bytes)}: what environments share is on the disk once")
+        out.print(f"together {size_words(listing.size_bytes)}: what environments share is on the disk once")
 
 
 def _validated(record: ValidationRecord | None, *, here: bool) -> str:
@@ -89,11 +90,12 @@ def _show(
 ) -> None:
     """Show one environment: what was asked, what it holds, when it was last validated."""
     from envkit.api.environments import show_environment
-    from envkit.cli.output import console, human_bytes, print_json, table
+    from envkit.cli.output import console, print_json, table
     from envkit.host.detect import detect_host
     from envkit.layout.opening import open_volume
     from envkit.settings import load_settings
     from envkit.wire.results import show_json
+    from envkit.words.values import size_words
 
     volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
     info = show_environment(volume, name, fingerprint=detect_host().fingerprint)
@@ -113,7 +115,7 @@ def _show(
     facts.add_row("asked", " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda != "auto" else ""))
     facts.add_row("created", f"{manifest.created} by envkit {manifest.envkit_version}")
     facts.add_row("channels", ", ".join(manifest.channels))
-    size = f"{human_bytes(info.size_bytes)} on disk, {human_bytes(info.adds_bytes)} of it only here"
+    size = f"{size_words(info.size_bytes)} on disk, {size_words(info.adds_bytes)} of it only here"
     facts.add_row("size", f"{size}, {len(manifest.packages)} packages")
     if manifest.choice:
         reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
@@ -126,7 +128,7 @@ def _show(
     out.print(facts)
     view = table("package", "version", "build", "size", right=("size",))
     for package in manifest.packages:
-        view.add_row(package.name, package.version, package.build, human_bytes(package.size))
+        view.add_row(package.name, package.version, package.build, size_words(package.size))
     out.print(view)
 
 

@@ -126,8 +126,14 @@ def _rollback(
 
 
 def render_difference(out: Console, change: Difference) -> None:
+<<<<<<< HEAD
     """Print the packages that differ, as a table."""
     from envkit.cli.output import human_bytes, table
+=======
+    """The packages that differ, as a table."""
+    from envkit.cli.output import table
+    from envkit.words.values import size_words
+>>>>>>> a9f4911 (A size and a machine are worded in one function each)
 
     if not change.changes:
         out.print(f"{change.before} and {change.after}: the same {change.same} packages")
@@ -142,12 +148,12 @@ def render_difference(out: Console, change: Difference) -> None:
             item.name,
             _words(item.before),
             _words(item.after),
-            f"{sign}{human_bytes(abs(grown))}",
+            f"{sign}{size_words(abs(grown))}",
         )
     out.print(view)
     out.print(
         f"{len(change.changes)} packages differ, {change.same} are the same; archives "
-        f"{human_bytes(change.before_bytes)} and {human_bytes(change.after_bytes)}"
+        f"{size_words(change.before_bytes)} and {size_words(change.after_bytes)}"
     )
 
 

@@ -17,7 +17,6 @@ __all__ = [
     "STATUS_STYLE",
     "TIER_STYLE",
     "console",
-    "human_bytes",
     "human_date",
     "labelled",
     "literal",
@@ -96,17 +95,6 @@ def without(out: Console, view: Table, *spare: str) -> Table:
 def print_json(document: dict[str, Any]) -> None:
     """Print one document on stdout."""
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-
-
-def human_bytes(number: float | None) -> str:
-    """Bytes as people read them, in powers of 1000."""
-    if number is None:
-        return "?"
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            return f"{number:.0f} {unit}" if unit in {"B", "kB"} else f"{number:.1f} {unit}"
-        number /= 1000
-    raise AssertionError
 
 
 def human_date(milliseconds: int | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from envkit.errors import UsageError
 from envkit.models.progress import Phase, Reporter, SilentReporter
+from envkit.words.values import size_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -67,7 +68,7 @@ class LineReporter:
         """Note the time."""
         self._began[phase] = time.monotonic()
         if phase == "download" and total and unit == "B":
-            self._write(phase, f"{text}, {total / 1e6:,.1f} MB ...")
+            self._write(phase, f"{text}, {size_words(total)} ...")
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
         """Say nothing between."""

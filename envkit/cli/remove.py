@@ -31,8 +31,9 @@ def _remove(
     """Remove an environment with all its generations. Packages stay in the cache until `envkit clean`."""
     del yes
     from envkit.api.remove import remove as remove_environment
-    from envkit.cli.output import console, human_bytes, print_json
+    from envkit.cli.output import console, print_json
     from envkit.wire.volume import remove_json
+    from envkit.words.values import size_words
 
     result = remove_environment(options.session_of(persist, name=name, as_json=as_json), name)
     if as_json:
@@ -41,7 +42,7 @@ def _remove(
     out = console()
     out.print(
         f"[green]{name}[/green] is gone with {len(result.generations)} generations, "
-        f"{human_bytes(result.freed_bytes)} freed"
+        f"{size_words(result.freed_bytes)} freed"
     )
     if result.kept:
         out.print(

@@ -47,8 +47,9 @@ def _volume(
 
 
 def _render(report: VolumeReport) -> None:
-    from envkit.cli.output import console, human_bytes, table
+    from envkit.cli.output import console, table
     from envkit.words.say import say
+    from envkit.words.values import size_words
 
     out = console()
     if report.exists:
@@ -71,14 +72,14 @@ def _render(report: VolumeReport) -> None:
         facts.add_row("cannot", f"[yellow]{no}[/yellow]")
     inodes = f", {report.free_inodes:,} inodes" if report.free_inodes is not None else ""
     quota = f", within the quota of {report.quota}" if report.quota else ""
-    facts.add_row("free", f"{human_bytes(report.free_bytes)}{inodes}{quota}")
+    facts.add_row("free", f"{size_words(report.free_bytes)}{inodes}{quota}")
     if report.use is not None:
         use = report.use
-        facts.add_row("environments", f"{use.environments}, {human_bytes(use.active_bytes)}")
+        facts.add_row("environments", f"{use.environments}, {size_words(use.active_bytes)}")
         more = use.generations - use.environments
-        facts.add_row("generations", f"{more} more, {human_bytes(use.superseded_bytes)} besides")
-        facts.add_row("cache", f"{use.packages} packages, {human_bytes(use.cache_bytes)} besides")
-        facts.add_row("other", human_bytes(use.other_bytes))
+        facts.add_row("generations", f"{more} more, {size_words(use.superseded_bytes)} besides")
+        facts.add_row("cache", f"{use.packages} packages, {size_words(use.cache_bytes)} besides")
+        facts.add_row("other", size_words(use.other_bytes))
     facts.add_row("launcher", report.launcher or "none; `envkit volume bootstrap` puts envkit on the volume")
     out.print(facts)
     for text in report.missing:
@@ -101,8 +102,9 @@ def _bootstrap(
 ) -> None:
     """Put envkit itself on the volume, with a Python of its own: a restart needs no pip."""
     from envkit.api.bootstrap import bootstrap as put_on_volume
-    from envkit.cli.output import console, human_bytes, print_json
+    from envkit.cli.output import console, print_json
     from envkit.wire.volume import bootstrap_json
+    from envkit.words.values import size_words
 
     session = options.session_of(persist, offline=offline, as_json=as_json, progress=progress)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
@@ -112,6 +114,6 @@ def _bootstrap(
         return
     out = console()
     out.print(
-        f"[green]envkit {result.version}[/green] is on the volume ({human_bytes(result.size_bytes)}): {result.launcher}"
+        f"[green]envkit {result.version}[/green] is on the volume ({size_words(result.size_bytes)}): {result.launcher}"
     )
     out.print(f"After a restart:  . {result.volume}/env.sh && envkit list")

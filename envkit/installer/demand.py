@@ -14,6 +14,7 @@ from envkit.installer import cache
 from envkit.layout.space import free_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.words.values import size_words
 
 __all__ = ["Demand", "check_room", "link_demand"]
 
@@ -99,8 +100,8 @@ def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -
     how = "to link" if hard_links else "to copy (this file system has no hard links)"
     if demand.size_bytes > space.free_bytes:
         raise NoSpaceError(
-            f"{volume.root} has {space.free_bytes / 1e6:,.1f} MB free{space.within} and "
-            f"{demand.size_bytes / 1e6:,.1f} MB are needed {how} {len(records)} packages",
+            f"{volume.root} has {size_words(space.free_bytes)} free{space.within} and "
+            f"{size_words(demand.size_bytes)} are needed {how} {len(records)} packages",
             hint="Free space, or choose another volume with --persist DIR; the packages are in the cache.",
         )
     if inodes is not None and demand.inodes > inodes:

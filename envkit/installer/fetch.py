@@ -22,6 +22,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
+from envkit.words.values import size_words
 
 if TYPE_CHECKING:
     from rattler import Client
@@ -69,11 +70,11 @@ def fetch(
             if no_space(error):
                 raise NoSpaceError(
                     f"{what_is_full(volume, error)} while packages were fetched",
-                    hint=f"{total / 1e6:,.0f} MB were to be downloaded and about four times that extracted. Free "
+                    hint=f"{size_words(total)} were to be downloaded and about four times that extracted. Free "
                     "space, or choose another volume; complete packages are kept in the cache.",
                 ) from error
             raise
-    reporter.finish("download", f"{len(missing)} packages, {total / 1e6:,.1f} MB")
+    reporter.finish("download", f"{len(missing)} packages, {size_words(total)}")
 
 
 class _Shelf:

@@ -14,6 +14,7 @@ from envkit.layout.quota import read_quotas
 from envkit.layout.refusal import no_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.words.values import size_words
 
 __all__ = ["EXTRACTED_RATIO", "Space", "check_space", "free_space", "is_full"]
 
@@ -77,8 +78,8 @@ def check_space(volume: Volume, missing: Sequence[Record]) -> None:
     space = free_space(volume.root)
     if need > space.free_bytes:
         raise NoSpaceError(
-            f"{volume.root} has {space.free_bytes / 1e6:,.0f} MB free{space.within} and about {need / 1e6:,.0f} MB are "
-            f"needed: {download / 1e6:,.0f} MB to download, extracted about {EXTRACTED_RATIO:g} times that",
+            f"{volume.root} has {size_words(space.free_bytes)} free{space.within} and about {size_words(need)} are "
+            f"needed: {size_words(download)} to download, extracted about {EXTRACTED_RATIO:g} times that",
             hint="Free space, or choose another volume with --persist DIR.",
         )
     files = int(download * EXTRACTED_RATIO / _BYTES_PER_FILE)

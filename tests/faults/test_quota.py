@@ -95,7 +95,7 @@ def test_an_estimate_keeps_within_the_quota(ext4: Limited, kind: int, word: str)
     set_quota(ext4.place, kind, 0, kilobytes=12 << 10)
     outcome = ext4.create("huge", name="two")
     assert outcome.code == 7
-    assert f"MB free within the quota of {word} 0 and about 16 MB are needed" in outcome.err
+    assert re.search(rf"MB free within the quota of {word} 0 and about 16\.\d MB are needed", outcome.err)
     assert names(ext4.shell.volume) == before
     report = ext4.ok("volume", "--json").json
     assert report["quota"] == f"{word} 0"
