@@ -126,14 +126,9 @@ def _rollback(
 
 
 def render_difference(out: Console, change: Difference) -> None:
-<<<<<<< HEAD
     """Print the packages that differ, as a table."""
-    from envkit.cli.output import human_bytes, table
-=======
-    """The packages that differ, as a table."""
     from envkit.cli.output import table
     from envkit.words.values import size_words
->>>>>>> a9f4911 (A size and a machine are worded in one function each)
 
     if not change.changes:
         out.print(f"{change.before} and {change.after}: the same {change.same} packages")
