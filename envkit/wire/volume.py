@@ -17,6 +17,7 @@ from envkit.models.changes import (
 )
 from envkit.models.volume import VolumeReport
 from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json
+from envkit.words.say import say
 
 __all__ = [
     "bootstrap_json",
@@ -148,7 +149,8 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
 
 def volume_json(report: VolumeReport) -> dict[str, Any]:
     """Return the document of ``volume --json``."""
-    document = dataclasses.asdict(report)
+    document = dataclasses.asdict(dataclasses.replace(report, concerns=()))
+    document["concerns"] = [say(fact) for fact in report.concerns]
     document["settings"] = {key: {"value": value, "origin": origin} for key, (value, origin) in report.settings.items()}
     return {"schema_version": SCHEMA_VERSION, **document}
 
