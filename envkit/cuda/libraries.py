@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 from envkit.cuda.tables import covers, load_table
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["LIBRARY_NAMES", "DroppedGpu", "dropped_by_library", "libraries_need_toolkit", "library_min_version"]
+__all__ = [
+    "LIBRARY_NAMES",
+    "DroppedGpu",
+    "dropped_by_library",
+    "libraries_need_toolkit",
+    "library_constraints",
+    "library_min_version",
+]
 
 LIBRARY_NAMES = frozenset({"cudnn", "libcudnn", "libcublas"})
 """The packages that these rules are about."""
@@ -56,6 +64,22 @@ def dropped_by_library(
         ):
             return DroppedGpu(first, ComputeCapability.parse(row["below"]))
     return None
+
+
+def library_constraints(
+    cuda_major: int, oldest: ComputeCapability, newest: ComputeCapability
+) -> Iterator[tuple[str, str]]:
+    """Yield the specs that keep libraries for one CUDA major at versions with code for GPUs, each with the reason."""
+    table = load_table("libraries")
+    for row in table["dropped"]:
+        if cuda_major == row["cuda_major"] and oldest < ComputeCapability.parse(row["below"]):
+            why = f"{row['library']} {row['from']} and newer for CUDA {cuda_major} have no code for {oldest}"
+            yield from ((f"{name} <{row['from']}", why) for name in row["names"])
+    for row in table["lacks"]:
+        first = CudaVersion.parse(row["below_toolkit"])
+        if cuda_major == first.major and newest >= ComputeCapability.parse(row["gpu_from"]):
+            why = f"{row['libraries']} before CUDA {first} have no code for {newest}"
+            yield f"{row['limited_by']} >={first},<{first.major + 1}", why
 
 
 @lru_cache(maxsize=1024)

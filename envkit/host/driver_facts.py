@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from envkit.cuda.architectures import is_tegra
 from envkit.host.answers import Answers, CallError, Device, DriverAnswer, parse_library_version
 from envkit.host.draft import Draft
 from envkit.host.readings import Readings
@@ -13,9 +14,6 @@ from envkit.models.host import Gpu
 from envkit.models.version import CudaVersion, DriverVersion
 
 __all__ = ["DriverFacts", "conclude_driver"]
-
-# Tegra GPUs by compute capability (developer.nvidia.com/cuda-gpus): Nano and TX1, TX2, Xavier, Orin, Thor.
-_TEGRA = {(5, 3), (6, 2), (7, 2), (8, 7), (11, 0)}
 
 _STUB = 34
 _NO_DEVICE = 100
@@ -270,13 +268,13 @@ def _gpus(devices: Sequence[Device], readings: Readings, draft: Draft) -> tuple[
 
 
 def _gpu(device: Device, readings: Readings) -> Gpu:
-    name = device.name or ""
+    name, capability = device.name or "", device.compute_capability
     return Gpu(
         name=device.name,
-        compute_capability=device.compute_capability,
+        compute_capability=capability,
         memory_bytes=device.memory_bytes,
         uuid=device.uuid,
-        tegra="nvgpu" in name or (readings.jetson[0] is not None and device.compute_capability in _TEGRA),
+        tegra="nvgpu" in name or (readings.jetson[0] is not None and capability is not None and is_tegra(capability)),
     )
 
 

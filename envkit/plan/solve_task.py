@@ -10,6 +10,7 @@ from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of
 from envkit.checks.solution import asks_cuda
+from envkit.cuda.libraries import library_constraints
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import CUDA_FRAMEWORKS, EXTRA_CHANNELS, PTX_TO_DRIVER, ROWS, is_stub, row_of
 from envkit.models.build import Build, Record, Verdict
@@ -132,18 +133,11 @@ def _companions(build: Build, constraints: _Constraints) -> None:
 
 
 def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
-    """Constrain the CUDA libraries to versions with code for the target's GPUs."""
-    cuda = build.build_cuda
+    """Keep CUDA's libraries at versions with code for the oldest and the newest GPU."""
     known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
-    if cuda is None or not known:
-        return
-    if cuda.major == 12 and min(known) < (7, 5):
-        for name in ("cudnn", "libcudnn"):
-            constraints.add(f"{name} <9.11", f"cuDNN 9.11 and newer for CUDA 12 have no code for {min(known)}")
-    if cuda.major == 12 and max(known) >= (10, 0):
-        constraints.add("cuda-version >=12.8,<13", f"cuBLAS and cuDNN before CUDA 12.8 have no code for {max(known)}")
-    if cuda.major == 11 and max(known) >= (9, 0):
-        constraints.add("cudatoolkit >=11.8,<12", f"the libraries before CUDA 11.8 have no code for {max(known)}")
+    if build.build_cuda is not None and known:
+        for spec, why in library_constraints(build.build_cuda.major, min(known), max(known)):
+            constraints.add(spec, why)
 
 
 def _ptx_to_driver(specs: Iterable[MatchSpec], target: Target, constraints: _Constraints) -> None:
