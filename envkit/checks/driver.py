@@ -58,10 +58,6 @@ def wants_cuda(target: Target) -> bool:
     return target.wants_cuda or bool(target.gpus) or ceiling_of(target) is not None
 
 
-def _is_tegra(target: Target) -> bool:
-    return any(gpu.tegra for gpu in target.gpus)
-
-
 def needed_driver(build_cuda: CudaVersion, subdir: str) -> DriverVersion:
     """Return the least driver that runs a build of this toolkit, by minor-version compatibility if need be."""
     system = os_of(subdir)
@@ -96,7 +92,7 @@ def _too_old(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
 
 def _beyond(target: Target) -> tuple[Reason, ...]:
     driver = target.driver_version
-    if driver is None or not is_beyond_tables(driver) or _is_tegra(target):
+    if driver is None or not is_beyond_tables(driver) or target.tegra:
         return ()
     return (Reason(DRIVER_NEWER_THAN_TABLES, branch=driver.branch, ceiling=ceiling_of(target)),)
 
@@ -119,14 +115,14 @@ def judge_driver(build_cuda: CudaVersion, target: Target, *, major_only: bool = 
     ceiling = ceiling_of(target)
     if ceiling is None:
         return _no_ceiling(build_cuda, target)
-    if target.compat and target.driver_version is not None and not _is_tegra(target):
+    if target.compat and target.driver_version is not None and not target.tegra:
         return _judge_compat(build_cuda, target, ceiling)
     if ceiling >= build_cuda and not (major_only and ceiling.major == build_cuda.major):
         covers = Reason(DRIVER_COVERS_TOOLKIT, ceiling=ceiling, build_cuda=build_cuda)
         return DriverVerdict(Tier.NATIVE, (covers, *_beyond(target)))
     minimum = minor_compat_min(build_cuda, os_of(target.subdir))
     # Tegra has its own drivers: neither the table of minimums nor desktop's minor-version compatibility is for it.
-    if minimum is None or ceiling.major < build_cuda.major or _is_tegra(target):
+    if minimum is None or ceiling.major < build_cuda.major or target.tegra:
         return _too_old(build_cuda, target)
     if target.driver_version is not None and not at_least(target.driver_version, minimum):
         return _too_old(build_cuda, target)

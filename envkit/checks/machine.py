@@ -61,8 +61,6 @@ def judge_machine(build: Build, target: Target) -> Reason | None:
         level = _microarch_level(target.microarch)
         if level is not None and level < needs.microarch_level:
             return Reason(MICROARCH_TOO_LOW, needed=needs.microarch_level, has=target.microarch)
-    if needs.arm_variant in {"sbsa", "tegra"} and target.gpus:
-        tegra = any(gpu.tegra for gpu in target.gpus)
-        if tegra is (needs.arm_variant == "sbsa"):
-            return Reason(WRONG_PLATFORM, arm=needs.arm_variant, subdir=target.subdir)
+    if needs.arm_variant in {"sbsa", "tegra"} and target.gpus and target.tegra is (needs.arm_variant == "sbsa"):
+        return Reason(WRONG_PLATFORM, arm=needs.arm_variant, subdir=target.subdir)
     return None

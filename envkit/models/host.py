@@ -114,6 +114,11 @@ class Target:
     described: frozenset[str] = frozenset()
     nvidia_traces: tuple[str, ...] = ()
 
+    @property
+    def tegra(self) -> bool:
+        """Whether it is a Jetson or its like, whose drivers and code differ from those of other machines."""
+        return any(gpu.tegra for gpu in self.gpus)
+
     @classmethod
     def from_host(cls, host: Host) -> Target:
         """Take the host itself as the target."""

@@ -130,7 +130,7 @@ def _drivers(
 ) -> Iterable[Advice]:
     """Yield newer drivers that run something better, the oldest first."""
     ceiling = ceiling_of(target)
-    if not wants_cuda(target) or ceiling is None or target.driver_version is None or any(g.tegra for g in target.gpus):
+    if not wants_cuda(target) or ceiling is None or target.driver_version is None or target.tegra:
         return
     system = os_of(target.subdir)
     held = [v for v in ranked if v.reasons and v.reasons[0].code in _DRIVER_CODES and v.build.build_cuda]
