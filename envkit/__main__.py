@@ -7,12 +7,12 @@ import sys
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    if sys.argv[1:] in (["--version"], ["-V"]):  # scripts ask for it often, so nothing heavy loads before
+    if sys.argv[1:] in (["--version"], ["-V"]):  # asked for often: load nothing else
         from envkit import __version__
 
         sys.stdout.write(f"envkit {__version__}\n")
         return
-    if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # they stand before every job and every shell
+    if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # run before every job and shell
         from envkit.cli.quick import do_quickly
 
         if do_quickly(sys.argv[1:]):

@@ -1,6 +1,6 @@
-"""The API for Python programs: what ``import envkit`` offers.
+"""The API for Python programs, behind ``import envkit``.
 
-It lives in a process that belongs to somebody else, so it imports the standard library only, loads nothing native,
-prints nothing and leaves no process behind. What is on the volume it reads itself; whatever needs more is done by the
-command line in a child process, whose JSON documents are the only contract between the two.
+It runs in the user's process, so it imports the standard library only, loads no native code, prints nothing and leaves
+no process behind. It reads the volume itself. For everything else it runs the command line in a child process and reads
+its JSON documents, which are the only contract between the two.
 """

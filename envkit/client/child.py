@@ -1,7 +1,7 @@
 """Run the command line in a child process, for the API.
 
-The child has a process group of its own, so that Ctrl-C in a terminal reaches this process alone, which then ends it;
-it dies with this process (`envkit.lifeline`). Nothing here touches an event loop, a signal handler or a thread.
+The child has its own process group: Ctrl-C in a terminal reaches this process only, which then ends the child. The
+child also dies with this process (`envkit.lifeline`). No event loop, signal handler or thread is touched.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from envkit.process import run_child
 __all__ = ["ORIGIN", "error_of", "run_envkit"]
 
 ORIGIN = "ENVKIT_PYTHON"
-"""The interpreter that has envkit installed, for a process that went on inside an environment."""
+"""Variable that names the Python with envkit, for a process that `Environment.activate` moved to another Python."""
 
 _WITHIN = "ENVKIT_WITHIN"
-"""Set for the child and all that it starts: a sitecustomize that uses the API runs there too, without end."""
+"""Variable set for the child. A sitecustomize that uses the API runs there too, and would start children forever."""
 
 _START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 _TAIL_CHARS = 2000
@@ -37,7 +37,7 @@ def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | Non
 
     Args:
         argv: The verb and its arguments; positional ones after ``--``.
-        progress: Called in this thread with what goes on; an exception of it ends the child and is passed on.
+        progress: Called in this thread with each event. An exception that it raises ends the child and propagates.
 
     Raises:
         EnvkitError: The child could not be started, or ended without a document.
@@ -76,12 +76,12 @@ def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | Non
 
 
 def error_of(document: Mapping[str, Any], exit_code: int) -> errors.EnvkitError | None:
-    """The error that a document tells of, as the class with its code."""
+    """Return the error in a document, as an instance of the class with its code; None if there is none."""
     said = document.get("error")
     if not isinstance(said, Mapping):
         return None
     cls = _BY_CODE.get(str(said.get("code")))
-    if cls is None:  # of another version: the exit code names the kind
+    if cls is None:  # a code of another version: go by the exit code
         cls = next((c for c in _BY_CODE.values() if c.exit_code == exit_code), errors.EnvkitError)
     return cls(str(said.get("message", "")), hint=said.get("hint"))
 
@@ -97,7 +97,7 @@ def _interpreter() -> str:
 
 
 def _import_path() -> list[str]:
-    """Where this process finds modules, as absolute paths; what runs inside an environment keeps to envkit's own."""
+    """Return ``sys.path`` with absolute entries; inside an environment, only the folder that holds envkit."""
     own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if os.environ.get(ORIGIN):
         return [own]
@@ -105,7 +105,7 @@ def _import_path() -> list[str]:
 
 
 class _Lines:
-    """Standard error of the child: events for the caller, and the end of everything else."""
+    """Reads the child's standard error: passes on events and keeps the last of the other lines."""
 
     def __init__(self, progress: Callable[[Event], object] | None) -> None:
         self.progress = progress

@@ -1,4 +1,4 @@
-"""An environment in the hands of a program."""
+"""An environment as the API shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["GUARD", "Environment", "current_environment"]
 
 GUARD = "ENVKIT_ACTIVATED"
-"""Process id, volume, name and generation, told by `Environment.activate` to the program that it becomes."""
+"""Variable with process id, volume, name and prefix, set by `Environment.activate` for the process that it becomes."""
 
 _BRIDGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bridge")
 # Options of Python that take the next word as their value (python --help).
@@ -26,18 +26,18 @@ _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
 class Environment:
-    """An environment: one generation of it, the one that its link named when this was made.
+    """One generation of an environment: the active one at the time of the call that returned this object.
 
     Attributes:
         name: Its name on the volume.
         volume: Root of the volume.
-        prefix: The generation's directory. It is not the link: what runs from it goes on unharmed when the next
-            generation takes its place.
-        path: The link, ``VOLUME/NAME``, for what should follow the next generation.
+        prefix: The generation's directory. Programs that run from it are not affected when a new generation becomes
+            active.
+        path: The link ``VOLUME/NAME``, which always points to the active generation.
         python: The environment's interpreter.
-        reused: Whether it was there already.
-        validation: The validation on a host of this kind, where there is one.
-        notes: What a person should know, such as that the host is another one than before.
+        reused: Whether it existed before the call.
+        validation: The validation on a host of this kind, if there is one.
+        notes: Messages for the user, for example that the host differs from the last one.
     """
 
     __slots__ = ("_manifest", "_prefix", "_root", "name", "notes", "reused", "validation")
@@ -82,7 +82,7 @@ class Environment:
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """What the generation is: request, packages, channels, choice.
+        """The generation's manifest: request, packages, channels, choice.
 
         Raises:
             IntegrityError: It cannot be read.
@@ -99,13 +99,13 @@ class Environment:
         return {str(p["name"]): str(p["version"]) for p in self.manifest.get("packages", ())}
 
     def environ(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The variables that a program of the environment sees: PATH, CONDA_PREFIX, what its packages set.
+        """Return the variables for a program of the environment: PATH, CONDA_PREFIX and those that its packages set.
 
         Args:
-            base: Variables to start from; those of this process if None.
+            base: Variables to start from; None means those of this process.
 
         Raises:
-            ValidationFailedError: An activation script of the environment does not run.
+            ValidationFailedError: An activation script of the environment fails.
         """
         from envkit.activated import environ_of
 
@@ -126,15 +126,15 @@ class Environment:
 
         Args:
             command: The program and its arguments, such as ``["python", "train.py"]``.
-            check: Raise when it does not end with 0.
-            capture_output: Keep its output as text instead of passing it through.
+            check: Raise if its exit code is not 0.
+            capture_output: Return its output as text instead of passing it through.
             input: Text for its standard input.
             cwd: Where it runs.
             env: Variables to add.
-            timeout: Seconds after which it is killed.
+            timeout: Kill it after this many seconds.
 
         Raises:
-            subprocess.CalledProcessError: It ended with another exit code and `check` is set.
+            subprocess.CalledProcessError: Its exit code is not 0 and `check` is set.
             subprocess.TimeoutExpired: It took too long.
             UsageError: There is no such program.
         """
@@ -158,18 +158,18 @@ class Environment:
             ) from error
 
     def activate(self) -> None:
-        """Go on inside the environment: this process becomes its Python, running the same script anew, once.
+        """Restart the running script with the environment's Python, in this process (exec).
 
-        Options of Python and arguments are kept. In the process that it becomes, which has the same number, `ensure`
-        and `require` give this environment at once and `activate` does nothing, so that a script simply begins with::
+        Options of Python and arguments are kept. After the restart, `ensure` and `require` return this environment at
+        once and `activate` does nothing, so a script can simply begin with::
 
             envkit.ensure("train", ["pytorch"]).activate()
 
-        What has been written is flushed; other threads, ``atexit`` and ``finally`` blocks do not run.
+        Standard output and error are flushed. Other threads end; ``atexit`` and ``finally`` blocks do not run.
 
         Raises:
-            UsageError: There is no script to run anew: a notebook, an interactive session, a script from a pipe.
-            ValidationFailedError: An activation script of the environment does not run.
+            UsageError: There is no script to restart: a notebook, an interactive session, a script from a pipe.
+            ValidationFailedError: An activation script of the environment fails.
         """
         if self.is_current:
             return
@@ -188,7 +188,7 @@ class Environment:
 
         variables = self.environ()
         variables[GUARD] = "\n".join((str(os.getpid()), self._root, self.name, self._prefix))
-        # The environment does not have envkit; this folder holds a way to its sources and nothing else.
+        # envkit is not installed in the environment; this folder makes it importable, and nothing else.
         old = variables.get("PYTHONPATH")
         variables["PYTHONPATH"] = f"{_BRIDGE}{os.pathsep}{old}" if old else _BRIDGE
         variables.setdefault("ENVKIT_PYTHON", sys.executable)
@@ -201,7 +201,7 @@ class Environment:
 
     @property
     def is_current(self) -> bool:
-        """Whether this process runs the environment's Python."""
+        """True if this process runs the environment's Python."""
         here = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
         told = current_environment()
         return os.path.realpath(self._prefix) in here or (told is not None and told.prefix == self._prefix)
@@ -243,7 +243,7 @@ class _Told(NamedTuple):
 
 
 def current_environment() -> _Told | None:
-    """The environment that this very process went on in by `Environment.activate`."""
+    """Return the environment that `Environment.activate` restarted this process in, or None."""
     parts = os.environ.get(GUARD, "").split("\n")
     if len(parts) != 4 or parts[0] != str(os.getpid()):
         return None
@@ -264,7 +264,7 @@ def _in_notebook() -> bool:
 
 
 def _same_program() -> list[str] | None:
-    """The words behind ``python`` that run this program again; None where there is nothing to run again."""
+    """Return the arguments of ``python`` that run this program again; None if it cannot be run again."""
     words = list(getattr(sys, "orig_argv", ()))[1:] or list(sys.argv)
     position = 0
     while position < len(words):
@@ -280,5 +280,5 @@ def _same_program() -> list[str] | None:
         return None
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script and os.path.basename(script) == os.path.basename(words[position]):
-        words[position] = os.path.abspath(script)  # the program may have changed its directory since
+        words[position] = os.path.abspath(script)  # the program may have changed its directory
     return words

@@ -1,4 +1,4 @@
-"""What long work tells while it goes on."""
+"""Progress events."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ __all__ = ["Event"]
 
 
 class Event(NamedTuple):
-    """One piece of progress; `str` gives a line for people.
+    """A progress event; `str` gives a line for people.
 
     Attributes:
         event: ``start``, ``advance``, ``finish`` or ``note``.
         phase: ``index``, ``solve``, ``download``, ``link``, ``bytecode``, ``validate``; empty for a note.
-        text: What goes on, or what came of it.
-        amount: How much more is done, in `unit`.
-        total: How much there is to do, where it is known.
-        unit: ``B`` for bytes; empty for pieces.
+        text: Description of the work or its result.
+        amount: Progress since the last event, in `unit`.
+        total: Amount of all work, if it is known.
+        unit: ``B`` for bytes; empty for a count.
     """
 
     event: str

@@ -29,15 +29,15 @@ class GpuView(NamedTuple):
 
 
 class HostView:
-    """What a machine can run. "No GPU" is a fact, never an error.
+    """A machine: its platform, driver and GPUs. A machine without a GPU is not an error.
 
     Attributes:
-        facts: Everything that is known, as ``envkit detect --json`` prints it.
-        subdir: conda's name of the platform, such as ``linux-64``.
+        facts: All facts, as ``envkit detect --json`` prints them.
+        subdir: conda's name for the platform, such as ``linux-64``.
         glibc: Version of the C library, or None.
         driver_version: The NVIDIA driver, such as ``570.86.10``, or None.
         driver_cuda: The newest CUDA that the driver supports, or None.
-        gpus: The GPUs that CUDA can use here.
+        gpus: The GPUs that CUDA can use.
         fingerprint: Twelve hex digits, equal on hosts that run the same environments.
     """
 

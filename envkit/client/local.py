@@ -1,4 +1,4 @@
-"""What can be known about an environment and this host by reading files: enough for every start but the first."""
+"""Find an environment and judge this host by reading files only: no child process, no driver library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 class Wanted(NamedTuple):
-    """What a program asks for, in its own words."""
+    """The request of a program, as given."""
 
     specs: tuple[str, ...] = ()
     cuda: str = "auto"
@@ -31,24 +31,24 @@ class Wanted(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is said about what the environment should hold."""
+        """True if the request names no packages, file or recipe."""
         return not (self.specs or self.file or self.recipe)
 
 
 class Located(NamedTuple):
-    """The volume, and the environment of the name on it."""
+    """A volume, and the environment on it if there is one."""
 
     root: str
     environment: Environment | None
 
 
 def look(name: str, persist: str | os.PathLike[str] | None) -> Located:
-    """Find an environment and what is known of it on this kind of host.
+    """Find an environment and its validation on this kind of host.
 
     Raises:
         IntegrityError: Its manifest cannot be read.
         VolumeError: The volume is mounted elsewhere than when it was made.
-        UsageError: The name is none.
+        UsageError: The name is not a valid one.
     """
     root = locate_volume(persist)
     prefix = linked_generation(root, name)
@@ -67,7 +67,7 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Located:
 
 
 def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
-    """Whether a generation was surely made from what is wanted; where it may be, the command line decides."""
+    """Return True if a generation was certainly made from this request; if it only may be, the command line decides."""
     request = manifest["request"]
     if request.get("target") or wanted.recipe is not None:
         return False
@@ -80,7 +80,7 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
         return False
     if wanted.file is None:
         return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
-    # What a file adds comes after what was said beside it; the file itself is told by its bytes.
+    # The file's packages follow those of the request; its content is compared by digest.
     digest = _sha256(wanted.file)
     said = specs[: len(wanted.specs)] == wanted.specs and channels[: len(names)] == names
     return said and digest is not None and request.get("source_sha256") == digest
@@ -95,7 +95,7 @@ def _cuda(text: str) -> str:
 
 
 def _channel(text: str) -> str:
-    """`envkit.models.channel.parse_channel`, its name; plain names and paths without the import."""
+    """Return a channel's name as `envkit.models.channel.parse_channel` does; plain names need no import."""
     if text and text[0] not in "-." and not set(text) - _PLAIN:
         return f"file://{os.path.normpath(text)}" if text[0] == "/" else text.rstrip("/")
     from envkit.models.channel import parse_channel
@@ -104,12 +104,12 @@ def _channel(text: str) -> str:
 
 
 def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> tuple[str, str] | None:
-    """Why this host cannot run an environment, as far as files tell, and the cure; None where nothing speaks against.
+    """Return why this host cannot run an environment, and the cure; None if files give no reason.
 
     Args:
         environment: As `look` found it.
-        gpu: Whether a GPU must be there; None: where the environment was made for one.
-        root: Where the system's files are.
+        gpu: Whether a GPU is required; None means if the environment was made for one.
+        root: Root of the system's files.
     """
     choice = environment.manifest.get("choice") or {}
     built = choice.get("build_cuda") if choice.get("variant") == "cuda" else None
@@ -140,7 +140,7 @@ def _driver_refusal(environment: Environment, built: str | None, root: str) -> t
     minimum = minor_compat_min(toolkit)
     try:
         ceiling = driver_ceiling(driver)
-    except ValueError:  # a Jetson's release is no driver version
+    except ValueError:  # a Jetson reports its L4T release instead
         return None
     if ceiling >= toolkit or (minimum is not None and at_least(driver, minimum)):
         return None

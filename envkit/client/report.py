@@ -1,4 +1,4 @@
-"""The outcome of a validation as the API shows it."""
+"""A validation as the API shows it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["FindingView", "ReportView"]
 
 
 class FindingView(NamedTuple):
-    """One thing that was checked.
+    """The result of one check.
 
     Attributes:
-        check: What, such as ``files`` or ``torch.matmul``.
+        check: Name of the check, such as ``files`` or ``torch.matmul``.
         status: ``pass``, ``fail``, ``skip`` or ``warn``.
-        text: What was seen, with numbers.
-        code: Stable code of the outcome; None for a plain pass.
-        blames: ``environment`` or ``host``, for a failure.
-        hint: What to do about it.
-        data: Details: ``gpu`` is true for what was computed on a GPU, ``figures`` maps names to numbers.
+        text: The observation, with numbers.
+        code: Stable code of the result; None for a plain pass.
+        blames: ``environment`` or ``host`` for a failure.
+        hint: How to mend it.
+        data: Details: ``gpu`` is true if the check computed on a GPU, ``figures`` maps names to numbers.
     """
 
     check: str
@@ -39,12 +39,12 @@ class ReportView:
 
     Attributes:
         prefix: The prefix that was checked.
-        verdict: ``pass``, ``fail``, or ``skip`` when a CUDA environment met no GPU.
-        findings: What was checked, in order.
-        fingerprint: Of the host that it was checked on.
-        created: When, in ISO 8601, UTC.
-        seconds: How long it took.
-        host: That host, where it is known.
+        verdict: ``pass``, ``fail``, or ``skip`` for a CUDA environment on a host without a GPU.
+        findings: The results, in the order of the checks.
+        fingerprint: Fingerprint of the host.
+        created: Time in ISO 8601, UTC.
+        seconds: Duration.
+        host: The host, if it is known.
     """
 
     __slots__ = ("created", "findings", "fingerprint", "host", "prefix", "seconds", "verdict")
@@ -71,23 +71,23 @@ class ReportView:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
+        """True if nothing failed."""
         return self.verdict != "fail"
 
     @property
     def on_gpu(self) -> bool:
-        """Whether something was computed on a GPU, and came out right."""
+        """True if something was computed correctly on a GPU."""
         return any(f.status == "pass" and f.data.get("gpu") is True for f in self.findings)
 
     def __bool__(self) -> bool:
         return self.ok
 
     def raise_for_error(self) -> ReportView:
-        """Return the report itself when nothing failed.
+        """Return the report itself if nothing failed.
 
         Raises:
             ValidationFailedError: The environment is at fault.
-            HostCannotRunError: This host is.
+            HostCannotRunError: The host is at fault.
         """
         failed = [f for f in self.findings if f.status == "fail"]
         if self.ok:

@@ -1,4 +1,4 @@
-"""What the channels have for a request, as the API shows it."""
+"""Builds of a package as the API shows them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class BuildView:
         build: Build string.
         channel: URL of the channel.
         variant: ``cuda``, ``cpu``, ``mps`` or ``generic``.
-        build_cuda: The toolkit that it was compiled with, or None.
-        python: The Python that it is for, or None for any.
+        build_cuda: CUDA toolkit that it was compiled with, or None.
+        python: Its Python version, or None for any.
         tier: ``native``, ``minor``, ``jit``, ``compat``, ``unknown``, ``cpu`` or ``no``.
         runs: Whether it runs on the target.
-        reasons: Why, in words.
+        reasons: Why it has this tier, in sentences.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class BuildView:
 
     @property
     def spec(self) -> str:
-        """A MatchSpec for exactly this build, to give to `create`."""
+        """MatchSpec for exactly this build, for `create`."""
         return f"{self.name}={self.version}={self.build}"
 
     def _row(self) -> tuple[str, ...]:
@@ -67,16 +67,16 @@ _COLUMNS = ("runs", "version", "CUDA", "Python", "channel", "build", "why")
 
 
 class FindResultView:
-    """The builds of one package, best first; iterate over it, or take `pick`.
+    """The builds of one package, best first. Iterate over it, or take `pick`.
 
     Attributes:
-        builds: What matches the request, best first.
-        nearest: What almost does, best first.
-        pick: The build that `create` would take; None when none runs.
-        total: How many match; `builds` holds the first of them.
-        advice: What limits the choice, in sentences.
-        target: The machine that was judged for.
-        error: Why there is no answer, when there is none.
+        builds: Builds that match the request, best first.
+        nearest: Builds that almost match, best first.
+        pick: The build that `create` would take; None if none runs.
+        total: Number of matching builds; `builds` holds the first of them.
+        advice: Sentences on what limits the choice.
+        target: The machine that builds were judged for.
+        error: The error if there is no answer, else None.
     """
 
     __slots__ = ("advice", "builds", "error", "nearest", "pick", "query", "target", "total")
@@ -93,11 +93,11 @@ class FindResultView:
         self.error = error
 
     def raise_for_error(self) -> FindResultView:
-        """Return the result itself when a build runs.
+        """Return the result itself if a build runs.
 
         Raises:
             NoAnswerError: Nothing matches.
-            HostCannotRunError: Builds exist, and none of them runs.
+            HostCannotRunError: There are builds, but none of them runs.
         """
         if self.error is not None:
             raise self.error

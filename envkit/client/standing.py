@@ -1,4 +1,4 @@
-"""Whether an environment was validated on a host like this one: one line for those who start something in it."""
+"""Warn, in one line, when an environment is used on a host where it was not validated."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["standing_note"]
 
 
 def standing_note(prefix: str, name: str | None) -> str | None:
-    """What to say before something runs in a generation; None when it passed here, or was never validated at all.
+    """Return the warning for a generation; None if it passed on a host like this one, or was never validated.
 
-    Takes a millisecond or two: files are read, no driver is asked.
+    Takes a millisecond or two: reads files and does not ask the driver.
 
     Args:
-        prefix: The generation's directory; of anything else nothing is said.
+        prefix: The generation's directory; None is returned for any other.
         name: The environment.
     """
     found = split_generation(prefix)

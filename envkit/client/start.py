@@ -1,8 +1,8 @@
-"""The beginning of the child that works for the API: ``python -I start.py VERB``, told the rest on standard input.
+"""Entry point of the API's child process: ``python -I start.py VERB``, with its order on standard input.
 
-The first line there is a JSON object: ``argv`` (of ``envkit``), ``path`` (where modules are) and ``parent``. Arguments
-come this way because process lists are public and a channel's URL may hold a token. Then the pipe stays open for as
-long as the parent lives.
+The first line is a JSON object: ``argv`` (of ``envkit``), ``path`` (for modules) and ``parent`` (a process id).
+Arguments are not on the command line because process lists are public and a channel's URL may hold a token. The pipe
+stays open as long as the parent lives.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ def _main() -> None:
     silence = os.open(os.devnull, os.O_RDONLY)
     os.dup2(silence, 0)
     os.close(silence)
-    # What the parent could import can be imported here, but after the standard library and the installed packages:
-    # a rich.py beside the user's script is not ours.
+    # The parent's folders go last: a rich.py beside the user's script must not shadow the package.
     sys.path += [entry for entry in order["path"] if entry not in sys.path]
     from envkit.__main__ import main as envkit
     from envkit.lifeline import live_with

@@ -1,4 +1,4 @@
-"""Rows as text and as HTML, for results that show themselves in a console and in a notebook."""
+"""Tables as text for a console and as HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WIDEST = 60
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns of text, as wide as they have to be; the last one is not cut."""
+    """Return rows in aligned columns; cells wider than 60 characters overflow."""
     lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
     widths = [min(max(len(line[i]) for line in lines), _WIDEST) for i in range(len(columns))]
     shown = ["  ".join(line[i].ljust(width) for i, width in enumerate(widths)).rstrip() for line in lines]
@@ -21,7 +21,7 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def html_table(
     caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, notes: Iterable[str] = ()
 ) -> str:
-    """A table for a notebook. Everything that comes in is escaped: names and reasons come from channels."""
+    """Return an HTML table. All text is escaped, since names and reasons come from channels."""
     from html import escape
 
     head = "".join(f'<th style="{_STYLE}">{escape(column)}</th>' for column in columns)

@@ -1,7 +1,4 @@
-"""What whoever works in a generation does first: say that it is in use.
-
-With the standard library alone: it stands before every job.
-"""
+"""Mark a generation as in use. Runs before every job, so it imports the standard library only."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ _WAIT_S = 0.5
 
 
 def share_for_life(prefix: str) -> None:
-    """Share the lease of a generation until this process, and whatever it becomes by exec, has ended.
+    """Hold the lease of a generation, shared, until this process ends; it survives exec.
 
-    A volume that cannot be written, or cannot lock, keeps no leases. `envkit clean` looks at running processes too.
+    Does nothing on a volume that cannot be written or locked: `envkit clean` looks at running processes too.
     """
     found = split_generation(prefix)
     if found is None:
@@ -35,7 +32,7 @@ def share_for_life(prefix: str) -> None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                # One who looks whether it is in use has it for an instant; one who takes it away keeps it.
+                # A probe holds the lock briefly, so try again; a remover keeps it.
                 os.close(descriptor)
                 if time.monotonic() >= deadline:
                     return
@@ -48,11 +45,11 @@ def share_for_life(prefix: str) -> None:
                 if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                     os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
                     return
-            os.close(descriptor)  # its last holder removed the file meanwhile
+            os.close(descriptor)  # unlinked after we opened it: this lock protects nothing
 
 
 def _open(path: str) -> int:
-    """Open the file of a lease, or make it so that other users can share it: `envkit.layout.lease` does the same."""
+    """Open a lease's file, or create it with permissions for other users, as `envkit.layout.lease` does."""
     try:
         return os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -62,5 +59,5 @@ def _open(path: str) -> int:
     except FileExistsError:
         return os.open(path, os.O_RDONLY)
     with contextlib.suppress(OSError):
-        os.fchmod(descriptor, 0o666)  # the umask has taken the others' bits
+        os.fchmod(descriptor, 0o666)  # against the umask
     return descriptor

@@ -1,4 +1,4 @@
-"""The verbs for programs: detect, find, create, ensure, validate, require."""
+"""The functions of the API: detect, find, create, ensure, validate, require."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["create", "detect", "ensure", "find", "require", "validate"]
 
 
 def detect(*, refresh: bool = False) -> HostView:
-    """Find out what this machine can run.
+    """Detect the platform, driver and GPUs of this machine.
 
     Args:
-        refresh: Ask the driver again; what it says is kept for a day.
+        refresh: Ask the driver again instead of using an answer of the last day.
 
     Returns:
-        The host. "No GPU" is a fact, not an error.
+        The host. A missing GPU is not an error.
 
     Raises:
-        SettingsError: A CONDA_OVERRIDE_* variable holds something that is no version (CEP 30, CEP 46).
+        SettingsError: A CONDA_OVERRIDE_* variable is not a version (CEP 30, CEP 46).
     """
     from envkit.client.host import HostView
 
@@ -58,27 +58,27 @@ def find(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> FindResultView:
-    """List the builds of a package, best first, and how each runs on this host or the one described.
+    """List the builds of a package, best first, and how each runs on this host or on a described one.
 
     Args:
         spec: A package, such as ``pytorch`` or ``pytorch>=2.4``.
-        cuda: Toolkit of the build: ``12.1``, any of a major: ``12``, ``auto``, or ``none`` for CPU.
+        cuda: CUDA toolkit of the build: ``12.1``, any of a major (``12``), ``auto``, or ``none`` for CPU.
         python: Only builds for this Python, such as ``3.11``.
         channels: Channels by name, URL or path.
-        override_channels: Use only these.
-        platform: For another platform, such as ``linux-aarch64``.
-        prefer: ``version``: the newest that runs; ``native``: the best tier first.
-        driver: Another machine's driver, ``550.54.14`` or ``550``.
+        override_channels: Use only `channels`.
+        platform: Another platform, such as ``linux-aarch64``.
+        prefer: ``version`` for the newest that runs, ``native`` for the best tier.
+        driver: Driver of the described host: ``550.54.14``, or ``550`` for the branch.
         gpus: Its GPUs, such as ``h100``.
         cuda_arch: Its compute capability, such as ``8.0``.
         glibc: Its C library, such as ``2.28``.
         no_gpu: It has no GPU.
-        everything: Return every build rather than the first twenty.
-        offline: Use only what is cached.
+        everything: Return all builds, not just the first twenty.
+        offline: Use only cached data.
         progress: Called with each `Event`.
 
     Returns:
-        The builds. Nothing that runs is an answer too: see `FindResultView.error` and `FindResultView.raise_for_error`.
+        The builds. If none runs, no error is raised: see `FindResultView.error` and `FindResultView.raise_for_error`.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
@@ -121,7 +121,7 @@ def create(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> Environment:
-    """Make an environment on the volume: whole and validated, or not at all. The same request again returns at once.
+    """Make an environment on the volume: whole and validated, or not at all. Repeating the request returns at once.
 
     Args:
         name: Its name.
@@ -129,29 +129,29 @@ def create(
         cuda: As for `find`.
         python: Its Python, such as ``3.11``.
         file: An environment.yml (CEP 24).
-        recipe: A recipe that envkit brings.
-        channels: Channels by name, URL or path. A URL may hold a token: it is kept out of process lists and files.
-        override_channels: Use only these.
-        persist: The volume; else CONDA_ENVS_PATH, envkit's config, condarc, the user's data directory.
-        platform: As for `find`, like the next six.
+        recipe: Name of a recipe that comes with envkit.
+        channels: Channels by name, URL or path. A token in a URL is kept out of process lists and files.
+        override_channels: Use only `channels`.
+        persist: The volume; default: CONDA_ENVS_PATH, envkit's config, condarc, the user's data directory.
+        platform: See `find`.
         prefer: See `find`.
         driver: See `find`.
         gpus: See `find`.
         cuda_arch: See `find`.
         glibc: See `find`.
         no_gpu: See `find`.
-        replace: Make a new generation, whatever the name held.
+        replace: Make a new generation even if the name holds an environment made from another request.
         validate: Validate before publishing.
-        require_gpu: Refuse to publish what was not validated on a GPU.
-        offline: Use only what is cached.
+        require_gpu: Fail unless it was validated on a GPU.
+        offline: Use only cached data.
         progress: Called with each `Event`.
 
     Raises:
-        EnvironmentExistsError: The name is taken by an environment made from another request.
+        EnvironmentExistsError: The name holds an environment made from another request.
         UnsatisfiableError: No set of packages satisfies the request.
-        HostCannotRunError: This host cannot run it. What was made and failed by the host's fault is published.
-        ValidationFailedError: It was made and does not work; nothing was published.
-        EnvkitError: Any other of `envkit.errors`, as on the command line.
+        HostCannotRunError: This host cannot run it. It is published if it was made and only the host is at fault.
+        ValidationFailedError: It was made but does not work; nothing was published.
+        EnvkitError: Any other error of the command line.
     """
     argv = ["create", "--name", name, *_choice(cuda, python, channels, override_channels, platform, prefer, offline)]
     argv += _machine(driver, gpus, cuda_arch, glibc, no_gpu)
@@ -189,32 +189,32 @@ def ensure(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> Environment:
-    """The environment of that name, made if it is not there, validated if this is another kind of host than before.
+    """Return the environment of this name; make it if it is missing, validate it on a new kind of host.
 
-    What is there, was made from this request and was validated on this driver and kind of GPU is returned within
-    milliseconds: nothing is started, no driver library is loaded.
+    An environment that was made from this request and validated on this driver and kind of GPU is returned within
+    milliseconds, without starting a process or loading a driver library.
 
     Args:
         name: Its name.
-        specs: Packages; without them (and `file` and `recipe`) whatever the name holds is taken, and has to be there.
-        cuda: As for `find`.
-        python: As for `create`, like all that follow.
+        specs: Packages. Without them, `file` and `recipe`, the environment must exist and is taken as it is.
+        cuda: See `find`.
+        python: See `create`.
         file: See `create`.
         recipe: See `create`.
         channels: See `create`.
         override_channels: See `create`.
         persist: See `create`.
         prefer: See `create`.
-        replace: Make a new generation where the name holds something made from another request.
-        require_gpu: Refuse what was not validated on a GPU.
+        replace: Make a new generation if the name holds an environment made from another request.
+        require_gpu: Fail unless it was validated on a GPU.
         offline: See `create`.
         progress: Called with each `Event`.
 
     Raises:
-        UnknownEnvironmentError: It is not there, and nothing says what it should hold.
-        EnvironmentExistsError: The name holds something made from another request, and `replace` is not set.
-        HostCannotRunError: It is there, and this host cannot run it; the hint has the cure.
-        EnvkitError: Any other of `create`.
+        UnknownEnvironmentError: It does not exist, and no packages, file or recipe were given.
+        EnvironmentExistsError: The name holds an environment made from another request, and `replace` is not set.
+        HostCannotRunError: It exists, but this host cannot run it; the hint has the cure.
+        EnvkitError: Any other error of `create`.
     """
     told = current_environment()
     if told is not None and told.name == name:
@@ -260,38 +260,38 @@ def validate(
     timeout_s: float | None = None,
     progress: Progress | None = None,
 ) -> ReportView:
-    """Prove that an environment computes on this host, or say what does not and why.
+    """Check by computing that an environment works on this host.
 
     Args:
-        name: An environment of the volume, or the path of any: conda, pixi, venv. A path has a ``/`` in it.
-        persist: The volume, as for `create`.
-        timeout_s: Limit for each check, in seconds.
+        name: An environment of the volume, or the path of any prefix (conda, pixi, venv); a path contains a ``/``.
+        persist: See `create`.
+        timeout_s: Time limit for each check.
         progress: Called with each `Event`.
 
     Returns:
-        The findings. What failed is in them, not raised: see `ReportView.ok` and `ReportView.raise_for_error`.
+        The findings. Failures are not raised: see `ReportView.ok` and `ReportView.raise_for_error`.
 
     Raises:
-        UnknownEnvironmentError: There is none.
+        UnknownEnvironmentError: There is no such environment.
     """
     return _validate(os.fspath(name), persist, timeout_s, progress)
 
 
 def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = None) -> Environment:
-    """The environment of that name, if this host can run it. Reads only: nothing is made, started or validated.
+    """Return the environment of this name if this host can run it. Reads files only; makes and validates nothing.
 
-    A kind of host on which it was never validated is judged by what files say: whether there is a GPU, and whether
-    the driver is one for the environment's CUDA. Then `Environment.validation` is None: `ensure` validates.
+    Without a validation on this kind of host, files tell whether there is a GPU and whether the driver supports the
+    environment's CUDA. `Environment.validation` is None then; `ensure` validates.
 
     Args:
         name: Its name.
-        persist: The volume, as for `create`.
-        gpu: Whether a GPU must be there; None: where the environment was made for one.
+        persist: See `create`.
+        gpu: Whether a GPU is required; None means if the environment was made for one.
 
     Raises:
-        UnknownEnvironmentError: There is none.
+        UnknownEnvironmentError: There is no such environment.
         HostCannotRunError: This host cannot run it; the hint has the cure.
-        ValidationFailedError: It was validated on this kind of host and does not work.
+        ValidationFailedError: Its validation on this kind of host failed.
     """
     told = current_environment()
     if told is not None and told.name == name:

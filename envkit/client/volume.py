@@ -1,4 +1,4 @@
-"""What is on a volume, read with the standard library alone: the link, the manifest, the validations."""
+"""Read links, manifests and validations from a volume with the standard library only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
 
 def locate_volume(persist: str | os.PathLike[str] | None) -> str:
-    """The root of the volume: the argument, the variable, else what files say.
+    """Return the root of the volume: from the argument, else the variable, else settings files.
 
     Raises:
         SettingsError: A settings file cannot be read, or two settings contradict each other.
@@ -36,7 +36,7 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
     values = {os.environ[name] for name in _VARIABLES if os.environ.get(name)}
     if len(values) == 1:
         value = values.pop()
-        # One plain path is what images set; a list, a variable in it or a contradiction are for the whole reader.
+        # Images set one plain path. Lists, variables and contradictions are left to `envkit.settings`.
         if os.path.isabs(value) and not set(value) & {os.pathsep, "$", "~"}:
             return volume_path(value, os.environ)
     from envkit.settings import load_settings
@@ -45,10 +45,10 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
 
 
 def linked_generation(root: str, name: str) -> str | None:
-    """The generation that an environment's link names; None where there is no such environment.
+    """Return the generation that an environment's link points to; None if there is no such environment.
 
     Raises:
-        UsageError: The name is none.
+        UsageError: The name is not a valid one.
     """
     if not isinstance(name, str):
         raise UsageError(
@@ -62,14 +62,14 @@ def linked_generation(root: str, name: str) -> str | None:
     except OSError:
         return None
     path = os.path.normpath(os.path.join(root, target))
-    # A link to anywhere else was not made by envkit.
+    # envkit makes no links to other places.
     if os.path.dirname(path) != os.path.join(root, PRIVATE, GENERATIONS) or not os.path.isdir(path):
         return None
     return path
 
 
 def unknown(root: str, name: str) -> UnknownEnvironmentError:
-    """The error for a name that is not there, with those that are."""
+    """Return the error for an unknown name; it lists the known ones."""
     try:
         known = [name for name in sorted(os.listdir(root)) if name[0] not in ".-" and linked_generation(root, name)]
     except OSError:
@@ -84,7 +84,7 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
 
 
 def environment_name(prefix: str) -> str | None:
-    """What the environment of a generation is called; None for a prefix that others made."""
+    """Return the name of a generation's environment; None for a prefix of another tool."""
     if not os.path.exists(os.path.join(prefix, MANIFEST)):
         return None
     name = load_manifest(prefix).get("name")
@@ -92,10 +92,10 @@ def environment_name(prefix: str) -> str | None:
 
 
 def load_manifest(prefix: str) -> dict[str, Any]:
-    """The manifest of a generation.
+    """Read the manifest of a generation.
 
     Raises:
-        IntegrityError: There is none, or it cannot be understood.
+        IntegrityError: It is missing or invalid.
     """
     try:
         with open(os.path.join(prefix, MANIFEST), "rb") as file:
@@ -111,7 +111,7 @@ def load_manifest(prefix: str) -> dict[str, Any]:
 
 
 def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
-    """The path at which a generation can be used: the one that its files have baked in.
+    """Return the path at which a generation can be used: the one that is baked into its files.
 
     Raises:
         VolumeError: The volume is mounted elsewhere than when the generation was made.
@@ -130,21 +130,21 @@ def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
 
 
 def find_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
-    """The outcome of a validation on this kind of host, or None where there is none.
+    """Return the validation on this kind of host, or None.
 
     Args:
         root: The volume.
         generation: Name of the generation.
-        token: What `envkit.host.fingerprint.fingerprint_now` says of this host; a validation records those on which
-            it was found to hold.
-        fingerprint: The host's fingerprint, where it is known.
+        token: This host's token of `envkit.host.fingerprint.fingerprint_now`; a validation records the tokens of hosts
+            that it holds for.
+        fingerprint: The host's fingerprint, if it is known.
     """
     known = read_validations(root, generation)
     return next((r for r in known if r.get("fingerprint") == fingerprint or token in r.get("tokens", ())), None)
 
 
 def read_validations(root: str, generation: str) -> list[dict[str, Any]]:
-    """The outcomes on all kinds of host, newest first."""
+    """Return the validations of a generation on all kinds of host, newest first."""
     found: list[dict[str, Any]] = []
     from envkit.host.cache import default_cache_dir
 

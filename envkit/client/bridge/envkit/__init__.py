@@ -1,7 +1,7 @@
-"""envkit, for a program that went on inside an environment, where envkit is not installed.
+"""Make envkit importable in an environment that does not have it, for a script that `Environment.activate` restarted.
 
-`Environment.activate` puts the folder above on PYTHONPATH: it holds this alone, so nothing else of the Python that
-the program came from can be imported by accident.
+The folder above is on PYTHONPATH and holds this package only, so nothing else of the first Python can be imported by
+accident.
 """
 
 import os as _os
