@@ -68,20 +68,14 @@ class ChildResult(NamedTuple):
 
     @property
     def ending(self) -> str:
-        """The predicate of a sentence about its end, such as ``was ended by SIGSEGV``; empty for exit status 0."""
-        match self.state:
-            case "done":
-                return ""
-            case "failed":
-                return f"ended with exit status {self.exit_code}"
-            case "crashed":
-                return f"was ended by {self.signal}"
-            case "timed-out":
-                return "ran into the time limit"
-            case "flooded":
-                return "wrote too much"
-            case "not-started":
-                return f"could not be started: {self.error}"
+        """Describe its end, as in ``was ended by SIGSEGV``; empty for exit status 0."""
+        return {
+            "failed": f"ended with exit status {self.exit_code}",
+            "crashed": f"was ended by {self.signal}",
+            "timed-out": "ran into the time limit",
+            "flooded": "wrote too much",
+            "not-started": f"could not be started: {self.error}",
+        }.get(self.state, "")
 
 
 def run_child(
@@ -118,10 +112,13 @@ def run_child(
     words = [os.fspath(word) for word in command]
     with contextlib.ExitStack() as stack:
         trace: IO[bytes] | None = None
-        write_fd = -1
+        inherited: tuple[int, ...] = ()
+        closing = stack.enter_context(contextlib.ExitStack())
         if trace_flag is not None:
             read_fd, write_fd = os.pipe()
             trace = stack.enter_context(os.fdopen(read_fd, "rb", buffering=0))
+            closing.callback(os.close, write_fd)
+            inherited = (write_fd,)
             words += [trace_flag, str(write_fd)]
         started = time.monotonic()
         try:
@@ -131,19 +128,28 @@ def run_child(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=None if env is None else dict(env),
-                pass_fds=() if trace is None else (write_fd,),
+                pass_fds=inherited,
                 start_new_session=True,
                 bufsize=0,
             )
         except OSError as error:
             return ChildResult("not-started", tuple(words), error=error)
-        finally:
-            if trace is not None:
-                os.close(write_fd)
+        closing.close()
         child = _Child(process, trace, output_limit, stderr_tail, on_stderr)
-        deadline = None if timeout_s is None else started + timeout_s
-        cut = child.watch(stdin, deadline, grace_s)
-    return child.result(cut, tuple(words), time.monotonic() - started)
+        cut = child.watch(stdin, None if timeout_s is None else started + timeout_s, grace_s)
+    status = process.returncode
+    crashed = cut is None and status is not None and status < 0
+    return ChildResult(
+        cut or ("crashed" if crashed else "failed" if status else "done"),
+        tuple(words),
+        bytes(child.stdout),
+        bytes(child.stderr),
+        bytes(child.trace),
+        exit_code=status if status is not None and status >= 0 else None,
+        signal=_signal_name(-status) if crashed else None,
+        elapsed_s=time.monotonic() - started,
+        reaped=child.reaped,
+    )
 
 
 def kill_children() -> None:
@@ -234,12 +240,12 @@ class _Child:
 
     def _communicate(self, deadline: float | None) -> ChildState | None:
         try:
-            out, err = self.process.communicate(timeout=None if deadline is None else deadline - time.monotonic())
+            self.stdout[:], self.stderr[:] = self.process.communicate(
+                timeout=None if deadline is None else deadline - time.monotonic()
+            )
         except subprocess.TimeoutExpired as expired:
             self.stdout += expired.output or b""
             return "timed-out"
-        self.stdout += out
-        self.stderr += err
         return None
 
     def _has_ended(self) -> bool:
@@ -250,7 +256,8 @@ class _Child:
         """
         if hasattr(os, "waitid"):
             flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            return os.waitid(os.P_PID, self.process.pid, flags) is not None
+            with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored, or another thread reaps every child
+                return os.waitid(os.P_PID, self.process.pid, flags) is not None
         return self.process.poll() is not None
 
     def _end(self, grace_s: float) -> None:
@@ -275,22 +282,6 @@ class _Child:
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
-
-    def result(self, cut: ChildState | None, command: tuple[str, ...], elapsed_s: float) -> ChildResult:
-        """Put together how it ended; `cut` is the limit at which it was killed."""
-        status = self.process.returncode
-        crashed = cut is None and status is not None and status < 0
-        return ChildResult(
-            cut or ("crashed" if crashed else "failed" if status else "done"),
-            command,
-            bytes(self.stdout),
-            bytes(self.stderr),
-            bytes(self.trace),
-            exit_code=status if status is not None and status >= 0 else None,
-            signal=_signal_name(-status) if crashed else None,
-            elapsed_s=elapsed_s,
-            reaped=self.reaped,
-        )
 
 
 def _signal_name(number: int) -> str:

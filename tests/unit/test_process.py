@@ -171,6 +171,17 @@ def test_running_children_can_be_killed_from_a_signal_handler(tmp_path: Path) ->
     assert is_gone(int(pid_file.read_text()))
 
 
+def test_a_process_that_ignores_its_children() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        ended = run("print('out')")
+        late = run("time.sleep(600)", timeout_s=0.5)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (ended.state, ended.text) == ("done", "out\n")
+    assert late.state == "timed-out"
+
+
 def test_no_descriptor_is_left_open() -> None:
     def count() -> int:
         return len(os.listdir("/proc/self/fd"))
