@@ -160,6 +160,14 @@ def test_the_machine_that_rules_all_out_is_named(find: Any, tmp_path: Path) -> N
     assert "--hosts" in found.json["error"]["hint"]
 
 
+def test_a_machine_may_have_any_name(find: Any, tmp_path: Path) -> None:
+    lines = [_machine("gpu", "550.54.14", ("A100", "8.0")), _machine("old and grey", None), _machine("old", None)]
+    (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--json")
+    assert found.code == 4
+    assert "old and grey and 1 like it rules them out" in found.json["error"]["message"]
+
+
 @pytest.mark.parametrize("text", ["", "[", "{}", "[3]", '{"facts": {"subdir": 3}}'])
 def test_broken_hosts_file(envkit: Envkit, tmp_path: Path, text: str) -> None:
     (tmp_path / "hosts.json").write_text(text)
