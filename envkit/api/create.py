@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 
 from envkit.api.change import changing
-from envkit.api.comparison import other_request, requests_differ
 from envkit.api.inquiry import Inquiry
 from envkit.api.make import Proof
 from envkit.api.results import made_result, planned_result, reused_result
@@ -15,13 +14,15 @@ from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of, solve_request
 from envkit.api.validate import revalidate
 from envkit.checks.publish import check_publishable
-from envkit.errors import IntegrityError
+from envkit.checks.requests import requests_differ
+from envkit.errors import EnvironmentExistsError, IntegrityError
 from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
 from envkit.layout.opening import check_writable
 from envkit.layout.volume import Volume, check_name
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.results import CreateResult
 from envkit.wire.results import target_json
+from envkit.words.requests import instead_words, unlike_words
 
 __all__ = ["CreateOptions", "create_environment"]
 
@@ -126,7 +127,8 @@ def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: Cre
     prefix = active(volume, name)
     manifest = read_manifest(prefix) if prefix is not None and not options.replace else None
     if manifest is not None and requests_differ(manifest.request, recorded):
-        raise other_request(name, manifest.request, recorded)
+        then = manifest.request
+        raise EnvironmentExistsError(unlike_words(name, then, recorded), hint=instead_words(name, then, recorded))
     return manifest
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from envkit.host.answers import Answers
 from envkit.host.draft import Draft
 from envkit.host.driver_facts import conclude_driver
-from envkit.host.overrides import VARIABLES, Overrides
+from envkit.host.overrides import Overrides
 from envkit.host.readings import Readings
 from envkit.host.requirements import unmet_requirements
 from envkit.host.traces import variable_traces
-from envkit.models.host import Gpu, Host
+from envkit.models.host import OVERRIDES, Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion
 
 __all__ = ["assemble_host"]
@@ -132,8 +132,8 @@ def _trace(readings: Readings, env: Mapping[str, str], draft: Draft) -> None:
 def _override(host: Host, overrides: Overrides, draft: Draft) -> Host:
     for name in sorted(overrides.given - {"gpus"}):
         before, after = getattr(host, name), getattr(overrides, name)
-        draft.sources[name] = VARIABLES[name]
-        draft.notes.append(f"{VARIABLES[name]} replaces {name} {before or 'absent'} by {after or 'absent'}")
+        draft.sources[name] = OVERRIDES[name]
+        draft.notes.append(f"{OVERRIDES[name]} replaces {name} {before or 'absent'} by {after or 'absent'}")
         host = replace(host, **{name: after})
     if "gpus" in overrides.given:
         host = _override_gpus(host, overrides.compute_capability, draft)
@@ -141,7 +141,7 @@ def _override(host: Host, overrides: Overrides, draft: Draft) -> Host:
 
 
 def _override_gpus(host: Host, capability: ComputeCapability | None, draft: Draft) -> Host:
-    variable = VARIABLES["gpus"]
+    variable = OVERRIDES["gpus"]
     was = ", ".join(f"{gpu.name} ({gpu.compute_capability})" for gpu in host.gpus) or "no GPU"
     if capability is None:  # CEP 46: __cuda_arch is absent; the GPUs remain, of unknown architecture
         draft.notes.append(f"{variable} is empty: no compute capability is known of {was}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from envkit.host.nvidia_smi import QUERIES
-from envkit.host.overrides import VARIABLES
+from envkit.models.host import OVERRIDES
 from envkit.process import run_child
 
 __all__ = ["HUNG", "ask_driver"]
@@ -99,7 +99,7 @@ def _run(arguments: Mapping[str, Any], env: Mapping[str, str], timeout_s: float)
 
 def _unhidden(env: Mapping[str, str]) -> dict[str, str]:
     """Leave out the variables that would hide what is there."""
-    hidden = {"CUDA_VISIBLE_DEVICES", *VARIABLES.values()}
+    hidden = {"CUDA_VISIBLE_DEVICES", *OVERRIDES.values()}
     return {name: value for name, value in env.items() if name not in hidden}
 
 

@@ -7,18 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envkit.errors import SettingsError
+from envkit.models.host import OVERRIDES
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["VARIABLES", "Overrides", "parse_overrides"]
-
-VARIABLES = {
-    "driver_cuda": "CONDA_OVERRIDE_CUDA",
-    "gpus": "CONDA_OVERRIDE_CUDA_ARCH",
-    "glibc": "CONDA_OVERRIDE_GLIBC",
-    "microarch": "CONDA_OVERRIDE_ARCHSPEC",
-    "osx": "CONDA_OVERRIDE_OSX",
-}
-"""Attribute of `envkit.models.host.Host` to the variable that replaces it."""
+__all__ = ["Overrides", "parse_overrides"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ def parse_overrides(env: Mapping[str, str]) -> Overrides:
     Raises:
         SettingsError: One is not a version.
     """
-    values = {name: env[variable].strip() for name, variable in VARIABLES.items() if variable in env}
+    values = {name: env[variable].strip() for name, variable in OVERRIDES.items() if variable in env}
     cuda, capability = values.get("driver_cuda"), values.get("gpus")
     return Overrides(
         given=frozenset(values),
@@ -61,7 +53,7 @@ def parse_overrides(env: Mapping[str, str]) -> Overrides:
 
 
 def _refuse(name: str, value: str, example: str) -> SettingsError:
-    variable = VARIABLES[name]
+    variable = OVERRIDES[name]
     return SettingsError(
         f"{variable}={value!r} is not understood",
         hint=f"write it as {variable}={example}, leave it empty to say that there is none, or unset it",

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
-__all__ = ["Gpu", "Host", "Target"]
+__all__ = ["OVERRIDES", "Gpu", "Host", "MachineKind", "Target"]
+
+OVERRIDES = {
+    "driver_cuda": "CONDA_OVERRIDE_CUDA",
+    "gpus": "CONDA_OVERRIDE_CUDA_ARCH",
+    "glibc": "CONDA_OVERRIDE_GLIBC",
+    "microarch": "CONDA_OVERRIDE_ARCHSPEC",
+    "osx": "CONDA_OVERRIDE_OSX",
+}
+"""Attribute of `Host` to the variable that replaces it."""
 
 
 @dataclass(frozen=True, slots=True)

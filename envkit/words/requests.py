@@ -1,43 +1,18 @@
-"""Comparison of a request with the one that the environment of the same name was made from."""
+"""The words of a request that differs from the one that its environment was made from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from envkit.errors import EnvironmentExistsError
-from envkit.host.overrides import VARIABLES
+from envkit.checks.requests import requests_differ
+from envkit.models.host import OVERRIDES
 from envkit.models.manifest import RecordedRequest
 
-__all__ = ["other_request", "requests_differ"]
+__all__ = ["instead_words", "unlike_words"]
 
 # The members of a request that `_words` does not show.
 _MEMBERS = {"prefer": "--prefer", "platform": "the platform", "variables": "the variables", "pip": "the pip packages"}
 
 
-def requests_differ(one: RecordedRequest, other: RecordedRequest) -> set[str]:
-    """Return the names of the members in which two requests differ."""
-    first, second = (
-        request.model_dump(exclude={"source_sha256"}) | {"target": _described(request.target)}
-        for request in (one, other)
-    )
-    return {member for member in first if first[member] != second[member]}
-
-
-def other_request(name: str, old: RecordedRequest, new: RecordedRequest) -> EnvironmentExistsError:
-    """Return the refusal of a request for an environment that was made from another one."""
-    return EnvironmentExistsError(_unlike(name, old, new), hint=_instead(name, old, new))
-
-
-def _described(target: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what flags or variables said of a machine. What was detected beside it differs on every host."""
-    described = target.get("described", ())
-    if not set(described) <= set(target):
-        return target  # machines of a file: all of it was said
-    return {"described": sorted(described), **{member: target[member] for member in described}}
-
-
-def _unlike(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
+def unlike_words(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
     """Say how two requests for one environment differ."""
     before, now = _words(old), _words(new)
     told = f": {before}; now asked: {now}" if before != now else ""
@@ -55,7 +30,7 @@ def _unlike(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
     return f"{name} is there and was made from another request{told}{also}"
 
 
-def _instead(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
+def instead_words(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
     """Say what to do instead; first what keeps the rest as it is."""
     differing = requests_differ(old, new)
     if differing == {"specs"}:
@@ -71,7 +46,7 @@ def _instead(name: str, old: RecordedRequest, new: RecordedRequest) -> str:
 def _by_override(old: RecordedRequest, new: RecordedRequest) -> str:
     """Say what to do where a CONDA_OVERRIDE_* variable may make the difference; else nothing."""
     then, now = (set(request.target.get("described", ())) for request in (old, new))
-    variables = ", ".join(VARIABLES[member] for member in sorted(then | now) if member in VARIABLES)
+    variables = ", ".join(OVERRIDES[member] for member in sorted(then | now) if member in OVERRIDES)
     if not variables:
         return ""
     if then and not now:

@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 
-from envkit.api.comparison import other_request, requests_differ
+from envkit.checks.requests import requests_differ
+from envkit.errors import EnvironmentExistsError
 from envkit.models.manifest import RecordedRequest
+from envkit.words.requests import instead_words, unlike_words
 
 A100 = {"subdir": "linux-64", "described": ["driver_version"], "driver_version": "550.54.14", "glibc": "2.31"}
 OVERRIDDEN = {"subdir": "linux-64", "described": ["driver_cuda"], "driver_cuda": "12.4"}
+
+
+def other_request(name: str, old: RecordedRequest, new: RecordedRequest) -> EnvironmentExistsError:
+    return EnvironmentExistsError(unlike_words(name, old, new), hint=instead_words(name, old, new))
 
 
 def request(**members: Any) -> RecordedRequest:
