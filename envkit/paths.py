@@ -26,16 +26,8 @@ __all__ = [
 
 PRIVATE = ".envkit"
 """The folder of a volume that holds everything but the environments' links and ``env.sh``."""
-GENERATIONS = "g"
-"""Installed prefixes, in `PRIVATE`. The name is short because packages hold 255 bytes of path."""
-LEASES = "leases"
-"""Locks, in `PRIVATE`."""
-VALIDATIONS = "validations"
-"""Outcomes of validations, in `PRIVATE` and in the user's cache."""
-JUPYTER = "jupyter"
-"""Folder for JUPYTER_PATH, in `PRIVATE`."""
-LAUNCHER = "bin"
-"""Folder for PATH, in `PRIVATE`."""
+# Folders in it: installed prefixes, locks, outcomes of validations, and those for JUPYTER_PATH and PATH.
+GENERATIONS, LEASES, VALIDATIONS, JUPYTER, LAUNCHER = "g", "leases", "validations", "jupyter", "bin"
 MANIFEST = ".envkit.json"
 """The manifest, in a generation."""
 

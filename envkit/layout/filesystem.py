@@ -22,46 +22,17 @@ _MOUNTINFO = Path("/proc/self/mountinfo")
 # File systems that HPC sites and clouds mount. FUSE names are the programs' own mount types.
 _NETWORK = frozenset(
     {
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "ceph",
-        "glusterfs",
-        "afs",
-        "9p",
-        "wekafs",
-        "panfs",
-        "orangefs",
-        "pvfs2",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-        "fuse.juicefs",
-        "fuse.moosefs",
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p"),
+        *("wekafs", "panfs", "orangefs", "pvfs2"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "fuse.moosefs"),
     }
 )
 # Object stores shown as files: no atomic rename, no links, no mode bits, even if some imitate them.
 _OBJECT_STORES = frozenset(
     {
-        "fuse.s3fs",
-        "fuse.gcsfuse",
-        "gcsfuse",
-        "fuse.mountpoint-s3",
-        "mountpoint-s3",
-        "fuse.rclone",
-        "fuse.blobfuse",
-        "fuse.blobfuse2",
-        "fuse.goofys",
-        "fuse.geesefs",
-        "fuse.ossfs",
-        "fuse.cosfs",
-        "fuse.obsfs",
-        "fuse.hf-mount",
+        *("fuse.s3fs", "fuse.gcsfuse", "gcsfuse", "fuse.mountpoint-s3", "mountpoint-s3", "fuse.rclone"),
+        *("fuse.blobfuse", "fuse.blobfuse2", "fuse.goofys", "fuse.geesefs", "fuse.ossfs", "fuse.cosfs"),
+        *("fuse.obsfs", "fuse.hf-mount"),
     }
 )
 _MEMORY = frozenset({"tmpfs", "ramfs"})

@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envkit.errors import HeldError, IntegrityError, VolumeError
+from envkit.errors import HeldError, VolumeError
 from envkit.layout import lease
-from envkit.layout.generation import is_finished, list_generations, read_manifest
+from envkit.layout.generation import is_finished, list_generations, list_manifests
 from envkit.layout.launcher import own_python
 from envkit.layout.trash import discard
 from envkit.layout.usage import in_use, seen_in_processes
@@ -134,21 +134,11 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
     found.items += [CleanItem("unfinished", str(path), "its maker died") for path in _unfinished(volume)]
     found.items += [CleanItem("unfinished", str(path), "a link that never got its name") for path in _strays(volume)]
     dead = {item.path for item in found.items}
-    generations = {path.name: path for path in list_generations(volume) if str(path) not in dead}
-    manifests: dict[str, Manifest] = {}
-    unreadable = False
-    for name, path in generations.items():
-        try:
-            manifest = read_manifest(path)
-        except IntegrityError:
-            manifest = None
-        if manifest is None:
-            unreadable = True  # newer schema, damaged, or being made: its packages are not known
-        else:
-            manifests[name] = manifest
+    generations = {path.name: manifest for path, manifest in list_manifests(volume) if str(path) not in dead}
+    manifests = {name: manifest for name, manifest in generations.items() if manifest is not None}
     gone = _superseded(volume, manifests, keep, found)
     remaining = [manifest for name, manifest in manifests.items() if name not in gone]
-    if unreadable:
+    if len(manifests) < len(generations):  # newer schema, damaged, or being made
         found.kept.append(("packages", "a generation cannot be read, so it is not known which packages it needs"))
     else:
         found.items += _unneeded(volume, remaining)
@@ -251,7 +241,7 @@ def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
     return sorted(found, key=lambda item: item.path)
 
 
-def _keys(manifests: list[Manifest]) -> set[str]:
+def _keys(manifests: Iterable[Manifest]) -> set[str]:
     """Return the cache keys of the packages that generations hold."""
     return {
         package.sha256.lower() if package.sha256 else f"md5-{package.record.get('md5')}"
@@ -262,17 +252,10 @@ def _keys(manifests: list[Manifest]) -> set[str]:
 
 def _needed_now(volume: Volume) -> set[str] | None:
     """Return the cache keys that present generations hold; None if a manifest cannot be read."""
-    found = []
-    for path in list_generations(volume):
-        try:
-            manifest = read_manifest(path)
-        except IntegrityError:
-            manifest = None
-        if manifest is None and path.exists():
-            return None
-        if manifest is not None:
-            found.append(manifest)
-    return _keys(found)
+    found = list(list_manifests(volume))
+    if any(manifest is None and path.exists() for path, manifest in found):
+        return None
+    return _keys(manifest for _, manifest in found if manifest is not None)
 
 
 def _listdir(folder: Path) -> list[Path]:

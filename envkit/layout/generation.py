@@ -27,6 +27,7 @@ __all__ = [
     "is_finished",
     "is_moved",
     "list_generations",
+    "list_manifests",
     "publish",
     "read_manifest",
     "refuse_moved",
@@ -112,6 +113,15 @@ def read_manifest(prefix: Path) -> Manifest | None:
             hint="It was copied there, or changed. Make the environment again with create --replace.",
         )
     return manifest
+
+
+def list_manifests(volume: Volume) -> Iterator[tuple[Path, Manifest | None]]:
+    """List every generation with its manifest; None if it is unfinished or cannot be read."""
+    for path in list_generations(volume):
+        try:
+            yield path, read_manifest(path)
+        except IntegrityError:
+            yield path, None
 
 
 def is_moved(manifest: Manifest, prefix: Path) -> bool:

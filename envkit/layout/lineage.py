@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
-from envkit.layout.generation import active, list_generations, read_manifest, resolve
+from envkit.layout.generation import active, list_generations, list_manifests, read_manifest, resolve
 from envkit.layout.volume import Volume
 from envkit.models.manifest import Manifest
 
@@ -48,14 +48,7 @@ def generations_of(volume: Volume, name: str) -> list[Manifest]:
             f"the generation that {name} points to is unfinished or gone",
             hint=f"envkit doctor {name} says more; envkit create --replace makes it again.",
         )
-    found = []
-    for path in list_generations(volume):
-        try:
-            manifest = read_manifest(path)
-        except IntegrityError:
-            continue
-        if manifest is not None and manifest.lineage == current.lineage:
-            found.append(manifest)
+    found = (manifest for _, manifest in list_manifests(volume) if manifest and manifest.lineage == current.lineage)
     return sorted(found, key=lambda m: (m.number, m.created, m.generation))
 
 

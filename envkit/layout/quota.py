@@ -94,18 +94,10 @@ def _read(folder: Path) -> list[tuple[int, Quota]]:
         os.close(descriptor)
 
 
-def _quota(whose: str, block: _Block) -> Quota:
-    return Quota(
-        whose=whose,
-        used_bytes=block.used_bytes,
-        hard_bytes=block.hard_blocks * _BLOCK,
-        soft_bytes=block.soft_blocks * _BLOCK,
-        bytes_until=block.bytes_until,
-        used_inodes=block.used_inodes,
-        hard_inodes=block.hard_inodes,
-        soft_inodes=block.soft_inodes,
-        inodes_until=block.inodes_until,
-    )
+def _quota(whose: str, b: _Block) -> Quota:
+    hard, soft = b.hard_blocks * _BLOCK, b.soft_blocks * _BLOCK
+    inodes = (b.used_inodes, b.hard_inodes, b.soft_inodes, b.inodes_until)
+    return Quota(whose, b.used_bytes, hard, soft, b.bytes_until, *inodes)
 
 
 def _above_limits() -> bool:

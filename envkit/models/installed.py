@@ -13,31 +13,18 @@ Fault = Literal["missing", "closed", "unreadable", "size", "sha256"]
 
 @dataclass(frozen=True, slots=True)
 class InstalledPackage:
-    """One package of a conda environment, from its record in ``conda-meta`` (CEP 32).
-
-    Attributes:
-        name: Its name.
-        version: Its version.
-        build: Its build string.
-        depends: Its dependencies.
-        archive_bytes: Size of its archive; None if not recorded.
-        paths: Path in the prefix, size in bytes if it is fixed, and whether it is a symbolic link.
-        record: Name of the record's file.
-        linked_at: Modification time of the record. The package's files are not newer.
-        hashes: Path to sha256 of each file as it is in the prefix.
-        texts: Text files that hold the prefix, each with the placeholder that it replaced.
-    """
+    """One package of a conda environment, from its record in ``conda-meta`` (CEP 32)."""
 
     name: str
     version: str
     build: str
     depends: tuple[str, ...]
     archive_bytes: int | None
-    paths: tuple[tuple[str, int | None, bool], ...]
-    record: str = ""
-    linked_at: float = 0.0
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    texts: tuple[tuple[str, str], ...] = ()
+    paths: tuple[tuple[str, int | None, bool], ...]  # path in the prefix, size in bytes if fixed, whether a link
+    record: str = ""  # the file in conda-meta
+    linked_at: float = 0.0  # its mtime: the package's files are not newer
+    hashes: Mapping[str, str] = field(default_factory=dict)  # path to sha256 of the file as it is in the prefix
+    texts: tuple[tuple[str, str], ...] = ()  # text files that hold the prefix, and the placeholder that it replaced
 
 
 @dataclass(frozen=True, slots=True)
