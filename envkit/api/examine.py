@@ -168,13 +168,17 @@ def _frame(
     """Run one framework, and processes of it that compute together."""
     thorough = options.level == "collective"
     args = [*(["--gpu"] if gpus.state == "ok" else []), *(["--thorough"] if thorough else [])]
-    outcome = run_probe(python, PROBES_DIR / str(row.probe), args, env=env, timeout_s=options.timeout_s)
+    outcome = run_probe(
+        python, PROBES_DIR / "session.py", [str(row.probe), *args], env=env, timeout_s=options.timeout_s
+    )
     found = judge_framework(row, outcome, gpus)
     yield from found
     by_gpu = gpus.state == "ok" and is_cuda_build(row, outcome)
     if row.collective and (thorough or by_gpu) and not any(f.status == "fail" for f in found):
         args = [*(["--gpu"] if by_gpu else []), *(["--thorough"] if thorough else [])]
-        outcome = run_probe(python, PROBES_DIR / row.collective, args, env=env, timeout_s=options.timeout_s)
+        outcome = run_probe(
+            python, PROBES_DIR / "session.py", [row.collective, *args], env=env, timeout_s=options.timeout_s
+        )
         yield from judge_collective(row, outcome, gpus)
 
 

@@ -1,30 +1,11 @@
 """Does CuPy compute? On each GPU, against answers known in float64; it has no CPU.
 
-Run by a target environment's own Python, 3.7 or newer::
-
-    PYTHON -I cupy.py [--gpu] [--trace FD]
-
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
-document was written.
+Run through ``session.py``; `envkit.checks.frameworks` judges.
 """
 
-import importlib.util
-import os
+import envkit_exercises as exercises
+import envkit_session as session
 
-
-def sibling(name):
-    """A script beside this one, as a module; this folder stays off ``sys.path``, where it would hide frameworks."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location("envkit_probe_" + name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-session = sibling("session")
-exercises = sibling("exercises")
-
-FIGURE_SIZE = 4096
 SOURCE = r"""
 extern "C" __global__ void relu(const float* x, float* y, int n) {
     int i = blockDim.x * blockIdx.x + threadIdx.x;
@@ -33,8 +14,10 @@ extern "C" __global__ void relu(const float* x, float* y, int n) {
 """
 
 
-class CuPy:
+class CuPy(exercises.Exercises):
     """The exercises in CuPy, on the current device."""
+
+    checks = ("matmul", "kernel", "throughput")
 
     def __init__(self, cupy):
         """Compute with `cupy`."""
@@ -48,10 +31,9 @@ class CuPy:
         """An array as floats."""
         return [float(value) for value in self.cupy.asnumpy(array).reshape(-1)]
 
-    def matmul(self):
-        """A product in float32, by cuBLAS."""
-        a, b, answer = exercises.matmul()
-        return answer.compare(self.flat(self.array(a) @ self.array(b)))
+    def product(self, a, b):
+        """A product, by cuBLAS."""
+        return a @ b
 
     def kernel(self):
         """A kernel that NVRTC compiles now, exact on small integers."""
@@ -63,40 +45,27 @@ class CuPy:
 
     def throughput(self):
         """Figures, of which no verdict is made."""
-        a = self.cupy.random.random((FIGURE_SIZE, FIGURE_SIZE), dtype="float32")
+        n = exercises.FIGURE_SIZE["gpu"]
+        a = self.cupy.random.random((n, n), dtype="float32")
 
         def run():
             self.cupy.matmul(a, a)
             self.cupy.cuda.Device().synchronize()
 
-        rate = session.best_rate(2 * FIGURE_SIZE**3, run)
-        return {"figures": {"matmul_float32_flop_per_s": rate}, "size": FIGURE_SIZE}
+        rate = session.best_rate(2 * n**3, run)
+        return {"figures": {"matmul_float32_flop_per_s": rate}, "size": n}
 
 
-def main():
-    """Gather the facts and write them."""
-    probe = session.Session("cupy")
+def main(probe):
+    """Gather the facts."""
     probe.step("import", "import cupy")
     import cupy
 
     probe.fact("version", cupy.__version__)
     runtime = cupy.cuda.runtime
     probe.build("cuda", lambda: "%d.%d" % divmod(runtime.runtimeGetVersion() // 10, 100))
-    if probe.options.gpu:
-        count = probe.check("devices", None, lambda: {"count": runtime.getDeviceCount()}) or {"count": 0}
-        for index in range(count["count"]):
-            with cupy.cuda.Device(index) as device:
-                facts = runtime.getDeviceProperties(index)
-                name, capability = "cuda:%d" % index, device.compute_capability
-                called = facts["name"].decode("utf-8", "replace")
-                capability = "%s.%s" % (capability[:-1], capability[-1])
-                probe.device({"id": name, "kind": "gpu", "name": called, "compute_capability": capability})
-                exercise = CuPy(cupy)
-                probe.check("matmul", name, exercise.matmul)
-                probe.check("kernel", name, exercise.kernel)
-                probe.check("throughput", name, exercise.throughput)
-    probe.finish()
-
-
-if __name__ == "__main__":
-    main()
+    for index in probe.gpus(lambda: range(runtime.getDeviceCount())):
+        with cupy.cuda.Device(index) as device:
+            called = runtime.getDeviceProperties(index)["name"].decode("utf-8", "replace")
+            capability = "%s.%s" % (device.compute_capability[:-1], device.compute_capability[-1])
+            CuPy(cupy).run(probe, probe.device("cuda:%d" % index, "gpu", called, compute_capability=capability))

@@ -202,3 +202,58 @@ def elementwise():
 def worst_of(details):
     """Of several comparisons, the one that is furthest off: what is no number comes first."""
     return max(details, key=lambda d: d["relative_error"] if isinstance(d["relative_error"], float) else math.inf)
+
+
+FIGURE_SIZE = {"cpu": 1024, "gpu": 4096}
+"""Rows of the matrices by which throughput is measured, by the kind of device."""
+
+
+class Exercises:
+    """The exercises on one device; a probe says how its framework does each step.
+
+    A subclass lists its `checks` and has the steps that they need: `array` brings numbers to the device, `flat` brings
+    them back as floats, `product`, `convolve`, `regress` and `attend` compute. Checks of its own are methods.
+    """
+
+    checks = ("matmul", "bf16", "conv", "regression-gradient", "attention-gradient", "throughput")
+
+    def run(self, probe, device, without=()):
+        """Run all checks, in the order in which one explains the next."""
+        for check in self.checks:
+            if check not in without:
+                action = getattr(self, check.replace("-", "_"))
+                probe.check(check, device, lambda action=action: self.on_device(action))
+
+    def on_device(self, action):
+        """Run with everything placed on the device."""
+        return action()
+
+    def matmul(self):
+        """A product in float32."""
+        a, b, answer = matmul()
+        return answer.compare(self.flat(self.product(self.array(a), self.array(b))))
+
+    def bf16(self):
+        """A product in bfloat16."""
+        a, b, answer = matmul("bfloat16")
+        found = self.product(self.array(a, dtype="bfloat16"), self.array(b, dtype="bfloat16"))
+        return answer.compare(self.flat(found))
+
+    def conv(self):
+        """A convolution, on NVIDIA GPUs through cuDNN."""
+        x, w, answer = convolution()
+        c = CONVOLUTION
+        image = self.array(x, (c["batch"], c["channels"], c["size"], c["size"]))
+        filters = self.array(w, (c["filters"], c["channels"], c["kernel"], c["kernel"]))
+        return answer.compare(self.flat(self.convolve(image, filters, c["padding"])))
+
+    def regression_gradient(self):
+        """The gradient of a linear regression."""
+        x, y, w, answer = regression()
+        return answer.compare(self.flat(self.regress(self.array(x), self.array(y), self.array(w))))
+
+    def attention_gradient(self):
+        """The gradients of scaled dot-product attention."""
+        q, k, v, g, answers = attention()
+        found = self.attend(*(self.array(part) for part in (q, k, v, g)))
+        return worst_of([answer.compare(self.flat(part)) for answer, part in zip(answers, found)])

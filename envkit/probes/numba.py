@@ -1,28 +1,9 @@
 """Does numba compile code that computes? For the CPU, and for each GPU where it has CUDA.
 
-Run by a target environment's own Python, 3.7 or newer::
-
-    PYTHON -I numba.py [--gpu] [--trace FD]
-
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
-document was written.
+Run through ``session.py``; `envkit.checks.frameworks` judges.
 """
 
-import importlib.util
-import os
-
-
-def sibling(name):
-    """A script beside this one, as a module; this folder stays off ``sys.path``, where it would hide frameworks."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location("envkit_probe_" + name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-session = sibling("session")
-exercises = sibling("exercises")
+import envkit_exercises as exercises
 
 
 def on_cpu(numba, numpy):
@@ -56,34 +37,23 @@ def on_gpu(cuda, numpy):
     return answer.compare([float(value) for value in result.copy_to_host()])
 
 
-def main():
-    """Gather the facts and write them."""
-    probe = session.Session("numba")
+def main(probe):
+    """Gather the facts."""
     probe.step("import", "import numba")
     import numba
     import numpy
 
     probe.fact("version", numba.__version__)
     probe.build("compiler", lambda: "LLVM")
-    probe.device({"id": "cpu", "kind": "cpu", "name": None})
-    probe.check("kernel", "cpu", lambda: on_cpu(numba, numpy))
-    if probe.options.gpu:
-        probe.step("import", "import numba.cuda")
-        from numba import cuda
+    probe.check("kernel", probe.device("cpu"), lambda: on_cpu(numba, numpy))
+    if not probe.options.gpu:
+        return
+    probe.step("import", "import numba.cuda")
+    from numba import cuda
 
-        def look():
-            return {"count": len(cuda.gpus)}  # raises with the reason
-
-        count = probe.check("devices", None, look) or {"count": 0}
-        for index in range(count["count"]):
-            name = "cuda:%d" % index
-            device = cuda.select_device(index)
-            called = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
-            capability = ".".join(map(str, device.compute_capability))
-            probe.device({"id": name, "kind": "gpu", "name": called, "compute_capability": capability})
-            probe.check("kernel", name, lambda: on_gpu(cuda, numpy))
-    probe.finish()
-
-
-if __name__ == "__main__":
-    main()
+    for index in probe.gpus(lambda: range(len(cuda.gpus))):  # raises with the reason
+        device = cuda.select_device(index)
+        called = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
+        capability = ".".join(map(str, device.compute_capability))
+        name = probe.device("cuda:%d" % index, "gpu", called, compute_capability=capability)
+        probe.check("kernel", name, lambda: on_gpu(cuda, numpy))

@@ -1,29 +1,10 @@
 """Do ONNX Runtime's providers compute? A matrix product and a convolution on each that is there.
 
-Run by a target environment's own Python, 3.7 or newer::
-
-    PYTHON -I onnxruntime.py [--gpu] [--trace FD]
-
-The model is written here, byte by byte (onnx.proto, https://github.com/onnx/onnx): the package ``onnx`` is not needed.
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
-document was written.
+Run through ``session.py``; `envkit.checks.frameworks` judges. The model is written here, byte by byte (onnx.proto,
+https://github.com/onnx/onnx): the package ``onnx`` is not needed.
 """
 
-import importlib.util
-import os
-
-
-def sibling(name):
-    """A script beside this one, as a module; this folder stays off ``sys.path``, where it would hide frameworks."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location("envkit_probe_" + name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-session = sibling("session")
-exercises = sibling("exercises")
+import envkit_exercises as exercises
 
 FLOAT = 1  # TensorProto.DataType
 IR_VERSION, OPSET = 4, 11  # what every ONNX Runtime since 1.0 reads
@@ -69,8 +50,10 @@ def model(operation, inputs, output, attributes=()):
     return field(1, IR_VERSION) + field(2, "envkit") + field(7, graph) + field(8, field(2, OPSET))
 
 
-class OnnxRuntime:
+class OnnxRuntime(exercises.Exercises):
     """The exercises on one provider."""
+
+    checks = ("matmul", "conv")
 
     def __init__(self, runtime, numpy, provider):
         """Use `provider` and no other."""
@@ -78,8 +61,27 @@ class OnnxRuntime:
         self.numpy = numpy
         self.provider = provider
 
-    def run(self, graph, inputs):
-        """What the model answers, as floats; that it ran on this provider is made sure."""
+    def array(self, values, shape=None):
+        """Numbers for an input."""
+        made = self.numpy.array(values, dtype="float32")
+        return made if shape is None else made.reshape(shape)
+
+    def flat(self, array):
+        """An array as floats."""
+        return [float(value) for value in array.reshape(-1)]
+
+    def product(self, a, b):
+        """A product of matrices."""
+        return self.infer("MatMul", {"a": a, "b": b}, (a.shape[0], b.shape[1]))
+
+    def convolve(self, image, filters, padding):
+        """A convolution; the image keeps its size."""
+        output = (image.shape[0], filters.shape[0], *image.shape[2:])
+        return self.infer("Conv", {"x": image, "w": filters}, output, [integers("pads", [padding] * 4)])
+
+    def infer(self, operation, inputs, output, attributes=()):
+        """Run a model of one node, and make sure that it ran on this provider."""
+        graph = model(operation, {name: array.shape for name, array in inputs.items()}, output, attributes)
         options = self.runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
@@ -87,35 +89,11 @@ class OnnxRuntime:
         used = self.runtime.InferenceSession(graph, options, providers=[(self.provider, settings)])
         if self.provider not in used.get_providers():
             raise RuntimeError("%s was left out: one of its libraries does not load" % self.provider)
-        return [float(value) for value in used.run(None, inputs)[0].reshape(-1)]
-
-    def array(self, values, shape):
-        """Numbers for an input."""
-        return self.numpy.array(values, dtype="float32").reshape(shape)
-
-    def matmul(self):
-        """A product in float32."""
-        a, b, answer = exercises.matmul()
-        shapes = {"a": (len(a), len(b)), "b": (len(b), len(b[0]))}
-        graph = model("MatMul", shapes, (len(a), len(b[0])))
-        return answer.compare(self.run(graph, {"a": self.array(a, shapes["a"]), "b": self.array(b, shapes["b"])}))
-
-    def convolution(self):
-        """A convolution."""
-        x, w, answer = exercises.convolution()
-        c = exercises.CONVOLUTION
-        shapes = {
-            "x": (c["batch"], c["channels"], c["size"], c["size"]),
-            "w": (c["filters"], c["channels"], c["kernel"], c["kernel"]),
-        }
-        output = (c["batch"], c["filters"], c["size"], c["size"])
-        graph = model("Conv", shapes, output, [integers("pads", [c["padding"]] * 4)])
-        return answer.compare(self.run(graph, {"x": self.array(x, shapes["x"]), "w": self.array(w, shapes["w"])}))
+        return used.run(None, inputs)[0]
 
 
-def main():
-    """Gather the facts and write them."""
-    probe = session.Session("onnxruntime")
+def main(probe):
+    """Gather the facts."""
     probe.step("import", "import onnxruntime")
     import numpy
     import onnxruntime
@@ -128,13 +106,5 @@ def main():
         kind = PROVIDERS.get(provider)
         if kind is None or (kind == "gpu" and not probe.options.gpu):
             continue
-        name = "cpu" if kind == "cpu" else "cuda:0"
-        probe.device({"id": name, "kind": kind, "name": None if kind == "cpu" else provider})
-        exercise = OnnxRuntime(onnxruntime, numpy, provider)
-        probe.check("matmul", name, exercise.matmul)
-        probe.check("conv", name, exercise.convolution)
-    probe.finish()
-
-
-if __name__ == "__main__":
-    main()
+        name = probe.device("cpu") if kind == "cpu" else probe.device("cuda:0", kind, provider)
+        OnnxRuntime(onnxruntime, numpy, provider).run(probe, name)

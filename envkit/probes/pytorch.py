@@ -1,11 +1,6 @@
 """Does PyTorch compute? On the CPU, on each GPU and on Apple's, everything against answers known in float64.
 
-Run by a target environment's own Python, 3.7 or newer::
-
-    PYTHON -I pytorch.py [--gpu] [--thorough] [--trace FD]
-
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
-document was written.
+Run through ``session.py``; `envkit.checks.frameworks` judges.
 """
 
 import contextlib
@@ -13,24 +8,14 @@ import importlib.util
 import os
 import shutil
 
-
-def sibling(name):
-    """A script beside this one, as a module; this folder stays off ``sys.path``, where it would hide frameworks."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location("envkit_probe_" + name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import envkit_exercises as exercises
+import envkit_session as session
 
 
-session = sibling("session")
-exercises = sibling("exercises")
-
-FIGURE_SIZE = {"cpu": 1024, "gpu": 4096}
-
-
-class Torch:
+class Torch(exercises.Exercises):
     """The exercises in PyTorch, on one device."""
+
+    checks = ("matmul", "bf16", "conv", "regression-gradient", "attention-gradient", "compile", "throughput")
 
     def __init__(self, torch, device, kind):
         """Compute with `torch` on `device`, which is a cpu or a gpu."""
@@ -38,14 +23,10 @@ class Torch:
         self.device = device
         self.kind = kind
 
-    def tensor(self, values, shape=None, *, gradient=False, dtype=None):
+    def array(self, values, shape=None, dtype="float32"):
         """Numbers on the device."""
         made = self.torch.tensor(values, dtype=self.torch.float32)
-        if shape is not None:
-            made = made.reshape(shape)
-        if dtype is not None:
-            made = made.to(dtype)
-        return made.to(self.device).requires_grad_(gradient)
+        return (made if shape is None else made.reshape(shape)).to(getattr(self.torch, dtype)).to(self.device)
 
     def flat(self, tensor):
         """A tensor as floats; converted on the CPU, since not every device has float64."""
@@ -58,53 +39,48 @@ class Torch:
         elif self.device == "mps":
             self.torch.mps.synchronize()
 
-    def matmul(self):
-        """A product in float32."""
-        a, b, answer = exercises.matmul()
-        return answer.compare(self.flat(self.torch.matmul(self.tensor(a), self.tensor(b))))
+    def product(self, a, b):
+        """A product of matrices."""
+        return self.torch.matmul(a, b)
 
-    def bfloat16(self):
-        """A product in bfloat16."""
-        torch = self.torch
-        if not hasattr(torch, "bfloat16"):
+    def bf16(self):
+        """A product in bfloat16, where there is any."""
+        if not hasattr(self.torch, "bfloat16"):
             raise session.Skip("this PyTorch has no bfloat16")
-        if self.device.startswith("cuda") and torch.cuda.get_device_capability(self.device) < (8, 0):
+        if self.device.startswith("cuda") and self.torch.cuda.get_device_capability(self.device) < (8, 0):
             raise session.Skip("the GPU has no bfloat16: it came with compute capability 8.0")
-        a, b, answer = exercises.matmul("bfloat16")
-        return answer.compare(
-            self.flat(torch.matmul(self.tensor(a, dtype=torch.bfloat16), self.tensor(b, dtype=torch.bfloat16)))
-        )
+        return super().bf16()
 
-    def convolution(self):
-        """A convolution, on NVIDIA GPUs through cuDNN."""
-        x, w, answer = exercises.convolution()
-        c = exercises.CONVOLUTION
-        image = self.tensor(x, (c["batch"], c["channels"], c["size"], c["size"]))
-        filters = self.tensor(w, (c["filters"], c["channels"], c["kernel"], c["kernel"]))
-        detail = answer.compare(self.flat(self.torch.nn.functional.conv2d(image, filters, padding=c["padding"])))
+    def convolve(self, image, filters, padding):
+        """A convolution."""
+        return self.torch.nn.functional.conv2d(image, filters, padding=padding)
+
+    def conv(self):
+        """A convolution, and whether it had cuDNN."""
+        detail = super().conv()
         if self.device.startswith("cuda"):
             detail["cudnn"] = bool(self.torch.backends.cudnn.enabled and self.torch.backends.cudnn.is_available())
         return detail
 
-    def regression(self):
-        """The gradient of a linear regression, by autograd."""
-        x, y, w, answer = exercises.regression()
-        weights = self.tensor(w, gradient=True)
-        ((self.torch.mv(self.tensor(x), weights) - self.tensor(y)) ** 2).mean().backward()
-        return answer.compare(self.flat(weights.grad))
+    def regress(self, rows, targets, weights):
+        """A gradient, by autograd."""
+        weights.requires_grad_()
+        ((self.torch.mv(rows, weights) - targets) ** 2).mean().backward()
+        return weights.grad
 
-    def attention(self):
-        """The gradients of scaled dot-product attention, by autograd."""
-        q, k, v, g, answers = exercises.attention()
-        inputs = [self.tensor([part], gradient=True) for part in (q, k, v)]
+    def attend(self, *inputs):
+        """Gradients, by autograd; the four dimensions are those of the fused kernels."""
+        *inputs, above = (tensor.unsqueeze(0) for tensor in inputs)
+        for tensor in inputs:
+            tensor.requires_grad_()
         fused = getattr(self.torch.nn.functional, "scaled_dot_product_attention", None)
         if fused is not None:
             out = fused(*inputs)
         else:  # before 2.0
             scores = inputs[0] @ inputs[1].transpose(-2, -1) / exercises.ATTENTION["width"] ** 0.5
             out = self.torch.softmax(scores, dim=-1) @ inputs[2]
-        out.backward(self.tensor([g]))
-        return exercises.worst_of([a.compare(self.flat(t.grad)) for a, t in zip(answers, inputs)])
+        out.backward(above)
+        return [tensor.grad for tensor in inputs]
 
     def compile(self):
         """torch.compile of a small function, exact on small integers."""
@@ -117,11 +93,11 @@ class Torch:
             raise session.Skip("there is no C++ compiler (g++), which torch.compile needs")
         x, answer = exercises.elementwise()
         compiled = torch.compile(lambda t: torch.relu(2 * t + 1) * t)
-        return answer.compare(self.flat(compiled(self.tensor(x))))
+        return answer.compare(self.flat(compiled(self.array(x))))
 
     def throughput(self):
         """Figures, of which no verdict is made."""
-        torch, n = self.torch, FIGURE_SIZE[self.kind]
+        torch, n = self.torch, exercises.FIGURE_SIZE[self.kind]
         figures = {}
         types = [("float32", torch.float32)]
         if self.kind == "gpu" and hasattr(torch, "bfloat16"):
@@ -136,17 +112,6 @@ class Torch:
             figures["matmul_%s_flop_per_s" % name] = session.best_rate(2 * n**3, run)
         return {"figures": figures, "size": n}
 
-    def run(self, probe, compiles):
-        """All of them, in the order in which one explains the next."""
-        probe.check("matmul", self.device, self.matmul)
-        probe.check("bf16", self.device, self.bfloat16)
-        probe.check("conv", self.device, self.convolution)
-        probe.check("regression-gradient", self.device, self.regression)
-        probe.check("attention-gradient", self.device, self.attention)
-        if compiles:
-            probe.check("compile", self.device, self.compile)
-        probe.check("throughput", self.device, self.throughput)
-
 
 def be_exact(torch):
     """Full float32 everywhere: TF32 and bfloat16 reductions would be faster and less exact."""
@@ -160,34 +125,22 @@ def be_exact(torch):
             setattr(settings, name, False)
 
 
-def describe_gpu(torch, index):
-    """What PyTorch knows of a GPU; raises when it cannot be asked."""
-    facts = {"id": "cuda:%d" % index, "kind": "gpu", "name": torch.cuda.get_device_name(index)}
-    facts["compute_capability"] = "%d.%d" % torch.cuda.get_device_capability(index)
-    with contextlib.suppress(Exception):
-        facts["memory_bytes"] = torch.cuda.get_device_properties(index).total_memory
-    return facts
-
-
-def find_gpus(torch, probe):
-    """The CUDA devices as PyTorch lists them."""
+def look(torch):
+    """The CUDA devices as PyTorch lists them: name, compute capability and memory of each."""
+    if not torch.cuda.is_available() or not torch.cuda.device_count():
+        torch.cuda.init()  # raises with the reason; is_available only says no
+        raise RuntimeError("torch.cuda.is_available() is False")
     found = []
-
-    def look():
-        count = torch.cuda.device_count()
-        if not torch.cuda.is_available() or not count:
-            torch.cuda.init()  # raises with the reason; is_available only says no
-            raise RuntimeError("torch.cuda.is_available() is False")
-        found.extend(describe_gpu(torch, index) for index in range(count))
-        return {"count": count}
-
-    probe.check("devices", None, look)
+    for index in range(torch.cuda.device_count()):
+        facts = {"compute_capability": "%d.%d" % torch.cuda.get_device_capability(index)}
+        with contextlib.suppress(Exception):
+            facts["memory_bytes"] = torch.cuda.get_device_properties(index).total_memory
+        found.append((torch.cuda.get_device_name(index), facts))
     return found
 
 
-def main():
-    """Gather the facts and write them."""
-    probe = session.Session("pytorch")
+def main(probe):
+    """Gather the facts."""
     probe.step("import", "import torch")
     import torch
 
@@ -197,22 +150,15 @@ def main():
     probe.build("cuda", lambda: cuda)
     probe.build("hip", lambda: hip)
     be_exact(torch)
-    probe.device({"id": "cpu", "kind": "cpu", "name": None})
-    Torch(torch, "cpu", "cpu").run(probe, probe.options.thorough and not probe.options.gpu)
+    on_cpu = probe.options.thorough and not probe.options.gpu
+    Torch(torch, "cpu", "cpu").run(probe, probe.device("cpu"), without=() if on_cpu else ("compile",))
     if cuda or hip:
         probe.build("arch_list", torch.cuda.get_arch_list)
         probe.build("cudnn", torch.backends.cudnn.version)
         probe.build("nccl", lambda: ".".join(map(str, torch.cuda.nccl.version())))
-    if (cuda or hip) and probe.options.gpu:
-        for facts in find_gpus(torch, probe):
-            probe.device(facts)
-            Torch(torch, facts["id"], "gpu").run(probe, compiles=facts["id"] == "cuda:0")
+        for index, (called, facts) in enumerate(probe.gpus(lambda: look(torch))):
+            name = probe.device("cuda:%d" % index, "gpu", called, **facts)
+            Torch(torch, name, "gpu").run(probe, name, without=("compile",) if index else ())
     mps = getattr(torch.backends, "mps", None)
     if mps is not None and mps.is_available():
-        probe.device({"id": "mps", "kind": "gpu", "name": "Apple GPU"})
-        Torch(torch, "mps", "gpu").run(probe, compiles=False)
-    probe.finish()
-
-
-if __name__ == "__main__":
-    main()
+        Torch(torch, "mps", "gpu").run(probe, probe.device("mps", "gpu", "Apple GPU"), without=("compile",))

@@ -1,39 +1,21 @@
 """Do several processes of PyTorch compute together? All-reduce, and a gradient by DistributedDataParallel.
 
-Run by a target environment's own Python, 3.7 or newer::
-
-    PYTHON -I pytorch_collective.py [--gpu] [--thorough] [--trace FD]
-
-With ``--gpu`` by NCCL, one process on the first GPU, with ``--thorough`` one on each; without, by gloo, two on the CPU.
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
-document was written.
+Run through ``session.py``; `envkit.checks.frameworks` judges. With ``--gpu`` by NCCL, one process on the first GPU,
+with ``--thorough`` one on each; without, by gloo, two on the CPU.
 """
 
 import datetime
-import importlib.util
 import json
 import os
-import subprocess
 import sys
 import time
+
+import envkit_exercises as exercises
+import envkit_session as session
 
 ELEMENTS = 1 << 20
 ROWS = 16  # for each process
 PATIENCE_S = 120
-WORKER = "--worker"  # what a process of this script is told by its parent
-
-
-def sibling(name):
-    """A script beside this one, as a module; this folder stays off ``sys.path``, where it would hide frameworks."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location("envkit_probe_" + name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-session = sibling("session")
-exercises = sibling("exercises")
 
 
 class Worker:
@@ -99,8 +81,8 @@ class Worker:
         self.distributed.destroy_process_group()
 
 
-def be_worker(plan):
-    """A process of the group: compute, and write what came of it for the parent."""
+def work(plan):
+    """Compute as a process of the group, and write the answers for the parent."""
     import torch
 
     worker = Worker(torch, plan)
@@ -108,20 +90,11 @@ def be_worker(plan):
     worker.leave()
     with open(plan["result"], "w", encoding="utf-8") as file:
         json.dump(found, file)
-    sys.stdout.flush()
-    os._exit(0)
 
 
-def spawn(plan):
-    """Start a process of the group; it ends with this one's process group."""
-    command = [sys.executable, "-I", "-B", os.path.abspath(__file__), WORKER, json.dumps(plan)]
-    with open(plan["result"] + ".log", "wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-
-def gather(plans):
-    """Run a group; each process's answers by rank. The first that fails ends the others."""
-    workers = [spawn(plan) for plan in plans]
+def gather(probe, plans):
+    """Run a group and return each process's answers by rank. The first that fails ends the others."""
+    workers = [probe.worker(plan, log=plan["result"] + ".log") for plan in plans]
     try:
         waiting = dict(zip(workers, plans))
         while waiting:
@@ -153,11 +126,8 @@ def last_words(plan):
     return (told or lines or ["nothing"])[-1]
 
 
-def main():
-    """Gather the facts and write them."""
-    if len(sys.argv) == 3 and sys.argv[1] == WORKER:
-        be_worker(json.loads(sys.argv[2]))
-    probe = session.Session("pytorch")
+def main(probe):
+    """Gather the facts."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
     probe.step("import", "import torch")
     import torch
@@ -168,7 +138,7 @@ def main():
         world = torch.cuda.device_count() if probe.options.thorough else 1
     group = "%s:%d" % (backend, world)
     name = "%d process%s by %s" % (world, "es" if world > 1 else "", backend)
-    probe.device({"id": group, "kind": "gpu" if probe.options.gpu else "cpu", "name": name})
+    probe.device(group, "gpu" if probe.options.gpu else "cpu", name)
     plans = [
         {
             "rank": rank,
@@ -186,14 +156,9 @@ def main():
             raise session.Skip("this build has no torch.distributed")
         if backend == "nccl" and not torch.distributed.is_nccl_available():
             raise session.Skip("this build has no NCCL")
-        answers.extend(gather(plans))
+        answers.extend(gather(probe, plans))
         return exercises.worst_of([answer["all-reduce"] for answer in answers])
 
     probe.check("all-reduce", group, start)
     if answers:
         probe.check("ddp-gradient", group, lambda: exercises.worst_of([answer["ddp-gradient"] for answer in answers]))
-    probe.finish()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,14 @@
-"""What every framework's probe shares: arguments, one JSON document on standard output, a trace of what goes on.
+"""Run the probe of one framework: arguments, one JSON document on standard output, a trace of what goes on.
 
-Loaded by path from the probes beside it, never imported as a package: the folder must stay off ``sys.path``, where
-``jax.py`` would hide JAX. Python 3.7 and newer, standard library only. It judges nothing.
+Run by a target environment's own Python, 3.7 or newer, with nothing but the standard library::
 
-The document of a framework's probe::
+    PYTHON -I session.py SCRIPT [--gpu] [--thorough] [--trace FD]
+
+The folder stays off ``sys.path``, where ``jax.py`` would hide JAX. SCRIPT is loaded by path; it may import this module
+and the mathematics as ``envkit_session`` and ``envkit_exercises``, and has ``main(probe)``. A script that starts
+processes of its own has ``work(plan)`` as well, which runs in each of them (`Session.worker`).
+
+Nothing is judged here. The document::
 
     schema_version  1
     framework       "pytorch", ...
@@ -15,14 +20,17 @@ The document of a framework's probe::
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 
 TEXT_LIMIT = 2000
+WORKER = "--worker"
 
 
 class Skip(Exception):  # noqa: N818 - not an error: a check that does not apply here
@@ -32,9 +40,10 @@ class Skip(Exception):  # noqa: N818 - not an error: a check that does not apply
 class Session:
     """One run of a probe: gathers facts, tells the parent through the trace, writes the document."""
 
-    def __init__(self, framework):
-        """Read the arguments and keep standard output for the document of `framework`."""
+    def __init__(self):
+        """Read the arguments and keep standard output for the document."""
         parser = argparse.ArgumentParser()
+        parser.add_argument("script")
         parser.add_argument("--trace", type=int)
         parser.add_argument("--gpu", action="store_true", help="GPUs are expected: use them")
         parser.add_argument("--thorough", action="store_true", help="also what takes its time")
@@ -47,7 +56,7 @@ class Session:
         self.checks = []
         self.document = {
             "schema_version": 1,
-            "framework": framework,
+            "framework": self.options.script[:-3],
             "version": None,
             "build": {},
             "devices": self.devices,
@@ -93,10 +102,23 @@ class Session:
             self.document["build"][key + "_error"] = describe(error)
         self.trace({"facts": {"build": self.document["build"]}})
 
-    def device(self, facts):
-        """A device that the framework sees."""
-        self.devices.append(facts)
+    def device(self, name, kind="cpu", called=None, **more):
+        """Note a device that the framework sees; returns its id."""
+        self.devices.append(dict({"id": name, "kind": kind, "name": called}, **more))
         self.trace({"facts": {"devices": self.devices}})
+        return name
+
+    def gpus(self, look):
+        """Return the GPUs that `look` lists; none where it raises, which is recorded with its reason."""
+        found = []
+
+        def count():
+            found.extend(look())
+            return {"count": len(found)}
+
+        if self.options.gpu:
+            self.check("devices", None, count)
+        return found
 
     def check(self, name, device, action):
         """Run `action`, record what it answers or raises; returns its detail or None."""
@@ -117,8 +139,14 @@ class Session:
         self.trace({"check": record})
         return detail
 
+    def worker(self, plan, log):
+        """Start a process that runs ``work(plan)`` of this probe's script; it ends with this one's process group."""
+        command = [sys.executable, "-I", "-B", os.path.abspath(__file__), self.options.script, WORKER, json.dumps(plan)]
+        with open(log, "wb") as file:
+            return subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+
     def finish(self):
-        """Write the document and leave at once: exit handlers of frameworks are nobody's business here."""
+        """Write the document and leave at once, without the exit handlers of frameworks."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         with os.fdopen(self.out, "w", encoding="utf-8") as file:
             file.write(json.dumps(self.document, default=str) + "\n")
@@ -144,3 +172,32 @@ def best_rate(operations, run, seconds=0.5, at_most=20):
         if time.perf_counter() >= until:
             break
     return operations / best if best else None
+
+
+def load(script):
+    """Load a script beside this one as a module."""
+    name = "envkit_" + script[:-3]
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
+    )
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main():
+    """Run the script that the first argument names."""
+    sys.modules["envkit_session"] = sys.modules["__main__"]
+    load("exercises.py")
+    script = load(sys.argv[1])
+    if sys.argv[2:3] == [WORKER]:
+        script.work(json.loads(sys.argv[3]))
+        sys.stdout.flush()
+        os._exit(0)
+    probe = Session()
+    script.main(probe)
+    probe.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,33 +1,13 @@
 """Does TensorFlow compute? On the CPU and each GPU, against answers known in float64.
 
-Run by a target environment's own Python, 3.7 or newer::
-
-    PYTHON -I tensorflow.py [--gpu] [--trace FD]
-
-Reports raw facts as one JSON document (see ``session.py``); `envkit.checks.frameworks` judges. Exit status: 0 when the
-document was written.
+Run through ``session.py``; `envkit.checks.frameworks` judges.
 """
 
-import importlib.util
-import os
+import envkit_exercises as exercises
+import envkit_session as session
 
 
-def sibling(name):
-    """A script beside this one, as a module; this folder stays off ``sys.path``, where it would hide frameworks."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location("envkit_probe_" + name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-session = sibling("session")
-exercises = sibling("exercises")
-
-FIGURE_SIZE = {"cpu": 1024, "gpu": 4096}
-
-
-class TensorFlow:
+class TensorFlow(exercises.Exercises):
     """The exercises in TensorFlow, on one device."""
 
     def __init__(self, tf, device, kind):
@@ -36,58 +16,47 @@ class TensorFlow:
         self.device = device
         self.kind = kind
 
-    def tensor(self, values, shape=None, dtype="float32"):
+    def on_device(self, action):
+        """Run with everything placed on the device; what has no kernel there fails instead of moving."""
+        with self.tf.device(self.device):
+            return action()
+
+    def array(self, values, shape=None, dtype="float32"):
         """Numbers on the device."""
-        made = self.tf.constant(values, dtype="float32", shape=shape)
-        return self.tf.cast(made, dtype)
+        return self.tf.cast(self.tf.constant(values, dtype="float32", shape=shape), dtype)
 
     def flat(self, tensor):
         """A tensor as floats."""
         return [float(value) for value in self.tf.cast(tensor, "float64").numpy().reshape(-1)]
 
-    def matmul(self):
-        """A product in float32."""
-        a, b, answer = exercises.matmul()
-        return answer.compare(self.flat(self.tf.matmul(self.tensor(a), self.tensor(b))))
+    def product(self, a, b):
+        """A product of matrices."""
+        return self.tf.matmul(a, b)
 
-    def bfloat16(self):
-        """A product in bfloat16."""
-        a, b, answer = exercises.matmul("bfloat16")
-        a, b = self.tensor(a, dtype="bfloat16"), self.tensor(b, dtype="bfloat16")
-        return answer.compare(self.flat(self.tf.matmul(a, b)))
-
-    def convolution(self):
-        """A convolution, on GPUs through cuDNN; TensorFlow wants channels last."""
-        x, w, answer = exercises.convolution()
-        c = exercises.CONVOLUTION
-        image = self.tensor(x, (c["batch"], c["channels"], c["size"], c["size"]))
-        filters = self.tensor(w, (c["filters"], c["channels"], c["kernel"], c["kernel"]))
+    def convolve(self, image, filters, padding):
+        """A convolution; TensorFlow wants channels last."""
         image, filters = self.tf.transpose(image, (0, 2, 3, 1)), self.tf.transpose(filters, (2, 3, 1, 0))
-        found = self.tf.nn.conv2d(image, filters, strides=1, padding="SAME")
-        return answer.compare(self.flat(self.tf.transpose(found, (0, 3, 1, 2))))
+        sides = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
+        return self.tf.transpose(self.tf.nn.conv2d(image, filters, strides=1, padding=sides), (0, 3, 1, 2))
 
-    def regression(self):
-        """The gradient of a linear regression, by GradientTape."""
-        x, y, w, answer = exercises.regression()
-        weights = self.tf.Variable(self.tensor(w))
+    def regress(self, rows, targets, weights):
+        """A gradient, by GradientTape."""
+        weights = self.tf.Variable(weights)
         with self.tf.GradientTape() as tape:
-            residuals = self.tf.linalg.matvec(self.tensor(x), weights) - self.tensor(y)
-            loss = self.tf.reduce_mean(residuals**2)
-        return answer.compare(self.flat(tape.gradient(loss, weights)))
+            loss = self.tf.reduce_mean((self.tf.linalg.matvec(rows, weights) - targets) ** 2)
+        return tape.gradient(loss, weights)
 
-    def attention(self):
-        """The gradients of attention, by GradientTape."""
-        q, k, v, g, answers = exercises.attention()
-        inputs = [self.tf.Variable(self.tensor(part)) for part in (q, k, v)]
+    def attend(self, q, k, v, above):
+        """Gradients, by GradientTape."""
+        inputs = [self.tf.Variable(part) for part in (q, k, v)]
         with self.tf.GradientTape() as tape:
             scores = self.tf.matmul(inputs[0], inputs[1], transpose_b=True) / exercises.ATTENTION["width"] ** 0.5
             out = self.tf.matmul(self.tf.nn.softmax(scores), inputs[2])
-        found = tape.gradient(out, inputs, output_gradients=self.tensor(g))
-        return exercises.worst_of([a.compare(self.flat(part)) for a, part in zip(answers, found)])
+        return tape.gradient(out, inputs, output_gradients=above)
 
     def throughput(self):
         """Figures, of which no verdict is made."""
-        n = FIGURE_SIZE[self.kind]
+        n = exercises.FIGURE_SIZE[self.kind]
         a = self.tf.random.uniform((n, n))
 
         def run():
@@ -96,27 +65,17 @@ class TensorFlow:
         rate = session.best_rate(2 * n**3, run)
         return {"figures": {"matmul_float32_flop_per_s": rate}, "size": n}
 
-    def run(self, probe, name):
-        """All of them."""
-        for check, action in (
-            ("matmul", self.matmul),
-            ("bf16", self.bfloat16),
-            ("conv", self.convolution),
-            ("regression-gradient", self.regression),
-            ("attention-gradient", self.attention),
-            ("throughput", self.throughput),
-        ):
-            probe.check(check, name, lambda action=action: self.on_device(action))
 
-    def on_device(self, action):
-        """Run with everything placed on the device; what has no kernel there fails instead of moving."""
-        with self.tf.device(self.device):
-            return action()
+def look(tf):
+    """The GPUs as TensorFlow lists them."""
+    found = tf.config.list_physical_devices("GPU")
+    if not found:
+        raise RuntimeError("tf.config.list_physical_devices('GPU') is empty: a library was not found, see its log")
+    return found
 
 
-def main():
-    """Gather the facts and write them."""
-    probe = session.Session("tensorflow")
+def main(probe):
+    """Gather the facts."""
     probe.step("import", "import tensorflow")
     import tensorflow as tf
 
@@ -125,26 +84,11 @@ def main():
         probe.build(key, lambda key=key: tf.sysconfig.get_build_info().get(key))
     tf.config.set_soft_device_placement(False)
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
-    found = []
-
-    def look():
-        found.extend(tf.config.list_physical_devices("GPU"))
-        if not found:
-            raise RuntimeError("tf.config.list_physical_devices('GPU') is empty: a library was not found, see its log")
-        return {"count": len(found)}
-
-    if probe.options.gpu and probe.document["build"].get("is_cuda_build"):
-        probe.check("devices", None, look)
-    probe.device({"id": "cpu", "kind": "cpu", "name": None})
-    TensorFlow(tf, "/CPU:0", "cpu").run(probe, "cpu")
+    found = probe.gpus(lambda: look(tf)) if probe.document["build"].get("is_cuda_build") else []
+    TensorFlow(tf, "/CPU:0", "cpu").run(probe, probe.device("cpu"))
     for index, device in enumerate(found):
         details = tf.config.experimental.get_device_details(device)
         capability = ".".join(map(str, details.get("compute_capability") or ())) or None
-        name = "cuda:%d" % index
-        probe.device({"id": name, "kind": "gpu", "name": details.get("device_name"), "compute_capability": capability})
+        called = details.get("device_name")
+        name = probe.device("cuda:%d" % index, "gpu", called, compute_capability=capability)
         TensorFlow(tf, "/GPU:%d" % index, "gpu").run(probe, name)
-    probe.finish()
-
-
-if __name__ == "__main__":
-    main()

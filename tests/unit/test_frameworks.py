@@ -62,7 +62,7 @@ def test_a_probe_tells_the_facts_that_its_row_names(row: FrameworkRow) -> None:
     facts = [*(key for _, key in row.identity), *([row.cuda_fact] if row.cuda_fact else [])]
     assert row.identity
     assert [fact for fact in facts if f'"{fact}"' not in source] == []
-    assert f'Session("{row.key}")' in source
+    assert row.probe == f"{row.key}.py"
     assert f"import {row.module}" in source
 
 
