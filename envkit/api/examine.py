@@ -167,7 +167,7 @@ def _frame(
 ) -> Iterator[Finding]:
     """Run one framework, and processes of it that compute together."""
     thorough = options.level == "collective"
-    args = [*(["--gpu"] if gpus.state == "ok" else []), *(["--thorough"] if thorough else [])]
+    args = [*(["--gpu", str(gpus.count)] if gpus.state == "ok" else []), *(["--thorough"] if thorough else [])]
     outcome = run_probe(
         python, PROBES_DIR / "session.py", [str(row.probe), *args], env=env, timeout_s=options.timeout_s
     )
@@ -175,7 +175,7 @@ def _frame(
     yield from found
     by_gpu = gpus.state == "ok" and is_cuda_build(row, outcome)
     if row.collective and (thorough or by_gpu) and not any(f.status == "fail" for f in found):
-        args = [*(["--gpu"] if by_gpu else []), *(["--thorough"] if thorough else [])]
+        args = [*(["--gpu", str(gpus.count)] if by_gpu else []), *(["--thorough"] if thorough else [])]
         outcome = run_probe(
             python, PROBES_DIR / "session.py", [row.collective, *args], env=env, timeout_s=options.timeout_s
         )

@@ -1,4 +1,7 @@
-"""faiss."""
+"""Faiss: conda-forge/faiss-split-feedstock 0042ebb; channel pytorch up to 1.8, facebookresearch/faiss conda/.
+
+Builds are told apart by the end of the build string, ``_cpu``, ``_cuda`` or ``_cuda11.4``, since 1.10 by its beginning.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,20 @@ ROW = FrameworkRow(
     key="faiss",
     title="Faiss",
     module="faiss",
-    packages=("faiss", "libfaiss", "faiss-gpu", "faiss-cpu", "libfaiss-avx2", "faiss-proc"),
+    packages=(
+        *("faiss", "libfaiss", "faiss-gpu", "faiss-cpu", "libfaiss-avx2", "faiss-proc"),
+        *("faiss-gpu-raft", "faiss-gpu-cuvs"),
+    ),
     compiled="faiss",
     picked="*",
     core=("faiss", "libfaiss"),
+    stubs=("faiss-proc",),
+    cpu_packages=("faiss-cpu",),
+    cuda_packages=("faiss-gpu",),
+    cuda_variants=("faiss * *cuda*", "libfaiss * *cuda*"),
+    always_cuda=("faiss-gpu-raft", "faiss-gpu-cuvs"),
     channels=("pytorch", "nvidia"),
-    probe=None,
+    probe="faiss.py",
+    cuda_fact="gpu",
+    identity=(("compiled with", "options"),),
 )

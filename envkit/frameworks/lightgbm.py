@@ -1,4 +1,4 @@
-"""LightGBM."""
+"""LightGBM: conda-forge/lightgbm-feedstock 011b2ac, ``cuda129_h...`` or ``cpu_h...``; most use it on the CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ ROW = FrameworkRow(
     module="lightgbm",
     packages=("lightgbm", "liblightgbm"),
     compiled="liblightgbm",
+    wrappers=("lightgbm",),
     core=("lightgbm", "liblightgbm"),
-    probe=None,
+    cuda_variants=("liblightgbm * cuda*",),
+    probe="lightgbm.py",
+    identity=(("trees by", "learners"),),
     gpu_is_optional=True,
 )

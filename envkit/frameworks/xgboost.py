@@ -1,4 +1,4 @@
-"""XGBoost."""
+"""XGBoost: conda-forge/xgboost-feedstock f2e8b29 and 015bd4b; ``libxgboost`` has the code."""
 
 from __future__ import annotations
 
@@ -15,5 +15,10 @@ ROW = FrameworkRow(
     compiled="libxgboost",
     wrappers=("xgboost", "py-xgboost"),
     core=("libxgboost", "py-xgboost"),
-    probe=None,
+    stubs=("_py-xgboost-mutex",),
+    cpu_packages=("py-xgboost-cpu", "xgboost-cpu"),
+    cuda_packages=("py-xgboost-gpu", "xgboost-gpu"),
+    cuda_variants=("libxgboost * *cuda*",),
+    probe="xgboost.py",
+    identity=(("CUDA", "cuda"), ("NCCL", "nccl")),
 )

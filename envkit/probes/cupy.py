@@ -62,10 +62,6 @@ def main(probe):
     import cupy
 
     probe.fact("version", cupy.__version__)
-    runtime = cupy.cuda.runtime
-    probe.build("cuda", lambda: "%d.%d" % divmod(runtime.runtimeGetVersion() // 10, 100))
-    for index in probe.gpus(lambda: range(runtime.getDeviceCount())):
-        with cupy.cuda.Device(index) as device:
-            called = runtime.getDeviceProperties(index)["name"].decode("utf-8", "replace")
-            capability = "%s.%s" % (device.compute_capability[:-1], device.compute_capability[-1])
-            CuPy(cupy).run(probe, probe.device("cuda:%d" % index, "gpu", called, compute_capability=capability))
+    probe.build("cuda", lambda: session.cuda_of_cupy(cupy))
+    for name in probe.gpus_of_cupy(cupy):
+        CuPy(cupy).run(probe, name)

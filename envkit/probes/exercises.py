@@ -199,6 +199,30 @@ def elementwise():
     return x, Answer(values, [1.0] * len(x), 0, "exact")
 
 
+def steps():
+    """A staircase for trees: x (64 rows of one number), y, Answer.
+
+    A tree of two levels takes it in exactly: the first split halves it, since the stairs are uneven.
+    """
+    x = [[float(value)] for value in range(64)]
+    y = [(0.0, 2.0, 8.0, 12.0)[value // 16] for value in range(64)]
+    return x, y, Answer(y, [1.0] * len(y), 0, "exact")
+
+
+def neighbours(count=4):
+    """Points on a grid, and points beside some of them: base (256 x 16), queries (8 x 16), distances as Answer.
+
+    Squared distances to the `count` nearest ones, in order: integers, exact in float32.
+    """
+    numbers = Numbers(5, bits=3)
+    base = [[8 * value for value in row] for row in numbers.matrix(256, 16)]
+    queries = [[base[31 * index][0] + 1, *base[31 * index][1:]] for index in range(8)]
+    values = []
+    for query in queries:
+        values += sorted(math.fsum((a - b) ** 2 for a, b in zip(query, point)) for point in base)[:count]
+    return base, queries, Answer(values, [1.0] * len(values), 0, "exact")
+
+
 def worst_of(details):
     """Of several comparisons, the one that is furthest off: what is no number comes first."""
     return max(details, key=lambda d: d["relative_error"] if isinstance(d["relative_error"], float) else math.inf)

@@ -90,7 +90,7 @@ def cuda_parts():
 def main(probe):
     """Gather the facts."""
     # Without this JAX computes on the CPU when CUDA does not start.
-    probe.options.gpu = probe.options.gpu and bool(cuda_parts())
+    probe.options.gpu = probe.options.gpu if cuda_parts() else 0
     os.environ["JAX_PLATFORMS"] = "cuda,cpu" if probe.options.gpu else "cpu"
     os.environ.pop("JAX_PLATFORM_NAME", None)
     probe.step("import", "import jax")

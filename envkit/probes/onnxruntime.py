@@ -8,7 +8,7 @@ import envkit_exercises as exercises
 
 FLOAT = 1  # TensorProto.DataType
 IR_VERSION, OPSET = 4, 11  # what every ONNX Runtime since 1.0 reads
-PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "gpu"}
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def varint(number):
@@ -55,11 +55,12 @@ class OnnxRuntime(exercises.Exercises):
 
     checks = ("matmul", "conv")
 
-    def __init__(self, runtime, numpy, provider):
+    def __init__(self, runtime, numpy, provider, settings):
         """Use `provider` and no other."""
         self.runtime = runtime
         self.numpy = numpy
         self.provider = provider
+        self.settings = settings
 
     def array(self, values, shape=None):
         """Numbers for an input."""
@@ -85,8 +86,7 @@ class OnnxRuntime(exercises.Exercises):
         options = self.runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
-        settings = {"use_tf32": 0} if self.provider == "CUDAExecutionProvider" else {}
-        used = self.runtime.InferenceSession(graph, options, providers=[(self.provider, settings)])
+        used = self.runtime.InferenceSession(graph, options, providers=[(self.provider, self.settings)])
         if self.provider not in used.get_providers():
             raise RuntimeError("%s was left out: one of its libraries does not load" % self.provider)
         return used.run(None, inputs)[0]
@@ -102,9 +102,8 @@ def main(probe):
     available = onnxruntime.get_available_providers()
     probe.build("providers", lambda: available)
     probe.build("device", onnxruntime.get_device)
-    for provider in available:
-        kind = PROVIDERS.get(provider)
-        if kind is None or (kind == "gpu" and not probe.options.gpu):
-            continue
-        name = probe.device("cpu") if kind == "cpu" else probe.device("cuda:0", kind, provider)
-        OnnxRuntime(onnxruntime, numpy, provider).run(probe, name)
+    if CPU in available:
+        OnnxRuntime(onnxruntime, numpy, CPU, {}).run(probe, probe.device("cpu"))
+    for index in range(probe.options.gpu if CUDA in available else 0):
+        settings = {"device_id": index, "use_tf32": 0}
+        OnnxRuntime(onnxruntime, numpy, CUDA, settings).run(probe, probe.device("cuda:%d" % index, "gpu", CUDA))

@@ -1,6 +1,6 @@
 """Do several processes of PyTorch compute together? All-reduce, and a gradient by DistributedDataParallel.
 
-Run through ``session.py``; `envkit.checks.frameworks` judges. With ``--gpu`` by NCCL, one process on the first GPU,
+Run through ``session.py``; `envkit.checks.frameworks` judges. With GPUs by NCCL, one process on the first GPU,
 with ``--thorough`` one on each; without, by gloo, two on the CPU.
 """
 

@@ -2,7 +2,7 @@
 
 Run by a target environment's own Python, 3.7 or newer, with nothing but the standard library::
 
-    PYTHON -I session.py SCRIPT [--gpu] [--thorough] [--trace FD]
+    PYTHON -I session.py SCRIPT [--gpu COUNT] [--thorough] [--trace FD]
 
 The folder stays off ``sys.path``, where ``jax.py`` would hide JAX. SCRIPT is loaded by path; it may import this module
 and the mathematics as ``envkit_session`` and ``envkit_exercises``, and has ``main(probe)``. A script that starts
@@ -45,7 +45,7 @@ class Session:
         parser = argparse.ArgumentParser()
         parser.add_argument("script")
         parser.add_argument("--trace", type=int)
-        parser.add_argument("--gpu", action="store_true", help="GPUs are expected: use them")
+        parser.add_argument("--gpu", type=int, default=0, metavar="COUNT", help="so many GPUs are expected: use them")
         parser.add_argument("--thorough", action="store_true", help="also what takes its time")
         self.options = parser.parse_args()
         self.out = os.dup(1)
@@ -109,7 +109,10 @@ class Session:
         return name
 
     def gpus(self, look):
-        """Return the GPUs that `look` lists; none where it raises, which is recorded with its reason."""
+        """Return the GPUs that `look` lists; none where it raises, which is recorded with its reason.
+
+        A framework that cannot list them has ``range(probe.options.gpu)``.
+        """
         found = []
 
         def count():
@@ -139,6 +142,15 @@ class Session:
         self.trace({"check": record})
         return detail
 
+    def gpus_of_cupy(self, cupy):
+        """Go through the GPUs by CuPy, on which RAPIDS builds; each is the current one while it is used."""
+        runtime = cupy.cuda.runtime
+        for index in self.gpus(lambda: range(runtime.getDeviceCount())):
+            with cupy.cuda.Device(index) as device:
+                called = runtime.getDeviceProperties(index)["name"].decode("utf-8", "replace")
+                capability = "%s.%s" % (device.compute_capability[:-1], device.compute_capability[-1])
+                yield self.device("cuda:%d" % index, "gpu", called, compute_capability=capability)
+
     def worker(self, plan, log):
         """Start a process that runs ``work(plan)`` of this probe's script; it ends with this one's process group."""
         command = [sys.executable, "-I", "-B", os.path.abspath(__file__), self.options.script, WORKER, json.dumps(plan)]
@@ -158,6 +170,11 @@ def describe(error):
     """One line of an exception, bounded."""
     text = " ".join(str(error).split())
     return "%s: %s" % (type(error).__name__, text[:TEXT_LIMIT])
+
+
+def cuda_of_cupy(cupy):
+    """The version of the CUDA runtime that is loaded."""
+    return "%d.%d" % divmod(cupy.cuda.runtime.runtimeGetVersion() // 10, 100)
 
 
 def best_rate(operations, run, seconds=0.5, at_most=20):

@@ -107,3 +107,29 @@ def test_comparison(exercises: ModuleType) -> None:
     assert answer.compare([1.0])["relative_error"] == "shape"
     worst = exercises.worst_of([off, answer.compare([math.nan] * 3)])
     assert worst["relative_error"] == "nan"
+
+
+def test_the_staircase_is_halved_by_its_best_first_split(exercises: ModuleType) -> None:
+    x, y, answer = exercises.steps()
+    assert [row[0] for row in x] == list(range(64))
+    assert answer.values == y
+
+    def squares(part: list[float]) -> float:
+        mean = sum(part) / len(part)
+        return sum((value - mean) ** 2 for value in part)
+
+    assert min(range(1, 64), key=lambda at: squares(y[:at]) + squares(y[at:])) == 32
+    for half in (y[:32], y[32:]):
+        assert min(squares(half[:at]) + squares(half[at:]) for at in range(1, 32)) == 0
+
+
+def test_the_nearest_neighbour_is_one_alone_and_distances_are_exact(exercises: ModuleType) -> None:
+    base, queries, answer = exercises.neighbours(count=4)
+    for index, query in enumerate(queries):
+        squares = sorted(
+            (sum((a - b) ** 2 for a, b in zip(query, point, strict=True)), at) for at, point in enumerate(base)
+        )
+        assert squares[0] == (1, 31 * index)
+        assert squares[1][0] > 1
+        assert [square for square, _ in squares[:4]] == answer.values[4 * index : 4 * index + 4]
+    assert all(value.is_integer() and value < 2**24 for value in answer.values)
