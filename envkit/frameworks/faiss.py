@@ -26,5 +26,5 @@ ROW = FrameworkRow(
     channels=("pytorch", "nvidia"),
     probe="faiss.py",
     cuda_fact="gpu",
-    identity=(("compiled with", "options"),),
+    identity=(("code for", "options"),),
 )

@@ -39,7 +39,8 @@ def main(probe):
     probe.fact("version", faiss.__version__)
     gpu = hasattr(faiss, "StandardGpuResources")
     probe.build("gpu", lambda: gpu)
-    probe.build("options", lambda: faiss.get_compile_options().split())
+    options = faiss.get_compile_options().split()
+    probe.build("options", lambda: [word for word in options if word not in {"OPTIMIZE", "DD"}])
     Faiss(faiss, numpy).run(probe, probe.device("cpu"))
     for index in probe.gpus(lambda: range(faiss.get_num_gpus())) if gpu else ():
         Faiss(faiss, numpy, index).run(probe, probe.device("cuda:%d" % index, "gpu"))

@@ -51,3 +51,16 @@ def test_tensorflow_computes_on_the_cpu(envkit: Envkit, tmp_path: Path) -> None:
     passed = {f["check"] for f in done.json["findings"] if f["status"] == "pass"}
     checks = ("matmul", "bf16", "conv", "regression-gradient", "attention-gradient")
     assert passed >= {"tensorflow", *(f"tensorflow.{check} cpu" for check in checks)}
+
+
+@pytest.mark.timeout(900)
+def test_what_learns_and_searches_computes_on_the_cpu(envkit: Envkit, tmp_path: Path) -> None:
+    venv = venv_of(tmp_path / "venv", "xgboost-cpu", "lightgbm", "faiss-cpu", "paddlepaddle")
+    done = envkit("validate", venv, "--json", timeout_s=300)
+    assert done.code == 0, done.out
+    passed = {f["check"] for f in done.json["findings"] if f["status"] == "pass"}
+    assert passed >= {
+        *("xgboost", "xgboost.trees cpu", "lightgbm", "lightgbm.trees cpu", "faiss", "faiss.nearest-neighbours cpu"),
+        *("paddlepaddle", "paddlepaddle.matmul cpu", "paddlepaddle.conv cpu"),
+        *("paddlepaddle.regression-gradient cpu", "paddlepaddle.attention-gradient cpu"),
+    }

@@ -30,9 +30,9 @@ def built(name: str, version: str, build: str, *depends: str, channel: str = "co
     [
         (
             built("faiss", "1.10.0", "cuda129_mkl_py311_hd51d757_300", "cuda-version >=12.9,<13"),
-            *("faiss", "cuda", "12.9", "unknown"),
+            *("faiss", "cuda", "12.9", "minor"),
         ),
-        (built("faiss", "1.9.0", "py311cuda126h4491dc0_0_cuda"), "faiss", "cuda", "12.6", "unknown"),
+        (built("faiss", "1.9.0", "py311cuda126h4491dc0_0_cuda"), "faiss", "cuda", "12.6", "minor"),
         (built("faiss", "1.10.0", "cpu_mkl_py311_ha9a4149_100"), "faiss", "cpu", None, "cpu"),
         (
             built("faiss-gpu", "1.7.4", "py3.10_hc0239a3_0_cuda11.4", "libfaiss 1.7.4 h13c3c6d_0_cuda11.4"),
@@ -131,8 +131,8 @@ def test_the_cpu_build_of_what_most_use_on_the_cpu_is_no_refusal() -> None:
             "lightgbm-sees-no-gpu",
         ),
         ("lightgbm", {"cuda": False, "learners": ["CPU"]}, "LightGBM 1.0: trees by CPU, a CPU build", None),
-        ("faiss", {"gpu": False, "options": ["AVX2"]}, "Faiss 1.0: compiled with AVX2, a CPU build", "cpu-build"),
-        ("faiss", {"gpu": True, "options": ["GPU"]}, "Faiss 1.0: compiled with GPU", "faiss-sees-no-gpu"),
+        ("faiss", {"gpu": False, "options": ["AVX2"]}, "Faiss 1.0: code for AVX2, a CPU build", "cpu-build"),
+        ("faiss", {"gpu": True, "options": ["GPU"]}, "Faiss 1.0: code for GPU", "faiss-sees-no-gpu"),
         (
             "paddlepaddle",
             {"cuda": "12.6", "cudnn": "9.5"},
