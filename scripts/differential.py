@@ -30,7 +30,7 @@ from differing.draw import draw
 from differing.journal import Journal
 
 from envkit.builds.record import record_from_repodata
-from envkit.engines.base import Engine, EngineSettings
+from envkit.engines.base import ChannelAccess, Engine
 from envkit.engines.conda import CondaEngine, find_conda
 from envkit.engines.registry import list_engines, make_engine
 from envkit.errors import EnvkitError
@@ -207,8 +207,8 @@ class Run:
 
     def _ask(self, task: SolveTask, name: str) -> Answer:
         channels = tuple(parse_channel(text) for text in task.channels)
-        settings = EngineSettings(channels, NetworkPolicy(), self._cache)
-        return solve(self._engines[name], task, settings, self._index)
+        access = ChannelAccess(channels, NetworkPolicy(), self._cache)
+        return solve(self._engines[name], task, access, self._index)
 
     def _minimise(self, number: int, task: SolveTask, kind: str, pair: str) -> dict[str, object]:
         """The smallest request over which these engines, which alone are asked, differ in this kind."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from envkit.builds.dependency import spec_matches
 from envkit.builds.record import record_from_repodata
 from envkit.builds.version import version_key
-from envkit.engines.base import Capabilities, EngineSettings, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
 from envkit.errors import ChannelError, SpecError
 from envkit.models.build import Record
 from envkit.models.channel import Channel
@@ -23,20 +23,20 @@ from envkit.models.spec import MatchSpec, parse_match_spec
 class FakeEngine:
     """An `Engine` for channels of a few dozen records."""
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
+    def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         parsed = _parse(spec)
-        records = [r for r in _read(settings.channels, platforms) if r.name == parsed.name]
+        records = [r for r in _read(access.channels, platforms) if r.name == parsed.name]
         matching = [r for r in records if spec_matches(parsed, r.name, r.version, r.build)]
         return QueryResult(parsed.name, tuple(matching), tuple(r for r in records if r not in matching))
 
-    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+    def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         wanted = [_parse(spec) for spec in task.specs]
         limits = [_parse(spec) for spec in task.constraints]
         by_name: dict[str, list[Record]] = {}
-        for record in _read(settings.channels, task.platforms):
+        for record in _read(access.channels, task.platforms):
             if task.exclude_newer is None or (record.timestamp or 0) <= task.exclude_newer:
                 by_name.setdefault(record.name, []).append(record)
-        rank = {channel.url: position for position, channel in enumerate(settings.channels)}
+        rank = {channel.url: position for position, channel in enumerate(access.channels)}
         for name, records in by_name.items():
             first = min(rank[record.channel] for record in records)
             if task.channel_priority == "strict":

@@ -16,7 +16,7 @@ from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.checks.hosts import judge_builds, ruling_out
 from envkit.checks.verdict import judge
-from envkit.engines.base import EngineSettings, QueryResult
+from envkit.engines.base import ChannelAccess, QueryResult
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
 from envkit.frameworks.table import EXTRA_CHANNELS, row_of
 from envkit.models.build import Tier, Verdict
@@ -42,9 +42,9 @@ from envkit.words import refusals
 __all__ = [
     "Candidates",
     "advise",
+    "channel_access",
     "channels_for",
     "elsewhere",
-    "engine_settings",
     "judge_spec",
     "judge_table",
     "nothing_runs",
@@ -107,14 +107,14 @@ def channels_for(
     return resolve_channels(list(dict.fromkeys(texts)), settings), False
 
 
-def engine_settings(channels: tuple[Channel, ...], policy: NetworkPolicy, index_dir: Path) -> EngineSettings:
-    """Return the engine's settings; make the cache of indexes."""
+def channel_access(channels: tuple[Channel, ...], policy: NetworkPolicy, index_dir: Path) -> ChannelAccess:
+    """Return how an engine reaches these channels; make the cache of indexes."""
     index_dir.mkdir(parents=True, exist_ok=True)
-    return EngineSettings(channels=channels, policy=policy, index_dir=index_dir)
+    return ChannelAccess(channels=channels, policy=policy, index_dir=index_dir)
 
 
 def judge_spec(
-    session: Session, inquiry: Inquiry, spec: str, *, settings: EngineSettings, strict: bool = False
+    session: Session, inquiry: Inquiry, spec: str, *, access: ChannelAccess, strict: bool = False
 ) -> Candidates:
     """Ask the channels for every build of a package; classify, judge and rank them.
 
@@ -122,7 +122,7 @@ def judge_spec(
         session: Settings and services.
         inquiry: The request and the machines.
         spec: The package.
-        settings: The channels.
+        access: The channels, and how to reach them.
         strict: Whether the first channel that has the name hides the others, as it does in a solve over all of them
             (conda's strict channel priority): so it is for channels that the user put in order.
 
@@ -132,16 +132,16 @@ def judge_spec(
         ChannelError: A channel cannot be read.
     """
     target, reporter = inquiry.target, session.reporter
-    where = ", ".join(channel.name for channel in settings.channels)
+    where = ", ".join(channel.name for channel in access.channels)
     reporter.start("index", where)
-    found = session.engine.query(spec, platforms=[target.subdir, "noarch"], settings=settings)
+    found = session.engine.query(spec, platforms=[target.subdir, "noarch"], access=access)
     reporter.finish("index", f"{where}: {len(found.matching) + len(found.others)} builds of {found.name}")
     if not found.matching and not found.others:
         raise PackageNotFoundError(
             f"no package {found.name!r} for {target.subdir} in {where}",
             hint="Check the spelling, or name the channel that has it with -c.",
         )
-    order = [channel.url for channel in settings.channels] if strict else []
+    order = [channel.url for channel in access.channels] if strict else []
     return _judged(found, inquiry, order=order)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from envkit.api.choose import (
     Candidates,
     advise,
+    channel_access,
     channels_for,
     elsewhere,
-    engine_settings,
     judge_spec,
     judge_table,
     nothing_runs,
@@ -70,7 +70,7 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     index, policy = user_index_dir(), session.policy
 
     def ask(how: NetworkPolicy) -> Candidates:
-        return judge_spec(session, inquiry, spec, settings=engine_settings(channels, how, index), strict=ordered)
+        return judge_spec(session, inquiry, spec, access=channel_access(channels, how, index), strict=ordered)
 
     def look_up() -> tuple[Candidates, list[Advice]]:
         found = judge_table(inquiry, channels)

@@ -9,8 +9,8 @@ from typing import Any
 from envkit.api.choose import (
     Candidates,
     advise,
+    channel_access,
     channels_for,
-    engine_settings,
     judge_spec,
     nothing_runs,
     refuse_unclear,
@@ -90,13 +90,13 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
         settings=session.settings,
     )
     index = session.index_dir
-    es = engine_settings(asked, session.policy, index)
+    access = channel_access(asked, session.policy, index)
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
     if framework is not None:
         spec = _framework_spec(framework, request)
         try:
-            candidates = judge_spec(session, inquiry, spec, settings=es, strict=chosen)
+            candidates = judge_spec(session, inquiry, spec, access=access, strict=chosen)
         except ChannelError as error:
             if not inquiry.channels and table_knows(framework, target.subdir):
                 error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
@@ -112,9 +112,9 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
         if task.specs in tried:
             continue
         tried.add(task.specs)
-        used = es if chosen else engine_settings(tuple(_of(asked, task.channels)) or asked, session.policy, index)
+        used = access if chosen else channel_access(tuple(_of(asked, task.channels)) or asked, session.policy, index)
         try:
-            records = session.engine.solve(task, settings=used)
+            records = session.engine.solve(task, access=used)
         except UnsatisfiableError as error:
             failure = failure or error
             unsolved += [(pick, _cause(error))] if pick is not None else []

@@ -12,12 +12,12 @@ from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
 
-__all__ = ["Capabilities", "Engine", "EngineSettings", "QueryResult"]
+__all__ = ["Capabilities", "ChannelAccess", "Engine", "QueryResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """Services that an engine needs besides its task.
+class ChannelAccess:
+    """The channels of a call, and how to reach them.
 
     Attributes:
         channels: Every channel of the task, with its credentials.
@@ -52,7 +52,7 @@ class QueryResult:
 class Engine(Protocol):
     """A solver with its channel indexes."""
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
+    def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """Return every record of the name in a MatchSpec, from every channel, in channel order.
 
         Raises:
@@ -60,7 +60,7 @@ class Engine(Protocol):
             ChannelError: A channel cannot be read.
         """
 
-    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+    def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """Return the records that satisfy the task, sorted by name.
 
         Raises:

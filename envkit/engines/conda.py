@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
 from envkit.checks.validity import check_validity
-from envkit.engines.base import Capabilities, EngineSettings, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
 from envkit.engines.keep import solve_keeping
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
@@ -74,59 +74,56 @@ class CondaEngine:
         self._executable = executable
         self._env = env
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
+    def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         name = parse_match_spec(spec).name
         if not name or "*" in name or name.startswith("^"):
             raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
-        records = self._search(name, platforms, settings)
+        records = self._search(name, platforms, access)
         if spec.strip().lower() == name:
             return QueryResult(name, records, ())
-        matching = {record.url for record in self._search(spec, platforms, settings)}
+        matching = {record.url for record in self._search(spec, platforms, access)}
         return QueryResult(
             name,
             tuple(record for record in records if record.url in matching),
             tuple(record for record in records if record.url not in matching),
         )
 
-    def _search(self, spec: str, platforms: Sequence[str], settings: EngineSettings) -> tuple[Record, ...]:
-        with self._call(settings) as (call, index_dir):
+    def _search(self, spec: str, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
+        with self._call(access) as (call, index_dir):
             write_condarc(
                 call,
-                channels=settings.channels,
+                channels=access.channels,
                 platforms=platforms,
-                policy=settings.policy,
+                policy=access.policy,
                 index_dir=index_dir,
             )
             arguments = ["search", "--json", "--skip-flexible-search", "--", spec]
-            answer = self._run(call, arguments, settings, timeout_s=_SOLVE_S)
+            answer = self._run(call, arguments, access, timeout_s=_SOLVE_S)
             if answer.get("exception_name", "").startswith("PackagesNotFound"):
-                self._refuse_uncached(index_dir, settings)
+                self._refuse_uncached(index_dir, access)
                 return ()
-            self._raise(answer, settings)
+            self._raise(answer, access)
         return tuple(
-            _record(raw, settings.channels)
-            for records in answer.values()
-            if isinstance(records, list)
-            for raw in records
+            _record(raw, access.channels) for records in answer.values() if isinstance(records, list) for raw in records
         )
 
-    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+    def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`."""
         if task.exclude_newer is not None:
             raise SettingsError(
                 "conda's solvers cannot leave out what is newer than a date",
                 hint="Choose another engine for this: --engine rattler.",
             )
-        return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
+        return solve_keeping(task, lambda attempt: self._solve(attempt, access))
 
-    def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
-        with self._call(settings) as (call, index_dir):
+    def _solve(self, task: SolveTask, access: ChannelAccess) -> tuple[Record, ...]:
+        with self._call(access) as (call, index_dir):
             write_condarc(
                 call,
-                channels=settings.channels,
+                channels=access.channels,
                 platforms=task.platforms,
-                policy=settings.policy,
+                policy=access.policy,
                 index_dir=index_dir,
                 priority=task.channel_priority,
                 request=True,
@@ -138,14 +135,14 @@ class CondaEngine:
                     *("create", "--dry-run", "--json", "--no-default-packages", "--prefix", str(call.prefix)),
                     *("--", REQUEST_NAME, *roots(task)),
                 ],
-                settings,
+                access,
                 timeout_s=task.timeout_s or _SOLVE_S,
             )
             if answer.get("exception_name", "").startswith("PackagesNotFound"):
-                self._refuse_uncached(index_dir, settings)
-            self._raise(answer, settings)
+                self._refuse_uncached(index_dir, access)
+            self._raise(answer, access)
         fetched = (answer.get("actions") or {}).get("FETCH", [])
-        records = [_record(raw, settings.channels) for raw in fetched]
+        records = [_record(raw, access.channels) for raw in fetched]
         kept = [record for record in records if not record.name.startswith((REQUEST_NAME, "__"))]
         _refuse_broken(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
@@ -162,7 +159,7 @@ class CondaEngine:
         return os.environ if self._env is None else self._env
 
     @contextlib.contextmanager
-    def _call(self, settings: EngineSettings) -> Iterator[tuple[Call, Path]]:
+    def _call(self, access: ChannelAccess) -> Iterator[tuple[Call, Path]]:
         """Yield the folder of one call, and the folder of conda's indexes.
 
         conda writes the URL of an index beside it, credentials included, so channels with credentials are cached for
@@ -170,14 +167,14 @@ class CondaEngine:
         """
         with tempfile.TemporaryDirectory(prefix="envkit-conda-") as folder:
             call = Call(Path(folder))
-            secret = any(channel.secrets for channel in settings.channels)
-            yield call, call.folder / "pkgs" if secret else settings.index_dir / "conda"
+            secret = any(channel.secrets for channel in access.channels)
+            yield call, call.folder / "pkgs" if secret else access.index_dir / "conda"
 
     def _run(
         self,
         call: Call,
         arguments: Sequence[str],
-        settings: EngineSettings,
+        access: ChannelAccess,
         *,
         timeout_s: float,
     ) -> dict[str, Any]:
@@ -196,14 +193,14 @@ class CondaEngine:
         try:
             answer = json.loads(ended.stdout)
         except ValueError:
-            raise _no_json(self._executable, ended, settings) from None
+            raise _no_json(self._executable, ended, access) from None
         return answer if isinstance(answer, dict) else {}
 
     @staticmethod
-    def _refuse_uncached(index_dir: Path, settings: EngineSettings) -> None:
+    def _refuse_uncached(index_dir: Path, access: ChannelAccess) -> None:
         """Refuse to go offline without a cached index: conda would take it for an empty one."""
-        remote = [c for c in settings.channels if urlsplit(c.url).scheme != "file"]
-        if settings.policy.offline and remote and not any(index_dir.glob("cache/*.json")):
+        remote = [c for c in access.channels if urlsplit(c.url).scheme != "file"]
+        if access.policy.offline and remote and not any(index_dir.glob("cache/*.json")):
             raise ChannelError(
                 f"the index of {', '.join(c.name for c in remote)} is not in conda's cache and --offline forbids to "
                 "fetch it",
@@ -211,15 +208,15 @@ class CondaEngine:
             )
 
     @staticmethod
-    def _raise(answer: Mapping[str, Any], settings: EngineSettings) -> None:
+    def _raise(answer: Mapping[str, Any], access: ChannelAccess) -> None:
         """Raise the error of conda's document, translated."""
         kind = str(answer.get("exception_name") or "")
         if not kind:
             return
-        secrets = [secret for channel in settings.channels for secret in channel.secrets]
+        secrets = [secret for channel in access.channels for secret in channel.secrets]
         text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), secrets)
         text = text.replace(REQUEST_NAME, _REQUEST_WORDS)
-        raise _translate(kind, text, settings)
+        raise _translate(kind, text, access)
 
 
 def _refuse_broken(records: Sequence[Record], task: SolveTask) -> None:
@@ -239,9 +236,9 @@ def _refuse_broken(records: Sequence[Record], task: SolveTask) -> None:
         )
 
 
-def _translate(kind: str, text: str, settings: EngineSettings) -> EnvkitError:
+def _translate(kind: str, text: str, access: ChannelAccess) -> EnvkitError:
     flat = " ".join(text.split())
-    where = ", ".join(channel.name for channel in settings.channels)
+    where = ", ".join(channel.name for channel in access.channels)
     if "Unsatisfiable" in kind or "Conflict" in kind or kind.startswith(("PackagesNotFound", "ResolvePackageNotFound")):
         return unsatisfiable(_problem(kind, text))
     if "MatchSpec" in kind or "VersionSpec" in kind or kind in {"CondaValueError", "ArgumentError"}:
@@ -268,14 +265,14 @@ def _problem(kind: str, text: str) -> Problem:
     return parse_tree(text)
 
 
-def _no_json(executable: Path, ended: ChildResult, settings: EngineSettings) -> EnvkitError:
-    secrets = [secret for channel in settings.channels for secret in channel.secrets]
+def _no_json(executable: Path, ended: ChildResult, access: ChannelAccess) -> EnvkitError:
+    secrets = [secret for channel in access.channels for secret in channel.secrets]
     lines = redact((ended.error_text + ended.text).strip(), secrets).splitlines() or [f"it {ended.ending}"]
     last = lines[-1].strip()
     for kind in ("InvalidMatchSpec", "InvalidVersionSpec"):
         found = next((line for line in lines if line.lstrip().startswith((kind, f"conda.exceptions.{kind}"))), None)
         if found is not None:
-            return _translate(kind, found.strip(), settings)
+            return _translate(kind, found.strip(), access)
     return SettingsError(f"{executable} gave no answer: {last}", hint="Mend conda, or use --engine rattler.")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from envkit.engines.base import Capabilities, EngineSettings, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
 from envkit.engines.keep import solve_keeping
 from envkit.engines.libmamba_problem import explain_conflict
 from envkit.engines.rattler import RattlerEngine
@@ -37,24 +37,24 @@ class LibmambaEngine:
     def __init__(self, index: RattlerEngine | None = None) -> None:
         self._index = index or RattlerEngine()
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
+    def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
         name = parse_match_spec(spec).name
         if not name or "*" in name:
             raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
-        found = self._index.query(name, platforms=platforms, settings=settings)
+        found = self._index.query(name, platforms=platforms, access=access)
         matching: list[Record] = []
         others: list[Record] = []
         for record in found.matching:
             (matching if match_spec.contains_except_channel(_package(record)) else others).append(record)
         return QueryResult(name, tuple(matching), tuple(others))
 
-    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+    def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`. `SolveTask.timeout_s` is ignored: libmamba's solver cannot be stopped from within."""
-        return solve_keeping(task, lambda attempt: self._solve(attempt, settings))
+        return solve_keeping(task, lambda attempt: self._solve(attempt, access))
 
-    def _solve(self, task: SolveTask, settings: EngineSettings) -> tuple[Record, ...]:
+    def _solve(self, task: SolveTask, access: ChannelAccess) -> tuple[Record, ...]:
         from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable
         from libmambapy.specs import ChannelResolveParams
 
@@ -62,13 +62,13 @@ class LibmambaEngine:
         names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
         records = [
             record
-            for record in self._index.closure(tuple(names), platforms=task.platforms, settings=settings)
+            for record in self._index.closure(tuple(names), platforms=task.platforms, access=access)
             if task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer
         ]
         # Use libsolv's own parser: with libmamba's (2.8.1), ``constrains`` has no effect.
         database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
         _add_virtual(database, task.virtual_packages)
-        _add_channels(database, records, [channel.url for channel in settings.channels], task.platforms)
+        _add_channels(database, records, [channel.url for channel in access.channels], task.platforms)
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
             raise unsatisfiable(explain_conflict(outcome, database))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
-from envkit.engines.base import Capabilities, EngineSettings, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
@@ -42,9 +42,9 @@ class RattlerEngine:
     """py-rattler as an `Engine`."""
 
     def __init__(self) -> None:
-        self._gateways: dict[EngineSettings, rattler.Gateway] = {}
+        self._gateways: dict[ChannelAccess, rattler.Gateway] = {}
 
-    def query(self, spec: str, *, platforms: Sequence[str], settings: EngineSettings) -> QueryResult:
+    def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
         name = str(match_spec.name.normalized)
@@ -53,7 +53,7 @@ class RattlerEngine:
 
         async def run(gateway: rattler.Gateway) -> QueryResult:
             found = await gateway.query(
-                [channel.url for channel in settings.channels],
+                [channel.url for channel in access.channels],
                 list(platforms),  # type: ignore[arg-type]
                 [_match_spec(name)],  # not the spec: the gateway would return matching records only
                 recursive=False,
@@ -65,26 +65,24 @@ class RattlerEngine:
                     (matching if match_spec.matches(record) else others).append(from_rattler(record))
             return QueryResult(name, tuple(matching), tuple(others))
 
-        return self._run(run, settings)
+        return self._run(run, access)
 
-    def closure(
-        self, names: Sequence[str], *, platforms: Sequence[str], settings: EngineSettings
-    ) -> tuple[Record, ...]:
+    def closure(self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
         """Return every record of these names and of all their possible dependencies, for another solver."""
         specs = [_match_spec(name) for name in names]
 
         async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
             found = await gateway.query(
-                [channel.url for channel in settings.channels],
+                [channel.url for channel in access.channels],
                 list(platforms),  # type: ignore[arg-type]
                 specs,
                 recursive=True,
             )
             return tuple(from_rattler(record) for records in found for record in records)
 
-        return self._run(run, settings)
+        return self._run(run, access)
 
-    def solve(self, task: SolveTask, *, settings: EngineSettings) -> tuple[Record, ...]:
+    def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`."""
         import rattler
 
@@ -105,7 +103,7 @@ class RattlerEngine:
 
         async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
             found = await rattler.solve(
-                [channel.url for channel in settings.channels],
+                [channel.url for channel in access.channels],
                 specs,
                 gateway=gateway,
                 platforms=list(task.platforms),  # type: ignore[arg-type]
@@ -118,36 +116,36 @@ class RattlerEngine:
             )
             return tuple(sorted((from_rattler(record) for record in found), key=lambda r: r.name))
 
-        return self._run(run, settings)
+        return self._run(run, access)
 
-    def _run(self, action: Callable[[rattler.Gateway], Coroutine[Any, Any, T]], settings: EngineSettings) -> T:
+    def _run(self, action: Callable[[rattler.Gateway], Coroutine[Any, Any, T]], access: ChannelAccess) -> T:
         """Run with the index cache, and once more without it if a server's answer confuses the cache.
 
         A server may answer 304 without a validator (RFC 9110, 15.4.5, requires only those of the 200; Python's own
         http.server sends none). py-rattler 0.28 treats that as an error.
         """
         try:
-            return _translated(action(self._gateway(settings)), settings)
+            return _translated(action(self._gateway(access)), access)
         except ChannelError as error:
-            if "304 Not Modified" not in error.message or settings.policy.offline:
+            if "304 Not Modified" not in error.message or access.policy.offline:
                 raise
-        return _translated(action(self._make_gateway(settings, "no-cache")), settings)
+        return _translated(action(self._make_gateway(access, "no-cache")), access)
 
-    def _gateway(self, settings: EngineSettings) -> rattler.Gateway:
-        """Return the gateway for these settings; one is kept for each, since it holds the indexes that it has read."""
-        if settings not in self._gateways:
-            action: CacheAction = "force-cache-only" if settings.policy.offline else "cache-or-fetch"
-            self._gateways[settings] = self._make_gateway(settings, action)
-        return self._gateways[settings]
+    def _gateway(self, access: ChannelAccess) -> rattler.Gateway:
+        """Return the gateway for `access`; one is kept for each, since it holds the indexes that it has read."""
+        if access not in self._gateways:
+            action: CacheAction = "force-cache-only" if access.policy.offline else "cache-or-fetch"
+            self._gateways[access] = self._make_gateway(access, action)
+        return self._gateways[access]
 
     @staticmethod
-    def _make_gateway(settings: EngineSettings, action: CacheAction) -> rattler.Gateway:
+    def _make_gateway(access: ChannelAccess, action: CacheAction) -> rattler.Gateway:
         import rattler
 
         return rattler.Gateway(
-            cache_dir=settings.index_dir,
+            cache_dir=access.index_dir,
             default_config=rattler.SourceConfig(cache_action=action),
-            client=make_client(settings.policy, settings.channels),
+            client=make_client(access.policy, access.channels),
         )
 
     def capabilities(self) -> Capabilities:
@@ -210,11 +208,11 @@ def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoData
     return result
 
 
-def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> T:
+def _translated(coroutine: Coroutine[Any, Any, T], access: ChannelAccess) -> T:
     """Run to the end and translate the native engine's exceptions, which share no base."""
     from rattler import exceptions
 
-    secrets = [secret for channel in settings.channels for secret in channel.secrets]
+    secrets = [secret for channel in access.channels for secret in channel.secrets]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", exceptions.GatewayWarning)  # channel relations are not followed here
@@ -229,13 +227,13 @@ def _translated(coroutine: Coroutine[Any, Any, T], settings: EngineSettings) -> 
             ) from None
         raise unsatisfiable(parse_tree(text)) from None
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.InvalidChannelError) as error:
-        raise _channel_error(redact(str(error), secrets), settings.channels, offline=settings.policy.offline) from None
+        raise _channel_error(redact(str(error), secrets), access.channels, offline=access.policy.offline) from None
     except (exceptions.InvalidMatchSpecError, exceptions.InvalidVersionError) as error:
         raise SpecError(redact(str(error), secrets)) from None
     except (exceptions.IoError, exceptions.CacheDirError, OSError) as error:
         text = redact(str(error), secrets)
         if "no space left" in text.lower():
-            raise NoSpaceError(f"no space left in {settings.index_dir}", hint="Free some space there.") from None
+            raise NoSpaceError(f"no space left in {access.index_dir}", hint="Free some space there.") from None
         raise ChannelError(f"the channel index cannot be read: {text}", hint="Try again.") from None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from envkit.checks.validity import Violation, check_validity
-from envkit.engines.base import Engine, EngineSettings
+from envkit.engines.base import ChannelAccess, Engine
 from envkit.errors import EnvkitError, SettingsError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
@@ -40,11 +40,11 @@ class Answer:
     seconds: float = 0.0
 
 
-def solve(engine: Engine, task: SolveTask, settings: EngineSettings, index: Sequence[Record]) -> Answer:
+def solve(engine: Engine, task: SolveTask, access: ChannelAccess, index: Sequence[Record]) -> Answer:
     """Solve, and check the solution."""
     started = time.monotonic()
     try:
-        records = engine.solve(task, settings=settings)
+        records = engine.solve(task, access=access)
     except UnsatisfiableError as error:
         state = "refused" if "chose packages that" in error.message else "unsatisfiable"
         if "no answer in time" in error.message:

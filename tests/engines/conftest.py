@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-from envkit.engines.base import Engine, EngineSettings
+from envkit.engines.base import ChannelAccess, Engine
 from envkit.engines.conda import CondaEngine, beside
 from envkit.engines.registry import list_engines, make_engine
 from envkit.models.channel import parse_channel
@@ -21,7 +21,7 @@ CONDA = os.environ.get("ENVKIT_TEST_CONDA") or os.environ.get("CONDA_EXE") or sh
 CONDA_SOLVERS = os.environ.get("ENVKIT_TEST_CONDA_SOLVERS", "classic").split(",")
 ENGINES = ["fake", "rattler", "libmamba", *(f"conda-{solver}" for solver in CONDA_SOLVERS)]
 
-Settings = Callable[..., EngineSettings]
+Access = Callable[..., ChannelAccess]
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def engine(engine_name: str, request: pytest.FixtureRequest) -> Iterator[Engine]
 
 
 @pytest.fixture
-def settings_of(tmp_path: Path) -> Settings:
-    def make(*channels: Path | str, policy: NetworkPolicy | None = None) -> EngineSettings:
+def access_of(tmp_path: Path) -> Access:
+    def make(*channels: Path | str, policy: NetworkPolicy | None = None) -> ChannelAccess:
         index_dir = tmp_path / "index"
         index_dir.mkdir(exist_ok=True)
         parsed = tuple(parse_channel(str(channel)) for channel in channels)
-        return EngineSettings(parsed, policy or NetworkPolicy(retries=0), index_dir)
+        return ChannelAccess(parsed, policy or NetworkPolicy(retries=0), index_dir)
 
     return make

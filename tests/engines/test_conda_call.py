@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from channels import Package, write_channel
 
-from envkit.engines.base import EngineSettings
+from envkit.engines.base import ChannelAccess
 from envkit.engines.conda import CondaEngine, find_conda
 from envkit.engines.condarc import REQUEST_NAME, request_records, roots
 from envkit.engines.registry import list_engines, make_engine
@@ -24,7 +24,7 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
 from envkit.process import run_child
 
-Settings = Callable[..., EngineSettings]
+Access = Callable[..., ChannelAccess]
 Program = Callable[[object], Path]
 Seen = Callable[[], Any]
 
@@ -60,9 +60,9 @@ def program(tmp_path: Path) -> Program:
     return make
 
 
-def test_credentials_are_in_one_private_file_only(program: Program, settings_of: Settings, seen: Seen) -> None:
-    settings = settings_of("https://someone:s3cr3t@example.org/t/tk-0123456789/private")
-    CondaEngine(program({"actions": {}})).solve(SolveTask(("lib",), platforms=PLATFORMS), settings=settings)
+def test_credentials_are_in_one_private_file_only(program: Program, access_of: Access, seen: Seen) -> None:
+    access = access_of("https://someone:s3cr3t@example.org/t/tk-0123456789/private")
+    CondaEngine(program({"actions": {}})).solve(SolveTask(("lib",), platforms=PLATFORMS), access=access)
     told = seen()
     assert "https://someone:s3cr3t@example.org/t/tk-0123456789/private" in told["condarc"]
     assert (told["mode"], told["folder"]) == (0o600, 0o700)
@@ -70,11 +70,11 @@ def test_credentials_are_in_one_private_file_only(program: Program, settings_of:
     assert "s3cr3t" not in elsewhere
     assert "tk-0123456789" not in elsewhere
     assert not Path(told["env"]["CONDARC"]).parent.exists()
-    assert str(settings.index_dir) not in told["condarc"]  # conda writes URLs beside its indexes
+    assert str(access.index_dir) not in told["condarc"]  # conda writes URLs beside its indexes
 
 
 def test_the_task_decides_and_the_rest_stays_the_users(
-    program: Program, settings_of: Settings, seen: Seen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    program: Program, access_of: Access, seen: Seen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "mine").write_text("solver: classic\n")
     for name, value in {
@@ -88,8 +88,8 @@ def test_the_task_decides_and_the_rest_stays_the_users(
     }.items():
         monkeypatch.setenv(name, value)
     task = SolveTask(("lib",), platforms=PLATFORMS, channel_priority="flexible")
-    settings = settings_of("/srv/channel", policy=NetworkPolicy(offline=True))
-    assert CondaEngine(program({"actions": {}})).solve(task, settings=settings) == ()
+    access = access_of("/srv/channel", policy=NetworkPolicy(offline=True))
+    assert CondaEngine(program({"actions": {}})).solve(task, access=access) == ()
     told = seen()
     assert told["env"]["CONDA_SOLVER"] == "classic"
     assert told["env"]["HTTPS_PROXY"] == "http://proxy:3128"
@@ -98,7 +98,7 @@ def test_the_task_decides_and_the_rest_stays_the_users(
     assert ".condarc" in told["beside"]  # the user's own, read before ours
     for line in ("offline: true  #!final", 'channel_priority: "flexible"  #!final', "channels:  #!final"):
         assert line in told["condarc"].splitlines()
-    assert f'  - "{settings.index_dir}/conda"' in told["condarc"].splitlines()
+    assert f'  - "{access.index_dir}/conda"' in told["condarc"].splitlines()
     assert told["argv"][:4] == ["create", "--dry-run", "--json", "--no-default-packages"]
     assert told["argv"][-3:] == ["--", REQUEST_NAME, "lib"]
 
@@ -138,16 +138,16 @@ def test_one_record_asks_for_one_spec_of_a_name() -> None:
         ("CondaEnvironmentNotFoundError", SettingsError),
     ],
 )
-def test_errors_are_translated(program: Program, settings_of: Settings, kind: str, error: type[EnvkitError]) -> None:
-    settings = settings_of("https://someone:s3cr3t@example.org/private")
+def test_errors_are_translated(program: Program, access_of: Access, kind: str, error: type[EnvkitError]) -> None:
+    access = access_of("https://someone:s3cr3t@example.org/private")
     document = {"exception_name": kind, "message": "at https://someone:s3cr3t@example.org/private: broken"}
     with pytest.raises(error, match="broken") as caught:
-        CondaEngine(program(document)).solve(SolveTask(("lib",), platforms=PLATFORMS), settings=settings)
+        CondaEngine(program(document)).solve(SolveTask(("lib",), platforms=PLATFORMS), access=access)
     assert "s3cr3t" not in caught.value.message
     assert caught.value.hint
 
 
-def test_packages_that_do_not_go_together_are_refused(program: Program, settings_of: Settings) -> None:
+def test_packages_that_do_not_go_together_are_refused(program: Program, access_of: Access) -> None:
     """conda's classic solver was seen to choose such."""
     url = "file:///srv/channel/linux-64"
     chosen = [
@@ -162,22 +162,22 @@ def test_packages_that_do_not_go_together_are_refused(program: Program, settings
     with pytest.raises(
         UnsatisfiableError, match=r"do not go together: libblas.conda: mkl >=2024: mkl 2022\.2"
     ) as caught:
-        engine.solve(task, settings=settings_of("/srv/channel"))
+        engine.solve(task, access=access_of("/srv/channel"))
     assert "--engine rattler" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("answer", ["Segmentation fault", "run:sys.exit(3)", "run:sys.exit('conda: no')"])
-def test_a_broken_conda_is_said_so(program: Program, settings_of: Settings, answer: str) -> None:
+def test_a_broken_conda_is_said_so(program: Program, access_of: Access, answer: str) -> None:
     with pytest.raises(SettingsError, match="conda") as caught:
-        CondaEngine(program(answer)).query("lib", platforms=PLATFORMS, settings=settings_of("/srv/channel"))
+        CondaEngine(program(answer)).query("lib", platforms=PLATFORMS, access=access_of("/srv/channel"))
     assert "rattler" in str(caught.value.hint)
 
 
-def test_offline_without_an_index_is_no_empty_channel(program: Program, settings_of: Settings) -> None:
-    settings = settings_of("https://example.org/channel", policy=NetworkPolicy(offline=True))
+def test_offline_without_an_index_is_no_empty_channel(program: Program, access_of: Access) -> None:
+    access = access_of("https://example.org/channel", policy=NetworkPolicy(offline=True))
     answer = {"exception_name": "PackagesNotFoundInChannelsError", "message": "not available"}
     with pytest.raises(ChannelError, match="offline"):
-        CondaEngine(program(answer)).query("lib", platforms=PLATFORMS, settings=settings)
+        CondaEngine(program(answer)).query("lib", platforms=PLATFORMS, access=access)
 
 
 def _gone(pid: int) -> bool:
@@ -195,11 +195,11 @@ def _gone(pid: int) -> bool:
 SLOW = "run:import subprocess; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
 
 
-def test_a_time_limit_kills_the_whole_group(program: Program, settings_of: Settings) -> None:
+def test_a_time_limit_kills_the_whole_group(program: Program, access_of: Access) -> None:
     started = time.monotonic()
     with pytest.raises(UnsatisfiableError, match="in time"):
         CondaEngine(program(SLOW)).solve(
-            SolveTask(("lib",), platforms=PLATFORMS, timeout_s=1), settings=settings_of("/srv/channel")
+            SolveTask(("lib",), platforms=PLATFORMS, timeout_s=1), access=access_of("/srv/channel")
         )
     assert time.monotonic() - started < 10
 

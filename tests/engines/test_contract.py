@@ -9,13 +9,13 @@ import pytest
 from channels import Package, write_channel
 
 from envkit.checks.validity import check_validity
-from envkit.engines.base import Engine, EngineSettings
+from envkit.engines.base import ChannelAccess, Engine
 from envkit.errors import ChannelError, EnvkitError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.problem import Problem, problem_of
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
 
-Settings = Callable[..., EngineSettings]
+Access = Callable[..., ChannelAccess]
 
 DIFFERENCES = {
     # engine: what it does otherwise than the contract says, and what the tests below hold it to
@@ -59,15 +59,15 @@ def words(records: Sequence[Record]) -> list[str]:
 
 
 @pytest.fixture
-def ask(engine: Engine, settings_of: Settings) -> Callable[..., list[str]]:
+def ask(engine: Engine, access_of: Access) -> Callable[..., list[str]]:
     """Solve over some packages, check the answer for validity, and give it in words."""
 
     def solve(channel: Path | Sequence[Path], *specs: str, **task: object) -> list[str]:
-        settings = settings_of(*([channel] if isinstance(channel, Path) else channel))
+        access = access_of(*([channel] if isinstance(channel, Path) else channel))
         platforms = ("linux-64", "noarch")
-        urls = tuple(c.url for c in settings.channels)
+        urls = tuple(c.url for c in access.channels)
         asked = SolveTask(specs, channels=urls, platforms=platforms, **{"virtual_packages": VIRTUAL, **task})  # type: ignore[arg-type]
-        records = engine.solve(asked, settings=settings)
+        records = engine.solve(asked, access=access)
         assert check_validity(records, asked) == ()
         return words(records)
 
@@ -102,21 +102,21 @@ def channel(tmp_path: Path) -> Path:
     )
 
 
-def test_query_splits_what_matches_from_the_others(engine: Engine, settings_of: Settings, channel: Path) -> None:
+def test_query_splits_what_matches_from_the_others(engine: Engine, access_of: Access, channel: Path) -> None:
     platforms = ["linux-64", "noarch"]
-    found = engine.query("lib", platforms=platforms, settings=settings_of(channel))
+    found = engine.query("lib", platforms=platforms, access=access_of(channel))
     assert found.name == "lib"
     assert {r.version for r in found.matching} == {"1.0", "1.2", "1.10"}
     assert found.others == ()
-    some = engine.query("lib>=1.2", platforms=platforms, settings=settings_of(channel))
+    some = engine.query("lib>=1.2", platforms=platforms, access=access_of(channel))
     assert {r.version for r in some.matching} == {"1.2", "1.10"}
     assert {r.version for r in some.others} == {"1.0"}
-    built = engine.query("tool=*=cuda*", platforms=platforms, settings=settings_of(channel))
+    built = engine.query("tool=*=cuda*", platforms=platforms, access=access_of(channel))
     assert [r.build for r in built.matching] == ["cuda_0"]
 
 
-def test_query_gives_whole_records(engine: Engine, engine_name: str, settings_of: Settings, channel: Path) -> None:
-    found = engine.query("lib=1.10", platforms=["linux-64", "noarch"], settings=settings_of(channel))
+def test_query_gives_whole_records(engine: Engine, engine_name: str, access_of: Access, channel: Path) -> None:
+    found = engine.query("lib=1.10", platforms=["linux-64", "noarch"], access=access_of(channel))
     [record] = found.matching
     assert record.subdir == "noarch"
     assert record.fn == "lib-1.10-0.conda"
@@ -131,8 +131,8 @@ def test_query_gives_whole_records(engine: Engine, engine_name: str, settings_of
     assert differs(engine_name, "raw") == (engine_name.startswith("conda"))
 
 
-def test_query_of_a_name_that_is_not_there_is_empty(engine: Engine, settings_of: Settings, channel: Path) -> None:
-    found = engine.query("nothing", platforms=["linux-64", "noarch"], settings=settings_of(channel))
+def test_query_of_a_name_that_is_not_there_is_empty(engine: Engine, access_of: Access, channel: Path) -> None:
+    found = engine.query("nothing", platforms=["linux-64", "noarch"], access=access_of(channel))
     assert (found.name, found.matching, found.others) == ("nothing", (), ())
 
 
@@ -283,10 +283,10 @@ def test_flexible_priority_falls_back(ask: Callable[..., list[str]], engine_name
 
 
 def test_what_is_installed_is_kept_where_it_can_be(
-    engine: Engine, engine_name: str, ask: Callable[..., list[str]], settings_of: Settings, channel: Path
+    engine: Engine, engine_name: str, ask: Callable[..., list[str]], access_of: Access, channel: Path
 ) -> None:
     def record(name: str, version: str) -> Record:
-        found = engine.query(f"{name}={version}", platforms=["linux-64", "noarch"], settings=settings_of(channel))
+        found = engine.query(f"{name}={version}", platforms=["linux-64", "noarch"], access=access_of(channel))
         return next(record for record in found.matching if record.version == version)
 
     app, lib, old = record("app", "1.0"), record("lib", "1.2"), record("lib", "1.0")
@@ -311,34 +311,34 @@ def test_exclude_newer(ask: Callable[..., list[str]], engine_name: str, channel:
 
 
 @pytest.mark.parametrize("spec", ["lib>=1,<", "=1.0"])
-def test_a_spec_that_cannot_be_read(engine: Engine, settings_of: Settings, channel: Path, spec: str) -> None:
-    settings = settings_of(channel)
+def test_a_spec_that_cannot_be_read(engine: Engine, access_of: Access, channel: Path, spec: str) -> None:
+    access = access_of(channel)
     with pytest.raises(SpecError) as caught:
-        engine.query(spec, platforms=["linux-64", "noarch"], settings=settings)
+        engine.query(spec, platforms=["linux-64", "noarch"], access=access)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("verb", ["query", "solve"])
-def test_a_channel_that_is_not_there(engine: Engine, settings_of: Settings, tmp_path: Path, verb: str) -> None:
-    settings = settings_of(tmp_path / "missing")
+def test_a_channel_that_is_not_there(engine: Engine, access_of: Access, tmp_path: Path, verb: str) -> None:
+    access = access_of(tmp_path / "missing")
     platforms = ("linux-64", "noarch")
 
     def act() -> None:
         if verb == "query":
-            engine.query("lib", platforms=platforms, settings=settings)
+            engine.query("lib", platforms=platforms, access=access)
         else:
-            engine.solve(SolveTask(("lib",), platforms=platforms, virtual_packages=VIRTUAL), settings=settings)
+            engine.solve(SolveTask(("lib",), platforms=platforms, virtual_packages=VIRTUAL), access=access)
 
     with pytest.raises(ChannelError, match="missing") as caught:
         act()
     assert caught.value.hint
 
 
-def test_a_channel_error_is_one_short_line(engine: Engine, engine_name: str, settings_of: Settings) -> None:
+def test_a_channel_error_is_one_short_line(engine: Engine, engine_name: str, access_of: Access) -> None:
     if engine_name == "fake":
         pytest.skip("the fake reads files only")
     with pytest.raises(ChannelError) as caught:
-        engine.query("lib", platforms=["linux-64", "noarch"], settings=settings_of("http://127.0.0.1:9/channel"))
+        engine.query("lib", platforms=["linux-64", "noarch"], access=access_of("http://127.0.0.1:9/channel"))
     message = caught.value.message
     assert "127.0.0.1:9/channel" in message
     assert "\n" not in message
@@ -351,12 +351,12 @@ def test_a_channel_error_is_one_short_line(engine: Engine, engine_name: str, set
         assert len(message) < 200
 
 
-def test_secrets_appear_in_no_error(engine: Engine, engine_name: str, settings_of: Settings) -> None:
+def test_secrets_appear_in_no_error(engine: Engine, engine_name: str, access_of: Access) -> None:
     if engine_name == "fake":
         pytest.skip("the fake reads files only")
-    settings = settings_of("http://someone:s3cr3t@127.0.0.1:9/t/tk-0123456789/private")
+    access = access_of("http://someone:s3cr3t@127.0.0.1:9/t/tk-0123456789/private")
     with pytest.raises(EnvkitError) as caught:
-        engine.query("lib", platforms=["linux-64", "noarch"], settings=settings)
+        engine.query("lib", platforms=["linux-64", "noarch"], access=access)
     shown = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
     assert isinstance(caught.value, ChannelError), shown
     assert "s3cr3t" not in shown

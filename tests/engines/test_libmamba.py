@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from channels import Package, write_channel
 
-from envkit.engines.base import EngineSettings
+from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
@@ -20,7 +20,7 @@ pytest.importorskip("libmambapy", reason="libmamba is not installed")
 
 from envkit.engines.libmamba import LibmambaEngine
 
-Settings = Callable[..., EngineSettings]
+Access = Callable[..., ChannelAccess]
 PLATFORMS = ("linux-64", "noarch")
 
 
@@ -33,17 +33,17 @@ class Shuffled(RattlerEngine):
         return tuple(records)
 
 
-def test_the_answer_does_not_depend_on_the_order_of_records(settings_of: Settings, index_server: str) -> None:
-    settings = settings_of(*(f"{index_server}/{name}" for name in ("pytorch", "nvidia", "conda-forge")))
+def test_the_answer_does_not_depend_on_the_order_of_records(access_of: Access, index_server: str) -> None:
+    access = access_of(*(f"{index_server}/{name}" for name in ("pytorch", "nvidia", "conda-forge")))
     virtual = (VirtualPackage("__linux", "0"), VirtualPackage("__unix", "0"), VirtualPackage("__glibc", "2.28"))
-    urls = tuple(channel.url for channel in settings.channels)
+    urls = tuple(channel.url for channel in access.channels)
     task = SolveTask(("torchvision",), channels=urls, platforms=PLATFORMS, virtual_packages=virtual)
     engine = LibmambaEngine(Shuffled())
-    assert len({engine.solve(task, settings=settings) for _ in range(5)}) == 1
+    assert len({engine.solve(task, access=access) for _ in range(5)}) == 1
 
 
 @pytest.fixture
-def explain(settings_of: Settings, tmp_path: Path) -> Callable[..., Problem]:
+def explain(access_of: Access, tmp_path: Path) -> Callable[..., Problem]:
     packages = [
         *(Package("lib", version) for version in ("1.0", "1.2", "1.10")),
         *(Package("app", version, depends=["lib >=1.2,<1.10"]) for version in ("2.0", "2.1")),
@@ -56,18 +56,18 @@ def explain(settings_of: Settings, tmp_path: Path) -> Callable[..., Problem]:
         Package("first", depends=["tool * cpu*"]),
         Package("second", depends=["tool * cuda*"]),
     ]
-    settings = settings_of(write_channel(tmp_path / "main", packages))
+    access = access_of(write_channel(tmp_path / "main", packages))
 
     def solve(*specs: str, constraints: tuple[str, ...] = ()) -> Problem:
         task = SolveTask(
             specs,
             constraints,
-            channels=(settings.channels[0].url,),
+            channels=(access.channels[0].url,),
             platforms=PLATFORMS,
             virtual_packages=(VirtualPackage("__cuda", "12.4"),),
         )
         with pytest.raises(UnsatisfiableError) as caught:
-            LibmambaEngine().solve(task, settings=settings)
+            LibmambaEngine().solve(task, access=access)
         problem = problem_of(caught.value)
         assert problem is not None
         return problem

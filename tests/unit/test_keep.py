@@ -9,7 +9,7 @@ import pytest
 from channels import Package, write_channel
 from fake_engine import FakeEngine
 
-from envkit.engines.base import EngineSettings
+from envkit.engines.base import ChannelAccess
 from envkit.engines.keep import solve_keeping
 from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
@@ -30,11 +30,11 @@ def asked() -> list[tuple[str, ...]]:
 def solve(tmp_path: Path, asked: list[tuple[str, ...]]) -> Solve:
     versions = [Package(name, version) for name in ("lib", "tool") for version in ("1.0", "2.0")]
     channel = write_channel(tmp_path / "channel", [*versions, Package("app", depends=["lib >=2", "tool"])])
-    settings = EngineSettings((parse_channel(str(channel)),), NetworkPolicy(), tmp_path)
+    access = ChannelAccess((parse_channel(str(channel)),), NetworkPolicy(), tmp_path)
 
     def attempt(task: SolveTask) -> tuple[Record, ...]:
         asked.append(task.constraints)
-        return FakeEngine().solve(task, settings=settings)
+        return FakeEngine().solve(task, access=access)
 
     def run(*specs: str, installed: tuple[str, ...]) -> list[str]:
         records = tuple(Record(name, version, "0") for name, version in (text.split() for text in installed))
