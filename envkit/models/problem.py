@@ -65,14 +65,14 @@ def problem_lines(problem: Problem, before: str = "") -> Iterator[tuple[str, Pro
         yield from problem_lines(child, before + ("   " if last else "│  "))
 
 
-def unsatisfiable(problem: Problem, *, hint: str | None = None) -> UnsatisfiableError:
+def unsatisfiable(problem: Problem) -> UnsatisfiableError:
     """Return the error of a request without a solution, with the tree in its message and among its members."""
     drawn = [problem.text, *(f"{before}{node.text}" for before, node in problem_lines(problem))]
     if len(drawn) > LINES + 1:
         drawn[LINES + 1 :] = [f"and {len(drawn) - LINES - 1} more lines"]
     error = UnsatisfiableError(
         "\n".join(["no set of packages satisfies the request:", *drawn]),
-        hint=hint or "Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
+        hint="Loosen a version, name another channel with -c, or see what there is with envkit find NAME.",
     )
     error.members[MEMBER] = problem
     return error

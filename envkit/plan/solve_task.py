@@ -184,7 +184,6 @@ def plan_solve(
     records: Sequence[Record] = (),
     *,
     installed: Sequence[Record] = (),
-    timeout_s: float | None = None,
 ) -> SolveTask:
     """Plan what to ask the solver.
 
@@ -224,7 +223,6 @@ def plan_solve(
         platforms=(target.subdir, "noarch"),
         virtual_packages=virtual_packages(target),
         channel_priority="strict",
-        timeout_s=timeout_s,
         pins=tuple(pins),
         reasons=reasons,
         installed=tuple(installed),
