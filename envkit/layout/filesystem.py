@@ -77,13 +77,14 @@ class Mount:
         return self.fs_type in _OBJECT_STORES
 
     @property
-    def ephemeral(self) -> str | None:
-        """Why its files are lost at the next restart; None if they are not."""
-        if self.fs_type in _MEMORY:
-            return f"{self.point} is memory ({self.fs_type}): what is there is gone after a restart"
-        if self.fs_type in _LAYERS and self.point == "/":
-            return "it lies in the container's own layer: what is there goes with the container"
-        return None
+    def memory(self) -> bool:
+        """Whether its files are lost at the next restart."""
+        return self.fs_type in _MEMORY
+
+    @property
+    def layer(self) -> bool:
+        """Whether its files are lost with the container."""
+        return self.fs_type in _LAYERS and self.point == "/"
 
 
 def parse_mountinfo(text: str, path: str) -> Mount | None:
@@ -221,8 +222,8 @@ def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = 
         copied_bytes: Size of an environment's packages, if known.
     """
     found = []
-    if mount.ephemeral:
-        found.append(Advice(EPHEMERAL_VOLUME, why=mount.ephemeral))
+    if mount.memory or mount.layer:
+        found.append(Advice(EPHEMERAL_VOLUME, point=mount.point, fs_type=mount.fs_type, memory=mount.memory))
     if not able.get("hard_link", True):
         reflink = bool(able.get("reflink"))
         found.append(Advice(NO_HARD_LINKS, fs_type=mount.fs_type, reflink=reflink, copied_bytes=copied_bytes))

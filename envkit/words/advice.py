@@ -58,6 +58,11 @@ def _no_gpu(*, described: bool) -> str:
     return f"{where} has no NVIDIA GPU: name another machine with --driver and --gpu, or a toolkit with --cuda"
 
 
+def _ephemeral(point: str, fs_type: str, *, memory: bool) -> str:
+    lost = f"{point} is memory ({fs_type}) and lost after a restart"
+    return f"{lost if memory else 'it is lost with the container'}; give a mounted volume with --persist DIR"
+
+
 def _no_hard_links(fs_type: str, copied_bytes: int | None, *, reflink: bool) -> str:
     cost = f": {size_words(copied_bytes)} more for this one" if copied_bytes else ""
     how = "clones (reflink), which share their blocks" if reflink else f"copies{cost}"
@@ -82,7 +87,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.CPU_TRACES: "no GPU can be used here, though there are signs of one: {traces}",
     codes.DESCRIBE_MACHINE: "signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu",
     codes.DROP_LIMIT: _limit,
-    codes.EPHEMERAL_VOLUME: "{why}; give a mounted volume with --persist DIR",
+    codes.EPHEMERAL_VOLUME: _ephemeral,
     codes.GLIBC_ASSUMED: "glibc {version} is assumed: --glibc names another",
     codes.HIDDEN_BUILD: _hidden,
     codes.LEAVE_OUT: _leave_out,

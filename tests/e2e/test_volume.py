@@ -37,7 +37,7 @@ MOUNTS = """\
 def test_the_mount_of_a_path(path: str, fs_type: str, network: bool, object_store: bool, ephemeral: bool) -> None:
     mount = parse_mountinfo(MOUNTS, path)
     assert mount is not None
-    found = (mount.fs_type, mount.network, mount.object_store, bool(mount.ephemeral))
+    found = (mount.fs_type, mount.network, mount.object_store, mount.memory or mount.layer)
     assert found == (fs_type, network, object_store, ephemeral)
 
 
