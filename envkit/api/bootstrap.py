@@ -22,6 +22,7 @@ from envkit.api.inquiry import Inquiry
 from envkit.api.make import Blueprint, make_generation
 from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of, solve_request
+from envkit.builds.dependency import dependency_names
 from envkit.engines.rattler import RattlerEngine
 from envkit.errors import IntegrityError, NoSpaceError, ValidationFailedError
 from envkit.layout.generation import list_generations, read_manifest
@@ -37,7 +38,6 @@ from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
-from envkit.models.spec import parse_match_spec
 from envkit.process import run_child
 from envkit.settings import Settings
 
@@ -132,8 +132,7 @@ def _closure(first: Record, by_name: dict[str, Record]) -> list[Record]:
     found = {first.name: first}
     queue = [first]
     while queue:
-        for text in queue.pop().depends:
-            name = parse_match_spec(text).name
+        for name in dependency_names(queue.pop().depends):
             record = by_name.get(name)
             if record is not None and name not in found and record.raw.get("noarch") != "python":
                 found[name] = record

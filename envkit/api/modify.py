@@ -12,6 +12,7 @@ from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
 from envkit.api.solve import Plan, records_of, solve_request
+from envkit.builds.dependency import dependency_names
 from envkit.checks.hosts import common_target
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
@@ -23,7 +24,6 @@ from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.request import CudaChoice, Request
 from envkit.models.solution import digest
-from envkit.models.spec import parse_match_spec
 from envkit.settings import Settings, resolve_channels
 from envkit.wire.results import target_from_json, target_json
 
@@ -63,9 +63,10 @@ def install(session: Session, name: str, specs: Sequence[str], options: ModifyOp
     Raises:
         EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
     """
+    wanted = Request(tuple(specs))
 
     def merge(manifest: Manifest) -> _Merged:
-        return _with_specs(manifest.request, specs), records_of(manifest)
+        return _with_specs(manifest.request, wanted), records_of(manifest)
 
     return _modify(session, name, "install", merge, options)
 
@@ -103,15 +104,18 @@ def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOp
         UsageError: A package is not in the environment.
         EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
     """
+    wanted = Request(tuple(specs))
+    names = {spec.name for spec in wanted.parsed}
+    pairs = zip(wanted.specs, wanted.parsed, strict=True)
+    changed = Request(tuple(text for text, spec in pairs if text.strip().lower() != spec.name))
 
     def merge(manifest: Manifest) -> _Merged:
-        names = {_name(spec) for spec in specs}
         unknown = sorted(names - {package.name for package in manifest.packages})
         if unknown:
             raise UsageError(
                 f"{', '.join(unknown)} is not in {name}", hint=f"Add it with `envkit install -n {name} {unknown[0]}`."
             )
-        request = _with_specs(manifest.request, [spec for spec in specs if spec.strip().lower() != _name(spec)])
+        request = _with_specs(manifest.request, changed)
         return request, [record for record in records_of(manifest) if specs and record.name not in names]
 
     return _modify(session, name, "upgrade", merge, options)
@@ -212,36 +216,34 @@ def _request(recorded: RecordedRequest) -> Request:
     )
 
 
-def _name(spec: str) -> str:
-    return parse_match_spec(spec).name
-
-
-def _with_specs(request: RecordedRequest, specs: Sequence[str]) -> RecordedRequest:
+def _with_specs(recorded: RecordedRequest, wanted: Request) -> RecordedRequest:
     """Return the request with each spec in the place of the one of the same name, else at the end."""
-    merged = list(request.specs)
-    for spec in specs:
-        places = [index for index, old in enumerate(merged) if _name(old) == _name(spec)]
-        if places:
-            merged[places[0]] = spec
-            merged = [old for index, old in enumerate(merged) if index not in places[1:]]
+    replaced = {spec.name: text for text, spec in zip(wanted.specs, wanted.parsed, strict=True)}
+    merged: dict[str, str] = {}
+    for text, spec in zip(recorded.specs, _request(recorded).parsed, strict=True):
+        if spec.name not in replaced:
+            merged[text] = text
         else:
-            merged.append(spec)
-    return request.model_copy(update={"specs": tuple(merged)})
+            merged.setdefault(spec.name, replaced[spec.name])
+    for name, text in replaced.items():
+        merged.setdefault(name, text)
+    return recorded.model_copy(update={"specs": tuple(merged.values())})
 
 
 def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
-    names = {_name(package) for package in packages}
-    asked = {_name(spec) for spec in manifest.request.specs}
-    missing = sorted(names - asked)
+    names = {spec.name for spec in Request(tuple(packages)).parsed}
+    request = _request(manifest.request)
+    missing = sorted(names - {spec.name for spec in request.parsed})
     if missing:
         needers = sorted(
-            p.name for p in manifest.packages if any(_name(d) == missing[0] for d in p.record.get("depends", ()))
+            p.name for p in manifest.packages if missing[0] in dependency_names(p.record.get("depends", ()))
         )
         raise UsageError(
             f"{', '.join(missing)} was not asked for in {manifest.name}",
             hint=f"It is there because {', '.join(needers[:3])} needs it." if needers else "See `envkit show`.",
         )
-    specs = tuple(spec for spec in manifest.request.specs if _name(spec) not in names)
+    pairs = zip(request.specs, request.parsed, strict=True)
+    specs = tuple(text for text, spec in pairs if spec.name not in names)
     if not specs:
         raise UsageError(
             f"nothing would be left in {manifest.name}", hint=f"To remove all of it: envkit remove {manifest.name}."

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from envkit.builds.dependency import dependency_names
 from envkit.builds.families import TOOLKIT_PACKAGES
 from envkit.checks.driver import ceiling_of, wants_cuda
 from envkit.errors import HostCannotRunError
@@ -17,7 +18,6 @@ from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
-from envkit.models.spec import parse_match_spec
 from envkit.plan.implied import imply_cuda
 from envkit.wire.results import target_from_json
 
@@ -82,8 +82,7 @@ def _holds_cuda(manifest: Manifest) -> bool:
     if manifest.choice.get("variant") == "cuda":
         return True
     return any(
-        package.name in TOOLKIT_PACKAGES
-        or any(parse_match_spec(text).name == "__cuda" for text in package.record.get("depends", ()))
+        package.name in TOOLKIT_PACKAGES or "__cuda" in dependency_names(package.record.get("depends", ()))
         for package in manifest.packages
     )
 

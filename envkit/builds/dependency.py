@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
 from envkit.builds.version import version_matches
-from envkit.models.spec import MatchSpec
+from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
-__all__ = ["VersionBounds", "spec_matches", "version_bounds"]
+__all__ = ["VersionBounds", "dependency_names", "spec_matches", "version_bounds"]
 
 _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?")
 
@@ -23,6 +24,11 @@ def spec_matches(spec: MatchSpec, name: str, version: str, build: str) -> bool:
     if spec.version is not None and not version_matches(spec.version, version):
         return False
     return spec.build is None or fnmatchcase(build, spec.build)
+
+
+def dependency_names(depends: Iterable[str]) -> list[str]:
+    """Return the names of the packages that a record depends on."""
+    return [parse_match_spec(text).name for text in depends]
 
 
 class VersionBounds(NamedTuple):

@@ -162,7 +162,10 @@ def _create(
         how = dataclasses.replace(how, variables=source.variables, source_sha256=source.sha256)
     try:
         result = create_environment(
-            session, name or (source.name if source and not specs else None) or _first_name(packages), inquiry, how
+            session,
+            name or (source.name if source and not specs else None) or request.parsed[0].name or request.specs[0],
+            inquiry,
+            how,
         )
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
@@ -210,12 +213,6 @@ def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> R
         return None
     local = Path("environment.yml")
     return read_input(local) if local.is_file() else load_builtin("pytorch")
-
-
-def _first_name(packages: tuple[str, ...]) -> str:
-    from envkit.models.spec import parse_match_spec
-
-    return parse_match_spec(packages[0]).name or packages[0]
 
 
 def exit_code(result: CreateResult) -> int:
