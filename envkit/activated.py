@@ -29,11 +29,6 @@ def environ_of(prefix: str, env: Mapping[str, str], *, name: str | None = None) 
     An entry is valid for the same scripts and the same variables. It holds the values that scripts changed, in a file
     that only its owner can read.
 
-    Args:
-        prefix: The environment's directory: the generation.
-        env: The variables of the process.
-        name: Name of the environment.
-
     Raises:
         ValidationFailedError: A script of the environment ended the shell.
     """

@@ -154,11 +154,6 @@ def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, 
     """Remove the kernels of an environment from the user's folder and the volume; return them.
 
     The environment may be gone already, and there may be no kernels.
-
-    Args:
-        volume: Root of the volume.
-        name: The environment.
-        env: Variables, which decide the user's folder; those of the process if None.
     """
     root = os.fspath(volume)
     removed = []

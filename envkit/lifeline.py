@@ -19,12 +19,7 @@ _ROUNDS = 5
 
 
 def live_with(parent: int, pipe: int) -> None:
-    """End this process, and the processes that it started, when `parent` is gone.
-
-    Args:
-        parent: The process that started this one.
-        pipe: A descriptor to read; only the parent holds its other end.
-    """
+    """End this process and those that it started when `parent`, the only holder of the other end of `pipe`, is gone."""
     if sys.platform == "linux":
         import ctypes
 

@@ -28,11 +28,7 @@ __all__ = ["LibmambaEngine"]
 
 
 class LibmambaEngine:
-    """libmambapy as an `Engine`.
-
-    Args:
-        index: Reads the channels.
-    """
+    """libmambapy as an `Engine`."""
 
     def __init__(self, index: RattlerEngine | None = None) -> None:
         self._index = index or RattlerEngine()

@@ -28,11 +28,7 @@ def explain_conflict(outcome: UnSolvable, database: Database) -> Problem:
 
 
 class _Walk:
-    """One walk over a graph.
-
-    Args:
-        compressed: libmambapy's ``CompressedProblemsGraph``.
-    """
+    """One walk over libmambapy's ``CompressedProblemsGraph``."""
 
     def __init__(self, compressed: Any) -> None:
         self._root: int = compressed.root_node()

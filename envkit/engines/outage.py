@@ -46,12 +46,7 @@ class Outage:
 
 
 def describe_outage(text: str, url: str) -> str | None:
-    """Describe why the host of a URL is unreachable; None if it answered and the fault is another.
-
-    Args:
-        text: The whole chain of causes.
-        url: The channel.
-    """
+    """Describe why the host of a URL is unreachable; None if it answered and the fault is another."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     lowered = _URL.sub("", text.lower())  # a channel may be called timeout
     if not host or "http status" in lowered:
@@ -66,13 +61,7 @@ def _file(cache: Path, url: str) -> Path:
 
 
 def remember_outage(cache: Path, url: str, cause: str) -> None:
-    """Remember that the host of a channel is unreachable, if the cache can be written.
-
-    Args:
-        cache: The user's cache folder.
-        url: The channel, without credentials.
-        cause: Why, in a few words.
-    """
+    """Remember that the host of a channel (without credentials) is unreachable, if the cache can be written."""
     path = _file(cache, url)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,14 +19,7 @@ __all__ = ["assemble_host"]
 
 
 def assemble_host(readings: Readings, answers: Answers, *, env: Mapping[str, str], overrides: Overrides) -> Host:
-    """Put the host together.
-
-    Args:
-        readings: Facts from files and variables.
-        answers: Answers of the driver.
-        env: Variables.
-        overrides: CONDA_OVERRIDE_*, which win (CEP 30, CEP 46).
-    """
+    """Put the host together; `overrides` win (CEP 30, CEP 46)."""
     draft = Draft()
     draft.sources.update(
         subdir=readings.subdir[1],

@@ -50,14 +50,7 @@ class DriverFacts:
 
 
 def conclude_driver(readings: Readings, answers: Answers, env: Mapping[str, str], draft: Draft) -> DriverFacts:
-    """Conclude driver, ceiling, and the GPUs that CUDA can use here.
-
-    Args:
-        readings: Facts from files.
-        answers: Answers of the driver's interfaces.
-        env: Variables; CUDA_VISIBLE_DEVICES counts.
-        draft: Takes sources, notes and traces.
-    """
+    """Conclude driver, ceiling, and the GPUs that CUDA can use here."""
     nvidia = _has_nvidia(readings)
     for answer in answers.drivers:
         for error in answer.errors:

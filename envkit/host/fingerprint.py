@@ -89,13 +89,7 @@ def fingerprint_now(
     env: Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> tuple[str, str | None]:
-    """Return the token of `Quick`, and `Host.fingerprint`, or None if only the driver could tell it.
-
-    Args:
-        root: Root of the system's files.
-        env: Variables, instead of ``os.environ``.
-        cache_dir: As for `envkit.host.detect.detect_host`.
-    """
+    """Return the token of `Quick`, and `Host.fingerprint`, or None if only the driver could tell it."""
     variables = os.environ if env is None else env
     quick = read_quick(Tree(root), variables)
     folder = cache_dir or default_cache_dir(variables)

@@ -37,11 +37,7 @@ def read_bounded(path: str | os.PathLike[str], *, limit_bytes: int = _LIMIT_BYTE
 
 
 class Tree:
-    """Files below `root`, by their absolute names; an unreadable one counts as absent.
-
-    Args:
-        root: ``/``, or a directory that a test filled.
-    """
+    """Files below `root`, by their absolute names; an unreadable one counts as absent."""
 
     __slots__ = ("root",)
 

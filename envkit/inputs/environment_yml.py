@@ -22,10 +22,6 @@ _CEP = "CEP 24 says what an environment.yml may hold: name, channels, dependenci
 def parse_environment_yml(data: bytes, path: Path) -> Recipe:
     """Parse an environment.yml.
 
-    Args:
-        data: The content of the file.
-        path: The file, for messages.
-
     Raises:
         RecipeError: It is not YAML, or breaks a rule of CEP 24; the message has the place in the file.
     """

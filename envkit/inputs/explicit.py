@@ -29,10 +29,6 @@ def is_explicit(data: bytes) -> bool:
 def parse_explicit(data: bytes, path: Path) -> Locked:
     """Parse an ``@EXPLICIT`` file; its URLs tell the names of the records, and no dependencies.
 
-    Args:
-        data: The content of the file.
-        path: The file, for messages.
-
     Raises:
         RecipeError: A line is not the URL of a package with a hash.
     """
