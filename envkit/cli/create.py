@@ -163,7 +163,7 @@ def _create(
     try:
         result = create_environment(
             session,
-            name or (source.name if source and not specs else None) or request.parsed[0].name or request.specs[0],
+            name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0],
             inquiry,
             how,
         )
