@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from envkit.builds.dependency import dependency_names
-from envkit.builds.families import TOOLKIT_PACKAGES
 from envkit.checks.driver import ceiling_of, wants_cuda
 from envkit.errors import HostCannotRunError
+from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.progress import Reporter

@@ -6,10 +6,7 @@ import json
 from functools import cache, lru_cache
 from importlib.resources import files
 
-__all__ = ["TOOLKIT_PACKAGES", "channel_name", "is_cuda_library"]
-
-TOOLKIT_PACKAGES = ("pytorch-cuda", "cuda-version", "cudatoolkit")
-"""Packages whose version is that of a toolkit, the most telling first."""
+__all__ = ["channel_name", "is_cuda_library"]
 
 _SUBDIRS = frozenset({"linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64", "noarch"})
 

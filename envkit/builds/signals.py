@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import VersionBounds, version_bounds
-from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
+from envkit.builds.families import is_cuda_library
+from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.models.build import Variant
 from envkit.models.spec import parse_match_spec
 from envkit.models.version import CudaVersion

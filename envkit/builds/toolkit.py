@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from envkit.builds.buildstring import BuildString, parse_build_string
-from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
+from envkit.builds.families import is_cuda_library
 from envkit.builds.flags import read_flags
 from envkit.builds.signals import Signal
 from envkit.cuda.drivers import newest_toolkit
+from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.models.build import Claim, Record, disagree
 from envkit.models.fact import Reason
 from envkit.models.version import CudaVersion

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from envkit.builds.buildstring import BuildString
-from envkit.builds.families import TOOLKIT_PACKAGES, is_cuda_library
+from envkit.builds.families import is_cuda_library
 from envkit.builds.flags import read_flags
 from envkit.builds.signals import Signal
 from envkit.builds.version import version_key
-from envkit.frameworks.table import is_core, row_of
+from envkit.frameworks.table import TOOLKIT_PACKAGES, is_core, row_of
 from envkit.models.build import Claim, Record, Variant, disagree
 from envkit.models.fact import Reason
 

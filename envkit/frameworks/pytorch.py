@@ -18,6 +18,7 @@ ROW = FrameworkRow(
     stubs=("pytorch-mutex", "cpuonly", "_pytorch_select"),
     cpu_packages=("cpuonly", "pytorch-cpu"),
     cuda_packages=("pytorch-cuda", "pytorch-gpu"),
+    toolkit="pytorch-cuda",
     cuda_variants=("pytorch * *cuda*",),
     metal_since="1.12",
     channels=("pytorch", "nvidia"),

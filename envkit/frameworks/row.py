@@ -59,6 +59,7 @@ class FrameworkRow:
         cpu_packages: Packages that mean the CPU build.
         cuda_packages: Packages that mean the CUDA build.
         cuda_variants: Specs that only CUDA builds match.
+        toolkit: The package whose version is that of the toolkit of its CUDA builds.
         always_cuda: Packages that exist for CUDA alone.
         math_is_cpu: Whether a build string that names a CPU library (``mkl``) means a CPU build.
         metal_since: The first version whose builds for Apple silicon use Metal.
@@ -90,6 +91,7 @@ class FrameworkRow:
     cpu_packages: tuple[str, ...] = ()
     cuda_packages: tuple[str, ...] = ()
     cuda_variants: tuple[str, ...] = ()
+    toolkit: str | None = None
     always_cuda: tuple[str, ...] = ()
     math_is_cpu: bool = False
     metal_since: str | None = None

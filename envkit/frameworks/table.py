@@ -9,7 +9,16 @@ from pkgutil import iter_modules
 from envkit import frameworks
 from envkit.frameworks.row import FrameworkRow
 
-__all__ = ["CUDA_FRAMEWORKS", "EXTRA_CHANNELS", "PTX_TO_DRIVER", "ROWS", "is_core", "is_stub", "row_of"]
+__all__ = [
+    "CUDA_FRAMEWORKS",
+    "EXTRA_CHANNELS",
+    "PTX_TO_DRIVER",
+    "ROWS",
+    "TOOLKIT_PACKAGES",
+    "is_core",
+    "is_stub",
+    "row_of",
+]
 
 
 def _rows() -> Iterator[FrameworkRow]:
@@ -28,6 +37,13 @@ CUDA_FRAMEWORKS = frozenset(row.key for row in ROWS.values() if not row.gpu_is_o
 
 EXTRA_CHANNELS = frozenset(name for row in ROWS.values() for name in row.channels)
 """Channels of frameworks that hold no more than their parts: the rest comes from conda-forge or defaults."""
+
+TOOLKIT_PACKAGES = (
+    *(row.toolkit for row in ROWS.values() if row.toolkit is not None),
+    "cuda-version",
+    "cudatoolkit",
+)
+"""Packages whose version is that of a toolkit, the most telling first."""
 
 _OTHERS_WITH_PTX = ("pycuda", "cuda-python", "warp-lang", "taichi")
 PTX_TO_DRIVER = frozenset(

@@ -8,14 +8,12 @@ from typing import NamedTuple
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import version_bounds
 from envkit.errors import UsageError
-from envkit.frameworks.table import row_of
+from envkit.frameworks.table import TOOLKIT_PACKAGES, row_of
 from envkit.models.request import CudaChoice, Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
 __all__ = ["allows_toolkit", "imply_cuda"]
-
-_TOOLKITS = ("pytorch-cuda", "cudatoolkit", "cuda-version")
 
 
 class _Implied(NamedTuple):
@@ -49,7 +47,7 @@ def _of_build(spec: MatchSpec) -> CudaChoice | None:
 def _implied(request: Request) -> _Implied | None:
     found: _Implied | None = None
     for text, spec in zip(request.specs, request.parsed, strict=True):
-        choice = _of_toolkit(spec) if spec.name in _TOOLKITS else _of_build(spec)
+        choice = _of_toolkit(spec) if spec.name in TOOLKIT_PACKAGES else _of_build(spec)
         if (row := row_of(spec.name)) is not None and spec.name in row.cpu_packages:
             choice = CudaChoice("none")
         if choice is None:

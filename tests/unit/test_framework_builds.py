@@ -15,6 +15,7 @@ from envkit.models.build import Build, Record
 from envkit.models.host import Target
 from envkit.models.probe import ProbeOutcome
 from envkit.models.request import CudaChoice, Request
+from envkit.models.version import CudaVersion
 from envkit.plan.implied import imply_cuda
 from envkit.plan.solve_task import framework_of, plan_solve
 
@@ -96,6 +97,14 @@ def test_records_are_what_the_channel_means(
 )
 def test_the_package_to_choose(spec: str, name: str | None) -> None:
     assert framework_of(Request((spec,)).parsed) == name
+
+
+def test_a_framework_may_have_a_package_that_names_the_toolkit() -> None:
+    for spec in ("paddlepaddle-cuda=12.6", "pytorch-cuda=12.6"):
+        assert imply_cuda(Request((spec,))).cuda == CudaChoice("exact", CudaVersion(12, 6))
+    depends = ("paddlepaddle-cuda 12.6.*", "cuda-version >=12,<13")
+    build = built("paddlepaddle-gpu", "3.0.0", "py311_gpu_many_linux", *depends, channel="paddle")
+    assert (str(build.build_cuda), build.cuda_major_only) == ("12.6", False)
 
 
 @pytest.mark.parametrize("name", ["faiss-cpu", "py-xgboost-cpu", "cpuonly"])

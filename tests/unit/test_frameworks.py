@@ -25,6 +25,7 @@ def test_a_row_speaks_of_its_own_packages_only(row: FrameworkRow) -> None:
     for names in (row.wrappers, row.core, row.stubs, row.cpu_packages, row.cuda_packages, row.always_cuda):
         assert own.issuperset(names)
     words = {"version": "1.0", "cuda": "12.9", "major": 12, "minor": 9}
+    assert row.toolkit is None or row.toolkit in own
     specs = [*row.cuda_variants, *(spec for specs in row.companions.values() for spec in specs)]
     assert own.issuperset(parse_match_spec(spec.format(**words)).name for spec in specs)
 
