@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -26,11 +27,12 @@ from envkit.cli import (
     history,
     kernel,
     modify,
+    reference,
     remove,
     validate,
     volume,
 )
-from envkit.errors import EnvkitError, NoSpaceError, UsageError, VolumeError
+from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
 
 __all__ = ["app", "run"]
@@ -41,10 +43,12 @@ _LONGEST = 300  # characters of a path in a message
 _ClickException: type[Exception] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
 )
-EPILOG = (
-    "Exit codes: 0 done, 1 no answer, 2 usage, 3 validation failed, 4 this host cannot run it, 5 channel or network, "
-    "6 integrity, 7 volume or space, 8 held by another, 70 a bug."
+_SHORT = ", ".join(
+    f"{code} {re.split('[:(]', text)[0].strip()}"
+    for code, text in EXIT_CODES.items()
+    if code < 128  # of signals
 )
+EPILOG = f"Exit codes: {_SHORT}. See `envkit help` for these, codes, JSON documents, files and variables."
 
 app = typer.Typer(
     name="envkit",
@@ -91,6 +95,7 @@ for module in (
     detect,
     activate,
     kernel,
+    reference,
 ):
     module.register(app)
 
@@ -105,6 +110,8 @@ def run(argv: Sequence[str]) -> NoReturn:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` stay as they are
             signal.signal(number, _interrupted)
+    if argv[:1] == ["help"] and argv[1:2] and argv[1] in reference.commands(app):
+        argv = [*argv[1:], "--help"]
     _leave_only(argv[0] if argv else "")
     code = _run(argv)
     try:

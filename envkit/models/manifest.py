@@ -15,7 +15,20 @@ class _File(BaseModel):
 
 
 class LockedPackage(_File):
-    """One installed package: enough to fetch and link it again, bit for bit."""
+    """One installed package: enough to fetch and link it again, bit for bit.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        build: Its build string.
+        subdir: Platform folder of the channel.
+        fn: File name of its archive.
+        url: Where the archive is; without credentials.
+        channel: Base URL or name of the channel; without credentials.
+        sha256: Hex digest of the archive.
+        size: Size of the archive in bytes.
+        record: The channel's record, verbatim (CEP 36).
+    """
 
     name: str
     version: str
@@ -32,8 +45,18 @@ class LockedPackage(_File):
 class RecordedRequest(_File):
     """What the user asked for; the same request again is recognised by equality.
 
-    `source_sha256` is the digest of the file that it was read from. It tells a program that reads little that the
-    request is the same; that it differs tells nothing, so it has no part in equality.
+    Attributes:
+        specs: The packages as MatchSpecs, in the user's order.
+        channels: The channels that were given; None for those of the settings.
+        cuda: ``--cuda``.
+        python: ``--python``.
+        platform: ``--platform``.
+        prefer: ``--prefer``.
+        target: The machine, where flags described it.
+        pip: The requirements of a ``pip:`` section.
+        variables: The variables of an environment.yml, which activation sets.
+        source_sha256: Digest of the file that the request was read from. Equal means the same request, different means
+            nothing, so it has no part in equality.
     """
 
     specs: tuple[str, ...]
@@ -59,7 +82,25 @@ class RecordedRequest(_File):
 class Manifest(_File):
     """What a generation is and where it comes from.
 
-    `lineage`, `number`, `parent` and `verb` are those of `envkit.layout.lineage.Origin`.
+    Attributes:
+        envkit_version: The envkit that made it.
+        name: The environment that it was made for.
+        generation: Name of its directory.
+        prefix: Its directory when it was made; files in it hold this path.
+        created: When, in ISO 8601, UTC.
+        lineage: Id of all generations of one environment; a rename keeps it, a clone begins a new one.
+        number: Counts the generations of the lineage, from 1.
+        parent: The generation that was active before; None for the first.
+        verb: The command that made it.
+        request: What was asked for.
+        channels: The channels that were used, in order.
+        virtual_packages: What the solver was told of the target: name, version and build of each.
+        digest: SHA-256 over the solution.
+        packages: The packages, sorted by name.
+        target: The machine that the choice was made for.
+        fingerprint: Fingerprint of the host that it was made on.
+        choice: The framework build that decided the solution: ``fn``, ``tier`` and ``reasons``.
+        skipped_link_scripts: Scripts of packages that were not run.
     """
 
     schema_version: Literal[1] = 1
@@ -84,7 +125,13 @@ class Manifest(_File):
 
 
 class PastValidation(_File):
-    """That a generation was validated, and how it went."""
+    """A validation of a generation, and how it went.
+
+    Attributes:
+        verdict: How it went.
+        created: When, in ISO 8601, UTC.
+        seconds: How long it took.
+    """
 
     verdict: Literal["pass", "fail", "skip"]
     created: str
@@ -94,8 +141,15 @@ class PastValidation(_File):
 class ValidationRecord(PastValidation):
     """The outcome of the last validation of one generation on one kind of host, and of those before it.
 
-    `tokens` are what a quick look at such hosts gave (`envkit.host.fingerprint.Quick`), the latest last: by them a
-    host is recognised without asking its driver.
+    Attributes:
+        generation: Name of the generation's directory.
+        fingerprint: Fingerprint of the host.
+        host: The host, as ``detect --json`` prints it.
+        findings: What was checked, as ``validate --json`` prints it.
+        needs_gpu: Whether the environment holds CUDA builds.
+        history: Earlier validations on such hosts, the newest first.
+        tokens: Results of a quick look at such hosts (`envkit.host.fingerprint.Quick`), the latest last: by them a host
+            is recognised without asking its driver.
     """
 
     schema_version: Literal[1] = 1
@@ -109,7 +163,16 @@ class ValidationRecord(PastValidation):
 
 
 class VolumeFile(_File):
-    """``volume.json``: what a volume is."""
+    """The description of a volume.
+
+    Attributes:
+        id: Its id; a copy of the volume has the same.
+        mounted_at: Where it was when it was made.
+        created: When, in ISO 8601, UTC.
+        probed: When its file system was tried, in ISO 8601, UTC.
+        capabilities: What its file system can do.
+        file_system: Type, mount point and source of its file system.
+    """
 
     schema_version: Literal[1] = 1
     id: str

@@ -1,0 +1,97 @@
+"""envkit help."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envkit.cli import options
+from envkit.errors import UsageError
+
+__all__ = ["commands", "read_topic", "register", "topics"]
+
+_FOLDER = Path(__file__).parent.parent / "data" / "reference"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    known = commands(app)
+
+    @app.command("help")
+    def _help(
+        *,
+        topic: Annotated[
+            str | None, typer.Argument(metavar="[TOPIC|COMMAND]", help=f"One of {', '.join(topics())}, or a command.")
+        ] = None,
+        raw: Annotated[bool, typer.Option("--raw", help="Print the Markdown itself.")] = False,
+        as_json: options.Json = False,
+    ) -> None:
+        """Explain exit codes, codes, JSON documents, files and environment variables; or a command."""
+        if topic is None:
+            _list(as_json=as_json)
+        else:
+            _show(topic, _markdown(topic, known), raw=raw, as_json=as_json)
+
+
+def commands(app: typer.Typer) -> tuple[str, ...]:
+    """Return the names of the commands of an app."""
+    groups = (
+        group.name or (group.typer_instance and group.typer_instance.info.name) for group in app.registered_groups
+    )
+    return (*(str(command.name) for command in app.registered_commands), *map(str, groups))
+
+
+def topics() -> tuple[str, ...]:
+    """Return the names of the topics, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.md")))
+
+
+def read_topic(topic: str) -> str:
+    """Return the Markdown of a topic: a heading, a line that says what it is about, the rest."""
+    return (_FOLDER / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def _markdown(topic: str, known: tuple[str, ...]) -> str:
+    names = topics()
+    if topic in names:
+        return read_topic(topic)
+    near = difflib.get_close_matches(topic, [*names, *known], n=1)
+    raise UsageError(
+        f"there is no topic and no command {topic!r}",
+        hint=(f"Did you mean `envkit help {near[0]}`? " if near else "") + f"Topics: {', '.join(names)}.",
+    )
+
+
+def _list(*, as_json: bool) -> None:
+    lines = {topic: read_topic(topic).split("\n", 3)[2] for topic in topics()}
+    if as_json:
+        from envkit.cli.output import print_json
+        from envkit.wire.results import SCHEMA_VERSION
+
+        about = [{"topic": topic, "text": line} for topic, line in lines.items()]
+        print_json({"schema_version": SCHEMA_VERSION, "topics": about})
+        return
+    from envkit.cli.output import console, labelled
+
+    out = console()
+    out.print(labelled(*((topic, "bold", line) for topic, line in lines.items())))
+    out.print("Read one with `envkit help TOPIC`; `envkit help COMMAND` is `envkit COMMAND --help`.")
+
+
+def _show(topic: str, markdown: str, *, raw: bool, as_json: bool) -> None:
+    if as_json:
+        from envkit.cli.output import print_json
+        from envkit.wire.results import SCHEMA_VERSION
+
+        print_json({"schema_version": SCHEMA_VERSION, "topic": topic, "markdown": markdown})
+    elif raw:
+        sys.stdout.write(markdown)
+    else:
+        from envkit.cli.markdown import Page
+        from envkit.cli.output import console
+
+        console().print(Page(markdown))
