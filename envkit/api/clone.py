@@ -35,8 +35,7 @@ def clone(session: Session, source: str, name: str, *, proof: Proof = "any") -> 
     manifest = read_manifest(prefix)
     if manifest is None:
         raise UnknownEnvironmentError(
-            f"{source} was not made by envkit: there is no record of its packages to clone",
-            hint=_instead(prefix, name),
+            f"{source} was not made by envkit: there is no record of its packages to clone", hint=_instead(prefix, name)
         )
     with changing(session, name, there=False) as change:
         plan = plan_of(manifest, session.settings)

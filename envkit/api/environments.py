@@ -36,8 +36,7 @@ def show_environment(volume: Volume, name: str, *, fingerprint: str | None = Non
     prefix = resolve(volume, name)
     if prefix.parent != volume.generations:
         raise UnknownEnvironmentError(
-            f"{name} is no environment of {volume.root}",
-            hint="show takes a name; envkit validate takes any prefix.",
+            f"{name} is no environment of {volume.root}", hint="show takes a name; envkit validate takes any prefix."
         )
     others = [path for _, path in environments(volume) if path != prefix]
     each, _ = shares([prefix, *others])

@@ -135,12 +135,7 @@ def _answer(
 
 
 def _result(
-    request: Request,
-    target: Target,
-    answer: _Answer,
-    corrections: tuple[Correction, ...],
-    *,
-    explained: bool,
+    request: Request, target: Target, answer: _Answer, corrections: tuple[Correction, ...], *, explained: bool
 ) -> FindResult:
     candidates = answer.candidates
     every = (*candidates.ranked, *candidates.rejected)

@@ -90,11 +90,7 @@ class Made:
 
 
 def make_generation(
-    session: Session,
-    blueprint: Blueprint,
-    *,
-    proof: Proof = "any",
-    publish_by: Callable[[Path], object] | None = None,
+    session: Session, blueprint: Blueprint, *, proof: Proof = "any", publish_by: Callable[[Path], object] | None = None
 ) -> Made:
     """Make a generation at a new path, and point the environment's link at it.
 

@@ -121,13 +121,7 @@ def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOp
     return _modify(session, name, "upgrade", merge, options)
 
 
-def _modify(
-    session: Session,
-    name: str,
-    verb: str,
-    merge: _Merge,
-    options: ModifyOptions,
-) -> ChangeResult:
+def _modify(session: Session, name: str, verb: str, merge: _Merge, options: ModifyOptions) -> ChangeResult:
     resolve(session.find_volume(), check_name(name))  # before anything is written
     if options.dry_run:
         following = _following(session, _current(session.volume, name), merge, options)

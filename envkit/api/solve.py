@@ -6,15 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from envkit.api.choose import (
-    Candidates,
-    advise,
-    channel_access,
-    channels_for,
-    judge_spec,
-    nothing_runs,
-    refuse_unclear,
-)
+from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
 from envkit.api.inquiry import Inquiry
 from envkit.api.session import Session
 from envkit.builds.families import channel_name
@@ -122,8 +114,7 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
         refusals = _refusals(records, inquiry)
         if refusals:
             failure = failure or HostCannotRunError(
-                will_not_run(refusals),
-                hint="See what runs with `envkit find`, or pin another version.",
+                will_not_run(refusals), hint="See what runs with `envkit find`, or pin another version."
             )
             unsolved += [(pick, refusals[0])] if pick is not None else []
             continue

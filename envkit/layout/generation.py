@@ -180,8 +180,7 @@ def refuse_foreign(volume: Volume, name: str) -> None:
     link = volume.link(name)
     if (link.exists() or link.is_symlink()) and active(volume, name) is None:
         raise EnvironmentExistsError(
-            f"{link} is there and was not made by envkit",
-            hint="Choose another name with -n NAME, or move it away.",
+            f"{link} is there and was not made by envkit", hint="Choose another name with -n NAME, or move it away."
         )
 
 

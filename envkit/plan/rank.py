@@ -22,15 +22,7 @@ __all__ = ["ELSEWHERE", "conservative", "nearest", "pick", "rank", "solve_candid
 ELSEWHERE = frozenset({WRONG_PLATFORM, WRONG_PYTHON})
 """Reasons of builds that are for another platform or Python than the one asked for."""
 
-_GROUP = {
-    Tier.NATIVE: 0,
-    Tier.MINOR: 0,
-    Tier.JIT: 1,
-    Tier.COMPAT: 1,
-    Tier.UNKNOWN: 2,
-    Tier.CPU: 3,
-    Tier.NO: 4,
-}
+_GROUP = {Tier.NATIVE: 0, Tier.MINOR: 0, Tier.JIT: 1, Tier.COMPAT: 1, Tier.UNKNOWN: 2, Tier.CPU: 3, Tier.NO: 4}
 _Key = tuple[object, ...]
 
 
