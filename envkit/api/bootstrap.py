@@ -51,12 +51,8 @@ def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_chann
     """Put this envkit and a Python for it on the volume, and the launcher that ``env.sh`` has on PATH.
 
     Args:
-        session: Settings and services.
         channels: Channels that the user named; asked only when no environment here has the same Python.
         override_channels: Use only these.
-
-    Raises:
-        EnvkitError: There is no Python for it, no space, or the result does not start; a launcher that is there stays.
     """
     session = dataclasses.replace(session, solver=RattlerEngine())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -48,11 +48,7 @@ class Change:
         return active(self.volume, self.name)
 
     def manifest(self) -> Manifest | None:
-        """Return the manifest of the active generation, or None where there is none.
-
-        Raises:
-            IntegrityError: It cannot be read.
-        """
+        """Return the manifest of the active generation, or None where there is none."""
         return read_manifest(self.prefix) if self.prefix is not None else None
 
     def make(self, plan: Plan, recorded: RecordedRequest, *, target: Target, verb: str, proof: Proof = "any") -> Made:
@@ -61,12 +57,7 @@ class Change:
         return make_generation(self.session, Blueprint(self.name, plan, recorded, target, origin), proof=proof)
 
     def publish(self, prefix: Path) -> None:
-        """Point the environment's link at a generation that was made before.
-
-        Raises:
-            IntegrityError: The generation is not whole.
-            VolumeError: It was made at another path, or this user may not write there.
-        """
+        """Point the environment's link at a generation that was made before."""
         with self.sharing(prefix.name):
             manifest = read_manifest(prefix)
             if manifest is None or not (prefix / "conda-meta").is_dir():
@@ -101,8 +92,6 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
     runs that died are removed first.
 
     Args:
-        session: Settings and services.
-        name: The environment.
         there: True: it has to exist; False: nothing may have its name; None: only what envkit did not make is refused.
         also: A second name that has to be free, whose lease is held as well.
 
@@ -129,12 +118,7 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
 
 
 def _check_standing(volume: Volume, name: str, *, there: bool | None) -> None:
-    """Refuse a name that is missing, taken, or not envkit's.
-
-    Raises:
-        UnknownEnvironmentError: It is missing.
-        EnvironmentExistsError: It is taken.
-    """
+    """Refuse a name that is missing, taken, or not envkit's."""
     if there is None:
         refuse_foreign(volume, name)
     elif there:

@@ -87,10 +87,8 @@ def channels_for(
     installs from the channels of its pick alone.
 
     Args:
-        names: Names of the packages that are asked for.
         explicit: Channels of ``-c``, or of a recipe.
         override: ``--override-channels``: nothing but `explicit`.
-        settings: For condarc's channels and the alias.
     """
     if explicit and override:
         return tuple(explicit), True
@@ -119,16 +117,11 @@ def judge_spec(
     """Ask the channels for every build of a package; classify, judge and rank them.
 
     Args:
-        session: Settings and services.
-        inquiry: The request and the machines.
-        spec: The package.
-        access: The channels, and how to reach them.
         strict: Whether the first channel that has the name hides the others, as it does in a solve over all of them
             (conda's strict channel priority): so it is for channels that the user put in order.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
-        SpecError: The spec cannot be read.
         ChannelError: A channel cannot be read.
     """
     target, reporter = inquiry.target, session.reporter

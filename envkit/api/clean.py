@@ -20,14 +20,6 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     """Remove superseded generations, unused packages, bytecode and indexes, orphans, leftovers and trash.
 
     The user's own cache of channel indexes, which is used while there is no volume, is cleaned too.
-
-    Args:
-        session: Settings and services.
-        keep: Which superseded generations and which indexes stay.
-        dry_run: Only list what would be removed.
-
-    Raises:
-        VolumeError: There is no volume, or this user may not write there.
     """
     volume, reporter = session.find_volume(), session.reporter
     if not dry_run and volume.private.is_dir():

@@ -22,10 +22,7 @@ def clone(session: Session, source: str, name: str, *, proof: Proof = "any") -> 
     """Link the packages of an environment at a new path. The clone begins a history of its own.
 
     Args:
-        session: Settings and services.
         source: An environment, ``NAME@N``, or the path of a generation.
-        name: The clone's name.
-        proof: How much validation it takes to publish.
 
     Raises:
         UnknownEnvironmentError: There is no such environment, or envkit did not make it.

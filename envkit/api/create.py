@@ -116,11 +116,7 @@ def _replaced(volume: Volume, name: str, recorded: RecordedRequest) -> Manifest 
 
 
 def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
-    """Return the manifest of the environment of that name, if it was made from the same request.
-
-    Raises:
-        EnvironmentExistsError: It was made from another one, or not by envkit.
-    """
+    """Return the manifest of the environment of that name, if it was made from the same request."""
     if not volume.root.is_dir():
         return None
     refuse_foreign(volume, name)

@@ -18,7 +18,6 @@ def list_environments(volume: Volume, *, fingerprint: str | None = None) -> Volu
     """List the environments of a volume, by name, including damaged ones.
 
     Args:
-        volume: The volume.
         fingerprint: That of this host: a validation on its kind is preferred to later ones on others.
     """
     named = list(environments(volume))
@@ -28,11 +27,7 @@ def list_environments(volume: Volume, *, fingerprint: str | None = None) -> Volu
 
 
 def show_environment(volume: Volume, name: str, *, fingerprint: str | None = None) -> EnvironmentInfo:
-    """Return one environment.
-
-    Raises:
-        UnknownEnvironmentError: There is none of that name.
-    """
+    """Return one environment."""
     prefix = resolve(volume, name)
     if prefix.parent != volume.generations:
         raise UnknownEnvironmentError(

@@ -34,15 +34,7 @@ def create_explicit(session: Session, name: str, locked: Locked, options: Create
     """Make an environment of exactly the packages that a file lists. Nothing is solved.
 
     Args:
-        session: Settings and services.
-        name: The environment's name.
-        locked: The content of the file.
         options: Of these, `replace` and `proof`. Without any proof, packages that would not run are installed too.
-
-    Raises:
-        HostCannotRunError: The packages would not run here.
-        EnvironmentExistsError: The name is taken, and `replace` was not asked for.
-        EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
     bare, channels = locked.records, locked.channels
@@ -69,11 +61,7 @@ def create_explicit(session: Session, name: str, locked: Locked, options: Create
 
 
 def _refuse(path: str, records: Sequence[Record], target: Target) -> None:
-    """Refuse what would not run here.
-
-    Raises:
-        HostCannotRunError: With every reason.
-    """
+    """Refuse what would not run here."""
     found = [
         f"{record.fn}: it is for {record.subdir}, this host is {target.subdir}"
         for record in records

@@ -15,11 +15,7 @@ __all__ = ["explicit_text", "export_manifest", "yaml_document"]
 
 
 def export_manifest(volume: Volume, reference: str) -> Manifest:
-    """Return the manifest of an environment or generation, under its present name.
-
-    Raises:
-        UnknownEnvironmentError: There is no such environment, or envkit did not make it.
-    """
+    """Return the manifest of an environment or generation, under its present name."""
     manifest = read_manifest(generation_of(volume, reference))
     if manifest is None:
         raise UnknownEnvironmentError(
@@ -32,11 +28,7 @@ def export_manifest(volume: Volume, reference: str) -> Manifest:
 
 
 def explicit_text(manifest: Manifest) -> str:
-    """Return an ``@EXPLICIT`` file (CEP 23): the URL and sha256 of each package, dependencies first.
-
-    Raises:
-        IntegrityError: A package has no sha256.
-    """
+    """Return an ``@EXPLICIT`` file (CEP 23): the URL and sha256 of each package, dependencies first."""
     lines = ["# Made by envkit; make it again with: envkit create -n NAME --file FILE"]
     lines += [f"# platform: {manifest.request.platform}"] if manifest.request.platform else []
     lines.append("@EXPLICIT")

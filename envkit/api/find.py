@@ -46,14 +46,12 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     builds. A host that could not be reached is not asked again for a minute.
 
     Args:
-        session: Settings and services.
         inquiry: The request, of one spec, the machines and the channels.
         explained: Whether to work out the explanation, which judges again with other drivers.
         refresh: Whether to ask hosts again that could not be reached a moment ago.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
-        SpecError: The spec cannot be read.
         ChannelError: A channel cannot be read, and neither the cache nor the table knows the package.
     """
     request, target, explicit = inquiry.request, inquiry.target, inquiry.channels
@@ -105,11 +103,7 @@ def _answer(
     *,
     cache: Path,
 ) -> _Answer:
-    """Ask the channels; if they cannot be read, their cached indexes; then the built-in table.
-
-    Raises:
-        ChannelError: The channels cannot be read, no index of them is in the cache, and the table knows nothing.
-    """
+    """Ask the channels; if they cannot be read, their cached indexes; then the built-in table."""
     failure: ChannelError | None = None
     if outage is not None:
         reason = f"{outage.cause} (tried {outage.age_s:.0f} s ago; --refresh tries again)"

@@ -19,11 +19,7 @@ __all__ = ["diff", "history", "rollback"]
 
 
 def history(volume: Volume, name: str) -> History:
-    """List the generations of an environment that are on the volume, oldest first, with what each changed.
-
-    Raises:
-        UnknownEnvironmentError: There is no environment of that name.
-    """
+    """List the generations of an environment that are on the volume, oldest first, with what each changed."""
     current = resolve(volume, check_name(name)).name
     known = generations_of(volume, name)
     by_name = {manifest.generation: manifest for manifest in known}
@@ -54,11 +50,7 @@ def diff(volume: Volume | None, before: str, after: str | None = None) -> Differ
 
     Args:
         volume: The volume that names are looked up on; None for paths alone.
-        before: The first one.
         after: The second one; None to compare `before` with the generation before it.
-
-    Raises:
-        UnknownEnvironmentError: One of them is not there, or there is nothing before it.
     """
     if after is None:
         second = generation_of(volume, before)
@@ -76,11 +68,6 @@ def diff(volume: Volume | None, before: str, after: str | None = None) -> Differ
 
 def rollback(session: Session, name: str, number: int | None = None) -> SwitchResult:
     """Point the environment's link at an earlier generation, or at a later one again. Only the link changes.
-
-    Args:
-        session: Settings and services.
-        name: The environment.
-        number: Number of the generation; None for the one before the active one.
 
     Raises:
         UnknownEnvironmentError: There is no such generation.

@@ -95,9 +95,7 @@ def make_generation(
     """Make a generation at a new path, and point the environment's link at it.
 
     Args:
-        session: Settings and services.
         blueprint: What to make; the caller holds the lease of its name.
-        proof: How much validation it takes to publish.
         publish_by: Publishes the prefix instead of the environment's link; meanwhile `clean` removes nothing of it.
 
     Raises:

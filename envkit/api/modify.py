@@ -55,13 +55,7 @@ def install(session: Session, name: str, specs: Sequence[str], options: ModifyOp
     """Add packages, or change what is asked of those that were asked for; everything else stays where it can.
 
     Args:
-        session: Settings and services.
-        name: The environment.
         specs: MatchSpecs; one for a package that is in the request replaces it there.
-        options: See `ModifyOptions`.
-
-    Raises:
-        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
     """
     wanted = Request(tuple(specs))
 
@@ -72,18 +66,7 @@ def install(session: Session, name: str, specs: Sequence[str], options: ModifyOp
 
 
 def uninstall(session: Session, name: str, packages: Sequence[str], options: ModifyOptions) -> ChangeResult:
-    """Take packages out of the request, and out of the environment what only they needed.
-
-    Args:
-        session: Settings and services.
-        name: The environment.
-        packages: Names of packages that were asked for.
-        options: See `ModifyOptions`.
-
-    Raises:
-        UsageError: A package was not asked for.
-        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
-    """
+    """Take packages out of the request, and out of the environment what only they needed."""
 
     def merge(manifest: Manifest) -> _Merged:
         return _without(manifest, packages), records_of(manifest)
@@ -95,14 +78,7 @@ def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOp
     """Take the newest that the request allows: of everything, or of the named packages.
 
     Args:
-        session: Settings and services.
-        name: The environment.
         specs: MatchSpecs. A bare name keeps what was asked of it; anything more replaces that. Empty for everything.
-        options: See `ModifyOptions`.
-
-    Raises:
-        UsageError: A package is not in the environment.
-        EnvkitError: See `envkit.errors`; whatever is raised, the environment is as it was.
     """
     wanted = Request(tuple(specs))
     names = {spec.name for spec in wanted.parsed}
@@ -168,11 +144,7 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
 
 
 def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str, Target]) -> RecordedRequest:
-    """Return the request for the machines of a file; later changes without one keep to what these have in common.
-
-    Raises:
-        UsageError: They are of another platform than the environment, or of several.
-    """
+    """Return the request for the machines of a file; later changes without one keep to what these have in common."""
     target = common_target(hosts)
     if recorded.platform not in {None, target.subdir}:
         raise UsageError(

@@ -26,10 +26,6 @@ def remove(session: Session, name: str) -> RemoveResult:
 
     The link goes first: a crash after that leaves orphans, which `clean` removes. A generation that a process is using
     is left to `clean` as well.
-
-    Raises:
-        UnknownEnvironmentError: There is no environment of that name.
-        VolumeError: This user may not write there.
     """
     with changing(session, name, there=True) as change, writing(change.volume):
         volume = change.volume
@@ -52,14 +48,7 @@ def remove(session: Session, name: str) -> RemoveResult:
 
 
 def rename(session: Session, name: str, new_name: str) -> SwitchResult:
-    """Give an environment another name: the link is renamed, the generations stay where they are.
-
-    Raises:
-        UnknownEnvironmentError: There is no environment of the old name.
-        EnvironmentExistsError: The new name is taken.
-        UsageError: It is the old one.
-        VolumeError: This user may not write there.
-    """
+    """Give an environment another name: the link is renamed, the generations stay where they are."""
     if check_name(new_name) == check_name(name):
         raise UsageError(f"{name} has that name already", hint="Give another new name: envkit rename OLD NEW.")
     with changing(session, name, there=True, also=new_name) as change:

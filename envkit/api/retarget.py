@@ -33,13 +33,7 @@ def keep_target(manifest: Manifest, request: Request, target: Target, reporter: 
     """Return the machine to solve for: `target`, or the recorded one if only that has the CUDA that is needed.
 
     Args:
-        manifest: The environment as it is.
-        request: The new request.
         target: This host, or the machine that the request describes.
-        reporter: Is told when it is not this host.
-
-    Raises:
-        HostCannotRunError: The environment holds CUDA, this host has none, and no machine is recorded.
     """
     if imply_cuda(request).cuda.kind == "none" or target.described:
         return target
@@ -59,11 +53,7 @@ def keep_target(manifest: Manifest, request: Request, target: Target, reporter: 
 
 
 def refuse_loss(manifest: Manifest, request: Request, target: Target, choice: Mapping[str, Any]) -> None:
-    """Refuse a solution that puts a CPU build of the framework in the place of its CUDA build.
-
-    Raises:
-        HostCannotRunError: It does, and the user did not ask for that.
-    """
+    """Refuse a solution that puts a CPU build of the framework in the place of its CUDA build."""
     before = manifest.choice
     lost = before.get("variant") == "cuda" and choice.get("variant") not in {None, "cuda"}
     if not lost or before.get("name") != choice.get("name") or imply_cuda(request).cuda.kind == "none":

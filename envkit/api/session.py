@@ -39,11 +39,7 @@ class Session:
 
     @cached_property
     def engine(self) -> Engine:
-        """The solver, loaded at its first use.
-
-        Raises:
-            SettingsError: The configured one does not exist or is not installed.
-        """
+        """The solver, loaded at its first use."""
         return self.solver or make_engine(self.settings.engine)
 
     @cached_property
@@ -67,11 +63,7 @@ class Session:
         return open_volume(self.settings.volume, create=False)
 
     def make_volume(self) -> Volume:
-        """Return the configured volume; make what is missing of it.
-
-        Raises:
-            VolumeError: It cannot be written, or cannot carry an environment.
-        """
+        """Return the configured volume; make what is missing of it."""
         from envkit.layout.opening import open_volume
 
         return open_volume(self.settings.volume, create=True)

@@ -64,12 +64,7 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
     """Choose the framework's build, solve around it, and check the solution record by record.
 
     Args:
-        session: Settings and services.
-        inquiry: The request, the machines and the channels.
         installed: Records that the solution keeps where it can: those of the generation before.
-
-    Raises:
-        EnvkitError: Nothing satisfies the request, nothing of it runs, or a channel cannot be read.
     """
     reporter, target = session.reporter, inquiry.target
     request = imply_cuda(inquiry.request)
@@ -134,11 +129,7 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
 
 
 def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:
-    """Return the builds to try, in turn: the installed one first, then the best.
-
-    Raises:
-        EnvkitError: There is none, or it is not clear for which machine.
-    """
+    """Return the builds to try, in turn: the installed one first, then the best."""
     unclear = refuse_unclear(candidates, request, target)
     if unclear is not None:
         raise unclear

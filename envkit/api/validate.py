@@ -42,10 +42,6 @@ def validate_environment(
     """Validate an environment of the volume, or any prefix: conda, pixi or venv.
 
     The outcome is kept for generations of a volume, unless only a part was validated.
-
-    Raises:
-        UnknownEnvironmentError: There is none.
-        HostCannotRunError: A GPU was named, and there is none.
     """
     prefix = resolve(volume, name_or_prefix)
     manifest = read_manifest(prefix)
@@ -92,8 +88,6 @@ def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Repor
     """Return the validation of a generation on this kind of host; validate it here if there is none.
 
     Args:
-        session: Settings and services.
-        manifest: The generation.
         validate: Whether to validate it where no validation applies; else the result is None then.
     """
     volume, host = session.volume, session.host

@@ -24,11 +24,7 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
     """Describe the configured volume, without making it.
 
     Args:
-        settings: The volume, and where each setting came from.
         probe: Test again what the file system can do, and remember it.
-
-    Raises:
-        VolumeError: With `probe`: the file system cannot carry an environment.
     """
     volume = Volume(settings.volume)
     known = read_volume_file(volume)

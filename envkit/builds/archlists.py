@@ -91,7 +91,6 @@ def find_arch_list(record: Record, build_cuda: CudaVersion, arm_variant: str | N
     """Return the arch list of a published build; None where no row knows it.
 
     Args:
-        record: The build: channel, name, version, build number and platform count.
         arm_variant: ``tegra`` for conda-forge's Jetson builds; ``sbsa`` is the ordinary aarch64.
     """
     channel = channel_name(record.channel or record.url.rsplit("/", 2)[0])

@@ -39,7 +39,6 @@ def record_from_repodata(raw: Mapping[str, Any], fn: str, channel_url: str, subd
         raw: The entry; kept as it is in `Record.raw`.
         fn: Its key, the file name, which fills in name, version and build where the entry lacks them.
         channel_url: Base URL or name of the channel, without credentials: nothing is stripped here.
-        subdir: The folder that the index is of.
     """
     stem = fn.removesuffix(".conda").removesuffix(".tar.bz2")
     name, version, build = ([*stem.rsplit("-", 2), "", ""])[:3] if stem.count("-") > 1 else (stem, "", "")

@@ -51,8 +51,6 @@ def dropped_by_library(
 
     Args:
         name: Package name, such as ``cudnn``.
-        version: The library's major and minor.
-        cuda_major: The CUDA that this build of the library is for.
     """
     for row in load_table("libraries")["dropped"]:
         first = CudaVersion.parse(row["from"])

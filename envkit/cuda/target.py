@@ -66,17 +66,8 @@ def describe_target(
     """Describe a target by flags, on top of the detected one; flags win over overrides.
 
     Args:
-        base: The host as a target (`Target.from_host`).
         platform: ``--platform``: another subdir, of which nothing of the host is kept.
-        driver: ``--driver``: ``550.54.14``, or ``550`` for the branch.
-        gpus: ``--gpu``, repeatable: names as people write them.
-        cuda_archs: ``--cuda-arch``, repeatable: ``8.6``.
-        glibc: ``--glibc``.
-        no_gpu: ``--no-gpu``.
         override_cuda: ``CONDA_OVERRIDE_CUDA`` (CEP 30); None when it is not set.
-
-    Raises:
-        UsageError: A value cannot be read, or ``--no-gpu`` stands beside a GPU or a driver.
     """
     if no_gpu and (driver or gpus or cuda_archs):
         raise UsageError("--no-gpu contradicts --driver, --gpu and --cuda-arch", hint="leave one of them out")

@@ -20,11 +20,7 @@ _CEP = "CEP 24 says what an environment.yml may hold: name, channels, dependenci
 
 
 def parse_environment_yml(data: bytes, path: Path) -> Recipe:
-    """Parse an environment.yml.
-
-    Raises:
-        RecipeError: It is not YAML, or breaks a rule of CEP 24; the message has the place in the file.
-    """
+    """Parse an environment.yml."""
     if len(data) > _MAX_BYTES:
         raise RecipeError(f"{path} is larger than {_MAX_BYTES // 1024} KiB: not an environment.yml", hint=_CEP)
     try:

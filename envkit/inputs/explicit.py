@@ -27,11 +27,7 @@ def is_explicit(data: bytes) -> bool:
 
 
 def parse_explicit(data: bytes, path: Path) -> Locked:
-    """Parse an ``@EXPLICIT`` file; its URLs tell the names of the records, and no dependencies.
-
-    Raises:
-        RecipeError: A line is not the URL of a package with a hash.
-    """
+    """Parse an ``@EXPLICIT`` file; its URLs tell the names of the records, and no dependencies."""
     records: dict[str, Record] = {}
     channels: dict[str, Channel] = {}
     try:

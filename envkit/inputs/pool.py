@@ -21,9 +21,6 @@ def read_pool(paths: Sequence[Path]) -> dict[str, Target]:
 
     A file holds one document, an array of them, or several, one after the other. A machine is named by the member
     ``name`` of its document, else by the file and its place there.
-
-    Raises:
-        SettingsError: A file cannot be read, or holds something else; the message names the file and the place.
     """
     found: dict[str, Target] = {}
     for path in paths:

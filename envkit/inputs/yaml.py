@@ -16,7 +16,6 @@ def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
     """Parse a YAML document.
 
     Args:
-        data: The content of the file.
         kind: ``safe`` for YAML's own types; ``base`` keeps every scalar as a string.
 
     Raises:

@@ -40,7 +40,6 @@ def read_contents(prefix: Path, packages: Sequence[InstalledPackage], manifest: 
     """Read the contents of a prefix: conda, pixi or venv.
 
     Args:
-        prefix: The environment.
         packages: Its packages; empty for a venv.
         manifest: Its manifest; None if another tool made it.
     """

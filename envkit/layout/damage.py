@@ -33,8 +33,6 @@ def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool
     """List the files that are missing, cannot be read, or differ from their record.
 
     Args:
-        prefix: The environment.
-        packages: Its records.
         full: Hash every file, not only those modified after they were installed.
     """
     wrong: list[WrongFile] = []

@@ -217,8 +217,6 @@ def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = 
     """List what to know of a file system that can carry environments, with its cost.
 
     Args:
-        mount: The mount of the volume.
-        able: The result of `probe_abilities`.
         copied_bytes: Size of an environment's packages, if known.
     """
     found = []

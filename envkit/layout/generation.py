@@ -134,11 +134,7 @@ def is_moved(manifest: Manifest, prefix: Path) -> bool:
 
 
 def refuse_moved(manifest: Manifest | None, prefix: Path) -> None:
-    """Refuse to use a generation that lies elsewhere than at the path in its files.
-
-    Raises:
-        VolumeError: It was moved.
-    """
+    """Refuse to use a generation that lies elsewhere than at the path in its files."""
     if manifest is not None and is_moved(manifest, prefix):
         raise VolumeError(
             f"{manifest.name} was made at {manifest.prefix} and is at {prefix} now; its files hold the old path",
@@ -151,10 +147,6 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
     """Point the environment's link at a generation. This rename is the only commit point.
 
     The caller holds the generation's lease, so that `clean` does not remove it before the rename.
-
-    Raises:
-        EnvironmentExistsError: The name is taken by something that envkit did not make.
-        VolumeError: This user may not write there.
     """
     link = volume.link(name)
     refuse_foreign(volume, name)
@@ -172,11 +164,7 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
 
 
 def refuse_foreign(volume: Volume, name: str) -> None:
-    """Refuse to replace anything but a link into this volume.
-
-    Raises:
-        EnvironmentExistsError: The environment's path is something else.
-    """
+    """Refuse to replace anything but a link into this volume."""
     link = volume.link(name)
     if (link.exists() or link.is_symlink()) and active(volume, name) is None:
         raise EnvironmentExistsError(

@@ -36,10 +36,6 @@ def hold(
     """Hold the lease on `what` (an environment's or a generation's name) while the block runs.
 
     Args:
-        volume: The volume.
-        what: A plain file name.
-        reporter: Told once if another process holds it.
-        wait_s: How long to wait for that process.
         shared: Share it with others who ask for a shared lease.
 
     Raises:
@@ -80,11 +76,7 @@ def hold(
 
 
 def _open(volume: Volume, path: Path) -> int:
-    """Open the file of a lease, or make it so that other users can lock it too.
-
-    Raises:
-        VolumeError: It cannot be made.
-    """
+    """Open the file of a lease, or make it so that other users can lock it too."""
     while True:
         try:
             # O_CREAT without O_EXCL fails in a sticky, world-writable directory for all but the file's owner

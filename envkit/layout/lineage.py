@@ -37,11 +37,7 @@ class Origin:
 
 
 def generations_of(volume: Volume, name: str) -> list[Manifest]:
-    """List the finished generations of an environment, oldest first, without those that cannot be read.
-
-    Raises:
-        UnknownEnvironmentError: There is no environment of that name.
-    """
+    """List the finished generations of an environment, oldest first, without those that cannot be read."""
     current = read_manifest(resolve(volume, name))
     if current is None:
         raise UnknownEnvironmentError(
@@ -53,11 +49,7 @@ def generations_of(volume: Volume, name: str) -> list[Manifest]:
 
 
 def directories_of(volume: Volume, name: str) -> dict[str, Path]:
-    """Map each finished generation of an environment to its directory. Links are not followed.
-
-    Raises:
-        UnknownEnvironmentError: There is no environment of that name.
-    """
+    """Map each finished generation of an environment to its directory. Links are not followed."""
     members = {manifest.generation for manifest in generations_of(volume, name)}
     return {path.name: path for path in list_generations(volume) if path.name in members}
 

@@ -71,11 +71,7 @@ def open_volume(root: Path, *, create: bool) -> Volume:
 
 
 def check_writable(volume: Volume) -> None:
-    """Refuse a volume that cannot be made or written. Nothing is changed.
-
-    Raises:
-        VolumeError: It cannot; the message says why.
-    """
+    """Refuse a volume that cannot be made or written. Nothing is changed."""
     if volume.root.exists() and not volume.root.is_dir():
         raise VolumeError(f"not a directory: {volume.root}", hint="Give a directory with --persist DIR.")
     if not volume.root.parent.is_dir():
@@ -91,11 +87,7 @@ def check_writable(volume: Volume) -> None:
 
 
 def probe_volume(volume: Volume) -> None:
-    """Probe the file system and write down what it can do and where the volume is. Its id stays.
-
-    Raises:
-        VolumeError: The file system cannot carry an environment.
-    """
+    """Probe the file system and write down what it can do and where the volume is. Its id stays."""
     mount = read_mount(volume.root)
     if mount.object_store:
         raise VolumeError(

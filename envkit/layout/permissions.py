@@ -24,12 +24,7 @@ _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
-    """Find what keeps users from working on a volume that its root lets them use.
-
-    Args:
-        volume: The volume.
-        packages: The directories of cached packages.
-    """
+    """Find what keeps users from working on a volume that its root lets them use."""
     parts = [*list_generations(volume), *_children(volume.packages), *_children(volume.bytecode)]
     return SharingState(
         str(volume.root),
@@ -50,8 +45,6 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
     """Add missing permissions and take away those that are too many, where this user may; return what was done.
 
     Args:
-        volume: The volume.
-        packages: The directories of cached packages.
         prefixes: Generations to open to users of the volume.
     """
     mended = []

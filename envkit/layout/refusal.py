@@ -45,11 +45,7 @@ def cannot_write(volume: Volume, error: OSError) -> VolumeError:
 
 @contextlib.contextmanager
 def writing(volume: Volume) -> Iterator[None]:
-    """Translate the errors of a block that changes the volume.
-
-    Raises:
-        VolumeError: A path below the volume's root could not be written.
-    """
+    """Translate the errors of a block that changes the volume."""
     try:
         yield
     except OSError as error:

@@ -64,15 +64,7 @@ def is_full(volume: Volume, error: BaseException) -> bool:
 
 
 def check_space(volume: Volume, missing: Sequence[Record]) -> None:
-    """Refuse a solution that will not fit, before the download.
-
-    Args:
-        volume: Where it goes.
-        missing: Records that are not in the cache.
-
-    Raises:
-        NoSpaceError: The estimate is larger than the free space.
-    """
+    """Refuse a solution that will not fit, before the download."""
     download = sum(record.size or 0 for record in missing)
     need = int(download * (1 + EXTRACTED_RATIO))
     space = free_space(volume.root)

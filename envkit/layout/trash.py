@@ -18,7 +18,6 @@ def discard(volume: Volume, path: Path, *, unless: Callable[[], bool] = lambda: 
     """Rename a directory out of sight, then delete it.
 
     Args:
-        volume: Its trash takes the directory.
         path: The directory. One that is gone already is no error.
         unless: Asked again when nobody can find the directory any more; puts it back if true.
 

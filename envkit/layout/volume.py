@@ -112,11 +112,7 @@ class Volume:
 
 
 def check_name(name: str) -> str:
-    """Return `name` if it can be an environment's name.
-
-    Raises:
-        UsageError: It is reserved, or would not be one plain file name.
-    """
+    """Return `name` if it can be an environment's name."""
     if name in _RESERVED:
         raise UsageError(f"an environment cannot be called {name!r}", hint="Choose another name with -n NAME.")
     if not _NAME.match(name):

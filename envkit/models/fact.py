@@ -50,7 +50,6 @@ class Fact:
     """A code and the values that a sentence about it needs. Immutable by convention; equal by value.
 
     Args:
-        code: A registered code.
         params: Values by name: numbers, names, other facts; never a sentence.
     """
 

@@ -173,8 +173,6 @@ def explain(
     """Answer what people ask about a choice.
 
     Args:
-        ranked: What matches the request, best first.
-        hosts: The machines, where there are several.
         advice: What `envkit.plan.limits` found; it belongs to what to change.
         taken: The build that was taken, where a solver had a say; else the first that runs.
         unsolved: Better builds that the solver could not combine with the rest of the request, and why: its own words,

@@ -66,11 +66,7 @@ def _agree(one: CudaChoice, other: CudaChoice) -> bool:
 
 
 def imply_cuda(request: Request) -> Request:
-    """Take over the CUDA that packages name: ``pytorch-cuda=12.1`` is ``--cuda 12.1``, ``cpuonly`` is none.
-
-    Raises:
-        UsageError: ``--cuda`` says something else than the packages.
-    """
+    """Take over the CUDA that packages name: ``pytorch-cuda=12.1`` is ``--cuda 12.1``, ``cpuonly`` is none."""
     found = _implied(request)
     if found is None:
         return request
