@@ -29,20 +29,16 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
 
     from envkit.api.environments import list_environments
     from envkit.cli.output import console, print_json, table, without
-    from envkit.host.detect import detect_host
-    from envkit.layout.opening import open_volume
-    from envkit.settings import load_settings
     from envkit.wire.results import list_json
     from envkit.words.values import size_words
 
-    settings = load_settings(persist=persist)
-    volume = open_volume(settings.volume, create=False)
-    listing = list_environments(volume, fingerprint=detect_host().fingerprint)
+    session = options.session_of(persist)
+    listing = list_environments(session.find_volume(), fingerprint=session.host.fingerprint)
     if as_json:
         print_json(list_json(listing))
         return
     out = console()
-    out.print(f"[bold]{listing.root}[/bold] (from {settings.origins.get('volume', 'default')})")
+    out.print(f"[bold]{listing.root}[/bold] (from {session.settings.origins.get('volume', 'default')})")
     if not listing.environments:
         out.print("no environments yet; make one with `envkit create`")
         return
@@ -72,7 +68,7 @@ def _validated(record: ValidationRecord | None, *, here: bool) -> str:
 
 
 def _machine(record: ValidationRecord) -> str:
-    """A kind of host, in words."""
+    """Return a kind of host, in words."""
     from rich.markup import escape
 
     driver = record.host.get("driver_version")
@@ -91,14 +87,11 @@ def _show(
     """Show one environment: what was asked, what it holds, when it was last validated."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, print_json, table
-    from envkit.host.detect import detect_host
-    from envkit.layout.opening import open_volume
-    from envkit.settings import load_settings
     from envkit.wire.results import show_json
     from envkit.words.values import size_words
 
-    volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
-    info = show_environment(volume, name, fingerprint=detect_host().fingerprint)
+    session = options.session_of(persist, name=name)
+    info = show_environment(session.find_volume(), name, fingerprint=session.host.fingerprint)
     if as_json:
         print_json(show_json(info))
         return

@@ -30,15 +30,11 @@ def _export(
     """Print an environment as a file that makes it again: what was asked (environment.yml), or every URL."""
     from envkit.api.export import explicit_text, export_manifest, yaml_document
     from envkit.cli.output import print_json
-    from envkit.layout.opening import open_volume
-    from envkit.settings import load_settings
     from envkit.wire.results import SCHEMA_VERSION
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
-    manifest = export_manifest(
-        open_volume(load_settings(persist=persist, name=name.partition("@")[0]).volume, create=False), name
-    )
+    manifest = export_manifest(options.session_of(persist, name=name.partition("@")[0]).find_volume(), name)
     if as_json:
         content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)
         print_json({"schema_version": SCHEMA_VERSION, **content})

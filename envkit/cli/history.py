@@ -32,11 +32,9 @@ def _history(
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history
     from envkit.cli.output import console, print_json, table, without
-    from envkit.layout.opening import open_volume
-    from envkit.settings import load_settings
     from envkit.wire.volume import history_json
 
-    found = read_history(open_volume(load_settings(persist=persist, name=name).volume, create=False), name)
+    found = read_history(options.session_of(persist, name=name).find_volume(), name)
     if as_json:
         print_json(history_json(found))
         return
@@ -81,13 +79,11 @@ def _diff(
     """Show which packages differ between two environments or generations."""
     from envkit.api.history import diff as compare
     from envkit.cli.output import console, print_json
-    from envkit.layout.opening import open_volume
-    from envkit.settings import load_settings
     from envkit.wire.volume import difference_json
 
     volume = None
     if persist is not None or not all(text and "/" in text for text in (before, after)):
-        volume = open_volume(load_settings(persist=persist, name=before.partition("@")[0]).volume, create=False)
+        volume = options.session_of(persist, name=before.partition("@")[0]).find_volume()
     found = compare(volume, before, after)
     if as_json:
         print_json(difference_json(found))

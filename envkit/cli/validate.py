@@ -64,13 +64,11 @@ def _validate(
     from envkit.cli.output import STATUS_STYLE, console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
-    from envkit.layout.opening import open_volume
-    from envkit.settings import load_settings
     from envkit.wire.results import validate_json
 
     volume = None
     if "/" not in name or persist is not None:
-        volume = open_volume(load_settings(persist=persist, name=name).volume, create=False)
+        volume = options.session_of(persist, name=name).find_volume()
     result = validate_environment(
         name,
         volume=volume,
