@@ -96,7 +96,7 @@ def _run(
     host: Host,
     options: ValidateOptions,
 ) -> Iterator[Finding]:
-    """Everything that runs something."""
+    """Run the interpreter, the driver and the frameworks, in this order."""
     env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
     broken: set[str] = set()
     if contents.python is None:
@@ -124,7 +124,7 @@ def _run(
 
 
 def _drive(python: Path, env: Mapping[str, str], host: Host, options: ValidateOptions) -> list[Finding]:
-    """The driver level."""
+    """Check the GPUs without any framework."""
     outcomes = run_driver_probe(
         python,
         env=env,
@@ -136,7 +136,7 @@ def _drive(python: Path, env: Mapping[str, str], host: Host, options: ValidateOp
 
 
 def _gpus(found: Sequence[Finding]) -> Gpus:
-    """What the driver level means for frameworks."""
+    """Return which GPUs are left for frameworks."""
     if any(finding.status == "fail" for finding in found):
         return Gpus("failed")
     whole = {f.data.get("device") for f in found if f.check == "driver.vadd" and f.status == "pass"}
@@ -144,7 +144,7 @@ def _gpus(found: Sequence[Finding]) -> Gpus:
 
 
 def _framework_variables(env: Mapping[str, str], gpus: Gpus, options: ValidateOptions) -> dict[str, str]:
-    """What frameworks see: the devices that were asked for, none where the driver failed; plain float32."""
+    """Return the variables for frameworks: only the devices asked for, none if the driver failed; plain float32."""
     variables = {
         **env,
         "NVIDIA_TF32_OVERRIDE": "0",  # https://docs.nvidia.com/cuda/cublas: whatever the program says, no TF32
@@ -218,7 +218,7 @@ def cure_of(prefix: Path, *, ours: bool) -> Cure:
 
 
 def run_environment(prefix: Path, base: Mapping[str, str], *, name: str | None) -> dict[str, str]:
-    """The variables that programs of an environment see; the generation's own path, never the link's."""
+    """Return the variables for programs of an environment, with the path of its generation, never of its link."""
     env = {k: v for k, v in base.items() if k not in {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}}
     env["PATH"] = os.pathsep.join([str(prefix / "bin"), *filter(None, [base.get("PATH", os.defpath)])])
     if (prefix / "conda-meta").is_dir():
