@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 
 from referring.markdown import code, first_sentence, page, table
@@ -40,7 +42,27 @@ def codes_page() -> str:
         "codes",
         errors=table(("code", "exit", "blames", "meaning", "what to do"), rows),
         **{kind: _of_kind(sorted(codes.values())) for kind, codes in REGISTRY.items()},
+        **{f"finding_{blames}": _findings(blames) for blames in ("environment", "host", None)},
     )
+
+
+def _findings(blames: str | None) -> str:
+    codes = sorted(found for found in REGISTRY.get("finding", {}).values() if found.blames == blames)
+    return table(("code", "meaning", "what to do"), ((code(c), c.meaning, _cure(c)) for c in codes))
+
+
+def _cure(finding: Code) -> str:
+    """Return the cure of a finding, with names in capitals; a cure that depends on more than blame is the hint's."""
+    saying = importlib.import_module("envkit.words.cures").CURES[finding]
+    if not isinstance(saying, str):
+        needed = [name for name, item in inspect.signature(saying).parameters.items() if item.default is item.empty]
+        if needed not in ([], ["blames"]):
+            return "It depends: see the finding's `hint`."
+        blamed = (finding.blames,) if finding.blames else ("environment", "host")
+        texts = {blames: saying(**dict.fromkeys(needed, blames)) for blames in blamed}
+        alike = len(set(texts.values())) == 1
+        saying = texts[blamed[0]] if alike else " ".join(f"*{blames}*: {text}" for blames, text in texts.items())
+    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), saying)
 
 
 def _of_kind(codes: list[Code]) -> str:
