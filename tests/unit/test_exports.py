@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import pydoc
+import re
 import subprocess
 import sys
 
@@ -106,3 +107,10 @@ def test_help_shows_the_public_names_only() -> None:
 
 def test_the_version_has_a_heading_in_the_changelog() -> None:
     assert f"\n## [{envkit.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:envkit|tests|scripts)/[\w./]+)`", text)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
