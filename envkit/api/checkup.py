@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from envkit.api.examine import cure_of
+from envkit.api.examine import repair_of
 from envkit.checks.files import (
     added_findings,
     closed_finding,
@@ -34,11 +34,12 @@ from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import Subject
+from envkit.models.codes.files import BAD_MANIFEST
+from envkit.models.fact import Fact
 from envkit.models.host import Host
 from envkit.models.installed import WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
-from envkit.words.values import host_words
 
 __all__ = ["check_subjects"]
 
@@ -105,22 +106,22 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     try:
         manifest = read_manifest(prefix)
     except IntegrityError as error:
-        findings.append(Finding("manifest", "fail", "bad-manifest", error.message, "environment", error.hint))
+        findings.append(Finding("manifest", "fail", Fact(BAD_MANIFEST, error=error.message)))
     packages, bad = installed_packages(prefix)
-    cure = cure_of(prefix, ours=ours or manifest is not None)
-    findings += record_findings(bad, cure)
+    repair = repair_of(prefix, ours=ours or manifest is not None)
+    findings += record_findings(bad, repair)
     if manifest is not None:
-        findings.append(manifest_finding(manifest, packages, cure))
+        findings.append(manifest_finding(manifest, packages, repair))
     elif ours and not findings:
         findings.append(no_manifest_finding())
     if not packages and manifest is None:
         return findings + _check_venv(prefix, full=full)
     moved = moved_from(prefix, packages) if manifest is None else is_moved(manifest, prefix)
-    findings.append(place_finding(manifest.prefix if manifest else None, cure, moved=moved))
+    findings.append(place_finding(manifest.prefix if manifest else None, repair, moved=moved))
     wrong = find_wrong(prefix, packages, full=full)
-    findings.append(files_finding(wrong, cure, files=sum(len(p.paths) for p in packages), full=full))
+    findings.append(files_finding(wrong, repair, files=sum(len(p.paths) for p in packages), full=full))
     added = distributions(prefix, packages, full=full)
-    findings += added_findings(added, cure, ours=manifest is not None, full=full)
+    findings += added_findings(added, repair, ours=manifest is not None, full=full)
     if ours and volume is not None:
         findings += barred_findings(str(volume.root), read_barred(volume, prefix))
         if manifest is not None:
@@ -139,5 +140,4 @@ def _check_venv(prefix: Path, *, full: bool) -> list[Finding]:
 def _check_validation(volume: Volume, name: str, manifest: Manifest, host: Host) -> Finding:
     known = read_validation(volume, manifest.generation, host.fingerprint)
     last = known or latest_validation(volume, manifest.generation)
-    here, there = (host_words(facts) for facts in (host_to_json(host), last.host if last else {}))
-    return validation_finding(name, known, last, here=here, there=there)
+    return validation_finding(name, known, last, here=host_to_json(host))

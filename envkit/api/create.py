@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from envkit.api.change import changing
 from envkit.api.inquiry import Inquiry
 from envkit.api.make import Proof
+from envkit.api.publish import check_publishable
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of, solve_request
 from envkit.api.validate import revalidate
-from envkit.checks.publish import check_publishable
 from envkit.checks.requests import requests_differ
 from envkit.errors import EnvironmentExistsError, IntegrityError
 from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign

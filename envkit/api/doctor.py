@@ -20,6 +20,7 @@ from envkit.layout.opening import probe_volume
 from envkit.layout.permissions import mend_permissions
 from envkit.layout.volume import Volume
 from envkit.models.care import Checkup, Subject
+from envkit.models.codes import files as codes
 from envkit.models.progress import Reporter
 from envkit.wire.results import target_from_json
 
@@ -62,10 +63,10 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
         mended.append(f"removed {removed} leftovers of runs that died")
     for subject in subjects:
         for finding in subject.findings:
-            if finding.code in {"moved", "volume-file"} and subject.name == "volume":
+            if finding.code in {codes.MOVED, codes.VOLUME_FILE} and subject.name == "volume":
                 probe_volume(volume)
                 mended.append(f"the volume is described as being at {volume.root}")
-            if finding.code == "cache-damaged":
+            if finding.code == codes.CACHE_DAMAGED:
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
                 names = _remove_damaged(volume, wrong, session.reporter)
                 mended += [f"took {name} out of the cache" for name in names]
@@ -82,7 +83,7 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
 
 def _validate_here(session: Session, subject: Subject) -> list[str]:
     """Validate on this kind of host an environment that was validated on another kind."""
-    if not any(finding.code == "host-changed" for finding in subject.findings):
+    if not any(finding.code == codes.HOST_CHANGED for finding in subject.findings):
         return []
     prefix = Path(subject.path)
     manifest = read_manifest(prefix)

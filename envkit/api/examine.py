@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit.checks.driver_probe import check_driver
-from envkit.checks.files import Cure, files_finding, record_findings
+from envkit.checks.files import files_finding, record_findings
 from envkit.checks.framework import Gpus
 from envkit.checks.frameworks import is_cuda_build, judge_collective, judge_framework
 from envkit.checks.interpreter import python_findings
@@ -21,15 +21,17 @@ from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import find_wrong
 from envkit.layout.generation import active_name
 from envkit.layout.records import installed_packages
+from envkit.models.codes.frameworks import NO_PYTHON, PYTHON_BROKEN
+from envkit.models.fact import Fact
 from envkit.models.host import Host
-from envkit.models.installed import InstalledPackage, WrongFile
+from envkit.models.installed import InstalledPackage, Repair, WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.probe import Level
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
 
-__all__ = ["PROBE_TIMEOUT_S", "ValidateOptions", "cure_of", "run_environment", "validate_prefix"]
+__all__ = ["PROBE_TIMEOUT_S", "ValidateOptions", "repair_of", "run_environment", "validate_prefix"]
 
 PROBE_TIMEOUT_S = 300.0
 _LIBRARY = (".so", ".dylib")
@@ -66,8 +68,8 @@ def validate_prefix(
     began = time.monotonic()
     reporter.start("validate", str(prefix))
     packages, bad = installed_packages(prefix)
-    cure = cure_of(prefix, ours=manifest is not None)
-    findings = record_findings(bad, cure)
+    repair = repair_of(prefix, ours=manifest is not None)
+    findings = record_findings(bad, repair)
     count = sum(len(package.paths) for package in packages)
     wrong = find_wrong(prefix, packages, full=False)
     contents = read_contents(prefix, packages, manifest)
@@ -75,7 +77,7 @@ def validate_prefix(
     if packages:
         if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):
             wrong = _look_closer(prefix, packages, wrong, ran)
-        findings.append(files_finding(wrong, cure, files=count, full=False, lenient=manifest is None))
+        findings.append(files_finding(wrong, repair, files=count, full=False, lenient=manifest is None))
     findings += ran
     report = Report(
         prefix=str(prefix),
@@ -98,9 +100,9 @@ def _run(
 ) -> Iterator[Finding]:
     """Run the interpreter, the driver and the frameworks, in this order."""
     env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
-    broken: set[str] = set()
+    python = contents.python
     if contents.python is None:
-        yield Finding("python", "skip", "no-python", "the environment has no Python; nothing was run in it")
+        yield Finding("python", "skip", Fact(NO_PYTHON))
     else:
         # Frameworks are imported by their own probes, once.
         probed = {row.module for row in ROWS.values() if row.probe}
@@ -110,17 +112,17 @@ def _run(
         outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.timeout_s)
         found = python_findings(outcome)
         yield from found
-        broken = {f.check.removeprefix("import ") for f in found if f.status == "fail"}
+        if any(finding.code == PYTHON_BROKEN for finding in found):
+            python = None
     gpus = Gpus("unasked" if "cpu" in options.devices else "none")
     if gpus.state != "unasked" and (contents.for_gpu or options.level == "driver") and sys.platform == "linux":
-        python = contents.python if contents.python is not None and "python" not in broken else Path(sys.executable)
-        found = _drive(python, env, host, options)
+        found = _drive(python or Path(sys.executable), env, host, options)
         yield from found
         gpus = _gpus(found)
-    if contents.python is None or "python" in broken or options.level == "driver":
+    if python is None or options.level == "driver":
         return
     for row in contents.frameworks:
-        yield from _frame(contents.python, row, _framework_variables(env, gpus, options), gpus, options)
+        yield from _frame(python, row, _framework_variables(env, gpus, options), gpus, options)
 
 
 def _drive(python: Path, env: Mapping[str, str], host: Host, options: ValidateOptions) -> list[Finding]:
@@ -186,7 +188,7 @@ def _look_closer(
     prefix: Path, packages: Sequence[InstalledPackage], wrong: Sequence[WrongFile], ran: Sequence[Finding]
 ) -> list[WrongFile]:
     """After a failure, hash what can be the cause: all shared libraries, and all files of the packages that failed."""
-    failed = {f.check.removeprefix("import ").split(".", 1)[0] for f in ran if f.status == "fail"}
+    failed = {finding.subject for finding in ran if finding.status == "fail" and finding.subject}
     modules = {ROWS[name].module if name in ROWS else name for name in failed} | {"numpy"}  # which most of them load
     suspects = frozenset[str]().union(*(owners(packages, module) for module in modules))
     closer = [
@@ -204,8 +206,8 @@ def _look_closer(
     return [*wrong, *(w for w in find_wrong(prefix, closer, full=True) if (w.package, w.path) not in known)]
 
 
-def cure_of(prefix: Path, *, ours: bool) -> Cure:
-    """Return how damage in a prefix is cured.
+def repair_of(prefix: Path, *, ours: bool) -> Repair:
+    """Return how damage in a prefix is repaired.
 
     Args:
         prefix: The prefix.
@@ -213,8 +215,8 @@ def cure_of(prefix: Path, *, ours: bool) -> Cure:
     """
     name = active_name(prefix)
     if name is not None:
-        return Cure("fix", name)
-    return Cure("create" if ours else "tool")
+        return Repair("fix", name)
+    return Repair("create" if ours else "tool")
 
 
 def run_environment(prefix: Path, base: Mapping[str, str], *, name: str | None) -> dict[str, str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import envkit
+from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.validate import record_validation, run_environment, validate_prefix
-from envkit.checks.publish import check_publishable
 from envkit.errors import NoSpaceError
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached

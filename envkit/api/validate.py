@@ -18,9 +18,9 @@ from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 from envkit.models.progress import Reporter
-from envkit.models.report import Finding, Report
+from envkit.models.report import Report
 from envkit.models.results import ValidateResult
-from envkit.wire.results import finding_json
+from envkit.wire.results import finding_from_json, finding_json
 from envkit.words.values import host_words
 
 __all__ = [
@@ -98,7 +98,7 @@ def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Repor
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,
             needs_gpu=known.needs_gpu,
-            findings=tuple(Finding(**finding) for finding in known.findings),
+            findings=tuple(map(finding_from_json, known.findings)),
             created=known.created,
             seconds=known.seconds,
         )

@@ -1,4 +1,4 @@
-"""Whether the code inside a build covers a GPU, by what the framework itself says of its arch list."""
+"""Judge whether a build holds code for a GPU, by the arch list that the framework tells."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from envkit.checks.framework import Run
 from envkit.cuda.architectures import Arch, fits_ptx, is_tegra, parse_arch, runs_sass
+from envkit.models.codes import frameworks as codes
+from envkit.models.fact import Fact
 from envkit.models.host import Gpu
 from envkit.models.report import Finding
 from envkit.models.version import ComputeCapability
@@ -29,18 +31,16 @@ def arch_finding(run: Run, device: Mapping[str, object]) -> Finding | None:
         except ValueError:  # an architecture in a notation to come
             continue
         (ptx if text.startswith("compute") else sass).append(arch)
-    name, have = f"{run.framework.key}.arch {device.get('id')}", " ".join(map(str, listed))
+    check, where = f"{run.framework.key}.arch {device.get('id')}", run.where(device.get("id"))
     data = {"arch_list": list(listed), "compute_capability": capability, "device": device.get("id")}
-    where = run.where(device.get("id"))
     if any(runs_sass(arch, gpu) for arch in sass):
-        return Finding(name, "pass", None, f"it has code for {where}, compute capability {capability}", data=data)
+        return Finding(check, "pass", Fact(codes.ARCH_COVERED, where=where, capability=capability), data=data)
     if any(fits_ptx(arch, gpu) for arch in ptx):
-        text = f"it has no code for {where}, only PTX for the driver to compile"
-        return Finding(name, "pass", None, text, data=data)
-    text = f"it has no code for {where}, compute capability {capability}: only {have}"
+        return Finding(check, "pass", Fact(codes.ARCH_PTX, where=where), data=data)
     computed = any(
-        check.get("device") == device.get("id") and check.get("check") == "matmul" and check.get("outcome") == "ok"
-        for check in run.checks
+        ran.get("device") == device.get("id") and ran.get("check") == "matmul" and ran.get("outcome") == "ok"
+        for ran in run.checks
     )
-    hint = f"Choose another build: `envkit find {run.framework.compiled}` shows what runs on this GPU."
-    return Finding(name, "warn" if computed else "fail", "arch-not-covered", text, "environment", hint, data)
+    package = run.framework.compiled
+    fact = Fact(codes.ARCH_NOT_COVERED, where=where, capability=capability, listed=listed, package=package)
+    return Finding(check, "warn" if computed else "fail", fact, data=data, subject=run.framework.key)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from envkit.checks.arch_list import arch_finding
 from envkit.checks.framework import Gpus, Run, framework_findings
 from envkit.frameworks.row import FrameworkRow
+from envkit.models.codes import frameworks as codes
+from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding
 
@@ -26,7 +28,7 @@ def judge_framework(row: FrameworkRow, outcome: ProbeOutcome, gpus: Gpus) -> lis
     extra = {}
     if for_gpu:
         extra = {str(d.get("id")): [found] for d in run.devices if (found := arch_finding(run, d)) is not None}
-    return framework_findings(run, identity=", ".join(_identity(run, for_gpu=for_gpu)), for_gpu=for_gpu, extra=extra)
+    return framework_findings(run, _build(run, for_gpu=for_gpu), for_gpu=for_gpu, extra=extra)
 
 
 def judge_collective(row: FrameworkRow, outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
@@ -37,7 +39,7 @@ def judge_collective(row: FrameworkRow, outcome: ProbeOutcome, gpus: Gpus) -> li
         outcome: Of the script that `row.collective` names.
         gpus: What is known of the GPUs.
     """
-    return framework_findings(Run(row, outcome, gpus), identity="", for_gpu=False)
+    return framework_findings(Run(row, outcome, gpus), None, for_gpu=False)
 
 
 def is_cuda_build(row: FrameworkRow, outcome: ProbeOutcome) -> bool:
@@ -49,17 +51,19 @@ def is_cuda_build(row: FrameworkRow, outcome: ProbeOutcome) -> bool:
     return bool(fact) or row.compiled in row.always_cuda
 
 
-def _identity(run: Run, *, for_gpu: bool) -> Iterator[str]:
-    """Tell what a build is, by the facts that its row names."""
-    row, build = run.framework, run.build
-    told = False
-    for label, key in row.identity:
-        value = build.get(key)
-        if value:
-            told = True
-            parts = value if isinstance(value, list) else [value]
-            yield f"{label} {', '.join(str(part).removesuffix('ExecutionProvider') for part in parts)}".strip()
+def _facts(run: Run) -> Iterator[tuple[str, list[str]]]:
+    """Return the facts of a build that its row names, with their labels."""
+    for label, key in run.framework.identity:
+        if value := run.build.get(key):
+            yield label, [str(part) for part in (value if isinstance(value, list) else [value])]
+
+
+def _build(run: Run, *, for_gpu: bool) -> Fact:
+    """Return what a build is, by the facts that its row names."""
+    row, told = run.framework, list(_facts(run))
+    kind = None
     if for_gpu and not told:
-        yield "a CUDA build"
-    elif not for_gpu and row.cuda_fact is not None and row.cuda_value is None and not build.get("hip"):
-        yield "a CPU build"
+        kind = "CUDA"
+    elif not for_gpu and row.cuda_fact is not None and row.cuda_value is None and not run.build.get("hip"):
+        kind = "CPU"
+    return Fact(codes.FRAMEWORK_BUILD, title=row.title, version=run.version, told=told, kind=kind)

@@ -1,32 +1,17 @@
-"""What frameworks say when a GPU does not do: texts to codes, whom they blame, and the cure."""
+"""Tell apart what frameworks say when a GPU does not do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from envkit.models.codes import driver, frameworks
+from envkit.models.fact import Blame, Code
 
-from envkit.models.report import Blame
-
-__all__ = ["GpuError", "classify_error"]
-
-
-@dataclass(frozen=True, slots=True)
-class GpuError:
-    """One way in which a framework fails on a GPU."""
-
-    code: str
-    blames: Blame
-    hint: str
-
-
-_FIND = "Choose another build: `envkit find` shows what runs on this GPU and driver."
-_WHO = "Look with `nvidia-smi` who uses the GPU, and wait or choose another with CUDA_VISIBLE_DEVICES."
-_RESET = "Look for Xid messages in `dmesg`, then reset the GPU (`nvidia-smi --gpu-reset`) or reboot the host."
+__all__ = ["classify_error"]
 
 # In the order in which they are looked for: what explains more comes first.
-_TEXTS: tuple[tuple[tuple[str, ...], GpuError], ...] = (
+_TEXTS: tuple[tuple[tuple[str, ...], Code], ...] = (
     (
         ("no kernel image", "cuda_error_no_binary_for_gpu", "no_binary_for_gpu", "invalid device function"),
-        GpuError("no-kernel-image", "environment", f"The build has no code for this GPU. {_FIND}"),
+        frameworks.NO_KERNEL_IMAGE,
     ),
     (
         (
@@ -35,47 +20,24 @@ _TEXTS: tuple[tuple[tuple[str, ...], GpuError], ...] = (
             "on your system is too old",
             "driver version is insuff",
         ),
-        GpuError("driver-too-old", "environment", f"The build is newer than the driver. Update it, or: {_FIND}"),
+        driver.DRIVER_TOO_OLD,
     ),
     (
         ("out of memory", "out_of_memory", "resource_exhausted", "cudnn_status_alloc_failed", "cublas_status_alloc"),
-        GpuError("out-of-memory", "host", _WHO),
+        driver.OUT_OF_MEMORY,
     ),
-    (
-        ("busy or unavailable", "devices are busy", "cuda_error_device_unavailable"),
-        GpuError("device-unavailable", "host", _WHO),
-    ),
-    (("uncorrectable ecc", "ecc error"), GpuError("ecc-error", "host", _RESET)),
-    (
-        ("system not yet initialized", "system_not_ready"),
-        GpuError("fabric-manager", "host", "Start the fabric manager."),
-    ),
-    (
-        ("no space left on device", "shared memory segment"),
-        GpuError("shared-memory", "host", "Give the container more shared memory: `--shm-size=8g` or `--ipc=host`."),
-    ),
-    (
-        ("cudnn",),
-        GpuError("cudnn-failed", "environment", "cuDNN does not fit: another copy of it may come first on the path."),
-    ),
-    (
-        ("cublas", "cusolver", "cusparse", "cufft", "nvrtc", "nvjitlink"),
-        GpuError(
-            "cuda-library-failed", "environment", "A CUDA library does not fit: look for copies in LD_LIBRARY_PATH."
-        ),
-    ),
-    (
-        ("nccl",),
-        GpuError("nccl-failed", "environment", "Set NCCL_DEBUG=INFO and run it again: NCCL then says what it lacks."),
-    ),
+    (("busy or unavailable", "devices are busy", "cuda_error_device_unavailable"), driver.DEVICE_UNAVAILABLE),
+    (("uncorrectable ecc", "ecc error"), driver.ECC_ERROR),
+    (("system not yet initialized", "system_not_ready"), driver.FABRIC_MANAGER),
+    (("no space left on device", "shared memory segment"), frameworks.SHARED_MEMORY),
+    (("cudnn",), frameworks.CUDNN_FAILED),
+    (("cublas", "cusolver", "cusparse", "cufft", "nvrtc", "nvjitlink"), frameworks.CUDA_LIBRARY_FAILED),
+    (("nccl",), frameworks.NCCL_FAILED),
 )
-_OTHER = GpuError("compute-failed", "environment", "See the findings above; else make the environment again.")
 
 
-def classify_error(text: str) -> GpuError:
-    """Classify an exception by its text."""
+def classify_error(text: str) -> tuple[Code, Blame | None]:
+    """Return the code of an exception's text, and whom it blames: the build where it is too new for the driver."""
     lowered = text.lower()
-    for needles, error in _TEXTS:
-        if any(needle in lowered for needle in needles):
-            return error
-    return _OTHER
+    code = next((code for needles, code in _TEXTS if any(n in lowered for n in needles)), frameworks.COMPUTE_FAILED)
+    return code, "environment" if code == driver.DRIVER_TOO_OLD else code.blames

@@ -8,8 +8,11 @@ from html import escape
 from envkit import __version__
 from envkit.models.host import Host
 from envkit.models.manifest import PastValidation, ValidationRecord
-from envkit.models.report import Finding, Report, describe_figure
+from envkit.models.report import Finding, Report
 from envkit.models.results import ValidateResult
+from envkit.words.cures import cure
+from envkit.words.say import say
+from envkit.words.values import figure_words
 
 __all__ = ["render_html"]
 
@@ -38,7 +41,7 @@ def render_html(result: ValidateResult) -> str:
         _section("Findings", _findings(report.findings)),
     ]
     if report.figures:
-        figures = [(check, *describe_figure(name, value)) for check, name, value in report.figures]
+        figures = [(check, *figure_words(name, value)) for check, name, value in report.figures]
         parts.append(_section("Figures", _table(("check", "what", "measured"), figures, right=2)))
     if result.history:
         rows = [_past(past, record) for past, record in result.history]
@@ -121,13 +124,13 @@ def _host_facts(host: Host) -> Iterable[tuple[str, object]]:
 def _findings(findings: Sequence[Finding]) -> str:
     lines = ["<table>", "<thead><tr><th></th><th>check</th><th>what was seen</th></tr></thead>", "<tbody>"]
     for finding in findings:
-        seen = _text(finding.text)
+        seen = _text(say(finding))
         if finding.blames and finding.status != "pass":
             seen += f' <span class="dim">(the {_text(finding.blames)} is at fault)</span>'
         if finding.code and finding.status != "pass":
             seen += f" <code>{_text(finding.code)}</code>"
-        if finding.hint and finding.status != "pass":
-            seen += f' <em class="cure">{_text(finding.hint)}</em>'
+        if hint := cure(finding):
+            seen += f' <em class="cure">{_text(hint)}</em>'
         lines.append(f"<tr><td>{_badge(finding.status)}</td><td>{_text(finding.check)}</td><td>{seen}</td></tr>")
     return "\n".join([*lines, "</tbody>", "</table>"])
 

@@ -121,16 +121,18 @@ def _level(text: str) -> Level:
 
 
 def render_findings(findings: Sequence[Finding]) -> Table:
-    """Findings as a table, each failure with its cure below."""
+    """Return findings as a table, each failure with its cure below."""
     from rich.markup import escape
 
     from envkit.cli.output import STATUS_STYLE, table
+    from envkit.words.cures import cure
+    from envkit.words.say import say
 
     view = table("", "check", "what was seen")
     for finding in findings:
         style = STATUS_STYLE[finding.status]
         blames = f" [dim](the {finding.blames} is at fault)[/dim]" if finding.blames else ""
-        view.add_row(f"[{style}]{finding.status}[/{style}]", finding.check, escape(finding.text) + blames)
-        if finding.hint and finding.status != "pass":
-            view.add_row("", "", f"[italic]{escape(finding.hint)}[/italic]")
+        view.add_row(f"[{style}]{finding.status}[/{style}]", finding.check, escape(say(finding)) + blames)
+        if hint := cure(finding):
+            view.add_row("", "", f"[italic]{escape(hint)}[/italic]")
     return view

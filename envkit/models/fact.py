@@ -6,7 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 __all__ = ["REGISTRY", "Advice", "Answer", "Blame", "Code", "Fact", "FactKind", "Reason"]
 
-FactKind = Literal["reason", "finding", "advice", "correction", "topic"]
+FactKind = Literal["reason", "finding", "seen", "advice", "correction", "topic"]
+"""``seen`` is part of a finding without being its code: what passed, and parts of sentences."""
 Blame = Literal["environment", "host"]
 REGISTRY: dict[FactKind, dict[str, Code]] = {}
 """Every registered code by kind and name, in the order of registration."""
@@ -18,20 +19,22 @@ class Code(str):
     Attributes:
         kind: What carries the code.
         meaning: One sentence for the reference.
-        blames: Who is at fault where the fact is a failure; None where nobody is.
+        blames: Who is at fault where the fact is a failure; None where nobody is, or where it depends.
+        family: The registered name: another than the code itself for a member of a family (`of`).
 
     Raises:
         ValueError: The kind has a code of that name.
     """
 
-    __slots__ = ("blames", "kind", "meaning")
+    __slots__ = ("blames", "family", "kind", "meaning")
     kind: FactKind
     meaning: str
     blames: Blame | None
+    family: str
 
     def __new__(cls, kind: FactKind, name: str, meaning: str, blames: Blame | None = None) -> Code:  # noqa: D102, PYI034
         code = super().__new__(cls, name)
-        code.kind, code.meaning, code.blames = kind, meaning, blames
+        code.kind, code.meaning, code.blames, code.family = kind, meaning, blames, name
         known = REGISTRY.setdefault(kind, {})
         if name in known:
             raise ValueError(f"the {kind} {name!r} is registered twice")
@@ -39,11 +42,20 @@ class Code(str):
         return code
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_registered, (self.kind, str(self)))
+        return (_registered, (self.kind, self.family, str(self)))
+
+    def of(self, **names: str) -> Code:
+        """Return a member of a family: ``{framework}-crashed`` of ``framework="jax"`` is ``jax-crashed``."""
+        return _registered(self.kind, self.family, self.family.format_map(names))
 
 
-def _registered(kind: FactKind, name: str) -> Code:
-    return REGISTRY[kind][name]
+def _registered(kind: FactKind, family: str, name: str) -> Code:
+    registered = REGISTRY[kind][family]
+    if name == family:
+        return registered
+    code = str.__new__(Code, name)
+    code.kind, code.meaning, code.blames, code.family = kind, registered.meaning, registered.blames, family
+    return code
 
 
 class Fact:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["BadRecord", "Distribution", "Fault", "InstalledPackage", "WrongFile"]
+__all__ = ["BadRecord", "Distribution", "Fault", "InstalledPackage", "Repair", "WrongFile"]
 
 Fault = Literal["missing", "closed", "unreadable", "size", "sha256"]
 
@@ -64,3 +64,17 @@ class Distribution:
     version: str
     installer: str
     wrong: tuple[WrongFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """How to cure damage in a prefix, which depends on the tool that made it.
+
+    Attributes:
+        by: ``fix``: envkit made it, and an environment points to it. ``create``: envkit made it, and none does.
+            ``tool``: another tool made it. ``pip``: it is a virtual environment.
+        name: The environment, for ``fix``.
+    """
+
+    by: Literal["fix", "create", "tool", "pip"]
+    name: str = ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["Level", "ProbeOutcome", "ProbeState", "TraceStep"]
+from envkit.models.fact import Blame
+
+__all__ = ["Level", "ProbeOutcome", "ProbeState", "Shadow", "TraceStep", "list_of", "mapping_of"]
 
 Level = Literal["driver", "framework", "collective"]
 ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-started"]
@@ -67,3 +69,32 @@ class ProbeOutcome:
     def facts(self) -> Mapping[str, object]:
         """The document, or what the trace knows of it."""
         return self.partial if self.document is None else self.document
+
+
+class Shadow(NamedTuple):
+    """A libcuda that hides the driver's.
+
+    Attributes:
+        path: Where it is.
+        kind: ``stub``, ``compat`` or another.
+        through: The variable of the loader that leads to it; empty for one in the environment.
+    """
+
+    path: str
+    kind: str
+    through: str = ""
+
+    @property
+    def blames(self) -> Blame:
+        """Whose fault it is."""
+        return "host" if self.through else "environment"
+
+
+def mapping_of(value: object) -> Mapping[str, object]:
+    """Return a member of what a probe said, which should be a mapping; an empty one if it is not."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_of(value: object) -> list[object]:
+    """Return a member of what a probe said, which should be a list; an empty one if it is not."""
+    return list(value) if isinstance(value, list | tuple) else []

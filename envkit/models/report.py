@@ -4,39 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from envkit.models.fact import Blame
+from envkit.models.codes.frameworks import GPU_NOT_ASKED, NO_GPU
+from envkit.models.fact import Blame, Code, Fact
 
-__all__ = ["Blame", "Finding", "Report", "ReportVerdict", "Status", "describe_figure"]
+__all__ = ["Blame", "Finding", "Recorded", "Report", "ReportVerdict", "Status"]
 
 Status = Literal["pass", "fail", "skip", "warn"]
 ReportVerdict = Literal["pass", "fail", "skip"]
-_WITHOUT_GPU = frozenset({"no-gpu", "gpu-not-asked"})
+_WITHOUT_GPU = frozenset({NO_GPU, GPU_NOT_ASKED})
+
+
+class Recorded(NamedTuple):
+    """The words of a finding as an earlier run wrote them to the volume; its facts are not kept."""
+
+    text: str
+    cure: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked.
+    """One thing that was checked. `envkit.words` says what was seen and what to do about it.
 
     Attributes:
         check: What was checked, such as ``files`` or ``torch.matmul``.
         status: How it went.
-        code: Stable code of the outcome; None for a plain pass.
-        text: What was seen, with numbers.
-        blames: Whose fault a failure is.
-        hint: What to do about it.
-        data: Details for scripts; only JSON values. ``gpu`` is true for what was computed on a GPU, ``figures`` maps
-            names that end in their unit (``matmul_flop_per_s``) to numbers.
+        fact: What was seen.
+        code: Stable code of the outcome, which names the cure: the fact's, unless another is given. None for a plain
+            pass, whose fact is of the kind ``seen``.
+        blames: Whose fault a failure is: the code's, unless another is given.
+        data: Details for scripts; only JSON values and facts, which become sentences. ``gpu`` is true for what was
+            computed on a GPU, ``figures`` maps names that end in their unit (``matmul_flop_per_s``) to numbers.
+        subject: The module or the framework that it is about; empty for others.
     """
 
     check: str
     status: Status
-    code: str | None
-    text: str
+    fact: Fact | Recorded
+    code: str | None = None
     blames: Blame | None = None
-    hint: str | None = None
     data: Mapping[str, object] = field(default_factory=dict)
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        """Take code and blame from the fact where they are not given."""
+        if self.code is None and isinstance(self.fact, Fact) and self.fact.code.kind == "finding":
+            object.__setattr__(self, "code", self.fact.code)
+        if self.blames is None and isinstance(self.code, Code):
+            object.__setattr__(self, "blames", self.code.blames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +103,3 @@ class Report:
     def blaming(self, whom: Blame) -> tuple[Finding, ...]:
         """Return the failures that are the fault of `whom`."""
         return tuple(f for f in self.findings if f.status == "fail" and f.blames == whom)
-
-
-def describe_figure(name: str, value: float) -> tuple[str, str]:
-    """Return the name of a figure and its number with its unit, which ends the name."""
-    for end, unit in (("_flop_per_s", "FLOP/s"), ("_bytes_per_s", "B/s"), ("_s", "s")):
-        if name.endswith(end):
-            what = name.removesuffix(end).replace("_", " ")
-            for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1.0, ""), (1e-3, "m")):
-                if value >= factor and (unit != "s" or factor <= 1):
-                    return what, f"{value / factor:.3g} {prefix}{unit}"
-            return what, f"{value:.3g} {unit}"
-    return name.replace("_", " "), f"{value:.4g}"

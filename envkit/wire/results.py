@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
 from envkit.models.build import Verdict
-from envkit.models.fact import Answer, Reason
+from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.matrix import Matrix
 from envkit.models.problem import Problem
-from envkit.models.report import Finding, Report
+from envkit.models.report import Finding, Recorded, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.words.cures import cure
 from envkit.words.say import say
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
@@ -27,6 +28,7 @@ __all__ = [
     "create_json",
     "error_json",
     "find_json",
+    "finding_from_json",
     "finding_json",
     "list_json",
     "matrix_json",
@@ -223,10 +225,23 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "status": finding.status,
         "blames": finding.blames,
         "code": finding.code,
-        "text": finding.text,
-        "hint": finding.hint,
-        "data": dict(finding.data),
+        "text": say(finding),
+        "hint": cure(finding),
+        "data": {key: _plain(value) for key, value in finding.data.items()},
     }
+
+
+def _plain(value: object) -> object:
+    """Return a value of a finding's data, with sentences for facts."""
+    if isinstance(value, Fact):
+        return say(value)
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def finding_from_json(document: Mapping[str, Any]) -> Finding:
+    """Read a finding that an earlier run wrote: its words are kept, its facts are not."""
+    about = {key: value for key, value in document.items() if key not in {"text", "hint"}}
+    return Finding(**about, fact=Recorded(document["text"], document["hint"]))
 
 
 def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:

@@ -6,31 +6,47 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from envkit.models.fact import Fact
+from envkit.models.report import Finding, Recorded
 from envkit.words.advice import ADVICE
 from envkit.words.corrections import CORRECTIONS
+from envkit.words.findings import FINDINGS
 from envkit.words.reasons import REASONS
 from envkit.words.values import word
 
-__all__ = ["fill", "say"]
+__all__ = ["SAYINGS", "fill", "say"]
 
-Saying = str | Callable[..., str]
-_SAYINGS: dict[str, Mapping[str, Saying]] = {"reason": REASONS, "advice": ADVICE, "correction": CORRECTIONS}
+SAYINGS: dict[str, Mapping[str, str | Callable[..., str]]] = {
+    "reason": REASONS,
+    "advice": ADVICE,
+    "correction": CORRECTIONS,
+    "finding": FINDINGS,
+    "seen": FINDINGS,
+}
 
 
-def say(fact: Fact) -> str:
-    """Return the sentence of a fact, for people and for the ``text`` of JSON documents alike."""
+def say(said: Fact | Finding) -> str:
+    """Return the sentence of a fact or a finding, for people and for the ``text`` of JSON documents alike."""
+    fact = said.fact if isinstance(said, Finding) else said
+    if isinstance(fact, Recorded):
+        return fact.text
     kinds = fact.params.get("on")
-    params = {name: value for name, value in fact.params.items() if name != "on"}
-    text = fill(_SAYINGS[fact.code.kind][fact.code], params)
+    text = fill(SAYINGS[fact.code.kind][fact.code.family], fact.params)
     return text if kinds is None else f"{word(kinds)}: {text}"
 
 
-def fill(saying: Saying, params: Mapping[str, Any]) -> str:
+def fill(saying: str | Callable[..., str], params: Mapping[str, Any]) -> str:
     """Return a saying with its parameters in place; facts among them become their sentences.
 
-    A function gets values as they are, a format string gets words.
+    A function gets values as they are, and only those that it takes; a format string gets words.
     """
-    said = {name: say(value) if isinstance(value, Fact) else value for name, value in params.items()}
-    if not isinstance(saying, str):
-        return saying(**said)
-    return saying.format_map({name: word(value) for name, value in said.items()})
+    if isinstance(saying, str):
+        return saying.format_map({name: word(_said(value)) for name, value in params.items()})
+    code = saying.__code__
+    takes = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return saying(**{name: _said(params[name]) for name in takes if name in params})
+
+
+def _said(value: object) -> object:
+    if isinstance(value, Fact):
+        return say(value)
+    return [_said(item) for item in value] if isinstance(value, list) else value

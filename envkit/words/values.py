@@ -12,6 +12,7 @@ from envkit.models.host import Gpu, MachineKind, Target
 __all__ = [
     "build_words",
     "exact_words",
+    "figure_words",
     "gpu_words",
     "host_words",
     "join",
@@ -80,6 +81,18 @@ def size_words(number: float | None) -> str:
             return f"{size:.0f} {unit}" if unit != "MB" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def figure_words(name: str, value: float) -> tuple[str, str]:
+    """Return a figure as people read it: what was measured, and the number with the unit that ends its name."""
+    for end, unit in (("_flop_per_s", "FLOP/s"), ("_bytes_per_s", "B/s"), ("_s", "s")):
+        if name.endswith(end):
+            what = name.removesuffix(end).replace("_", " ")
+            for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1.0, ""), (1e-3, "m")):
+                if value >= factor and (unit != "s" or factor <= 1):
+                    return what, f"{value / factor:.3g} {prefix}{unit}"
+            return what, f"{value:.3g} {unit}"
+    return name.replace("_", " "), f"{value:.4g}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -22,6 +22,8 @@ from envkit.checks.driver_probe import check_driver
 from envkit.models.probe import ProbeOutcome, TraceStep
 from envkit.models.report import Finding
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
+from envkit.words.cures import cure
+from envkit.words.say import say
 
 SCRIPT = PROBES_DIR / "cuda_driver.py"
 SMALL = [
@@ -183,7 +185,7 @@ def test_the_default_sizes(bench: Bench) -> None:
     outcome = run_probe(Path(sys.executable), SCRIPT, args, env=env, timeout_s=60)
     findings = check_driver([outcome])
     assert failures(findings) == []
-    assert "1000 x 1000, exact" in next(f.text for f in findings if f.check == "driver.matmul")
+    assert "1000 x 1000, exact" in next(say(f) for f in findings if f.check == "driver.matmul")
     bench.assert_nothing_leaks()
 
 
@@ -211,7 +213,7 @@ def test_one_device_is_chosen(bench: Bench, name: str) -> None:
 def test_a_device_that_is_not_there(bench: Bench) -> None:
     finding = only_failure(bench.run(devices=["3"]))
     assert (finding.code, finding.blames) == ("device-not-found", "host")
-    assert UUID_1 in finding.text
+    assert UUID_1 in say(finding)
 
 
 def test_a_device_that_was_not_asked_for_only_warns(bench: Bench) -> None:
@@ -295,7 +297,7 @@ ROWS = [  # call, result, code of the finding, check that carries it
 
 def test_every_known_result_has_its_test() -> None:
     assert {result for _, result, _, _ in ROWS} >= set(MEANINGS)
-    codes = [meaning.code for meaning in MEANINGS.values()]
+    codes = list(MEANINGS.values())
     assert sorted(codes) == sorted(set(codes))
 
 
@@ -304,8 +306,8 @@ def test_each_result_ends_in_its_finding(bench: Bench, call: str, result: int, c
     findings = bench.run(env={"FAKECUDA_FAIL": f"{call}={result}"})
     finding = only_failure([f for f in findings if f.status != "warn"])
     assert (finding.check, finding.code, finding.blames) == (f"driver.{check}", code, "host")
-    assert finding.hint
-    assert str(result) in finding.text
+    assert cure(finding)
+    assert str(result) in say(finding)
     assert finding.data["result"] == result
     assert finding.data["call"] == call
 
@@ -314,7 +316,7 @@ def test_each_result_ends_in_its_finding(bench: Bench, call: str, result: int, c
 def test_a_lost_context_ends_the_device_and_only_it(bench: Bench, result: int) -> None:
     env = {"FAKECUDA_FAIL": f"cuLaunchKernel={result}", "FAKECUDA_STICKY": "1", "FAKECUDA_DEVICES": f"{H100};{A100}"}
     findings = bench.run(env=env)
-    assert failures(findings) == [("driver.vadd", MEANINGS[result].code, "host")] * 2
+    assert failures(findings) == [("driver.vadd", MEANINGS[result], "host")] * 2
     assert next(f for f in findings if f.status == "fail").data["call"] == "cuLaunchKernel"
     skipped = [f.check.removeprefix("driver.") for f in findings if f.status == "skip"]
     assert skipped == ["matmul", "reduce", "bandwidth"] * 2
@@ -336,7 +338,7 @@ def test_memory_that_is_really_used_up(bench: Bench) -> None:
     findings = bench.run(["--matmul-size", "300"], {"FAKECUDA_DEVICES": "Tiny,7.5,1,0,1,0"})
     finding = only_failure(findings)
     assert (finding.check, finding.code) == ("driver.matmul", "out-of-memory")
-    assert "1 MiB were free of 1" in finding.text
+    assert "1 MiB were free of 1" in say(finding)
     assert {"vadd", "reduce", "bandwidth"} <= passed(findings)
     bench.assert_nothing_leaks()
 
@@ -356,7 +358,7 @@ def test_a_library_that_lacks_a_function(bench: Bench, tmp_path: Path) -> None:
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
     findings = bench.run(libcuda=library)
     assert {code for _, code, _ in failures(findings)} == {"driver-too-old"}
-    assert "no such function" in next(f.text for f in findings if f.status == "fail")
+    assert "no such function" in next(say(f) for f in findings if f.status == "fail")
 
 
 def test_memory_that_cannot_be_pinned(bench: Bench) -> None:
@@ -383,14 +385,14 @@ def test_uvm_is_missing(bench: Bench, call: str) -> None:
     (bench.root / "dev/nvidia-uvm").unlink()
     finding = only_failure(bench.run(env={"FAKECUDA_FAIL": f"{call}=999"}))
     assert (finding.code, finding.blames) == ("uvm-missing", "host")
-    assert "nvidia-modprobe -u" in str(finding.hint)
+    assert "nvidia-modprobe -u" in str(cure(finding))
 
 
 def test_driver_and_kernel_module_of_two_versions(bench: Bench) -> None:
     library = bench.driver.copy_to(bench.root / "usr/lib64", "libcuda.so.575.57.08")
     finding = only_failure(bench.run(libcuda=library, env={"FAKECUDA_FAIL": "cuInit=803"}))
     assert (finding.code, finding.blames) == ("driver-mismatch", "host")
-    assert "library 575.57.08, kernel module 570.86.10" in finding.text
+    assert "library 575.57.08, kernel module 570.86.10" in say(finding)
 
 
 # --- no device, hidden devices --------------------------------------------------------------------------------------
@@ -400,7 +402,7 @@ def test_driver_and_kernel_module_of_two_versions(bench: Bench) -> None:
 def test_hidden_devices(bench: Bench, visible: str) -> None:
     finding = only_failure(bench.run(env={"CUDA_VISIBLE_DEVICES": visible}))
     assert (finding.check, finding.code, finding.blames) == ("driver.init", "devices-hidden", "host")
-    assert f"CUDA_VISIBLE_DEVICES={visible}" in finding.text
+    assert f"CUDA_VISIBLE_DEVICES={visible}" in say(finding)
 
 
 def test_an_unknown_uuid_as_older_drivers_answer_it(bench: Bench) -> None:
@@ -417,7 +419,7 @@ def test_a_container_without_its_gpus(bench: Bench) -> None:
     env = {"NVIDIA_VISIBLE_DEVICES": "void", "FAKECUDA_FAIL": "cuInit=100"}
     finding = only_failure(bench.run(env=env))
     assert (finding.code, finding.blames) == ("devices-hidden", "host")
-    assert "--gpus all" in str(finding.hint)
+    assert "--gpus all" in str(cure(finding))
 
 
 def test_a_count_of_zero_is_no_device(bench: Bench, tmp_path: Path) -> None:
@@ -447,14 +449,14 @@ def test_libcuda_and_no_trace_of_nvidia(bench: Bench) -> None:
 def test_no_libcuda_where_nvidia_is(bench: Bench) -> None:
     (finding,) = bench.run(search=True)
     assert (finding.status, finding.code, finding.blames) == ("fail", "no-libcuda", "host")
-    assert "the nvidia kernel module is loaded" in finding.text
+    assert "the nvidia kernel module is loaded" in say(finding)
 
 
 def test_a_libcuda_that_does_not_load(bench: Bench) -> None:
     bench.add_files({"/usr/lib64/libcuda.so.1": "not a library" * 100})
     (finding,) = bench.run(search=True)
     assert (finding.status, finding.code, finding.blames) == ("fail", "libcuda-unloadable", "host")
-    assert "invalid ELF header" in finding.text
+    assert "invalid ELF header" in say(finding)
 
 
 # --- which libcuda --------------------------------------------------------------------------------------------------
@@ -493,7 +495,7 @@ def test_a_stub_through_a_variable(bench: Bench, tmp_path: Path) -> None:
     finding = only_failure(bench.run(search=True, env=env))
     assert (finding.check, finding.code, finding.blames) == ("driver.init", "stub-library", "host")
     assert finding.data["kind"] == "stub"
-    assert "Unset the variable" in str(finding.hint)
+    assert "Unset the variable" in str(cure(finding))
 
 
 @pytest.mark.parametrize("variable", ["LD_LIBRARY_PATH", "LD_PRELOAD"])
@@ -504,7 +506,7 @@ def test_a_variable_that_hides_the_driver(bench: Bench, tmp_path: Path, variable
     env = {variable: str(path if variable == "LD_PRELOAD" else path.parent), "FAKECUDA_FAIL": f"cuInit={result}"}
     finding = only_failure(bench.run(search=True, env=env))
     assert (finding.code, finding.blames) == ("libcuda-shadowed", "host")
-    assert variable in finding.text
+    assert variable in say(finding)
     assert finding.data["result"] == result
 
 
@@ -536,7 +538,7 @@ def test_the_environment_hides_the_driver(bench: Bench, environment: Path, folde
         path.unlink()
     assert (finding.check, finding.code, finding.blames) == ("driver.init", code, "environment")
     assert finding.data["path"] == str(path)
-    assert "from the environment" in str(finding.hint)
+    assert "from the environment" in str(cure(finding))
 
 
 def test_the_environment_hides_the_driver_and_it_works(bench: Bench, environment: Path) -> None:
@@ -565,7 +567,7 @@ def test_the_environment_hides_the_drivers_compiler(bench: Bench, environment: P
         env = {"FAKECUDA_COMPILER": str(compiler), "FAKECUDA_FAIL": "cuModuleLoadDataEx=218"}
         finding = only_failure(bench.run(env=env, python=str(environment / "bin/python")))
         assert (finding.check, finding.code, finding.blames) == ("driver.ptx", "libcuda-shadowed", "environment")
-        assert str(compiler) in finding.text
+        assert str(compiler) in say(finding)
         assert only_failure(bench.run(env=env)).code == "ptx-invalid"  # another environment's: not this one's fault
     finally:
         compiler.unlink()
@@ -580,7 +582,7 @@ def test_forward_compatibility_is_no_fault(bench: Bench, environment: Path) -> N
     finally:
         path.unlink()
     assert failures(findings) == []
-    assert "forward compatibility" in findings[0].text
+    assert "forward compatibility" in say(findings[0])
 
 
 # --- wrong results --------------------------------------------------------------------------------------------------
@@ -605,8 +607,8 @@ def test_wrong_results_are_caught(bench: Bench, kernel: str, how: str) -> None:
     finding = only_failure(bench.run(env={"FAKECUDA_WRONG": f"{kernel}={how}"}))
     check = "bandwidth" if kernel == "copy" else kernel
     assert (finding.check, finding.code, finding.blames) == (f"driver.{check}", "wrong-result", "host")
-    assert WORDS[how] in finding.text
-    assert "Do not trust" in str(finding.hint)
+    assert WORDS[how] in say(finding)
+    assert "Do not trust" in str(cure(finding))
     bench.assert_nothing_leaks()
 
 
@@ -620,8 +622,8 @@ def test_millions_of_wrong_bytes_do_not_take_the_time(bench: Bench) -> None:
     started = time.monotonic()
     finding = only_failure(bench.run(["--copy-bytes", "40000000"], {"FAKECUDA_WRONG": "copy=unwritten"}))
     assert time.monotonic() - started < 10
-    assert "at least 262144 of 40000000" in finding.text
-    assert "results were not written" in finding.text
+    assert "at least 262144 of 40000000" in say(finding)
+    assert "results were not written" in say(finding)
 
 
 # --- hang, crash, and nothing left behind ---------------------------------------------------------------------------
@@ -673,7 +675,7 @@ def test_a_hang_is_ended_and_named(bench: Bench, call: str) -> None:
     assert time.monotonic() - started < 15
     finding = only_failure(findings)
     assert (finding.code, finding.blames) == ("hang", "host")
-    assert call in finding.text
+    assert call in say(finding)
     (outcome,) = bench.outcomes
     assert (outcome.state, outcome.reaped) == ("timed-out", True)
     assert "library" in passed(findings)  # what was known before is kept
@@ -684,8 +686,8 @@ def test_a_crash_is_named(bench: Bench, call: str) -> None:
     findings = bench.run(env={"FAKECUDA_CRASH": call})
     finding = only_failure(findings)
     assert (finding.code, finding.blames) == ("crash", "host")
-    assert call in finding.text
-    assert "SIGSEGV" in finding.text
+    assert call in say(finding)
+    assert "SIGSEGV" in say(finding)
     step = bench.outcomes[0].last_step
     assert step is not None
     assert step.call == call
@@ -710,7 +712,7 @@ def test_a_library_that_ends_the_process(bench: Bench) -> None:
 def test_a_child_that_is_killed(bench: Bench) -> None:
     finding = only_failure(bench.run(env={"FAKECUDA_KILL": "cuMemAllocHost_v2"}))
     assert (finding.check, finding.code, finding.blames) == ("driver.bandwidth", "killed", "host")
-    assert "OOM" in str(finding.hint)
+    assert "OOM" in str(cure(finding))
     assert {"vadd", "matmul", "reduce"} <= passed(finding for finding in check_driver(bench.outcomes))
 
 
@@ -780,7 +782,7 @@ def test_a_python_that_is_too_old(bench: Bench, version: str, pythons: dict[str,
         pytest.skip(f"no Python {version} here")
     finding = only_failure(bench.run(python=python))
     assert (finding.code, finding.blames) == ("python-too-old", "environment")
-    assert "3.7" in finding.text
+    assert "3.7" in say(finding)
 
 
 def test_the_syntax_is_of_python_3_7() -> None:

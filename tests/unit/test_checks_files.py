@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from envkit.checks.files import (
-    Cure,
     added_findings,
     closed_finding,
-    fault_text,
     files_finding,
     gone_finding,
     manifest_finding,
@@ -20,11 +18,18 @@ from envkit.checks.files import (
     validation_finding,
     venv_findings,
 )
-from envkit.models.installed import BadRecord, Distribution, InstalledPackage, WrongFile
+from envkit.models.installed import BadRecord, Distribution, InstalledPackage, Repair, WrongFile
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest, ValidationRecord
+from envkit.words.cures import cure
+from envkit.words.say import say
 
-FIX = Cure("fix", "train")
+FIX = Repair("fix", "train")
 MISSING = WrongFile("app 1.0", "share/app.txt", "missing")
+
+
+def cured(repair: Repair) -> str:
+    """How damaged files are cured."""
+    return str(cure(files_finding([MISSING], repair, files=1, full=False)))
 
 
 def manifest_of(*names: str) -> Manifest:
@@ -37,39 +42,44 @@ def installed(name: str) -> InstalledPackage:
 
 
 def validation(verdict: Any) -> ValidationRecord:
-    return ValidationRecord.model_construct(verdict=verdict, created="2026-01-02T03:04:05+00:00", host={})
+    there = {"driver_version": "535"}
+    return ValidationRecord.model_construct(verdict=verdict, created="2026-01-02T03:04:05+00:00", host=there)
 
 
 def test_sound_files_pass_and_say_how_they_were_compared() -> None:
     finding = files_finding([], FIX, files=7, full=True)
     assert (finding.status, finding.code, finding.data) == ("pass", None, {"files": 7})
-    assert "7 files" in finding.text
-    assert "sha256" in finding.text
-    assert "sha256" not in files_finding([], FIX, files=7, full=False).text
+    assert "7 files" in say(finding)
+    assert "sha256" in say(finding)
+    assert "sha256" not in say(files_finding([], FIX, files=7, full=False))
 
 
 def test_damaged_files_blame_the_environment() -> None:
     finding = files_finding([MISSING] * 120, FIX, files=200, full=False)
     assert (finding.status, finding.code, finding.blames) == ("fail", "files-damaged", "environment")
-    assert "120 of 200" in finding.text
-    assert "117 more" in finding.text
+    assert "120 of 200" in say(finding)
+    assert "117 more" in say(finding)
     assert len(finding.data["wrong"]) == 100  # type: ignore[arg-type]
 
 
 def test_changed_files_of_other_tools_may_be_meant() -> None:
-    assert files_finding([MISSING], Cure("tool"), files=1, full=False, lenient=True).status == "warn"
-    assert files_finding([], Cure("tool"), files=1, full=False, lenient=True).status == "pass"
+    assert files_finding([MISSING], Repair("tool"), files=1, full=False, lenient=True).status == "warn"
+    assert files_finding([], Repair("tool"), files=1, full=False, lenient=True).status == "pass"
 
 
 @pytest.mark.parametrize(
-    ("cure", "words"),
-    [(FIX, "doctor train --fix"), (Cure("create"), "--replace"), (Cure("tool"), "tool"), (Cure("pip"), "pip install")],
+    ("repair", "words"),
+    [
+        (FIX, "doctor train --fix"),
+        (Repair("create"), "--replace"),
+        (Repair("tool"), "tool"),
+        (Repair("pip"), "pip install"),
+    ],
 )
-def test_what_made_the_prefix_decides_how_damage_is_cured(cure: Cure, words: str) -> None:
-    damaged = files_finding([MISSING], cure, files=1, full=False)
-    [record] = record_findings([BadRecord("app.json", "ValueError: x")], cure)
-    assert damaged.hint == record.hint == cure.text
-    assert words in cure.text
+def test_what_made_the_prefix_decides_how_damage_is_cured(repair: Repair, words: str) -> None:
+    [record] = record_findings([BadRecord("app.json", "ValueError: x")], repair)
+    assert cure(record) == cured(repair)
+    assert words in cured(repair)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +93,7 @@ def test_what_made_the_prefix_decides_how_damage_is_cured(cure: Cure, words: str
     ],
 )
 def test_each_fault_of_a_file_has_words(item: WrongFile, words: str) -> None:
-    assert words in fault_text(item)
+    assert words in say(files_finding([item], FIX, files=1, full=False))
 
 
 def test_the_manifest_names_what_is_installed() -> None:
@@ -92,9 +102,9 @@ def test_the_manifest_names_what_is_installed() -> None:
 
 def test_packages_that_came_or_went_are_told_apart() -> None:
     finding = manifest_finding(manifest_of("app", "lib"), [installed("lib"), installed("new")], FIX)
-    assert (finding.status, finding.code, finding.hint) == ("fail", "records-differ", FIX.text)
-    assert "added by another tool: new-1.0-0" in finding.text
-    assert "taken away: app-1.0-0" in finding.text
+    assert (finding.status, finding.code, cure(finding)) == ("fail", "records-differ", cured(FIX))
+    assert "added by another tool: new-1.0-0" in say(finding)
+    assert "taken away: app-1.0-0" in say(finding)
 
 
 def test_a_generation_without_a_manifest_was_not_finished() -> None:
@@ -104,7 +114,7 @@ def test_a_generation_without_a_manifest_was_not_finished() -> None:
 def test_a_link_to_nothing_is_gone() -> None:
     finding = gone_finding("train-0123abcd", "train")
     assert (finding.code, finding.status, finding.blames) == ("gone", "fail", "environment")
-    assert "rollback train" in (finding.hint or "")
+    assert "rollback train" in (cure(finding) or "")
 
 
 def test_a_closed_generation_is_no_fault_of_its_own() -> None:
@@ -114,9 +124,9 @@ def test_a_closed_generation_is_no_fault_of_its_own() -> None:
 
 def test_a_moved_prefix_fails() -> None:
     finding = place_finding("/old", FIX, moved=True)
-    assert (finding.code, finding.status, finding.hint) == ("moved", "fail", FIX.text)
-    assert "/old" in finding.text
-    assert "elsewhere" in place_finding(None, Cure("tool"), moved=True).text
+    assert (finding.code, finding.status, cure(finding)) == ("moved", "fail", cured(FIX))
+    assert "/old" in say(finding)
+    assert "elsewhere" in say(place_finding(None, Repair("tool"), moved=True))
     assert place_finding("/old", FIX, moved=False).status == "pass"
 
 
@@ -129,10 +139,10 @@ def test_a_generation_is_never_added_to() -> None:
 
 def test_users_add_to_environments_of_other_tools() -> None:
     found = [Distribution(f"d{n}", "1.0", "pip", ()) for n in range(7)]
-    [theirs] = added_findings(found, Cure("tool"), ours=False, full=False)
-    assert (theirs.status, theirs.blames, theirs.hint) == ("warn", None, None)
-    assert "2 more" in theirs.text
-    assert added_findings([], Cure("tool"), ours=False, full=False) == []
+    [theirs] = added_findings(found, Repair("tool"), ours=False, full=False)
+    assert (theirs.status, theirs.blames, cure(theirs)) == ("warn", None, None)
+    assert "2 more" in say(theirs)
+    assert added_findings([], Repair("tool"), ours=False, full=False) == []
 
 
 def test_files_that_were_added_are_checked_too() -> None:
@@ -151,7 +161,7 @@ def test_a_virtual_environment_needs_the_python_that_made_it() -> None:
 def test_damage_in_a_virtual_environment_is_cured_by_pip() -> None:
     found = [Distribution("six", "1.0", "pip", (WrongFile("six", "six.py", "missing"),))]
     [_, files] = venv_findings("/venv", "/usr/bin/python3", found, exists=True, full=False)
-    assert (files.code, files.hint) == ("files-damaged", Cure("pip").text)
+    assert (files.code, cure(files)) == ("files-damaged", cured(Repair("pip")))
 
 
 def test_a_folder_may_be_no_environment() -> None:
@@ -173,8 +183,8 @@ def test_validations_on_this_kind_of_host_count(
     known: str | None, last: str | None, status: str, code: str | None
 ) -> None:
     records = [validation(verdict) if verdict else None for verdict in (known, last)]
-    finding = validation_finding("train", *records, here="driver 570", there="driver 535")
+    finding = validation_finding("train", *records, here={"driver_version": "570"})
     assert (finding.status, finding.code) == (status, code)
     if code == "host-changed":
-        assert "driver 535" in finding.text
-        assert "here driver 570" in finding.text
+        assert "driver 535" in say(finding)
+        assert "here driver 570" in say(finding)

@@ -18,6 +18,8 @@ from envkit.checks.tolerance import ALLOWANCES, tolerance
 from envkit.frameworks.table import ROWS
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
 from envkit.models.report import Finding, Report
+from envkit.words.cures import cure
+from envkit.words.say import say
 
 collective_findings = partial(judge_collective, ROWS["pytorch"])
 cupy_findings, jax_findings, numba_findings, onnxruntime_findings, pytorch_findings, tensorflow_findings = (
@@ -55,7 +57,7 @@ def only(findings: Sequence[Finding], *statuses: str) -> list[tuple[str, str | N
 
 def test_a_right_answer_passes_with_its_tolerance() -> None:
     findings = pytorch_findings(ran([check("matmul")], {"cuda": None}), NONE)
-    assert [f.text for f in findings] == [
+    assert [say(f) for f in findings] == [
         "PyTorch 2.13.0: a CPU build",
         "matrix product on the CPU: relative error 1.0e-07, at most 2.7e-05",
     ]
@@ -67,7 +69,7 @@ def test_a_wrong_answer_fails(error_size: object) -> None:
     detail = {**RIGHT, "relative_error": error_size, "worst": {"index": 3, "found": 1.0, "expected": 2.0}}
     findings = pytorch_findings(ran([check("matmul", detail=detail)]), NONE)
     assert only(findings) == [("pytorch.matmul cpu", "wrong-result", "environment")]
-    assert "entry 3 is 1.0 instead of 2.0" in findings[-1].text
+    assert "entry 3 is 1.0 instead of 2.0" in say(findings[-1])
 
 
 def test_exact_means_exact() -> None:
@@ -98,10 +100,10 @@ def test_exact_means_exact() -> None:
     ],
 )
 def test_errors_on_a_gpu_are_told_apart(text: str, code: str, blames: str) -> None:
-    assert (classify_error(text).code, classify_error(text).blames) == (code, blames)
+    assert classify_error(text) == (code, blames)
     outcome = ran([error("matmul", "cuda:0", text)], {"cuda": "12.4"}, [CPU, H100])
     assert only(pytorch_findings(outcome, OK)) == [("pytorch.matmul cuda:0", code, blames)]
-    assert "NVIDIA H100 (cuda:0)" in pytorch_findings(outcome, OK)[-1].text
+    assert "NVIDIA H100 (cuda:0)" in say(pytorch_findings(outcome, OK)[-1])
 
 
 def test_what_is_optional_warns() -> None:
@@ -113,14 +115,14 @@ def test_skipped_says_why() -> None:
     record = {"check": "compile", "device": "cpu", "outcome": "skipped", "reason": "there is no C++ compiler"}
     finding = pytorch_findings(ran([record]), NONE)[-1]
     assert (finding.status, finding.code) == ("skip", "not-applicable")
-    assert finding.text == "compiled function on the CPU: there is no C++ compiler"
+    assert say(finding) == "compiled function on the CPU: there is no C++ compiler"
 
 
 def test_figures_are_read_by_people_and_kept() -> None:
     figures = {"matmul_float32_flop_per_s": 51.2e12, "matmul_bfloat16_flop_per_s": 760e12}
     outcome = ran([check("throughput", "cuda:0", detail={"figures": figures})], {"cuda": "12.8"}, [CPU, H100])
     findings = pytorch_findings(outcome, OK)
-    assert findings[-1].text == "throughput on NVIDIA H100 (cuda:0): 51.2 TFLOP/s float32, 760 TFLOP/s bfloat16"
+    assert say(findings[-1]) == "throughput on NVIDIA H100 (cuda:0): 51.2 TFLOP/s float32, 760 TFLOP/s bfloat16"
     report = Report("/p", "f", needs_gpu=True, findings=tuple(findings))
     assert report.figures == tuple(("pytorch.throughput cuda:0", name, value) for name, value in figures.items())
     assert report.on_gpu
@@ -145,7 +147,7 @@ def test_gpus_that_are_not_seen() -> None:
     text = "Found no NVIDIA driver on your system"
     findings = pytorch_findings(ran([check("matmul"), error("devices", None, text)], {"cuda": "12.8"}), OK)
     assert only(findings) == [("pytorch.devices", "pytorch-sees-no-gpu", "environment")]
-    assert text in findings[-1].text
+    assert text in say(findings[-1])
     some = pytorch_findings(ran([check("matmul", "cuda:0")], {"cuda": "12.8"}, [CPU, H100]), Gpus("ok", 8))
     assert only(some) == [("pytorch.devices", "gpus-missing", "environment")]
 
@@ -187,7 +189,7 @@ def test_a_probe_that_did_not_end_well(state: ProbeState, step: TraceStep | None
     findings = pytorch_findings(outcome, OK)
     assert only(findings) == [expected]
     assert "pytorch.matmul cpu" in [f.check for f in findings]  # what is known is kept
-    assert "ImportError: libfoo.so" in f"{findings[-1].text} {findings[-1].hint}"
+    assert "ImportError: libfoo.so" in f"{say(findings[-1])} {cure(findings[-1])}"
 
 
 def test_processes_together() -> None:
@@ -195,7 +197,7 @@ def test_processes_together() -> None:
     exact = {"relative_error": 0.0, "terms": 0, "arithmetic": "exact", "figures": {"all_reduce_bytes_per_s": 4.2e11}}
     outcome = ran([check("all-reduce", "nccl:8", detail=exact)], devices=[group])
     finding = collective_findings(outcome, Gpus("ok", 8))[-1]
-    assert finding.text == "all-reduce on 8 processes by nccl (nccl:8): exact, 420 GB/s all reduce"
+    assert say(finding) == "all-reduce on 8 processes by nccl (nccl:8): exact, 420 GB/s all reduce"
     broken = ran([error("all-reduce", "nccl:8", "process 3 ended with 1: NCCL error")], devices=[group])
     assert only(collective_findings(broken, Gpus("ok", 8))) == [
         ("pytorch.all-reduce nccl:8", "nccl-failed", "environment")
@@ -209,13 +211,13 @@ def test_other_frameworks_say_what_they_are() -> None:
         "cudnn_version": "9",
         "cuda_compute_capabilities": ["sm_60"],
     }
-    assert tensorflow_findings(ran([], cuda), NONE)[0].text == "TensorFlow 2.13.0: CUDA 12.5.1, cuDNN 9, code for sm_60"
+    assert say(tensorflow_findings(ran([], cuda), NONE)[0]) == "TensorFlow 2.13.0: CUDA 12.5.1, cuDNN 9, code for sm_60"
     assert tensorflow_findings(ran([], cuda), NONE)[-1].code == "no-gpu"
-    assert tensorflow_findings(ran([]), NONE)[-1].text == "TensorFlow 2.13.0: a CPU build"
+    assert say(tensorflow_findings(ran([]), NONE)[-1]) == "TensorFlow 2.13.0: a CPU build"
     assert jax_findings(ran([], {"jaxlib": "0.4", "plugins": ["jax_cuda12_plugin"]}), NONE)[-1].code == "no-gpu"
     assert cupy_findings(ran([], {"cuda": "12.8"}, []), NONE)[-1].code == "no-gpu"
     providers = {"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
-    assert onnxruntime_findings(ran([], providers), NONE)[0].text.endswith("providers CUDA, CPU")
+    assert say(onnxruntime_findings(ran([], providers), NONE)[0]).endswith("providers CUDA, CPU")
     assert onnxruntime_findings(ran([], providers), OK)[-1].code == "onnxruntime-sees-no-gpu"
 
 
@@ -261,7 +263,7 @@ def test_modules_that_import_and_that_do_not() -> None:
     findings = python_findings(
         ProbeOutcome("done", ("python",), document={"python": {"version": "3.11.7"}, "modules": modules})
     )
-    assert [(f.status, f.text) for f in findings] == [
+    assert [(f.status, say(f)) for f in findings] == [
         ("pass", "Python 3.11.7 starts"),
         ("pass", "numpy 2.0 imports"),
         ("pass", "rich imports"),

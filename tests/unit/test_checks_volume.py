@@ -11,6 +11,8 @@ from envkit.checks.volume import cache_finding, leftover_findings, volume_findin
 from envkit.models.installed import WrongFile
 from envkit.models.manifest import VolumeFile
 from envkit.models.sharing import PathsOf, SharingState
+from envkit.words.cures import cure
+from envkit.words.say import say
 
 ROOT = "/data/envs"
 MODE = stat.S_IFDIR | 0o775
@@ -32,15 +34,15 @@ def test_a_volume_is_described_and_where_it_was(
     finding = volume_finding(ROOT, described, made=made, here=here)
     assert (finding.status, finding.code) == (status, code)
     if code == "moved":
-        assert "/old" in finding.text
-        assert "/old" in (finding.hint or "")
+        assert "/old" in say(finding)
+        assert "/old" in (cure(finding) or "")
 
 
 def test_leftovers_only_warn() -> None:
     assert leftover_findings([]) == []
     [finding] = leftover_findings([f"train-{n}" for n in range(5)])
     assert (finding.status, finding.code) == ("warn", "unfinished")
-    assert finding.text.startswith("5 ")
+    assert say(finding).startswith("5 ")
 
 
 def test_a_sound_cache_passes() -> None:
@@ -51,8 +53,8 @@ def test_a_damaged_cache_names_its_packages() -> None:
     wrong = {f"{ROOT}/.envkit/pkgs/ab/app-1-0": WrongFile("app-1-0", "share/app.txt", "size", 3, 4)}
     finding = cache_finding(3, wrong, full=True)
     assert (finding.status, finding.code, finding.data) == ("fail", "cache-damaged", {"packages": list(wrong)})
-    assert "1 of 3" in finding.text
-    assert "app-1-0: share/app.txt has 3 bytes, not 4" in finding.text
+    assert "1 of 3" in say(finding)
+    assert "share/app.txt (app-1-0) has 3 bytes, not 4" in say(finding)
 
 
 def test_a_volume_that_all_can_use_passes() -> None:
@@ -68,12 +70,12 @@ def test_each_obstacle_is_one_finding() -> None:
     assert [finding.blames for finding in found] == [None, None, "host", None]
     for finding in found:
         assert finding.data == {"paths": list(paths[:100])}
-        assert ".envkit/g/train-0, .envkit/g/train-1, .envkit/g/train-2 and 117 more" in finding.text
-    assert "ann, bob" in found[2].text
+        assert ".envkit/g/train-0, .envkit/g/train-1, .envkit/g/train-2 and 117 more" in say(finding)
+    assert "ann, bob" in say(found[2])
 
 
 def test_an_environment_that_others_cannot_read_warns() -> None:
     assert barred_findings(ROOT, []) == []
     [finding] = barred_findings(ROOT, [f"{ROOT}/.envkit/g/train-1/bin"])
     assert (finding.status, finding.code) == ("warn", "barred")
-    assert ".envkit/g/train-1/bin" in finding.text
+    assert ".envkit/g/train-1/bin" in say(finding)

@@ -18,6 +18,7 @@ from envkit.models.request import CudaChoice, Request
 from envkit.models.version import CudaVersion
 from envkit.plan.implied import imply_cuda
 from envkit.plan.solve_task import framework_of, plan_solve
+from envkit.words.say import say
 
 A100 = describe_target(Target("linux-64", glibc="2.35", microarch="x86_64_v3"), driver="550", gpus=("a100",))
 
@@ -155,5 +156,5 @@ def test_the_cpu_build_of_what_most_use_on_the_cpu_is_no_refusal() -> None:
 def test_what_a_probe_says_of_its_build(key: str, build: dict[str, object], text: str, code: str | None) -> None:
     document = {"version": "1.0", "build": build, "devices": [], "checks": []}
     findings = judge_framework(ROWS[key], ProbeOutcome("done", ("python",), document=document), Gpus("ok", 1))
-    assert findings[0].text == text
+    assert say(findings[0]) == text
     assert (findings[-1].code if len(findings) > 1 else None) == code

@@ -13,6 +13,7 @@ from envkit.models.probe import ProbeOutcome
 from envkit.models.request import CudaChoice, Request
 from envkit.plan.implied import imply_cuda
 from envkit.plan.solve_task import framework_of
+from envkit.words.say import say
 
 
 @pytest.mark.parametrize(
@@ -41,5 +42,5 @@ def test_a_regression_is_judged_by_the_bound_of_its_sums(error: float, code: str
     document = {"version": "25.06.00", "build": {"cuda": "12.9"}, "devices": [gpu], "checks": [check]}
     outcome = ProbeOutcome("done", ("python",), document=document)
     findings = judge_framework(ROWS["cuml"], outcome, Gpus("ok", 1))
-    assert findings[0].text == "cuML 25.06.00: CUDA 12.9"
+    assert say(findings[0]) == "cuML 25.06.00: CUDA 12.9"
     assert findings[1].code == code

@@ -8,21 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from envkit.checks.publish import check_publishable
+from envkit.api.publish import check_publishable
 from envkit.cli.html import render_html
 from envkit.layout import validations
 from envkit.layout.volume import Volume
+from envkit.models.codes import frameworks
+from envkit.models.codes.driver import DONE, DRIVER_MISMATCH
+from envkit.models.codes.files import FILES_SOUND
+from envkit.models.fact import Fact
 from envkit.models.host import Gpu, Host
 from envkit.models.manifest import PastValidation, ValidationRecord
-from envkit.models.report import Finding, Report, describe_figure
+from envkit.models.report import Finding, Recorded, Report
 from envkit.models.results import ValidateResult
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.wire.results import finding_from_json, finding_json
+from envkit.words.values import figure_words
 
-COMPUTED = Finding("driver.vadd", "pass", None, "exact", data={"gpu": True, "figures": {"vadd_bytes_per_s": 2e12}})
-FILES = Finding("files", "pass", None, "as they were")
-NO_GPU = Finding("driver.library", "skip", "no-gpu", "none")
-HOST_FAULT = Finding("driver.init", "fail", "driver-mismatch", "of different versions", "host", "Reboot.")
-BROKEN = Finding("import torch", "fail", "import-failed", "torch does not import", "environment", "Make it again.")
+COMPUTED = Finding("driver.vadd", "pass", Fact(DONE), data={"gpu": True, "figures": {"vadd_bytes_per_s": 2e12}})
+FILES = Finding("files", "pass", Fact(FILES_SOUND, files=1, full=True))
+NO_GPU = Finding("driver.library", "skip", Fact(frameworks.NO_GPU))
+HOST_FAULT = Finding("driver.init", "fail", Fact(DRIVER_MISMATCH))
+BROKEN = Finding("import torch", "fail", Fact(frameworks.IMPORT_FAILED, module="torch", error="boom"))
 
 
 def report(*findings: Finding, needs_gpu: bool = True) -> Report:
@@ -66,7 +72,7 @@ def test_what_is_published(made: Report | None, require_gpu: bool, code: str | N
     ],
 )
 def test_figures_in_words(name: str, value: float, text: tuple[str, str]) -> None:
-    assert describe_figure(name, value) == text
+    assert figure_words(name, value) == text
 
 
 HOSTILE = "</td><script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
@@ -87,8 +93,15 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
+def test_a_finding_that_is_read_back_says_what_it_said() -> None:
+    for finding in (COMPUTED, NO_GPU, HOST_FAULT, BROKEN):
+        document = finding_json(finding)
+        assert finding_json(finding_from_json(document)) == document
+
+
 def test_a_page_with_hostile_names_holds_only_text() -> None:
-    finding = Finding(HOSTILE, "fail", HOSTILE, HOSTILE, "environment", HOSTILE, {"figures": {HOSTILE + "_s": 1.0}})
+    words, data = Recorded(HOSTILE, HOSTILE), {"figures": {HOSTILE + "_s": 1.0}}
+    finding = Finding(HOSTILE, "fail", words, HOSTILE, "environment", data)
     host = Host("linux-64", gpus=(Gpu(HOSTILE, ComputeCapability(9, 0)),), container=HOSTILE, nvidia_traces=(HOSTILE,))
     record = ValidationRecord(
         verdict="pass",
@@ -120,7 +133,14 @@ def test_a_page_says_what_was_found_where() -> None:
     )
     page = Page()
     page.feed(render_html(ValidateResult(report(COMPUTED, HOST_FAULT), host, "train")))
-    for words in ("NVIDIA H100 (9.0)", "570.86.10", "of different versions", "Reboot.", "2 TB/s", "driver-mismatch"):
+    for words in (
+        "NVIDIA H100 (9.0)",
+        "570.86.10",
+        "of different versions",
+        "Reboot",
+        "2 TB/s",
+        "driver-mismatch",
+    ):
         assert words in page.text
 
 

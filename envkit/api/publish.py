@@ -1,15 +1,17 @@
-"""Whether a generation may become the environment, as its validation says."""
+"""Judge by its validation whether a generation may become the environment."""
 
 from __future__ import annotations
 
 from envkit.errors import EnvkitError, NotOnGpuError, ValidationFailedError
 from envkit.models.report import Report
+from envkit.words.cures import cure
+from envkit.words.say import say
 
 __all__ = ["check_publishable"]
 
 
 def check_publishable(name: str, report: Report | None, *, require_gpu: bool) -> EnvkitError | None:
-    """What keeps a generation from being published; None when nothing does.
+    """Return what keeps a generation from being published; None when nothing does.
 
     A finding that blames the environment does. One that blames the host does not: the environment is as good as
     another, and is published as not validated, unless a validation on a GPU was asked for.
@@ -26,21 +28,17 @@ def check_publishable(name: str, report: Report | None, *, require_gpu: bool) ->
             f"{name} was not validated on a GPU, which --require-gpu asks for: it is for another platform",
             hint="Create it on the machine with the GPU.",
         )
-    blamed = report.blaming("environment")
-    if blamed:
+    if blamed := report.blaming("environment"):
         return ValidationFailedError(
-            f"{name} was made and does not work, so it was not published: "
-            + "; ".join(finding.text for finding in blamed),
-            hint=blamed[0].hint or "Choose other packages, or publish it all the same with --no-validate.",
+            f"{name} was made and does not work, so it was not published: {'; '.join(map(say, blamed))}",
+            hint=cure(blamed[0]) or "Choose other packages, or publish it all the same with --no-validate.",
         )
     if not require_gpu or (report.on_gpu and report.verdict == "pass"):
         return None
-    faults = [finding for finding in report.findings if finding.status == "fail"]
-    if faults:
+    if faults := [finding for finding in report.findings if finding.status == "fail"]:
         return NotOnGpuError(
-            f"{name} could not be validated on a GPU, so it was not published: "
-            + "; ".join(finding.text for finding in faults),
-            hint=faults[0].hint,
+            f"{name} could not be validated on a GPU, so it was not published: {'; '.join(map(say, faults))}",
+            hint=cure(faults[0]),
         )
     if report.needs_gpu:
         return NotOnGpuError(

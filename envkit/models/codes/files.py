@@ -1,0 +1,47 @@
+"""Codes of findings about the files of environments, about a volume, and about who may use it."""
+
+from __future__ import annotations
+
+from envkit.models.fact import Blame, Code
+
+
+def _finding(name: str, meaning: str, blames: Blame | None = "environment") -> Code:
+    return Code("finding", name, meaning, blames)
+
+
+def _seen(name: str, meaning: str) -> Code:
+    return Code("seen", name, meaning)
+
+
+ADDED_BY_HAND = _finding("added-by-hand", "Packages were installed besides those of the environment.", None)
+BAD_MANIFEST = _finding("bad-manifest", "The manifest of an environment cannot be read.")
+BAD_RECORD = _finding("bad-record", "A package's record in conda-meta cannot be read.")
+BARRED = _finding("barred", "Files of an environment are closed to users of its volume.", None)
+CACHE_DAMAGED = _finding("cache-damaged", "Cached packages are damaged.")
+CACHE_WRITABLE = _finding("cache-writable", "Files that environments share can be written.", None)
+CLOSED = _finding("closed", "The owner keeps something closed to this user.", "host")
+FILES_DAMAGED = _finding("files-damaged", "Files differ from what was installed.")
+GONE = _finding("gone", "An environment points to a generation that does not exist.")
+HOST_CHANGED = _finding("host-changed", "The environment was validated on another kind of host only.", None)
+MOVED = _finding("moved", "A volume or an environment is not where it was made.")
+NEVER_VALIDATED = _finding("never-validated", "The environment was never validated.", None)
+NOT_AN_ENVIRONMENT = _finding("not-an-environment", "The directory is no environment.")
+NOT_A_VOLUME = _finding("not-a-volume", "No environments were made here yet.", None)
+NOT_REMOVABLE = _finding("not-removable", "Some files can only be removed by their owners.", None)
+NO_MANIFEST = _finding("no-manifest", "A generation was not finished.")
+RECORDS_DIFFER = _finding("records-differ", "The installed packages are not those of the manifest.")
+UNFINISHED = _finding("unfinished", "Runs that died left unfinished generations.", None)
+VALIDATION_FAILED = _finding("validation-failed", "The environment failed its validation on this kind of host.", None)
+VOLUME_BARRED = _finding("volume-barred", "Folders of a volume are closed to users who may write the volume.", None)
+VOLUME_FILE = _finding("volume-file", "The description of a volume is missing or cannot be read.")
+
+CACHE_SOUND = _seen("cache-sound", "The package cache is sound.")
+DISTRIBUTIONS_SOUND = _seen("distributions-sound", "The distributions of a virtual environment are as recorded.")
+FAULT = _seen("fault", "What is wrong with one file.")
+FILES_SOUND = _seen("files-sound", "The files are as they were installed.")
+PACKAGES_MATCH = _seen("packages-match", "The installed packages are those of the manifest.")
+PLACE_KEPT = _seen("place-kept", "An environment lies where it was made.")
+SHARING_WORKS = _seen("sharing-works", "Users who share the volume can use it.")
+VALIDATED = _seen("validated", "The environment passed its validation on this kind of host.")
+VENV_PYTHON = _seen("venv-python", "The Python of a virtual environment.")
+VOLUME_FOUND = _seen("volume-found", "A volume, where it was made.")
