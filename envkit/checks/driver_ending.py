@@ -42,14 +42,14 @@ def ending_findings(run: DriverRun) -> Iterator[Finding]:
 
 
 def _ending(run: DriverRun, outcome: ProbeOutcome, step: TraceStep) -> Fact:
-    shadow, reaped = run.shadow, outcome.reaped
+    shadow = run.shadow
     if outcome.signal == "SIGKILL":
-        return Fact(codes.KILLED, step=step, reaped=reaped)
+        return Fact(codes.KILLED, step=step)
     match outcome.state:
         case "timed-out":
-            return Fact(codes.HANG, step=step, elapsed_s=outcome.elapsed_s, reaped=reaped, shadow=shadow)
+            return Fact(codes.HANG, step=step, elapsed_s=outcome.elapsed_s, reaped=outcome.reaped, shadow=shadow)
         case "crashed":
-            return Fact(codes.CRASH, step=step, signal=outcome.signal, reaped=reaped, shadow=shadow)
+            return Fact(codes.CRASH, step=step, signal=outcome.signal, shadow=shadow)
         case "garbled":
             return Fact(codes.PROBE_GARBLED, why=_why(outcome), shadow=shadow)
         case _:

@@ -98,7 +98,14 @@ def _record_finding(run: DriverRun, record: Mapping[str, object]) -> Finding:
         case "ok":
             figures = mapping_of(run.figures.get(str(device)))
             own = {name: figures[name] for name in _FIGURES.get(check, ()) if figures.get(name) is not None}
-            fact = Fact(codes.STEP_DONE, where=where, achieved=_achieved(run, record))
+            about = {
+                **run.device(device),
+                **run.driver,
+                **figures,
+                "count": run.outcome.facts.get("devices_count"),
+                **detail,
+            }
+            fact = Fact(codes.STEP_DONE, where=where, check=check, about=about)
             return driver_finding(check, "pass", fact, data={**data, "gpu": check in _COMPUTES, "figures": own})
         case "error":
             return call_finding(run, record, where, data)
@@ -113,37 +120,6 @@ def _record_finding(run: DriverRun, record: Mapping[str, object]) -> Finding:
         case _:
             fact = Fact(codes.PROBE_FAILED, step=where, error=record.get("exception"))
             return driver_finding(check, "fail", fact, data=data)
-
-
-def _achieved(run: DriverRun, record: Mapping[str, object]) -> Fact:
-    """Return what a check that did well did, with numbers."""
-    detail, device = mapping_of(record.get("detail")), run.device(record.get("device"))
-    figures = mapping_of(run.figures.get(str(record.get("device"))))
-    match record.get("check"):
-        case "version":
-            return Fact(codes.DRIVER_SUPPORTS, cuda=run.driver.get("driver_cuda"))
-        case "devices":
-            return Fact(codes.DEVICES_VISIBLE, count=run.outcome.facts.get("devices_count"))
-        case "device":
-            return Fact(
-                codes.DEVICE_DESCRIBED,
-                capability=device.get("compute_capability"),
-                memory_bytes=device.get("memory_total_bytes"),
-                mig=bool(device.get("mig")),
-            )
-        case "vadd" | "reduce":
-            return Fact(codes.ELEMENTS_EXACT, count=detail.get("elements_count"))
-        case "matmul":
-            return Fact(codes.PRODUCT_EXACT, size=detail.get("size"), flop_per_s=figures.get("matmul_flop_per_s"))
-        case "bandwidth":
-            return Fact(
-                codes.COPIES_EXACT,
-                to_device=figures.get("host_to_device_bytes_per_s"),
-                from_device=figures.get("device_to_host_bytes_per_s"),
-                on_device=figures.get("device_copy_bytes_per_s"),
-            )
-        case _:
-            return Fact(codes.DONE)
 
 
 def _device_findings(run: DriverRun) -> Iterator[Finding]:

@@ -21,9 +21,6 @@ __all__ = ["Gpus", "Run", "framework_findings"]
 
 GpuState = Literal["ok", "failed", "none", "unasked"]
 
-_OPTIONAL = {"compile": codes.COMPILE_FAILED, "throughput": codes.THROUGHPUT_FAILED}
-"""Checks that a framework works without: a failure warns."""
-
 
 @dataclass(frozen=True, slots=True)
 class Gpus:
@@ -167,10 +164,17 @@ def _record_findings(run: Run, record: Mapping[str, object]) -> Iterator[Finding
         case _:
             error = str(record.get("error"))
             code, blames = classify_error(error)
-            fact = Fact(codes.COMPUTE_FAILED, step=step, error=error, cause=code)
             data["error_type"] = record.get("error_type")
-            status: Literal["warn", "fail"] = "warn" if check in _OPTIONAL else "fail"
-            yield Finding(name, status, fact, _OPTIONAL.get(check, code), blames, data, key)
+            match check:  # what a framework works without only warns
+                case "compile":
+                    fact = Fact(codes.COMPILE_FAILED, step=step, error=error, cause=code)
+                    yield Finding(name, "warn", fact, None, blames, data)
+                case "throughput":
+                    fact = Fact(codes.THROUGHPUT_FAILED, step=step, error=error, cause=code)
+                    yield Finding(name, "warn", fact, None, blames, data)
+                case _:
+                    fact = Fact(codes.COMPUTE_FAILED, step=step, error=error)
+                    yield Finding(name, "fail", fact, code, blames, data, key)
 
 
 def _computed(
@@ -197,14 +201,12 @@ def _ending(run: Run) -> Finding:
     data = {"stderr": outcome.stderr_tail[-2000:], "elapsed_s": round(outcome.elapsed_s, 3)}
     if step is None or step.check == "import":
         return replace(import_ending(row.module, outcome), data=data)
-    family = {"crashed": codes.FRAMEWORK_CRASHED, "timed-out": codes.FRAMEWORK_HUNG}.get(
-        outcome.state, codes.FRAMEWORK_FAILED
-    )
-    fact = Fact(
-        family.of(framework=row.key),
-        title=row.title,
-        ending=ending_of(outcome),
-        call=step.call,
-        said=said_last(outcome),
-    )
+    said = {"title": row.title, "ending": ending_of(outcome), "call": step.call, "said": said_last(outcome)}
+    match outcome.state:
+        case "crashed":
+            fact = Fact(codes.FRAMEWORK_CRASHED.of(framework=row.key), **said)
+        case "timed-out":
+            fact = Fact(codes.FRAMEWORK_HUNG.of(framework=row.key), **said)
+        case _:
+            fact = Fact(codes.FRAMEWORK_FAILED.of(framework=row.key), **said)
     return Finding(f"{row.key}.{step.check}", "fail", fact, data=data, subject=row.key)

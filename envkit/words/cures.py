@@ -16,6 +16,8 @@ __all__ = ["CURES", "cure"]
 _REPORT = "Please report this."
 _RESET = "Look for Xid messages in `dmesg`, then reset the GPU (`nvidia-smi --gpu-reset`) or reboot the host."
 _MPS = "Look at the MPS control daemon's log, restart it, or unset CUDA_MPS_PIPE_DIRECTORY to go without MPS."
+_CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+_IN_USE = "Look with `nvidia-smi` who uses the GPU, and wait or choose another with CUDA_VISIBLE_DEVICES"
 _UPDATE = "Update the NVIDIA driver."
 _FIND = "Choose another build: `envkit find` shows what runs on this GPU and driver."
 _LIBCUDA: dict[Blame, str] = {
@@ -113,40 +115,23 @@ def _said(text: str) -> Callable[..., str]:
 
 CURES: dict[str, str | Callable[..., str]] = {
     driver.CALL_FAILED: "Run `nvidia-smi`, and look for Xid messages in `dmesg`.",
-    driver.COMPAT_NOT_SUPPORTED: (
-        "Remove cuda-compat from the loader's path: it is for data-centre GPUs and certain driver branches. Take a "
-        "build for the driver's own CUDA, or update the driver."
-    ),
+    driver.COMPAT_NOT_SUPPORTED: "Take cuda-compat off the loader's path: the build has to fit the driver's own CUDA.",
     driver.CONTAINED_ERROR: _RESET,
     driver.CRASH: _unless_shadowed("Run `nvidia-smi`; reinstall the driver when it fails too."),
     driver.DEVICES_HIDDEN: _hidden,
-    driver.DEVICES_PARTLY_HIDDEN: ("CUDA stops at the first one that it does not know: compare with `nvidia-smi -L`."),
+    driver.DEVICES_PARTLY_HIDDEN: "CUDA stops at the first one that it does not know: see `nvidia-smi -L`.",
     driver.DEVICE_EXCLUSIVE: "Wait for that process, or set the default mode: `nvidia-smi --compute-mode=0`.",
     driver.DEVICE_NOT_FOUND: "Name one that `nvidia-smi -L` lists; numbers count after CUDA_VISIBLE_DEVICES.",
-    driver.DEVICE_NOT_LICENSED: (
-        "Check the vGPU licence server (`nvidia-smi -q`, section vGPU Software Licensed Product)."
-    ),
-    driver.DEVICE_PERMISSION: (
-        "Check the owner and mode of /dev/nvidia* and the container's device permissions (cgroup)."
-    ),
+    driver.DEVICE_NOT_LICENSED: "Check the licence server (`nvidia-smi -q`, vGPU Software Licensed Product).",
+    driver.DEVICE_PERMISSION: "Check owner and mode of /dev/nvidia* and the container's device permissions (cgroup).",
     driver.DEVICE_PROHIBITED: "Set the default mode: `nvidia-smi --compute-mode=0`.",
-    driver.DEVICE_UNAVAILABLE: (
-        "Look with `nvidia-smi` who uses the GPU, and wait or choose another; on a cluster, ask for it in the job."
-    ),
-    driver.DRIVER_LIBRARY_INCOMPLETE: (
-        "Reinstall the NVIDIA driver; in a container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility."
-    ),
-    driver.DRIVER_MISMATCH: (
-        "Reboot, or reload the nvidia modules, after a driver update; in a container, remove the libcuda of the image."
-    ),
-    driver.DRIVER_NOT_INITIALIZED: (
-        "Run `nvidia-smi`: when it fails too, the driver needs to be reloaded or reinstalled."
-    ),
+    driver.DEVICE_UNAVAILABLE: f"{_IN_USE}; on a cluster, ask for a GPU in the job.",
+    driver.DRIVER_LIBRARY_INCOMPLETE: f"Reinstall the NVIDIA driver; in a container, set {_CAPABILITIES}.",
+    driver.DRIVER_MISMATCH: "Reboot or reload the nvidia modules; in a container, remove the libcuda of the image.",
+    driver.DRIVER_NOT_INITIALIZED: "Run `nvidia-smi`: if it fails too, reload or reinstall the driver.",
     driver.DRIVER_TOO_OLD: _too_old,
-    driver.DRIVER_UNKNOWN_ERROR: ("Look for Xid messages in `dmesg`; reload the nvidia modules or reboot the host."),
-    driver.ECC_ERROR: (
-        "Reset the GPU or reboot; when it comes again, `nvidia-smi -q -d ECC,ROW_REMAPPER` is what support asks for."
-    ),
+    driver.DRIVER_UNKNOWN_ERROR: "Look for Xid messages in `dmesg`; reload the nvidia modules or reboot the host.",
+    driver.ECC_ERROR: "Reset the GPU or reboot; if it comes again, show support `nvidia-smi -q -d ECC,ROW_REMAPPER`.",
     driver.FABRIC_MANAGER: (
         "Start it: `systemctl start nvidia-fabricmanager`, in the driver's own version; then wait until "
         "`nvidia-smi -q -d FABRIC` says Completed."
@@ -155,10 +140,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     driver.ILLEGAL_ADDRESS: _RESET,
     driver.INVALID_DEVICE: "Run `nvidia-smi -L` and compare with CUDA_VISIBLE_DEVICES.",
     driver.INVALID_IMAGE: _UPDATE,
-    driver.JIT_COMPILER_MISSING: (
-        "Install the driver's PTX compiler of the driver's version; in a container, set "
-        "NVIDIA_DRIVER_CAPABILITIES=compute,utility."
-    ),
+    driver.JIT_COMPILER_MISSING: f"Install the driver's PTX compiler; in a container, set {_CAPABILITIES}.",
     driver.JIT_DISABLED: "Unset CUDA_DISABLE_PTX_JIT.",
     driver.KILLED: "Look into `dmesg` for the OOM killer, or raise the container's memory limit.",
     driver.LAUNCH_FAILED: _RESET,
@@ -185,37 +167,22 @@ CURES: dict[str, str | Callable[..., str]] = {
     driver.NO_KERNEL_FOR_DEVICE: "Use another GPU; for older ones no current framework has kernels either.",
     driver.NO_LIBCUDA: (
         "Install the NVIDIA driver's libraries in the kernel module's version; in a container, start it with the "
-        "NVIDIA runtime (`--gpus all`) and NVIDIA_DRIVER_CAPABILITIES=compute,utility."
+        f"NVIDIA runtime (`--gpus all`) and {_CAPABILITIES}."
     ),
     driver.NVLINK_ERROR: _RESET,
-    driver.OPERATING_SYSTEM_ERROR: (
-        "Check the permissions of /dev/nvidia* and the limits of the container (cgroup devices, memory lock)."
-    ),
-    driver.OUT_OF_MEMORY: (
-        "Look with `nvidia-smi` who uses the GPU, and wait or choose another with CUDA_VISIBLE_DEVICES."
-    ),
+    driver.OPERATING_SYSTEM_ERROR: "Check permissions of /dev/nvidia* and the container's limits (devices, memory).",
+    driver.OUT_OF_MEMORY: f"{_IN_USE}.",
     driver.OUT_OF_TIME: "Give it more time (`--timeout`), or a GPU that is less busy.",
-    driver.PINNED_MEMORY: (
-        "Raise the limit of locked memory (`ulimit -l`) or of the container's memory; on WSL, that of .wslconfig."
-    ),
+    driver.PINNED_MEMORY: "Raise the limit of locked memory (`ulimit -l`), of the container, or of .wslconfig.",
     driver.PROBE_FAILED: _unless_shadowed(_REPORT),
     driver.PROBE_GARBLED: _unless_shadowed(_REPORT),
-    driver.PTX_INVALID: (
-        "The compiler's log is in the data of this finding. Another version of libnvidia-ptxjitcompiler than the "
-        "driver's may be in the way."
-    ),
+    driver.PTX_INVALID: "See the compiler's log in the data; another libnvidia-ptxjitcompiler may be in the way.",
     driver.PTX_TOO_NEW: _UPDATE,
-    driver.PYTHON_TOO_OLD: (
-        "Run the driver level with envkit's own Python: it loads the same libcuda unless the environment has one."
-    ),
-    driver.PYTHON_UNUSABLE: (
-        "Run the environment's own Python by hand: it does not start, or something that it starts with hinders it."
-    ),
+    driver.PYTHON_TOO_OLD: "Run the driver level with envkit's own Python; it loads the same libcuda.",
+    driver.PYTHON_UNUSABLE: "Run the environment's own Python by hand: it does not start, or is hindered.",
     driver.RELEASE_FAILED: _RESET,
     driver.STUB_LIBRARY: _stub,
-    driver.UVM_MISSING: (
-        "Load it: `nvidia-modprobe -u -c=0` (or `modprobe nvidia_uvm`); in a container, give it /dev/nvidia-uvm."
-    ),
+    driver.UVM_MISSING: "Load it: `nvidia-modprobe -u -c=0`; in a container, give it /dev/nvidia-uvm.",
     driver.WRONG_RESULT: _wrong,
     files.ADDED_BY_HAND: _added,
     files.BAD_MANIFEST: f"It was copied or damaged, or written by a newer envkit. {_MAKE_AGAIN}",
@@ -251,9 +218,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     frameworks.GPUS_MISSING: "Compare CUDA_VISIBLE_DEVICES with `nvidia-smi -L`.",
     frameworks.GPU_NOT_ASKED: "Leave `--device cpu` out.",
     frameworks.IMPORT_CRASHED: _said("A compiled part of it does not fit the rest of the environment."),
-    frameworks.IMPORT_FAILED: _said(
-        "A file is missing or two packages do not fit together; see the finding on files, or make it again."
-    ),
+    frameworks.IMPORT_FAILED: _said("A file is missing or two packages do not fit together: see the finding on files."),
     frameworks.IMPORT_HUNG: _said("A compiled part of it does not fit the rest of the environment."),
     frameworks.NCCL_FAILED: "Set NCCL_DEBUG=INFO and run it again: NCCL then says what it lacks.",
     frameworks.NOT_APPLICABLE: "",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from envkit.models.codes import driver as codes
-from envkit.models.fact import Code
 from envkit.models.probe import Shadow, TraceStep
 from envkit.words.values import join
 
@@ -91,20 +90,29 @@ def _too_old(*, lacks_function: bool) -> str:
     return "the driver library lacks a function of CUDA 9.0" if lacks_function else "the call needs a newer driver"
 
 
-def _described(capability: object, memory_bytes: object, *, mig: bool) -> str:
-    size = f", {memory_bytes / 2**30:.1f} GiB" if isinstance(memory_bytes, int) else ""
-    return f"compute capability {capability}{size}{', MIG' if mig else ''}"
-
-
-def _product(size: object, flop_per_s: object) -> str:
-    rate = f", {flop_per_s / 1e9:.0f} GFLOP/s" if isinstance(flop_per_s, float) else ""
-    return f"{size} x {size}, exact{rate}"
-
-
-def _copies(to_device: object, from_device: object, on_device: object) -> str:
-    speeds = {"to": to_device, "from": from_device, "on": on_device}
-    rates = [f"{speed / 1e9:.1f} GB/s {way} the device" for way, speed in speeds.items() if isinstance(speed, float)]
-    return ", ".join(["exact", *rates])
+def _done(where: str, check: str, about: Mapping[str, object]) -> str:
+    text = "done"
+    match check:
+        case "version":
+            text = f"CUDA {about.get('driver_cuda')}"
+        case "devices":
+            text = f"{about.get('count') or 'some'} visible"
+        case "device":
+            memory = about.get("memory_total_bytes")
+            size = f", {memory / 2**30:.1f} GiB" if isinstance(memory, int) else ""
+            text = f"compute capability {about.get('compute_capability')}{size}{', MIG' if about.get('mig') else ''}"
+        case "vadd" | "reduce":
+            text = f"{about.get('elements_count')} elements, exact"
+        case "matmul":
+            speed = about.get("matmul_flop_per_s")
+            rate = f", {speed / 1e9:.0f} GFLOP/s" if isinstance(speed, float) else ""
+            text = f"{about.get('size')} x {about.get('size')}, exact{rate}"
+        case "bandwidth":
+            ways = {"to": "host_to_device", "from": "device_to_host", "on": "device_copy"}
+            speeds = {way: about.get(f"{key}_bytes_per_s") for way, key in ways.items()}
+            rates = [f"{s / 1e9:.1f} GB/s {way} the device" for way, s in speeds.items() if isinstance(s, float)]
+            text = join(["exact", *rates])
+    return f"{where}: {text}"
 
 
 def _wrong(where: str, detail: Mapping[str, object]) -> str:
@@ -127,42 +135,23 @@ def _hang(step: TraceStep, elapsed_s: float, shadow: Shadow | None, *, reaped: b
     return _ended(f"no end within {elapsed_s:.0f} s: it hangs in {step}", shadow, reaped=reaped)
 
 
-def _crash(step: TraceStep, signal: object, shadow: Shadow | None, *, reaped: bool) -> str:
-    return _ended(f"it crashed with {signal} in {step}", shadow, reaped=reaped)
-
-
-def _killed(step: TraceStep, *, reaped: bool) -> str:
-    text = f"it was killed in {step}: most likely the host or the container is out of memory"
-    return _ended(text, None, reaped=reaped)
-
-
-def _plain(meaning: str) -> str:
-    """Return a meaning as part of a sentence."""
-    return (meaning if meaning[:2].isupper() else meaning[:1].lower() + meaning[1:]).removesuffix(".")
+def _crash(step: TraceStep, signal: object, shadow: Shadow | None) -> str:
+    return _ended(f"it crashed with {signal} in {step}", shadow)
 
 
 DRIVER: dict[str, str | Callable[..., str]] = {
-    **{
-        code: _plain(code.meaning) for code in vars(codes).values() if isinstance(code, Code) and code.kind == "finding"
-    },
     codes.CALL_ANSWERED: _answered,
-    codes.COPIES_EXACT: _copies,
     codes.CRASH: _crash,
     codes.DEVICES_HIDDEN: _hidden,
     codes.DEVICES_PARTLY_HIDDEN: "CUDA_VISIBLE_DEVICES={value} lists {listed} devices and CUDA sees {count}",
-    codes.DEVICES_VISIBLE: lambda count: f"{'some' if count is None else count} visible",
-    codes.DEVICE_DESCRIBED: _described,
     codes.DEVICE_NOT_FOUND: lambda missing, visible: (
         f"no such device: {join(missing)}; visible: {join(visible) or 'none'}"
     ),
-    codes.DONE: "done",
     codes.DRIVER_MISMATCH: _mismatch,
     codes.DRIVER_STEP: _step,
-    codes.DRIVER_SUPPORTS: "CUDA {cuda}",
     codes.DRIVER_TOO_OLD: _too_old,
-    codes.ELEMENTS_EXACT: "{count} elements, exact",
     codes.HANG: _hang,
-    codes.KILLED: _killed,
+    codes.KILLED: "it was killed in {step}: most likely the host or the container is out of memory",
     codes.LIBCUDA_DORMANT: "the environment holds a libcuda that some of its programs may load: {path}",
     codes.LIBCUDA_LOADED: _loaded,
     codes.LIBCUDA_OFF_PATH: "{path} is not where the loader looks: programs of the environment will not find it",
@@ -178,8 +167,7 @@ DRIVER: dict[str, str | Callable[..., str]] = {
     codes.OUT_OF_TIME: "{where}: the time was used up",
     codes.PROBE_FAILED: lambda step, error, shadow=None: _ended(f"the probe failed in {step}: {error}", shadow),
     codes.PROBE_GARBLED: lambda why, shadow: _ended(f"its answer cannot be read: {why}", shadow),
-    codes.PRODUCT_EXACT: _product,
     codes.PYTHON_UNUSABLE: "the environment's Python, given a plain script, {ending}",
-    codes.STEP_DONE: "{where}: {achieved}",
+    codes.STEP_DONE: _done,
     codes.WRONG_RESULT: _wrong,
 }

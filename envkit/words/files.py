@@ -85,13 +85,10 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.GONE: "the link points to {generation}, which is gone",
     codes.HOST_CHANGED: _host_changed,
     codes.MOVED: _moved,
-    codes.NEVER_VALIDATED: "it was never validated",
     codes.NOT_AN_ENVIRONMENT: "{prefix} is neither a conda environment nor a virtual one",
-    codes.NOT_A_VOLUME: "no environments were made here yet",
     codes.NOT_REMOVABLE: lambda paths, owners: (
         f"{len(paths)} generations and packages belong to {join(owners)}, and you may not remove them: {_some(paths)}"
     ),
-    codes.NO_MANIFEST: "it has no manifest: the generation was not finished",
     codes.PACKAGES_MATCH: "{count} packages, the ones that were asked for",
     codes.PLACE_KEPT: "it lies where it was made",
     codes.RECORDS_DIFFER: _differ,

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from envkit.models.fact import REGISTRY
 from envkit.words.driver import DRIVER
 from envkit.words.files import FILES
 from envkit.words.frameworks import FRAMEWORKS
 
 __all__ = ["FINDINGS"]
 
-FINDINGS = {**DRIVER, **FILES, **FRAMEWORKS}
+
+def _plain(meaning: str) -> str:
+    """Return a meaning as part of a sentence."""
+    return (meaning if meaning[:2].isupper() else meaning[:1].lower() + meaning[1:]).removesuffix(".")
+
+
+FINDINGS: dict[str, str | Callable[..., str]] = {
+    **{code: _plain(code.meaning) for code in REGISTRY["finding"].values()},  # unless there is more to say
+    **DRIVER,
+    **FILES,
+    **FRAMEWORKS,
+}

@@ -94,8 +94,6 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
     codes.COMPUTED_WRONG: _wrong,
     codes.COMPUTE_FAILED: _FAILED,
     codes.CPU_BUILD: "{title} is a CPU build, in an environment with CUDA builds: it does not use the GPU",
-    codes.CUDA_LIBRARY_FAILED: _FAILED,
-    codes.CUDNN_FAILED: _FAILED,
     codes.DRIVER_FAILED: "{title} was not run on the GPU: the driver level failed, see above",
     codes.ENDED: _ended,
     codes.FRAMEWORK_BUILD: _build,
@@ -110,10 +108,8 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
     codes.IMPORT_FAILED: _import_failed,
     codes.IMPORT_HUNG: _IMPORTING,
     codes.MODULE_IMPORTS: lambda module, version: f"{module} {version} imports" if version else f"{module} imports",
-    codes.NCCL_FAILED: _FAILED,
     codes.NOT_APPLICABLE: "{step}: {reason}",
     codes.NO_GPU: _no_gpu,
-    codes.NO_KERNEL_IMAGE: _FAILED,
     codes.NO_PYTHON: lambda home=None: (
         f"bin/python leads to {home}, which is gone: the Python that made it was removed"
         if home
@@ -122,6 +118,5 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
     codes.PYTHON_BROKEN: "the environment's Python {ending}",
     codes.PYTHON_STARTS: "Python {version} starts",
     codes.SEES_NO_GPU: _sees_none,
-    codes.SHARED_MEMORY: _FAILED,
     codes.THROUGHPUT_FAILED: _FAILED,
 }

@@ -13,7 +13,7 @@ from envkit.cli.html import render_html
 from envkit.layout import validations
 from envkit.layout.volume import Volume
 from envkit.models.codes import frameworks
-from envkit.models.codes.driver import DONE, DRIVER_MISMATCH
+from envkit.models.codes.driver import DRIVER_MISMATCH, STEP_DONE
 from envkit.models.codes.files import FILES_SOUND
 from envkit.models.fact import Fact
 from envkit.models.host import Gpu, Host
@@ -24,7 +24,12 @@ from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.wire.results import finding_from_json, finding_json
 from envkit.words.values import figure_words
 
-COMPUTED = Finding("driver.vadd", "pass", Fact(DONE), data={"gpu": True, "figures": {"vadd_bytes_per_s": 2e12}})
+COMPUTED = Finding(
+    "driver.vadd",
+    "pass",
+    Fact(STEP_DONE, where="x", check="vadd", about={}),
+    data={"gpu": True, "figures": {"vadd_bytes_per_s": 2e12}},
+)
 FILES = Finding("files", "pass", Fact(FILES_SOUND, files=1, full=True))
 NO_GPU = Finding("driver.library", "skip", Fact(frameworks.NO_GPU))
 HOST_FAULT = Finding("driver.init", "fail", Fact(DRIVER_MISMATCH))
