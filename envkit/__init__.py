@@ -13,8 +13,8 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as typing's, without the milliseconds of its import
 
 if TYPE_CHECKING:
+    from envkit.client.child import Event
     from envkit.client.environment import Environment
-    from envkit.client.event import Event
     from envkit.client.host import GpuView as Gpu
     from envkit.client.host import HostView as Host
     from envkit.client.report import FindingView as Finding
@@ -84,7 +84,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Build": "client.search:BuildView",
     "Environment": "client.environment",
-    "Event": "client.event",
+    "Event": "client.child",
     "FindResult": "client.search:FindResultView",
     "Finding": "client.report:FindingView",
     "Gpu": "client.host:GpuView",

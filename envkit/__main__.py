@@ -13,7 +13,7 @@ def main() -> None:
         sys.stdout.write(f"envkit {__version__}\n")
         return
     if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # run before every job and shell
-        from envkit.cli.quick import do_quickly
+        from envkit.cli.launch import do_quickly
 
         if do_quickly(sys.argv[1:]):
             return

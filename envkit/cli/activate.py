@@ -17,38 +17,27 @@ from envkit.errors import UsageError
 if TYPE_CHECKING:
     from envkit.cli.launch import Place
 
-__all__ = ["register"]
+__all__ = ["activate_command", "deactivate_command", "shell_command"]
 
-Shell = Annotated[
+_Shell = Annotated[
     str | None,
     typer.Option(
         "--shell",
         metavar="SHELL",
-        help="bash, zsh, fish, ...; else the shell that calls.",
+        show_default="the calling shell",
+        help="bash, zsh, fish, ...",
         autocompletion=complete.shells,
     ),
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("activate")(_activate)
-    app.command("deactivate")(_deactivate)
-    app.command("shell")(_shell)
+def activate_command(*, name: options.NameOrPrefix, persist: options.Persist = None, shell: _Shell = None) -> None:
+    """Print shell code that activates an environment.
 
+    Run it with: eval "$(envkit activate NAME)". In fish: envkit activate NAME | source.
 
-def _activate(
-    *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
-    persist: options.Persist = None,
-    shell: Shell = None,
-) -> None:
-    """Print shell code that activates an environment: eval "$(envkit activate NAME)".
-
-    In fish: envkit activate NAME | source.
-
-    The code names the environment's generation, so nothing changes under a shell when the next one is made, and needs
-    no envkit afterwards. `conda deactivate` undoes it as well as `envkit deactivate`.
+    The code names the environment's generation: the shell is not affected when the next one is made, and needs no
+    envkit afterwards. Both `conda deactivate` and `envkit deactivate` undo it.
     """
     from envkit.cli.launch import activation_code
     from envkit.shells import detect_shell
@@ -58,8 +47,8 @@ def _activate(
     _advise(kind, f"activate {name}")
 
 
-def _deactivate(*, shell: Shell = None) -> None:
-    """Print shell code that undoes activate: eval "$(envkit deactivate)"."""
+def deactivate_command(*, shell: _Shell = None) -> None:
+    """Print shell code that deactivates: eval "$(envkit deactivate)"."""
     from envkit.cli.launch import deactivation_code
     from envkit.shells import detect_shell
 
@@ -69,19 +58,14 @@ def _deactivate(*, shell: Shell = None) -> None:
 
 
 def _advise(kind: str, command: str) -> None:
-    """Somebody who sees the code on a terminal wanted it to be run."""
+    """Say how to run the code, if it went to a terminal."""
     if sys.stdout.isatty():
         how = f"envkit {command} | source" if kind == "fish" else f'eval "$(envkit {command})"'
         sys.stderr.write(f"envkit: this is code for {kind}; to run it: {how}\n")
 
 
-def _shell(
-    *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
-    persist: options.Persist = None,
-    shell: Shell = None,
-) -> None:
-    """Start an interactive shell in an environment; leave it with `exit`."""
+def shell_command(*, name: options.NameOrPrefix, persist: options.Persist = None, shell: _Shell = None) -> None:
+    """Start a shell in an environment; leave it with `exit`."""
     from envkit.cli.launch import find_place
     from envkit.shells import SHELLS, detect_shell
 
@@ -95,7 +79,7 @@ def _shell(
 
 
 def _start(kind: str, program: str, place: Place) -> NoReturn:
-    """Become the shell: the user's own files first, then the activation, which so has the last word on PATH."""
+    """Become the shell: it reads the user's own files, then the activation, so that its PATH wins."""
     from envkit.activated import environ_of
     from envkit.activation import first_on_path, plan_activate
     from envkit.shells import dialect, render

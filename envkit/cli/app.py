@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -80,24 +80,38 @@ def _envkit(
     del version
 
 
-for module in (
-    find,
-    create,
-    validate,
-    environments,
-    modify,
-    history,
-    remove,
-    export,
-    doctor,
-    clean,
-    volume,
-    detect,
-    activate,
-    kernel,
-    reference,
-):
-    module.register(app)
+_COMMANDS: dict[str, Callable[..., int | None]] = {
+    "find": find.find_command,
+    "create": create.create_command,
+    "validate": validate.validate_command,
+    "list": environments.list_command,
+    "show": environments.show_command,
+    "run": environments.run_command,
+    "recipes": environments.recipes_command,
+    "install": modify.install_command,
+    "uninstall": modify.uninstall_command,
+    "upgrade": modify.upgrade_command,
+    "history": history.history_command,
+    "diff": history.diff_command,
+    "rollback": history.rollback_command,
+    "remove": remove.remove_command,
+    "rename": remove.rename_command,
+    "clone": remove.clone_command,
+    "export": export.export_command,
+    "doctor": doctor.doctor_command,
+    "clean": clean.clean_command,
+    "detect": detect.detect_command,
+    "activate": activate.activate_command,
+    "deactivate": activate.deactivate_command,
+    "shell": activate.shell_command,
+}
+for _name, _command in _COMMANDS.items():
+    # `run` leaves the options of its command alone.
+    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False} if _name == "run" else None
+    app.command(_name, context_settings=settings)(_command)
+app.add_typer(volume.volume_app, name="volume")
+app.add_typer(kernel.kernel_app, name="kernel")
+reference.register(app)
 
 
 def run(argv: Sequence[str]) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
@@ -13,12 +13,14 @@ from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
 from envkit.cli.output import TIER_STYLE, human_date, literal, table, visible
 from envkit.models.build import Build, Tier, Verdict
+from envkit.models.fact import Answer
 from envkit.models.matrix import Matrix
+from envkit.words.advice import TOPICS
 from envkit.words.reasons import phrase
 from envkit.words.say import say
 from envkit.words.values import size_words
 
-__all__ = ["builds_table", "matrix_table"]
+__all__ = ["answer_rows", "builds_table", "matrix_table", "pick_rows"]
 
 _FIRST = ("runs", "version", "CUDA", "Python", "channel")
 _ALL = (*_FIRST, "size", "date", "build", "why")
@@ -146,3 +148,23 @@ def matrix_table(matrix: Matrix) -> tuple[Table, str]:
         view.add_row(*row)
     letters = [f"{letter} {words}" for tier, (letter, words) in _SYMBOLS.items() if tier in seen]
     return view, ", ".join([*letters, ". no build known"])
+
+
+def pick_rows(label: str, style: str, pick: Verdict | None) -> list[tuple[str, str, str]]:
+    """Return the chosen build and why it runs, as rows of `envkit.cli.output.labelled`."""
+    if pick is None:
+        return []
+    record = pick.build.record
+    reason = say(pick.reasons[0]) if pick.reasons else ""
+    name = f"{record.name} {record.version} {record.build}"
+    return [(label, style, name), ("", "", f"{pick.tier.value}: {reason}")]
+
+
+def answer_rows(answers: Iterable[Answer]) -> list[tuple[str, str, str]]:
+    """Return an explanation as rows of `envkit.cli.output.labelled`: each question once, then its answers."""
+    rows: list[tuple[str, str, str]] = []
+    topic = ""
+    for answer in answers:
+        rows.append((TOPICS[answer.topic] if answer.topic != topic else "", "bold", say(answer.fact)))
+        topic = answer.topic
+    return rows

@@ -11,7 +11,7 @@ import typer
 from envkit.cli import options
 from envkit.errors import UsageError
 
-__all__ = ["parse_age", "register"]
+__all__ = ["clean_command", "parse_age"]
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -22,11 +22,6 @@ _WORDS = {
     "index": ("index", "indexes"),
 }
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 86400.0, "w": 604800.0}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("clean")(_clean)
 
 
 def parse_age(text: str) -> float:
@@ -41,29 +36,27 @@ def parse_age(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _clean(
+def clean_command(
     *,
     persist: options.Persist = None,
-    keep: Annotated[int, typer.Option(min=0, help="Superseded generations that stay for each environment.")] = 2,
+    keep: Annotated[int, typer.Option(min=0, help="Superseded generations to keep for each environment.")] = 2,
     older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Generations, and channel indexes, younger than this stay: 7d, 12h.")
+        str, typer.Option(metavar="AGE", help="Keep generations and channel indexes younger than this: 7d, 12h.")
     ] = "7d",
-    dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only say what would go.")] = False,
-    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
+    _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
-    """Remove what no environment needs: superseded generations, unused packages, leftovers. What is in use stays."""
-    del yes
-    from envkit.api.clean import clean as clean_volume
+    """Remove old generations, packages and leftovers not in use."""
+    from envkit.api.clean import clean
     from envkit.cli.output import console, print_json, table
     from envkit.layout.gc import Keep
     from envkit.wire.volume import clean_json
     from envkit.words.values import size_words
 
     kept = Keep(keep, parse_age(older_than))
-    session = options.session_of(persist, as_json=as_json, progress=progress)
-    result = clean_volume(session, kept, dry_run=dry_run)
+    result = clean(options.session_of(persist, as_json=as_json, progress=progress), kept, dry_run=dry_run)
     if as_json:
         print_json(clean_json(result))
         return
@@ -72,8 +65,7 @@ def _clean(
     if shown:
         view = table("", "what", "why")
         for item in shown:
-            what = _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/"))
-            view.add_row(item.kind, what, item.why)
+            view.add_row(item.kind, _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/")), item.why)
         out.print(view)
     for name, why in result.kept:
         out.print(f"[yellow]kept[/yellow]  {name}: {why}")
@@ -85,6 +77,5 @@ def _clean(
 
 
 def _counted(kind: str, count: int) -> str:
-    """Return a number of things of a kind, in words."""
     one, many = _WORDS.get(kind, (kind, f"{kind}s"))
     return f"{count} {one if count == 1 else many}"

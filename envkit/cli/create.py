@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envkit.cli import complete, options
-from envkit.cli.equivalent import Fix, command, corrected, fixed, hinted
-from envkit.cli.target import DescribedBy, TargetFlags, describe, read_machines
+from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
+from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 
 if TYPE_CHECKING:
@@ -21,39 +21,30 @@ if TYPE_CHECKING:
     from envkit.models.request import Correction
     from envkit.models.results import CreateResult
 
-__all__ = ["exit_code", "register", "render_findings_of"]
+__all__ = ["create_command", "finish", "render_outcome"]
+
+_FOR_EXPLICIT = frozenset(  # the parameters that say something to an @EXPLICIT file
+    {"name", "file", "persist", "replace", "no_validate", "require_gpu", "engine", "offline", "as_json", "progress"}
+)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("create")(_create)
-
-
-def _create(
+def create_command(
     context: typer.Context,
     *,
     specs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SPEC]...", help="Packages, such as pytorch 'numpy>=2'."),
+        list[str] | None, typer.Argument(metavar="SPEC", help="Packages, such as pytorch 'numpy>=2'.")
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("-n", "--name", help="Name; else that of the file, the recipe or the first package."),
+        typer.Option("-n", "--name", metavar="NAME", show_default="of file, recipe or package", help="Its name."),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            "-f", "--file", metavar="FILE", help="An environment.yml (CEP 24), or an @EXPLICIT file (CEP 23)."
-        ),
+        typer.Option("-f", "--file", metavar="FILE", help="environment.yml (CEP 24) or @EXPLICIT file (CEP 23)."),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            "--recipe",
-            metavar="NAME",
-            help="A recipe that envkit brings; see `envkit recipes`.",
-            autocompletion=complete.recipe_names,
-        ),
+        typer.Option("--recipe", metavar="NAME", help="One of `envkit recipes`.", autocompletion=complete.recipe_names),
     ] = None,
     persist: options.Persist = None,
     channel: options.Channels = None,
@@ -61,9 +52,7 @@ def _create(
     cuda: options.Cuda = "auto",
     python: options.Python = None,
     platform: options.Platform = None,
-    prefer: Annotated[
-        str, typer.Option(help="version: the newest that runs; native: the best tier first.")
-    ] = "version",
+    prefer: options.PreferOption = "version",
     driver: TargetFlags.driver = None,
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
@@ -71,29 +60,25 @@ def _create(
     no_gpu: TargetFlags.no_gpu = False,
     hosts: TargetFlags.hosts = None,
     fix: Fix = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Make a new generation, whatever the name held.")] = False,
-    dry_run: Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would be installed.")] = False,
-    no_validate: Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Make a new generation if the name is taken.")] = False,
+    dry_run: options.DryRun = False,
+    no_validate: options.NoValidate = False,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
-    yes: options.Yes = False,
+    _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Make an environment on the volume: whole and validated, or not at all.
+    """Make an environment: whole and validated, or not at all.
 
-    The same request again returns at once. With neither SPEC nor -f: ./environment.yml if there is one, else the
-    recipe `pytorch`.
+    Repeating a request returns at once. Without SPEC, --file and --recipe: ./environment.yml, else recipe pytorch.
     """
-    del yes
     from envkit.api.create import CreateOptions, create_environment
     from envkit.api.explicit import create_explicit
     from envkit.api.inquiry import Inquiry
     from envkit.models.inputs import Locked
-    from envkit.models.request import Request
     from envkit.plan.corrections import find_corrections
-    from envkit.words.say import say
 
     session = options.session_of(persist, engine=engine, offline=offline, as_json=as_json, progress=progress)
     settings = session.settings
@@ -101,30 +86,13 @@ def _create(
     how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
     source = _source(specs, file, recipe)
     if isinstance(source, Locked):
-        without = {
-            "SPEC": specs,
-            "--dry-run": dry_run,
-            "--channel": channel,
-            "--override-channels": override_channels,
-            "--cuda": cuda != "auto",
-            "--python": python,
-            "--platform": platform,
-            "--prefer": prefer != "version",
-            "--driver": driver,
-            "--gpu": gpu,
-            "--cuda-arch": cuda_arch,
-            "--glibc": glibc,
-            "--no-gpu": no_gpu,
-            "--hosts": hosts,
-            "--fix": fix,
-        }
         if not name:
             raise UsageError(
                 f"{file} is an @EXPLICIT file, which has no name for the environment",
                 hint=f"envkit create -n NAME -f {file}",
             )
-        _refuse_flags(source.path, [flag for flag, value in without.items() if value])
-        return _finish(create_explicit(session, name, source, how), as_json=as_json)
+        _refuse_flags(source.path, given_flags(context, _FOR_EXPLICIT))
+        return finish(create_explicit(session, name, source, how), (), as_json=as_json)
     texts = list(channel or [])
     if source is not None and not override_channels:
         texts += [c for c in source.channels if c not in texts and c != "nodefaults"]
@@ -135,23 +103,9 @@ def _create(
             f"{source.path} asks pip for {', '.join(source.pip)}; envkit installs conda packages only",
             hint="List conda packages instead, or take `- pip:` out and install these into a venv on top.",
         )
-    request = Request(
-        specs=packages,
-        cuda=options.parse_cuda(cuda),
-        python=options.parse_python(python),
-        prefer=options.parse_prefer(prefer),
-        channels=tuple(c.name for c in explicit),
-    )
-    flags: DescribedBy = {
-        "platform": platform,
-        "driver": driver,
-        "gpus": gpu,
-        "cuda_arch": cuda_arch,
-        "glibc": glibc,
-        "no_gpu": no_gpu,
-    }
-    machines = read_machines(hosts, **flags)
-    target = describe(session, machines, **flags)
+    request = options.parse_request(packages, explicit, cuda=cuda, python=python, prefer=prefer)
+    flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
+    target, machines = describe(session, hosts, flags)
     asked = request
     applied: tuple[Correction, ...] = ()
     if fix:
@@ -160,18 +114,13 @@ def _create(
     inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels))
     if source is not None:
         how = dataclasses.replace(how, variables=source.variables, source_sha256=source.sha256)
+    name = name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0]
     try:
-        result = create_environment(
-            session,
-            name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0],
-            inquiry,
-            how,
-        )
+        result = create_environment(session, name, inquiry, how)
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, corrections, context, asked) from None
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
-    commands = [(say(c.fact), command(context, corrected(request, c))) for c in corrections]
-    return _finish(result, as_json=as_json, commands=commands)
+    return finish(result, correction_rows(context, request, corrections), as_json=as_json)
 
 
 def _refuse_flags(path: str, flags: Sequence[str]) -> None:
@@ -187,16 +136,18 @@ def _refuse_flags(path: str, flags: Sequence[str]) -> None:
         )
 
 
-def _finish(result: CreateResult, *, as_json: bool, commands: Sequence[tuple[str, str]] = ()) -> int:
+def finish(result: CreateResult, fixes: Sequence[tuple[str, str, str]], *, as_json: bool) -> int:
+    """Show a result and return the exit code."""
     from envkit.cli.output import print_json
+    from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.results import create_json
 
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:
-        _render(result, commands)
-    return exit_code(result)
+        _render(result, fixes)
+    return exit_code(result.report)
 
 
 def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | Locked | None:
@@ -215,22 +166,13 @@ def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> R
     return read_input(local) if local.is_file() else load_builtin("pytorch")
 
 
-def exit_code(result: CreateResult) -> int:
-    """Return 0; 3 if the environment is at fault, 4 if the host is."""
-    if result.report is None:
-        return 0
-    if result.report.blaming("environment"):
-        return 3
-    return 4 if result.report.verdict == "fail" else 0
-
-
-def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> None:
+def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None:
     from envkit.builds.families import channel_name
     from envkit.cli.output import console, labelled, literal, table
     from envkit.words.values import size_words
 
     out = console()
-    out.print(labelled(*_about(result, commands)))
+    out.print(labelled(*_about(result, fixes)))
     if result.dry_run:
         view = table("package", "version", "build", "channel", "size", right=("size",))
         for record in result.records:
@@ -242,7 +184,7 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
             f"({result.cached} cached); nothing was made (--dry-run)"
         )
         return
-    render_findings_of(out, result)
+    render_outcome(out, result)
     state = "was there already" if result.reused else "is ready"
     verdict = ", not validated"
     if result.report is not None and result.report.verdict != "fail":
@@ -254,7 +196,7 @@ def _render(result: CreateResult, commands: Sequence[tuple[str, str]] = ()) -> N
     out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")
 
 
-def render_findings_of(out: Console, result: CreateResult) -> None:
+def render_outcome(out: Console, result: CreateResult) -> None:
     """Print what the validation found wrong, and which scripts were not run."""
     from envkit.cli.output import labelled
     from envkit.cli.validate import render_findings
@@ -266,29 +208,15 @@ def render_findings_of(out: Console, result: CreateResult) -> None:
         out.print(labelled(("note", "yellow", f"not run: {script}")))
 
 
-def _about(result: CreateResult, commands: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+def _about(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """List what was chosen and why, label by label."""
+    from envkit.cli.builds_table import answer_rows, pick_rows
     from envkit.models.codes.topics import CPU, THIS_BUILD
-    from envkit.words.advice import TOPICS
     from envkit.words.say import say
 
     lines: list[tuple[str, str, str]] = [("fixed", "green", say(correction.fact)) for correction in result.fixed]
-    on_cpu = next((say(answer.fact) for answer in result.explanation if answer.topic == CPU), None)
-    if on_cpu is not None:
-        lines.append(("CPU", "cyan", on_cpu))
-    if result.pick is not None:
-        record = result.pick.build.record
-        why = say(result.pick.reasons[0]) if result.pick.reasons else ""
-        lines.append(("build", "bold", f"{record.name} {record.version} {record.build}"))
-        lines.append(("", "", f"{result.pick.tier.value}: {why}"))
-    for text, equivalent in commands:
-        lines += [("fix", "yellow", text), ("", "", equivalent)]
+    lines += [("CPU", "cyan", say(answer.fact)) for answer in result.explanation if answer.topic == CPU][:1]
+    lines += [*pick_rows("build", "bold", result.pick), *fixes]
     if not result.dry_run:
         return lines + [("note", "yellow", say(advice)) for advice in result.advice]
-    topic = ""
-    for answer in result.explanation:
-        if answer.topic in {THIS_BUILD, CPU}:
-            continue
-        lines.append((TOPICS[answer.topic] if answer.topic != topic else "", "bold", say(answer.fact)))
-        topic = answer.topic
-    return lines
+    return lines + answer_rows(answer for answer in result.explanation if answer.topic not in {THIS_BUILD, CPU})

@@ -9,20 +9,22 @@ import typer
 
 from envkit.cli import options
 
-__all__ = ["register"]
+__all__ = ["detect_command"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("detect")(_detect)
+_FACTS = (
+    "subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "wsl", "jetson", "mps",
+)  # fmt: skip
 
 
-def _detect(
+def detect_command(
     *,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the driver again; it is cached for a day.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Do not use the driver's answers of the last day.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show what this host can run, and where each fact comes from."""
+    """Show what this host can run, and the source of each fact."""
     from envkit.cli.output import console, print_json, table
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
@@ -36,21 +38,11 @@ def _detect(
         print_json({"schema_version": SCHEMA_VERSION, "facts": host_to_json(host), "engines": engines})
         return
     view = table("fact", "value", "from")
-    facts = {
-        "subdir": host.subdir,
-        "glibc": host.glibc,
-        "microarch": host.microarch,
-        "osx": host.osx,
-        "driver_version": host.driver_version,
-        "driver_cuda": host.driver_cuda,
-        "container": host.container,
-        "wsl": "yes" if host.wsl else None,
-        "jetson": host.jetson,
-        "mps": "yes" if host.mps else None,
-    }
-    for name, value in facts.items():
-        if value is not None or name in {"driver_version", "driver_cuda"}:
-            view.add_row(name, "none" if value is None else str(value), host.sources.get(name, ""))
+    for name in _FACTS:
+        value = getattr(host, name)
+        if value or name in {"driver_version", "driver_cuda"}:
+            text = "yes" if value is True else str(value or "none")
+            view.add_row(name, text, host.sources.get(name, ""))
     for number, gpu in enumerate(host.gpus):
         kind = "MIG instance" if gpu.mig else "GPU"
         text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}, {size_words(gpu.memory_bytes)}"

@@ -8,41 +8,36 @@ import typer
 
 from envkit.cli import options
 
-__all__ = ["register"]
+__all__ = ["doctor_command"]
 
-UNHEALTHY = 6
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("doctor")(_doctor)
+_UNHEALTHY = 6
 
 
-def _doctor(
+def doctor_command(
     *,
     name: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME|PREFIX]", help="An environment, NAME@N, or a path: conda, pixi, venv."),
+        str | None, typer.Argument(metavar="NAME|PREFIX", help="An environment, NAME@N, or a path: conda, pixi, venv.")
     ] = None,
     persist: options.Persist = None,
     full: Annotated[bool, typer.Option("--full", help="Hash every file, in the package cache too.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
     offline: options.Offline = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Check environments against what was installed, and the volume. Exits with 6 when something is wrong."""
-    from envkit.api.doctor import doctor as check
+    """Check environments and the volume; exit 6 if anything is wrong."""
+    from envkit.api.doctor import doctor
     from envkit.cli.output import console, print_json
     from envkit.cli.validate import render_findings
     from envkit.wire.volume import checkup_json
 
     session = options.session_of(persist, name=name, offline=offline, as_json=as_json, progress=progress)
     alone = name is not None and "/" in name and persist is None
-    result = check(session, name, full=full, fix=fix, alone=alone)
+    result = doctor(session, name, full=full, fix=fix, alone=alone)
+    code = 0 if result.healthy else _UNHEALTHY
     if as_json:
         print_json(checkup_json(result))
-        return 0 if result.healthy else UNHEALTHY
+        return code
     out = console()
     for subject in result.subjects:
         out.print(f"[bold]{subject.name}[/bold]  {subject.path}")
@@ -54,4 +49,4 @@ def _doctor(
     if result.healthy:
         verdict = "[green]healthy[/green], with warnings" if warned else "[green]healthy[/green]"
     out.print(f"{verdict} ({result.seconds:.1f} s{', every file hashed' if full else ''})")
-    return 0 if result.healthy else UNHEALTHY
+    return code

@@ -6,24 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import complete, options
+from envkit.cli import options
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from envkit.models.manifest import ValidationRecord
 
-__all__ = ["register"]
+__all__ = ["list_command", "recipes_command", "run_command", "show_command"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("list")(_list)
-    app.command("show")(_show)
-    app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(_run)
-    app.command("recipes")(_recipes)
-
-
-def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the environments of the volume."""
     from rich.markup import escape
 
@@ -76,15 +68,8 @@ def _machine(record: ValidationRecord) -> str:
     return escape(", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])]))
 
 
-def _show(
-    *,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
-    ],
-    persist: options.Persist = None,
-    as_json: options.Json = False,
-) -> None:
-    """Show one environment: what was asked, what it holds, when it was last validated."""
+def show_command(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
+    """Show an environment: its request, packages and last validation."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, print_json, table
     from envkit.wire.results import show_json
@@ -125,23 +110,23 @@ def _show(
     out.print(view)
 
 
-def _run(
+def run_command(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|PREFIX", autocompletion=complete.names)],
+    name: options.NameOrPrefix,
     command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
     persist: options.Persist = None,
 ) -> None:
-    """Run a command in an environment; its exit code is passed on."""
-    from envkit.cli.launch import find_place, run_command
+    """Run a command in an environment and pass on its exit code."""
+    from envkit.cli.launch import become, find_place
 
     if command and command[0] == "--":
         command = command[1:]
     if not command:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
-    run_command(find_place(name, persist), command)
+    become(find_place(name, persist), command)
 
 
-def _recipes(*, as_json: options.Json = False) -> None:
+def recipes_command(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings."""
     from envkit.cli.output import console, print_json, table
     from envkit.recipes import builtin_names, load_builtin

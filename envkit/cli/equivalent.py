@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,15 +16,34 @@ from envkit.models.request import Correction, CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 from envkit.words.say import say
 
-__all__ = ["Fix", "command", "corrected", "fixed", "hinted"]
+__all__ = ["Fix", "correction_rows", "fixed", "given_flags", "hinted"]
 
-Fix = Annotated[
-    bool, typer.Option("--fix", help="Apply the corrections of a request that is known not to work as it stands.")
-]
+Fix = Annotated[bool, typer.Option("--fix", help="Correct a request that is known not to work as it stands.")]
 _REPLACED = frozenset({"channel", "cuda", "fix", "file", "recipe", "as_json", "why"})
 
 
-def command(context: typer.Context, request: Request) -> str:
+def given_flags(context: typer.Context, besides: Collection[str]) -> list[str]:
+    """Return the flags and arguments that differ from their defaults, apart from the parameters `besides`."""
+    flags = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if value and value != parameter.default and parameter.name not in besides:
+            flags.append(max(parameter.opts, key=len) if parameter.param_type_name == "option" else "SPEC")
+    return flags
+
+
+def correction_rows(
+    context: typer.Context, request: Request, corrections: Iterable[Correction]
+) -> list[tuple[str, str, str]]:
+    """Return corrections and their commands, as rows of `envkit.cli.output.labelled`."""
+    rows = []
+    for correction in corrections:
+        rows.append(("fix", "yellow", say(correction.fact)))
+        rows.append(("", "", _command(context, _corrected(request, correction))))
+    return rows
+
+
+def _command(context: typer.Context, request: Request) -> str:
     """Return the command line of `context` with another request; every other flag stays as it was given."""
     words = ["envkit", str(context.info_name), *request.specs]
     for channel in request.channels:
@@ -41,15 +62,9 @@ def command(context: typer.Context, request: Request) -> str:
     return shlex.join(words)
 
 
-def corrected(request: Request, correction: Correction) -> Request:
-    """Return the request that a correction proposes."""
-    return Request(
-        specs=correction.specs,
-        cuda=CudaChoice.parse(correction.cuda) if correction.cuda is not None else request.cuda,
-        python=request.python,
-        prefer=request.prefer,
-        channels=correction.channels,
-    )
+def _corrected(request: Request, correction: Correction) -> Request:
+    cuda = CudaChoice.parse(correction.cuda) if correction.cuda is not None else request.cuda
+    return replace(request, specs=correction.specs, cuda=cuda, channels=correction.channels)
 
 
 def fixed(
@@ -68,8 +83,8 @@ def fixed(
 def hinted(
     error: EnvkitError, corrections: tuple[Correction, ...], context: typer.Context, request: Request
 ) -> EnvkitError:
-    """Make the first correction the hint of an error: it names the cause, where the solver saw the effect."""
+    """Make the first correction the hint of an error: it names the cause, the solver only the effect."""
     if corrections:
         first = corrections[0]
-        error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {command(context, corrected(request, first))}"
+        error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {_command(context, _corrected(request, first))}"
     return error

@@ -11,23 +11,18 @@ import typer
 from envkit.cli import options
 from envkit.errors import UsageError
 
-__all__ = ["register"]
+__all__ = ["export_command"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("export")(_export)
-
-
-def _export(
+def export_command(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
     persist: options.Persist = None,
-    explicit: Annotated[bool, typer.Option("--explicit", help="URLs with sha256 (CEP 23).")] = False,
-    pins: Annotated[bool, typer.Option("--pins", help="Every package with version and build.")] = False,
+    explicit: Annotated[bool, typer.Option("--explicit", help="Print URLs with sha256 (CEP 23).")] = False,
+    pins: Annotated[bool, typer.Option("--pins", help="Print every package with its version and build.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print an environment as a file that makes it again: what was asked (environment.yml), or every URL."""
+    """Print an environment.yml or a list of URLs that makes it again."""
     from envkit.api.export import explicit_text, export_manifest, yaml_document
     from envkit.cli.output import print_json
     from envkit.wire.results import SCHEMA_VERSION

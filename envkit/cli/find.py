@@ -7,26 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envkit.cli import options
-from envkit.cli.equivalent import Fix, command, corrected, fixed, hinted
-from envkit.cli.target import DescribedBy, TargetFlags, describe, read_machines
+from envkit.cli.equivalent import Fix, correction_rows, fixed, hinted
+from envkit.cli.target import Described, TargetFlags, describe
 
 if TYPE_CHECKING:
     from envkit.models.request import Correction
     from envkit.models.results import FindResult
 
-__all__ = ["register"]
+__all__ = ["find_command"]
 
 _ROWS = 20
 _NAMES = 4  # of machines, in the heading
-_FEW_ROWS = 5  # where something else is what was asked for
+_FEW_ROWS = 5  # with an explanation, or where nothing matches
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("find")(_find)
-
-
-def _find(
+def find_command(
     context: typer.Context,
     *,
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A package, such as pytorch or 'pytorch>=2.4'.")],
@@ -35,9 +30,7 @@ def _find(
     cuda: options.Cuda = "auto",
     python: options.Python = None,
     platform: options.Platform = None,
-    prefer: Annotated[
-        str, typer.Option(help="version: the newest that runs; native: the best tier first.")
-    ] = "version",
+    prefer: options.PreferOption = "version",
     driver: TargetFlags.driver = None,
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
@@ -47,51 +40,29 @@ def _find(
     everything: Annotated[bool, typer.Option("--all", help="List every build on its own line.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", help="Lines of the table: else 20, and 5 with --why or where nothing matches."
-        ),
+        typer.Option(min=1, metavar="N", show_default="20; 5 with --why", help="Number of rows to show."),
     ] = None,
-    why: Annotated[
-        bool, typer.Option("--why", help="Explain: why this build, why no newer one, what to change.")
-    ] = False,
+    why: Annotated[bool, typer.Option("--why", help="Explain the choice, and what would change it.")] = False,
     matrix: Annotated[bool, typer.Option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
     fix: Fix = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Ask the channels, though a host could not be reached a minute ago.")
-    ] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Retry hosts that were unreachable a minute ago.")] = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """List a package's builds, best first, with what each is and whether it runs here."""
+    """List the builds of a package, best first, and how they run here."""
     from envkit.api.find import find_builds
     from envkit.api.inquiry import Inquiry
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError
-    from envkit.models.request import Request
     from envkit.wire.results import find_json
-    from envkit.words.say import say
 
     session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
-    request = Request(
-        specs=(spec,),
-        cuda=options.parse_cuda(cuda),
-        python=options.parse_python(python),
-        prefer=options.parse_prefer(prefer),
-        channels=tuple(c.name for c in explicit),
-    )
-    flags: DescribedBy = {
-        "platform": platform,
-        "driver": driver,
-        "gpus": gpu,
-        "cuda_arch": cuda_arch,
-        "glibc": glibc,
-        "no_gpu": no_gpu,
-    }
-    machines = read_machines(hosts, **flags)
-    target = describe(session, machines, **flags)
+    request = options.parse_request((spec,), explicit, cuda=cuda, python=python, prefer=prefer)
+    flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
+    target, machines = describe(session, hosts, flags)
     applied: tuple[Correction, ...] = ()
     if fix:
         request, explicit, applied = fixed(request, target, explicit, session.settings)
@@ -103,17 +74,8 @@ def _find(
     if as_json:
         print_json(find_json(result, everything=everything, matrix=matrix, fixed=applied))
         return error.exit_code if error is not None else 0
-    _render(
-        result,
-        applied,
-        []
-        if error is not None
-        else [(say(c.fact), command(context, corrected(request, c))) for c in result.corrections],
-        everything=everything,
-        limit=limit,
-        why=why,
-        matrix=matrix,
-    )
+    fixes = correction_rows(context, request, result.corrections if error is None else ())
+    _render(result, applied, fixes, everything=everything, limit=limit, why=why, matrix=matrix)
     if error is not None:
         raise error
     return 0
@@ -122,16 +84,15 @@ def _find(
 def _render(
     result: FindResult,
     applied: tuple[Correction, ...],
-    commands: list[tuple[str, str]],
+    fixes: list[tuple[str, str, str]],
     *,
     everything: bool,
     limit: int | None,
     why: bool,
     matrix: bool,
 ) -> None:
-    from envkit.cli.builds_table import builds_table, matrix_table
+    from envkit.cli.builds_table import answer_rows, builds_table, matrix_table, pick_rows
     from envkit.cli.output import console, labelled, literal
-    from envkit.words.advice import TOPICS
     from envkit.words.say import say
 
     out = console()
@@ -154,22 +115,11 @@ def _render(
         if shown and not result.builds:
             out.print("Nothing matches; the nearest:", style="yellow")
         out.print(builds_table(out, shown, everything=everything, limit=limit, every_reason=why and everything))
-    lines: list[tuple[str, str, str]] = []
-    if result.pick is not None:
-        record = result.pick.build.record
-        reason = say(result.pick.reasons[0]) if result.pick.reasons else ""
-        lines.append(("pick", "green", f"{record.name} {record.version} {record.build}"))
-        if not why:
-            lines.append(("", "", f"{result.pick.tier.value}: {reason}"))
-    for text, equivalent in commands:
-        lines += [("fix", "yellow", text), ("", "", equivalent)]
-    if why:
-        topic = ""
-        for answer in result.explanation:
-            lines.append((TOPICS[answer.topic] if answer.topic != topic else "", "bold", say(answer.fact)))
-            topic = answer.topic
+    lines = pick_rows("pick", "green", result.pick)
+    if why:  # the explanation has the reason
+        lines = lines[:1] + fixes + answer_rows(result.explanation)
     else:
-        lines += [("note", "yellow", say(advice)) for advice in result.advice]
+        lines += fixes + [("note", "yellow", say(advice)) for advice in result.advice]
     if lines:
         out.print(labelled(*lines))
 

@@ -13,22 +13,10 @@ if TYPE_CHECKING:
 
     from envkit.models.changes import Difference, PackageState
 
-__all__ = ["register", "render_difference"]
+__all__ = ["diff_command", "history_command", "render_difference", "rollback_command"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("history")(_history)
-    app.command("diff")(_diff)
-    app.command("rollback")(_rollback)
-
-
-def _history(
-    *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
-    persist: options.Persist = None,
-    as_json: options.Json = False,
-) -> None:
+def history_command(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history
     from envkit.cli.output import console, print_json, table, without
@@ -66,7 +54,7 @@ def _short(change: Difference | None, parent: int | None) -> str:
     return f"{' '.join(words[:4]) or 'nothing'}{more} (from {parent})"
 
 
-def _diff(
+def diff_command(
     *,
     before: Annotated[str, typer.Argument(metavar="A", help="NAME, NAME@N, or the path of a conda environment.")],
     after: Annotated[
@@ -76,7 +64,7 @@ def _diff(
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show which packages differ between two environments or generations."""
+    """Compare the packages of two environments or generations."""
     from envkit.api.history import diff as compare
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import difference_json
@@ -91,17 +79,17 @@ def _diff(
     render_difference(console(), found)
 
 
-def _rollback(
+def rollback_command(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An environment of the volume.")],
+    name: options.Name,
     number: Annotated[
         int | None,
-        typer.Argument(metavar="[N]", help="The generation's number in `envkit history`; else the one before."),
+        typer.Argument(metavar="N", show_default="the one before", help="Number in `envkit history`."),
     ] = None,
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
-    """Go back to an earlier generation, or forward again. Nothing is made or removed: only the link changes."""
+    """Go back to an earlier generation, or forward again."""
     from envkit.api.history import rollback as roll_back
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import switch_json

@@ -7,39 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
-from envkit.cli import complete, options
+from envkit.cli import options
 
-__all__ = ["register"]
+__all__ = ["kernel_app"]
 
-_kernel = typer.Typer(
-    name="kernel",
-    help="Jupyter kernels that start in an environment and follow its next generation.",
-    no_args_is_help=True,
-)
-
-_Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.names)]
+kernel_app = typer.Typer(help="Manage Jupyter kernels that start in an environment.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(_kernel)
-
-
-@_kernel.command("install")
+@kernel_app.command("install")
 def _install(
     *,
-    name: _Name,
+    name: options.Name,
     persist: options.Persist = None,
-    shared: Annotated[
-        bool, typer.Option("--shared", help="On the volume, for all, rather than for this user.")
-    ] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="Register it on the volume, for all users.")] = False,
     display_name: Annotated[
         str | None,
-        typer.Option("--display-name", metavar="TEXT", help="What Jupyter shows; else 'Python 3.11 (NAME)'."),
+        typer.Option("--display-name", metavar="TEXT", show_default="Python 3.11 (NAME)", help="Name in Jupyter."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Register a Jupyter kernel for an environment. It needs ipykernel among its packages."""
+    """Register a Jupyter kernel for an environment that has ipykernel."""
     from rich.markup import escape
 
     from envkit.cli.output import console, print_json
@@ -59,9 +46,9 @@ def _install(
         out.print(f"  Jupyter finds it with JUPYTER_PATH={os.path.dirname(os.path.dirname(kernel.path))}")  # noqa: PTH120
 
 
-@_kernel.command("list")
+@kernel_app.command("list")
 def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
-    """List the kernels that envkit has registered, for this user and on the volume."""
+    """List the kernels that envkit has registered."""
     from rich.markup import escape
 
     from envkit.cli.output import console, print_json, table
@@ -79,14 +66,13 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
     view = table("kernel", "shown as", "environment", "for", "folder", whole=("kernel", "environment", "for"))
     for kernel in found:
         state = f"[red]{escape(kernel.problem)}[/red]" if kernel.problem else kernel.environment
-        view.add_row(
-            kernel.name, escape(kernel.display_name), state, "all" if kernel.shared else "this user", kernel.path
-        )
+        users = "all" if kernel.shared else "this user"
+        view.add_row(kernel.name, escape(kernel.display_name), state, users, kernel.path)
     out.print(view)
 
 
-@_kernel.command("remove")
-def _remove(*, name: _Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
+@kernel_app.command("remove")
+def _remove(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Remove the kernels of an environment; the environment stays."""
     from envkit.cli.output import console, print_json
     from envkit.client.volume import locate_volume

@@ -12,10 +12,10 @@ from envkit.activation import plan_activate, plan_deactivate, replace_process
 from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
-from envkit.errors import UnknownEnvironmentError, UsageError
+from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
 from envkit.shells import detect_shell, dialect, render
 
-__all__ = ["Place", "activation_code", "deactivation_code", "find_place", "run_command"]
+__all__ = ["Place", "activation_code", "become", "deactivation_code", "do_quickly", "find_place"]
 
 
 class Place(NamedTuple):
@@ -74,7 +74,7 @@ def deactivation_code(shell: str | None) -> str:
     return render(steps, spoken)
 
 
-def run_command(place: Place, command: Sequence[str]) -> NoReturn:
+def become(place: Place, command: Sequence[str]) -> NoReturn:
     """Replace this process by a command in an environment: signals and exit code are the command's own.
 
     Raises:
@@ -102,3 +102,36 @@ def run_command(place: Place, command: Sequence[str]) -> NoReturn:
         ) from error
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be started: {error.strerror}", hint="Is it executable?") from error
+
+
+def do_quickly(argv: Sequence[str]) -> bool:
+    """Do `run`, `activate` or `deactivate` if the arguments are plain; return False if the whole command line has to.
+
+    Errors are left to the whole command line, too.
+    """
+    verb, *words = argv
+    flags: dict[str, str] = {}
+    known = {"--persist"} if verb == "run" else {"--persist", "--shell"}
+    names: list[str] = []
+    while words and not (verb == "run" and names) and words[0] != "--":
+        word = words.pop(0)
+        if not word.startswith("-"):
+            names.append(word)
+            continue
+        option, equals, value = word.partition("=")
+        if option not in known or not (equals or words):
+            return False
+        flags[option] = value if equals else words.pop(0)
+    command = words[1:] if words[:1] == ["--"] else words
+    try:
+        if verb == "run" and len(names) == 1 and command:
+            become(find_place(names[0], flags.get("--persist")), command)
+        elif verb == "activate" and len(names) == 1 and not words and not sys.stdout.isatty():
+            sys.stdout.write(activation_code(names[0], flags.get("--persist"), flags.get("--shell")))
+        elif verb == "deactivate" and not names and not words and not sys.stdout.isatty():
+            sys.stdout.write(deactivation_code(flags.get("--shell")))
+        else:
+            return False
+    except (EnvkitError, UnicodeError):
+        return False
+    return True

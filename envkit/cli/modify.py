@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.cli.target import TargetFlags
 
 if TYPE_CHECKING:
@@ -16,94 +16,82 @@ if TYPE_CHECKING:
     from envkit.api.session import Session
     from envkit.models.changes import ChangeResult
 
-__all__ = ["register"]
+__all__ = ["install_command", "uninstall_command", "upgrade_command"]
 
-_Name = Annotated[str, typer.Option("-n", "--name", metavar="NAME", help="The environment.")]
-DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
-NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("install")(_install)
-    app.command("uninstall")(_uninstall)
-    app.command("upgrade")(_upgrade)
+_Name = Annotated[
+    str, typer.Option("-n", "--name", metavar="NAME", help="The environment.", autocompletion=complete.names)
+]
 
 
-def _install(
+def install_command(
     *,
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Packages, such as scipy 'numpy<2'.")],
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Packages, such as scipy 'numpy<2'.")],
     name: _Name,
     persist: options.Persist = None,
     channel: options.Channels = None,
     hosts: TargetFlags.hosts = None,
-    dry_run: DryRun = False,
-    no_validate: NoValidate = False,
+    dry_run: options.DryRun = False,
+    no_validate: options.NoValidate = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
-    yes: options.Yes = False,
+    _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Add packages: a new generation, the rest as it is where that is possible."""
-    del yes
-    from envkit.api.modify import install as install_packages
+    """Add packages in a new generation; keep the others if possible."""
+    from envkit.api import modify
 
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
     how = _options(session, channel, hosts, dry_run=dry_run, no_validate=no_validate)
-    result = install_packages(session, name, specs, how)
-    return _finish(result, as_json=as_json)
+    return _finish(modify.install(session, name, specs, how), as_json=as_json)
 
 
-def _uninstall(
+def uninstall_command(
     *,
-    packages: Annotated[list[str], typer.Argument(metavar="PACKAGE...", help="Packages that were asked for.")],
+    packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Packages of the request.")],
     name: _Name,
     persist: options.Persist = None,
-    dry_run: DryRun = False,
-    no_validate: NoValidate = False,
+    dry_run: options.DryRun = False,
+    no_validate: options.NoValidate = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
-    yes: options.Yes = False,
+    _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Take packages away, with what only they needed: a new generation."""
-    del yes
-    from envkit.api.modify import uninstall as uninstall_packages
+    """Remove packages, and what only they needed, in a new generation."""
+    from envkit.api import modify
 
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
     how = _options(session, None, None, dry_run=dry_run, no_validate=no_validate)
-    result = uninstall_packages(session, name, packages, how)
-    return _finish(result, as_json=as_json)
+    return _finish(modify.uninstall(session, name, packages, how), as_json=as_json)
 
 
-def _upgrade(
+def upgrade_command(
     *,
     specs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SPEC]...", help="Only these; a version in it changes what is asked."),
+        list[str] | None, typer.Argument(metavar="SPEC", help="Only these; a version replaces what was asked.")
     ] = None,
     name: _Name,
     persist: options.Persist = None,
     channel: options.Channels = None,
     hosts: TargetFlags.hosts = None,
-    dry_run: DryRun = False,
-    no_validate: NoValidate = False,
+    dry_run: options.DryRun = False,
+    no_validate: options.NoValidate = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
-    yes: options.Yes = False,
+    _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Take the newest that the request allows: a new generation. Nothing newer, nothing made."""
-    del yes
-    from envkit.api.modify import upgrade as upgrade_packages
+    """Upgrade to the newest that the request allows."""
+    from envkit.api import modify
 
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
     how = _options(session, channel, hosts, dry_run=dry_run, no_validate=no_validate)
-    result = upgrade_packages(session, name, specs or (), how)
-    return _finish(result, as_json=as_json, nothing="has nothing newer to take")
+    return _finish(
+        modify.upgrade(session, name, specs or (), how), as_json=as_json, nothing="has nothing newer to take"
+    )
 
 
 def _options(
@@ -121,26 +109,28 @@ def _options(
 
 
 def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:
-    from envkit.cli.create import exit_code, render_findings_of
+    from envkit.cli.create import render_outcome
     from envkit.cli.history import render_difference
     from envkit.cli.output import console, print_json
+    from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.volume import change_json
 
     created = result.created
+    code = exit_code(created.report)
     if as_json:
         print_json(change_json(result, host_to_json(created.host) if created.host else {}))
-        return exit_code(created)
+        return code
     out = console()
     if created.reused:
         out.print(f"[green]{created.environment}[/green] {nothing}; nothing was made")
-        return exit_code(created)
+        return code
     render_difference(out, result.difference)
-    render_findings_of(out, created)
+    render_outcome(out, created)
     if created.dry_run:
         out.print("nothing was made (--dry-run)")
     else:
         verdict = f"validated: {created.report.verdict}" if created.report else "not validated"
         out.print(f"[green]{created.environment}[/green] is now {result.difference.after} ({verdict})")
         out.print(f"  back  envkit rollback --persist {created.volume} {created.environment}")
-    return exit_code(created)
+    return code

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from envkit.cli import complete
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
-from envkit.models.request import CudaChoice
+from envkit.models.request import CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 
 if TYPE_CHECKING:
@@ -20,89 +21,95 @@ if TYPE_CHECKING:
 __all__ = [
     "Channels",
     "Cuda",
+    "DryRun",
     "EngineOption",
     "Json",
+    "Name",
+    "NameOrPrefix",
+    "NewName",
+    "NoValidate",
     "Offline",
     "Override",
     "Persist",
     "Platform",
+    "PreferOption",
     "ProgressOption",
     "Python",
     "Yes",
     "parse_channels",
-    "parse_cuda",
     "parse_platform",
-    "parse_prefer",
     "parse_proof",
-    "parse_python",
+    "parse_request",
     "session_of",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
 ProgressOption = Annotated[
-    str,
-    typer.Option("--progress", metavar="STYLE", help="auto, bars, lines, jsonl or none; always on stderr."),
+    str, typer.Option("--progress", metavar="STYLE", help="Progress on stderr: auto, bars, lines, jsonl or none.")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Use only what is cached.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Use only cached data.")]
 Persist = Annotated[
     Path | None,
     typer.Option(
-        "--persist",
-        metavar="DIR",
-        help="The volume: a directory that stays. Else CONDA_ENVS_PATH, envkit's config, condarc, the data directory.",
+        "--persist", metavar="DIR", show_default="CONDA_ENVS_PATH, else the configured one", help="The volume."
     ),
 ]
 Channels = Annotated[
     list[str] | None,
-    typer.Option("-c", "--channel", metavar="CHANNEL", help="Channel by name, URL or path; may be repeated."),
+    typer.Option("-c", "--channel", metavar="CHANNEL", help="Channel by name, URL or path; repeatable."),
 ]
 Override = Annotated[bool, typer.Option("--override-channels", help="Use only the channels given with -c.")]
 Cuda = Annotated[
-    str,
-    typer.Option(
-        "--cuda", metavar="X.Y", help="Toolkit of the build: 12.1, any of a major: 12, auto, or none for CPU."
-    ),
+    str, typer.Option("--cuda", metavar="X.Y", help="CUDA of the build: 12.1, 12 for any 12.x, auto, or none for CPU.")
 ]
-Python = Annotated[
-    str | None,
-    typer.Option("--python", metavar="X.Y", help="Only builds for this Python."),
-]
+Python = Annotated[str | None, typer.Option("--python", metavar="X.Y", help="Only builds for this Python.")]
 Platform = Annotated[
     str | None,
-    typer.Option("--platform", "--subdir", metavar="SUBDIR", help="For another platform, such as linux-aarch64."),
+    typer.Option("--platform", "--subdir", metavar="SUBDIR", help="Another platform, such as linux-aarch64."),
 ]
+PreferOption = Annotated[str, typer.Option(help="version: the newest that runs; native: the best tier first.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
-
 EngineOption = Annotated[
     str | None,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        help="Solver: rattler (embedded), libmamba or conda. Else ENVKIT_ENGINE, envkit's config.",
+    typer.Option("--engine", metavar="NAME", show_default="as configured", help="Solver: rattler, libmamba or conda."),
+]
+DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
+NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
+]
+NameOrPrefix = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|PREFIX", help="An environment, or a path: conda, pixi, venv.", autocompletion=complete.names
     ),
 ]
+NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
 
 
-def parse_cuda(text: str) -> CudaChoice:
-    """Read the value of ``--cuda``.
+def parse_request(
+    specs: tuple[str, ...], channels: tuple[Channel, ...], *, cuda: str, python: str | None, prefer: str
+) -> Request:
+    """Return the request that the flags make.
 
     Raises:
-        UsageError: It is none.
+        UsageError: A value cannot be read.
     """
+    return Request(
+        specs, _parse_cuda(cuda), _parse_python(python), _parse_prefer(prefer), tuple(c.name for c in channels)
+    )
+
+
+def _parse_cuda(text: str) -> CudaChoice:
     try:
         return CudaChoice.parse(text)
     except ValueError as error:
         raise UsageError(str(error), hint="For example: --cuda 12.1, --cuda 12, --cuda auto, --cuda none.") from error
 
 
-def parse_python(text: str | None) -> str | None:
-    """Read the value of ``--python``.
-
-    Raises:
-        UsageError: It is no Python version.
-    """
+def _parse_python(text: str | None) -> str | None:
     if text is None:
         return None
     parts = text.split(".")
@@ -111,17 +118,12 @@ def parse_python(text: str | None) -> str | None:
     return text
 
 
-def parse_prefer(text: str) -> Literal["version", "native"]:
-    """Read the value of ``--prefer``.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    if text == "native":
-        return "native"
-    if text == "version":
-        return "version"
-    raise UsageError(f"--prefer {text!r} is not known", hint="version or native.")
+def _parse_prefer(text: str) -> Literal["version", "native"]:
+    match text:
+        case "version" | "native":
+            return text
+        case _:
+            raise UsageError(f"--prefer {text!r} is not known", hint="version or native.")
 
 
 def parse_platform(text: str | None) -> str | None:
@@ -168,13 +170,7 @@ def session_of(
 ) -> Session:
     """Return the session of a command, from its flags and the settings of this machine.
 
-    Args:
-        persist: ``--persist``.
-        name: An environment: where several volumes are configured, the one that has it is used.
-        engine: ``--engine``.
-        offline: ``--offline``.
-        as_json: ``--json``: no progress, unless it is asked for.
-        progress: ``--progress``.
+    With a `name`, the volume that has this environment is used where several are configured.
 
     Raises:
         SettingsError: The settings cannot be read, or contradict each other.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,115 +15,60 @@ from envkit.models.host import Target
 if TYPE_CHECKING:
     from envkit.api.session import Session
 
-__all__ = ["DescribedBy", "TargetFlags", "describe", "read_machines"]
-
-_PANEL = "For another machine"
+__all__ = ["Described", "TargetFlags", "describe"]
 
 
-class DescribedBy(TypedDict):
-    """The values of the flags that describe one machine."""
-
-    platform: str | None
-    driver: str | None
-    gpus: list[str] | None
-    cuda_arch: list[str] | None
-    glibc: str | None
-    no_gpu: bool
+def _flag(name: str, metavar: str | None, text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel="For another machine")
 
 
 class TargetFlags:
     """Annotated types of the flags."""
 
-    driver = Annotated[
-        str | None,
-        typer.Option("--driver", metavar="VERSION", help="Its driver: 550.54.14, or 550.", rich_help_panel=_PANEL),
-    ]
-    gpu = Annotated[
-        list[str] | None,
-        typer.Option("--gpu", metavar="NAME", help="Its GPU: h100, 'rtx 4090'; repeatable.", rich_help_panel=_PANEL),
-    ]
-    cuda_arch = Annotated[
-        list[str] | None,
-        typer.Option("--cuda-arch", metavar="X.Y", help="Its compute capability: 8.0.", rich_help_panel=_PANEL),
-    ]
-    glibc = Annotated[
-        str | None,
-        typer.Option("--glibc", metavar="X.Y", help="Its C library: 2.28.", rich_help_panel=_PANEL),
-    ]
+    driver = Annotated[str | None, _flag("--driver", "VERSION", "Its driver: 550.54.14, or 550.")]
+    gpu = Annotated[list[str] | None, _flag("--gpu", "NAME", "Its GPU: h100, 'rtx 4090'; repeatable.")]
+    cuda_arch = Annotated[list[str] | None, _flag("--cuda-arch", "X.Y", "Its compute capability: 8.0.")]
+    glibc = Annotated[str | None, _flag("--glibc", "X.Y", "Its C library: 2.28.")]
     hosts = Annotated[
         list[Path] | None,
-        typer.Option(
-            "--hosts",
-            metavar="FILE",
-            help="What `envkit detect --json` printed on several machines: it has to run on all; repeatable.",
-            rich_help_panel=_PANEL,
-        ),
+        _flag("--hosts", "FILE", "Output of `envkit detect --json` from several machines, to run on all; repeatable."),
     ]
-    no_gpu = Annotated[bool, typer.Option("--no-gpu", help="It has no GPU.", rich_help_panel=_PANEL)]
+    no_gpu = Annotated[bool, _flag("--no-gpu", None, "It has no GPU.")]
 
 
-def read_machines(
-    paths: list[Path] | None,
-    *,
-    platform: str | None,
-    driver: str | None,
-    gpus: list[str] | None,
-    cuda_arch: list[str] | None,
-    glibc: str | None,
-    no_gpu: bool,
-) -> dict[str, Target]:
-    """Read the machines of ``--hosts``, by name; none without it.
+class Described(NamedTuple):
+    """The values of the flags that describe one machine."""
 
-    Raises:
-        UsageError: Another flag describes the machine as well.
-        SettingsError: A file cannot be read.
-    """
-    if not paths:
-        return {}
-    if platform or driver or gpus or cuda_arch or glibc or no_gpu:
-        raise UsageError(
-            "--hosts says all about the machines: it excludes --platform, --driver, --gpu, --cuda-arch, --glibc and "
-            "--no-gpu",
-            hint="Leave these out, or change the file.",
-        )
-    from envkit.inputs.pool import read_pool
-
-    return read_pool(paths)
+    platform: str | None
+    driver: str | None
+    gpus: Sequence[str]
+    cuda_archs: Sequence[str]
+    glibc: str | None
+    no_gpu: bool
 
 
-def describe(
-    session: Session,
-    machines: Mapping[str, Target],
-    *,
-    platform: str | None,
-    driver: str | None,
-    gpus: list[str] | None,
-    cuda_arch: list[str] | None,
-    glibc: str | None,
-    no_gpu: bool,
-) -> Target:
-    """Return the machine that the flags describe, or what those of ``--hosts`` have in common; else this host.
+def describe(session: Session, hosts: list[Path] | None, flags: Described) -> tuple[Target, Mapping[str, Target]]:
+    """Return the machine to choose for, and those of ``--hosts`` by name; without any flag, this host.
 
     Raises:
-        UsageError: A flag's value cannot be read.
+        UsageError: A flag's value cannot be read, or contradicts another.
+        SettingsError: A file of ``--hosts`` cannot be read.
     """
-    if machines:
+    if hosts:
+        if any(flags):
+            raise UsageError(
+                "--hosts excludes --platform, --driver, --gpu, --cuda-arch, --glibc and --no-gpu",
+                hint="Leave these out, or change the file.",
+            )
         from envkit.checks.hosts import common_target
+        from envkit.inputs.pool import read_pool
 
-        return common_target(machines)
+        machines = read_pool(hosts)
+        return common_target(machines), machines
     from envkit.cuda.target import describe_target
-    from envkit.models.host import Target
 
     host = session.host
     # detect_host() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.
     override = session.settings.override_cuda if "driver_cuda" not in host.overridden else None
-    return describe_target(
-        Target.from_host(host),
-        platform=parse_platform(platform),
-        driver=driver,
-        gpus=gpus or (),
-        cuda_archs=cuda_arch or (),
-        glibc=glibc,
-        no_gpu=no_gpu,
-        override_cuda=override,
-    )
+    flags = flags._replace(platform=parse_platform(flags.platform))
+    return describe_target(Target.from_host(host), **flags._asdict(), override_cuda=override), {}

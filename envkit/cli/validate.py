@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import complete, options
+from envkit.cli import options
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,48 +16,35 @@ if TYPE_CHECKING:
 
     from envkit.models.host import Host
     from envkit.models.probe import Level
-    from envkit.models.report import Finding
+    from envkit.models.report import Finding, Report
     from envkit.models.results import ValidateResult
 
-__all__ = ["register", "render_findings"]
+__all__ = ["exit_code", "render_findings", "validate_command"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("validate")(_validate)
-
-
-def _validate(
+def validate_command(
     *,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|PREFIX",
-            help="An environment, or a path: conda, pixi, venv.",
-            autocompletion=complete.names,
-        ),
-    ],
+    name: options.NameOrPrefix,
     persist: options.Persist = None,
     html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write the report as one HTML page, too."),
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page, too.")
     ] = None,
     level: Annotated[
         str,
         typer.Option(
+            metavar="LEVEL",
             help="driver: the GPU itself; framework: also what is installed; collective: also several processes "
-            "together, and torch.compile on the CPU."
+            "together, and torch.compile on the CPU.",
         ),
     ] = "framework",
     device: Annotated[
-        list[str] | None,
-        typer.Option("--device", metavar="N|UUID", help="Only this GPU; may be repeated. cpu: no GPU."),
+        list[str] | None, typer.Option("--device", metavar="N|UUID|cpu", help="Only this GPU, or none; repeatable.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Limit for each check.")] = 300.0,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Time limit for each check.")] = 300.0,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Prove that an environment computes on this host, or say what does not and why."""
+    """Prove that an environment computes on this host, or say why not."""
     from rich.markup import escape
 
     from envkit.api.validate import ValidateOptions, validate_environment
@@ -86,13 +73,18 @@ def _validate(
         out.print(render_findings(report.findings))
         style = STATUS_STYLE[report.verdict]
         out.print(f"[{style}]{report.verdict}[/{style}]  {len(report.findings)} checks in {report.seconds:.1f} s")
-    if report.blaming("environment"):
-        return 3
-    return 4 if report.verdict == "fail" else 0
+    return exit_code(report)
+
+
+def exit_code(report: Report | None) -> int:
+    """Return 3 if the environment is at fault, 4 if the host is, else 0."""
+    if report is None or report.verdict != "fail":
+        return 0
+    return 3 if report.blaming("environment") else 4
 
 
 def _host(host: Host) -> str:
-    """One line on the machine."""
+    """Return one line on the machine."""
     gpus = ", ".join(f"{gpu.name} ({gpu.compute_capability})" for gpu in host.gpus)
     if gpus:
         return f"{gpus}, driver {host.driver_version}, up to CUDA {host.driver_cuda}"
@@ -107,9 +99,8 @@ def _write_html(path: Path, result: ValidateResult) -> None:
     try:
         write_atomic(path.absolute(), render_html(result))
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}", hint="Give another file with --html."
-        ) from error
+        hint = "Give another file with --html."
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
 
 
 def _level(text: str) -> Level:

@@ -11,16 +11,9 @@ from envkit.cli import options
 if TYPE_CHECKING:
     from envkit.models.volume import VolumeReport
 
-__all__ = ["register"]
+__all__ = ["volume_app"]
 
-volume_app = typer.Typer(
-    help="Show the volume: where it is and why, what it can do, what is on it.", invoke_without_command=True
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(volume_app, name="volume")
+volume_app = typer.Typer(invoke_without_command=True)
 
 
 @volume_app.callback()
@@ -28,10 +21,10 @@ def _volume(
     context: typer.Context,
     *,
     persist: options.Persist = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Try again what the file system can do.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Test the abilities of the file system again.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show the volume: where it is and why, what it can do, what is on it."""
+    """Show the volume: its place, abilities and contents."""
     if context.invoked_subcommand is not None:
         return
     from envkit.api.volume import describe_volume
@@ -100,15 +93,15 @@ def _bootstrap(
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
-    """Put envkit itself on the volume, with a Python of its own: a restart needs no pip."""
-    from envkit.api.bootstrap import bootstrap as put_on_volume
+    """Put envkit itself on the volume, with its own Python."""
+    from envkit.api.bootstrap import bootstrap
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import bootstrap_json
     from envkit.words.values import size_words
 
     session = options.session_of(persist, offline=offline, as_json=as_json, progress=progress)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
-    result = put_on_volume(session, channels=explicit, override_channels=override_channels)
+    result = bootstrap(session, channels=explicit, override_channels=override_channels)
     if as_json:
         print_json(bootstrap_json(result))
         return

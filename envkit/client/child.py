@@ -10,13 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from envkit import errors
-from envkit.client.event import Event
 from envkit.process import run_child
 
-__all__ = ["ORIGIN", "error_of", "run_envkit"]
+__all__ = ["ORIGIN", "Event", "error_of", "run_envkit"]
 
 ORIGIN = "ENVKIT_PYTHON"
 """Variable that names the Python with envkit, for a process that `Environment.activate` moved to another Python."""
@@ -30,6 +29,30 @@ _GRACE_S = 5.0
 _BY_CODE = {
     cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.EnvkitError)
 }
+
+
+class Event(NamedTuple):
+    """A progress event; `str` gives a line for people.
+
+    Attributes:
+        event: ``start``, ``advance``, ``finish`` or ``note``.
+        phase: ``index``, ``solve``, ``download``, ``link``, ``bytecode``, ``validate``; empty for a note.
+        text: Description of the work or its result.
+        amount: Progress since the last event, in `unit`.
+        total: Amount of all work, if it is known.
+        unit: ``B`` for bytes; empty for a count.
+    """
+
+    event: str
+    phase: str = ""
+    text: str = ""
+    amount: int = 0
+    total: int | None = None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        words = ": ".join(part for part in (self.phase, self.text) if part)
+        return f"{words} ..." if self.event == "start" else words
 
 
 def run_envkit(argv: Sequence[str], *, progress: Callable[[Event], object] | None = None) -> tuple[int, dict[str, Any]]:

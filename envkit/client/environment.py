@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import UsageError
 
@@ -30,11 +30,6 @@ class Environment:
 
     Attributes:
         name: Its name on the volume.
-        volume: Root of the volume.
-        prefix: The generation's directory. Programs that run from it are not affected when a new generation becomes
-            active.
-        path: The link ``VOLUME/NAME``, which always points to the active generation.
-        python: The environment's interpreter.
         reused: Whether it existed before the call.
         validation: The validation on a host of this kind, if there is one.
         notes: Messages for the user, for example that the host differs from the last one.
@@ -67,12 +62,12 @@ class Environment:
 
     @property
     def prefix(self) -> Path:
-        """The generation's directory."""
+        """The generation's directory: what runs from it is not affected when a new generation becomes active."""
         return _path(self._prefix)
 
     @property
     def path(self) -> Path:
-        """The link that names the active generation."""
+        """The link ``VOLUME/NAME``, which always points to the active generation."""
         return _path(os.path.join(self._root, self.name))
 
     @property
@@ -180,10 +175,8 @@ class Environment:
             )
         words = _same_program()
         if words is None:
-            raise UsageError(
-                "this session has no script that could be run anew",
-                hint=f"Start it inside: envkit run {self.name} -- python",
-            )
+            hint = f"Start it inside: envkit run {self.name} -- python"
+            raise UsageError("this session has no script that could be run anew", hint=hint)
         from envkit.activation import replace_process
 
         variables = self.environ()
@@ -203,8 +196,7 @@ class Environment:
     def is_current(self) -> bool:
         """True if this process runs the environment's Python."""
         here = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
-        told = current_environment()
-        return os.path.realpath(self._prefix) in here or (told is not None and told.prefix == self._prefix)
+        return os.path.realpath(self._prefix) in here or current_environment() == self
 
     def __fspath__(self) -> str:
         return self._prefix
@@ -226,28 +218,19 @@ class Environment:
     def _repr_html_(self) -> str:
         from envkit.client.table import html_table
 
-        rows = [
-            ("prefix", self._prefix),
-            ("path", str(self.path)),
-            ("asked", " ".join(self.manifest.get("request", {}).get("specs", ()))),
-            ("packages", str(len(self.packages))),
-            ("state", self._state()),
-        ]
+        asked = " ".join(self.manifest.get("request", {}).get("specs", ()))
+        rows = [("prefix", self._prefix), ("path", str(self.path)), ("asked", asked)]
+        rows += [("packages", str(len(self.packages))), ("state", self._state())]
         return html_table(f"Environment {self.name}", ("", ""), rows, notes=self.notes)
 
 
-class _Told(NamedTuple):
-    root: str
-    name: str
-    prefix: str
-
-
-def current_environment() -> _Told | None:
+def current_environment() -> Environment | None:
     """Return the environment that `Environment.activate` restarted this process in, or None."""
-    parts = os.environ.get(GUARD, "").split("\n")
-    if len(parts) != 4 or parts[0] != str(os.getpid()):
+    process, *parts = os.environ.get(GUARD, "").split("\n")
+    if len(parts) != 3 or process != str(os.getpid()):
         return None
-    return _Told(parts[1], parts[2], parts[3])
+    root, name, prefix = parts
+    return Environment(name, root=root, prefix=prefix)
 
 
 def _path(text: str) -> Path:

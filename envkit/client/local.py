@@ -14,7 +14,6 @@ from envkit.client.volume import find_validation, linked_generation, load_manife
 
 __all__ = ["Located", "Wanted", "look", "matches", "refusal"]
 
-
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
 
@@ -80,10 +79,14 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
         return False
     if wanted.file is None:
         return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
+    try:
+        with open(wanted.file, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return False
     # The file's packages follow those of the request; its content is compared by digest.
-    digest = _sha256(wanted.file)
     said = specs[: len(wanted.specs)] == wanted.specs and channels[: len(names)] == names
-    return said and digest is not None and request.get("source_sha256") == digest
+    return said and request.get("source_sha256") == digest
 
 
 def _cuda(text: str) -> str:
@@ -106,10 +109,7 @@ def _channel(text: str) -> str:
 def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> tuple[str, str] | None:
     """Return why this host cannot run an environment, and the cure; None if files give no reason.
 
-    Args:
-        environment: As `look` found it.
-        gpu: Whether a GPU is required; None means if the environment was made for one.
-        root: Root of the system's files.
+    Without `gpu`, a GPU is required if the environment was made for one.
     """
     choice = environment.manifest.get("choice") or {}
     built = choice.get("build_cuda") if choice.get("variant") == "cuda" else None
@@ -117,7 +117,7 @@ def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> t
     if not for_gpu or (environment.validation is not None and environment.validation.verdict == "pass"):
         return None
     if sys.platform != "linux":
-        return (f"{environment.name} needs an NVIDIA GPU, which {sys.platform} does not have", _elsewhere(environment))
+        return f"{environment.name} needs an NVIDIA GPU, which {sys.platform} does not have", _elsewhere(environment)
     return _driver_refusal(environment, built, root)
 
 
@@ -144,13 +144,11 @@ def _driver_refusal(environment: Environment, built: str | None, root: str) -> t
         return None
     if ceiling >= toolkit or (minimum is not None and at_least(driver, minimum)):
         return None
-    return (
-        f"{what}, and driver {driver} supports CUDA {ceiling} at most",
-        (
-            f"Update the driver to {minimum or toolkit} or newer, or make a generation for this one: "
-            f"envkit create -n {environment.name} --replace {_specs(environment)}"
-        ),
+    cure = (
+        f"Update the driver to {minimum or toolkit} or newer, or make a generation for this one: "
+        f"envkit create -n {environment.name} --replace {_specs(environment)}"
     )
+    return f"{what}, and driver {driver} supports CUDA {ceiling} at most", cure
 
 
 def _elsewhere(environment: Environment) -> str:
@@ -162,11 +160,3 @@ def _elsewhere(environment: Environment) -> str:
 
 def _specs(environment: Environment) -> str:
     return " ".join(f"'{spec}'" for spec in environment.manifest["request"].get("specs", ()))
-
-
-def _sha256(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError:
-        return None

@@ -89,9 +89,9 @@ class ReportView:
             ValidationFailedError: The environment is at fault.
             HostCannotRunError: The host is at fault.
         """
-        failed = [f for f in self.findings if f.status == "fail"]
         if self.ok:
             return self
+        failed = [f for f in self.findings if f.status == "fail"]
         blamed = [f for f in failed if f.blames == "environment"]
         chosen = blamed or failed
         what = "; ".join(f.text for f in chosen) or "its validation failed"

@@ -12,10 +12,6 @@ def standing_note(prefix: str, name: str | None) -> str | None:
     """Return the warning for a generation; None if it passed on a host like this one, or was never validated.
 
     Takes a millisecond or two: reads files and does not ask the driver.
-
-    Args:
-        prefix: The generation's directory; None is returned for any other.
-        name: The environment.
     """
     found = split_generation(prefix)
     if found is None:

@@ -10,7 +10,7 @@ from envkit.client.environment import Environment, current_environment
 from envkit.errors import EnvironmentExistsError, HostCannotRunError
 
 if TYPE_CHECKING:
-    from envkit.client.event import Event
+    from envkit.client.child import Event
     from envkit.client.host import HostView
     from envkit.client.report import ReportView
     from envkit.client.search import FindResultView
@@ -36,8 +36,7 @@ def detect(*, refresh: bool = False) -> HostView:
     """
     from envkit.client.host import HostView
 
-    _, document = _run(["detect", *(["--refresh"] if refresh else [])], None)
-    return HostView(document["facts"])
+    return HostView(_run(["detect", *_flags(refresh=refresh)], None)["facts"])
 
 
 def find(
@@ -85,12 +84,15 @@ def find(
         SpecError: The spec cannot be read.
         ChannelError: A channel cannot be read.
     """
-    from envkit.client.child import error_of
+    from envkit.client.child import error_of, run_envkit
     from envkit.client.search import FindResultView
 
-    argv = ["find", *_choice(cuda, python, channels, override_channels, platform, prefer, offline)]
-    argv += [*_machine(driver, gpus, cuda_arch, glibc, no_gpu), *(["--all"] if everything else []), "--", spec]
-    code, document = _run(argv, progress, raising=False)
+    flags = _flags(
+        cuda=cuda, python=python or None, channel=_words(channels), override_channels=override_channels,
+        platform=platform or None, prefer=prefer, driver=driver or None, gpu=_words(gpus),
+        cuda_arch=cuda_arch or None, glibc=glibc or None, no_gpu=no_gpu, all=everything, offline=offline,
+    )  # fmt: skip
+    code, document = run_envkit(["find", *flags, "--", spec], progress=progress)
     error = error_of(document, code)
     if error is not None and "builds" not in document:
         raise error
@@ -153,13 +155,12 @@ def create(
         ValidationFailedError: It was made but does not work; nothing was published.
         EnvkitError: Any other error of the command line.
     """
-    argv = ["create", "--name", name, *_choice(cuda, python, channels, override_channels, platform, prefer, offline)]
-    argv += _machine(driver, gpus, cuda_arch, glibc, no_gpu)
-    argv += ["--persist", os.fspath(persist)] if persist is not None else []
-    argv += ["--file", os.fspath(file)] if file is not None else []
-    argv += ["--recipe", recipe] if recipe is not None else []
-    flags = {"--replace": replace, "--no-validate": not validate, "--require-gpu": require_gpu}
-    argv += [flag for flag, given in flags.items() if given]
+    flags = _flags(
+        name=name, cuda=cuda, python=python or None, file=file, recipe=recipe, channel=_words(channels),
+        override_channels=override_channels, persist=persist, platform=platform or None, prefer=prefer,
+        driver=driver or None, gpu=_words(gpus), cuda_arch=cuda_arch or None, glibc=glibc or None, no_gpu=no_gpu,
+        replace=replace, no_validate=not validate, require_gpu=require_gpu, offline=offline,
+    )  # fmt: skip
     notes: list[str] = []
 
     def listen(event: Event) -> None:
@@ -168,7 +169,7 @@ def create(
         if progress is not None:
             progress(event)
 
-    _, document = _run([*argv, "--", *_words(specs)], listen)
+    document = _run(["create", *flags, "--", *_words(specs)], listen)
     return _made(document, notes)
 
 
@@ -216,15 +217,14 @@ def ensure(
         HostCannotRunError: It exists, but this host cannot run it; the hint has the cure.
         EnvkitError: Any other error of `create`.
     """
-    told = current_environment()
-    if told is not None and told.name == name:
-        return Environment(name, root=told.root, prefix=told.prefix)
+    current = current_environment()
+    if current is not None and current.name == name:
+        return current
     from envkit.client import local
     from envkit.client.volume import unknown
 
-    wanted = local.Wanted(
-        _words(specs), cuda, python, prefer, _words(channels), None if file is None else os.fspath(file), recipe
-    )
+    path = None if file is None else os.fspath(file)
+    wanted = local.Wanted(_words(specs), cuda, python, prefer, _words(channels), path, recipe)
     found = local.look(name, persist)
     here = found.environment
     if here is not None and (wanted.is_empty or local.matches(here.manifest, wanted)):
@@ -293,9 +293,9 @@ def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = No
         HostCannotRunError: This host cannot run it; the hint has the cure.
         ValidationFailedError: Its validation on this kind of host failed.
     """
-    told = current_environment()
-    if told is not None and told.name == name:
-        return Environment(name, root=told.root, prefix=told.prefix)
+    current = current_environment()
+    if current is not None and current.name == name:
+        return current
     from envkit.client import local
     from envkit.client.volume import unknown
 
@@ -310,24 +310,20 @@ def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = No
     return found.environment
 
 
-def _run(argv: list[str], progress: Progress | None, *, raising: bool = True) -> tuple[int, dict[str, Any]]:
+def _run(argv: list[str], progress: Progress | None) -> dict[str, Any]:
     from envkit.client.child import error_of, run_envkit
 
     code, document = run_envkit(argv, progress=progress)
-    error = error_of(document, code) if raising else None
+    error = error_of(document, code)
     if error is not None:
         raise error
-    return code, document
+    return document
 
 
 def _validate(name: str, persist: PathLike | None, timeout_s: float | None, progress: Progress | None) -> ReportView:
     from envkit.client.report import ReportView
 
-    argv = ["validate"]
-    argv += ["--persist", os.fspath(persist)] if persist is not None else []
-    argv += ["--timeout", str(timeout_s)] if timeout_s is not None else []
-    _, document = _run([*argv, "--", name], progress)
-    return ReportView(document)
+    return ReportView(_run(["validate", *_flags(persist=persist, timeout=timeout_s), "--", name], progress))
 
 
 def _made(document: dict[str, Any], notes: list[str]) -> Environment:
@@ -338,41 +334,20 @@ def _made(document: dict[str, Any], notes: list[str]) -> Environment:
     if report is not None:
         report.raise_for_error()
     root, name = os.path.split(str(document["path"]))
-    return Environment(
-        name,
-        root=root,
-        prefix=str(document["prefix"]),
-        reused=bool(document.get("reused")),
-        validation=report,
-        notes=[*notes, *map(str, document.get("advice", ()))],
-    )
+    reused, notes = bool(document.get("reused")), [*notes, *map(str, document.get("advice", ()))]
+    return Environment(name, root=root, prefix=document["prefix"], reused=reused, validation=report, notes=notes)
 
 
 def _words(value: Words) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(map(str, value))
 
 
-def _choice(
-    cuda: str,
-    python: str | None,
-    channels: Words,
-    override: bool,  # noqa: FBT001 - as its siblings
-    platform: str | None,
-    prefer: str,
-    offline: bool,  # noqa: FBT001
-) -> list[str]:
-    argv = ["--cuda", cuda, "--prefer", prefer]
-    argv += ["--python", python] if python else []
-    argv += ["--platform", platform] if platform else []
-    for channel in _words(channels):
-        argv += ["--channel", channel]
-    return argv + ["--override-channels"] * override + ["--offline"] * offline
-
-
-def _machine(driver: str | None, gpus: Words, cuda_arch: str | None, glibc: str | None, no_gpu: bool) -> list[str]:  # noqa: FBT001
+def _flags(**values: object) -> list[str]:
+    """Return the flags of a command line: a tuple gives one for each of its values, None and False give none."""
     argv: list[str] = []
-    for flag, value in (("--driver", driver), ("--cuda-arch", cuda_arch), ("--glibc", glibc)):
-        argv += [flag, value] if value else []
-    for gpu in _words(gpus):
-        argv += ["--gpu", gpu]
-    return argv + ["--no-gpu"] * no_gpu
+    for name, value in values.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is not None and one is not False:
+                flag = f"--{name.replace('_', '-')}"
+                argv += [flag] if one is True else [flag, os.fspath(one) if isinstance(one, os.PathLike) else str(one)]
+    return argv

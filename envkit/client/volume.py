@@ -73,14 +73,11 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
     try:
         known = [name for name in sorted(os.listdir(root)) if name[0] not in ".-" and linked_generation(root, name)]
     except OSError:
-        return UnknownEnvironmentError(
-            f"there is no volume at {root}", hint="Is it mounted? Give the directory with persist=, --persist DIR."
-        )
-    return UnknownEnvironmentError(
-        f"there is no environment {name!r} in {root}",
-        hint=f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR, persist=. Make it: "
-        f"envkit create -n {name}.",
-    )
+        hint = "Is it mounted? Give the directory with persist=, --persist DIR."
+        return UnknownEnvironmentError(f"there is no volume at {root}", hint=hint)
+    hint = f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR, persist=. Make it: "
+    hint += f"envkit create -n {name}."
+    return UnknownEnvironmentError(f"there is no environment {name!r} in {root}", hint=hint)
 
 
 def environment_name(prefix: str) -> str | None:
@@ -130,15 +127,7 @@ def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
 
 
 def find_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
-    """Return the validation on this kind of host, or None.
-
-    Args:
-        root: The volume.
-        generation: Name of the generation.
-        token: This host's token of `envkit.host.fingerprint.fingerprint_now`; a validation records the tokens of hosts
-            that it holds for.
-        fingerprint: The host's fingerprint, if it is known.
-    """
+    """Return the validation on this kind of host: by its fingerprint, or by the token of `fingerprint_now`."""
     known = read_validations(root, generation)
     return next((r for r in known if r.get("fingerprint") == fingerprint or token in r.get("tokens", ())), None)
 

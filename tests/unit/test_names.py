@@ -10,8 +10,6 @@ from pathlib import Path
 import envkit
 
 ROOT = Path(envkit.__file__).parent
-# Each command module adds its commands to the application.
-SAME_IN_EACH = {"register"}
 
 
 def public_names(source: str) -> Iterator[str]:
@@ -31,6 +29,6 @@ def test_no_name_has_two_meanings() -> None:
         if "probes" in path.parts:  # programs of other Pythons, which import nothing of one another
             continue
         for name in public_names(path.read_text(encoding="utf-8")):
-            if not name.startswith("_") and name not in SAME_IN_EACH:
+            if not name.startswith("_"):
                 places[name].append(str(path.relative_to(ROOT)))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
