@@ -40,3 +40,8 @@ def test_help_does_not_load_the_engine() -> None:
         "try:\n    app(args=['find', '--help'], standalone_mode=False)\nexcept BaseException:\n    pass"
     )
     assert "rattler" not in {name.split(".")[0] for name in loaded(code)}
+
+
+def test_help_of_a_topic_loads_neither_engine_nor_renderer() -> None:
+    code = "from envkit.cli.app import app\napp(args=['help', 'codes', '--raw'], standalone_mode=False)"
+    assert not {name.split(".")[0] for name in loaded(code)} & {"rattler", "markdown_it", "pygments"}
