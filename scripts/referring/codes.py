@@ -13,6 +13,7 @@ from referring.markdown import code, first_sentence, page, table
 import envkit.models.codes
 from envkit.errors import EXIT_CODES, EnvkitError
 from envkit.models.fact import REGISTRY, Code
+from envkit.words.cures import CURES
 
 __all__ = ["codes_page", "errors", "exit_codes_page"]
 
@@ -47,13 +48,13 @@ def codes_page() -> str:
 
 
 def _findings(blames: str | None) -> str:
-    codes = sorted(found for found in REGISTRY.get("finding", {}).values() if found.blames == blames)
+    codes = sorted(found for found in REGISTRY["finding"].values() if found.blames == blames)
     return table(("code", "meaning", "what to do"), ((code(c), c.meaning, _cure(c)) for c in codes))
 
 
 def _cure(finding: Code) -> str:
     """Return the cure of a finding, with names in capitals; a cure that depends on more than blame is the hint's."""
-    saying = importlib.import_module("envkit.words.cures").CURES[finding]
+    saying = CURES[finding]
     if not isinstance(saying, str):
         needed = [name for name, item in inspect.signature(saying).parameters.items() if item.default is item.empty]
         if needed not in ([], ["blames"]):

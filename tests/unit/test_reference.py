@@ -85,6 +85,12 @@ def test_every_code_has_a_meaning() -> None:
             assert re.fullmatch(r"[A-Z`].*\.", code.meaning), code
 
 
+def test_every_code_of_a_document_is_listed() -> None:
+    page = read_topic("codes")
+    told = [code for kind, codes in REGISTRY.items() if kind != "seen" for code in codes]  # those are parts of texts
+    assert [code for code in (*told, *(error.code for error in errors())) if f"| `{code}` |" not in page] == []
+
+
 def test_errors_end_with_exit_codes_that_are_listed() -> None:
     assert {error.exit_code for error in errors()} < EXIT_CODES.keys()
 
