@@ -21,6 +21,7 @@ from envkit.layout.permissions import mend_permissions
 from envkit.layout.volume import Volume
 from envkit.models.care import Checkup, Subject
 from envkit.models.codes import files as codes
+from envkit.models.fact import Fact
 from envkit.models.progress import Reporter
 from envkit.wire.results import target_from_json
 
@@ -46,7 +47,7 @@ def doctor(session: Session, reference: str | None, *, full: bool, fix: bool, al
     """
     began = time.monotonic()
     volume = None if alone else session.find_volume()
-    mended: list[str] = []
+    mended: list[Fact] = []
     subjects = check_subjects(volume, reference, session.host, full=full)
     if fix and volume is not None and any(f.status != "pass" for subject in subjects for f in subject.findings):
         mended = _mend(session, subjects, reference)
@@ -55,21 +56,21 @@ def doctor(session: Session, reference: str | None, *, full: bool, fix: bool, al
     return Checkup(tuple(subjects), full, tuple(mended), round(time.monotonic() - began, 3))
 
 
-def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) -> list[str]:
+def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) -> list[Fact]:
     volume = session.make_volume()
     mended = []
     removed = gc.remove_leftovers(volume) if reference is None else 0
     if removed:
-        mended.append(f"removed {removed} leftovers of runs that died")
+        mended.append(Fact(codes.LEFTOVERS_REMOVED, count=removed))
     for subject in subjects:
         for finding in subject.findings:
             if finding.code in {codes.MOVED, codes.VOLUME_FILE} and subject.name == "volume":
                 probe_volume(volume)
-                mended.append(f"the volume is described as being at {volume.root}")
+                mended.append(Fact(codes.VOLUME_DESCRIBED, root=volume.root))
             if finding.code == codes.CACHE_DAMAGED:
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
                 names = _remove_damaged(volume, wrong, session.reporter)
-                mended += [f"took {name} out of the cache" for name in names]
+                mended += [Fact(codes.CACHE_MENDED, package=name, fetched=False) for name in names]
     for subject in subjects:
         name = subject.name
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:
@@ -81,7 +82,7 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
     return mended + mend_permissions(volume, packages, prefixes)
 
 
-def _validate_here(session: Session, subject: Subject) -> list[str]:
+def _validate_here(session: Session, subject: Subject) -> list[Fact]:
     """Validate on this kind of host an environment that was validated on another kind."""
     if not any(finding.code == codes.HOST_CHANGED for finding in subject.findings):
         return []
@@ -91,7 +92,7 @@ def _validate_here(session: Session, subject: Subject) -> list[str]:
         return []
     report = validate_prefix(prefix, manifest=manifest, host=session.host, reporter=session.reporter)
     record_validation(session.volume, manifest.generation, report, session.host)
-    return [f"validated {subject.name} on this kind of host: {report.verdict}"]
+    return [Fact(codes.HOST_VALIDATED, name=subject.name, verdict=report.verdict)]
 
 
 def _remove_damaged(
@@ -104,7 +105,7 @@ def _remove_damaged(
         return remove_damaged(volume, packages)
 
 
-def _link_anew(session: Session, name: str) -> list[str]:
+def _link_anew(session: Session, name: str) -> list[Fact]:
     """Link an environment's packages at a new path. They are verified first: damage may have come through a link."""
     with changing(session, name) as change:
         try:
@@ -119,5 +120,5 @@ def _link_anew(session: Session, name: str) -> list[str]:
         removed = _remove_damaged(change.volume, suspects, session.reporter)
         plan, target = plan_of(manifest, session.settings), target_from_json(manifest.target)
         made = change.make(plan, manifest.request, target=target, verb="doctor --fix")
-    texts = [f"took {package} out of the cache and fetched it again" for package in removed]
-    return [*texts, f"linked {name} anew ({made.prefix.name})"]
+    mended = [Fact(codes.CACHE_MENDED, package=package, fetched=True) for package in removed]
+    return [*mended, Fact(codes.LINKED_ANEW, name=name, generation=made.prefix.name)]

@@ -30,6 +30,7 @@ def doctor_command(
     from envkit.cli.output import console, print_json
     from envkit.cli.validate import render_findings
     from envkit.wire.volume import checkup_json
+    from envkit.words.say import say
 
     session = options.session_of(persist, name=name, offline=offline, as_json=as_json, progress=progress)
     alone = name is not None and "/" in name and persist is None
@@ -42,8 +43,8 @@ def doctor_command(
     for subject in result.subjects:
         out.print(f"[bold]{subject.name}[/bold]  {subject.path}")
         out.print(render_findings(subject.findings))
-    for text in result.mended:
-        out.print(f"[green]mended[/green]  {text}")
+    for repair in result.mended:
+        out.print(f"[green]mended[/green]  {say(repair)}")
     warned = any(f.status == "warn" for subject in result.subjects for f in subject.findings)
     verdict = "[red]something is wrong[/red]"
     if result.healthy:

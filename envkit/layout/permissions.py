@@ -16,6 +16,8 @@ from pathlib import Path
 from envkit.layout.generation import list_generations
 from envkit.layout.sharing import shared_bits
 from envkit.layout.volume import Volume
+from envkit.models.codes import files as codes
+from envkit.models.fact import Fact
 from envkit.models.sharing import PathsOf, SharingState
 
 __all__ = ["mend_permissions", "owner_of", "read_barred", "read_sharing"]
@@ -41,7 +43,7 @@ def read_barred(volume: Volume, prefix: Path) -> list[str]:
     return [str(item.path) for item in _barred_below(volume, prefix)]
 
 
-def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequence[Path]) -> list[str]:
+def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequence[Path]) -> list[Fact]:
     """Add missing permissions and take away those that are too many, where this user may; return what was done.
 
     Args:
@@ -49,14 +51,11 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
     """
     mended = []
     if opened := _open_up([*_barred_folders(volume), *_barred_cache(volume)]):
-        mended.append(f"opened {opened} files and folders of the volume to those who share it")
+        mended.append(Fact(codes.OPENED, count=opened, name=None))
     if sealed := _seal(_writable_in_cache(packages)):
-        mended.append(f"took the right to write {sealed} files of cached packages away")
+        mended.append(Fact(codes.SEALED, count=sealed))
     counts = {prefix.name: _open_up(_barred_below(volume, prefix)) for prefix in prefixes}
-    mended += [
-        f"opened {n} files and folders of {name} to those who share the volume" for name, n in counts.items() if n
-    ]
-    return mended
+    return mended + [Fact(codes.OPENED, count=n, name=name) for name, n in counts.items() if n]
 
 
 @dataclass(frozen=True, slots=True)

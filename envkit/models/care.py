@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from envkit.models.fact import Fact
 from envkit.models.report import Finding
 
 __all__ = ["BootstrapResult", "Checkup", "CleanItem", "CleanResult", "Subject"]
@@ -30,13 +31,13 @@ class Checkup:
     Attributes:
         subjects: The volume first, then the environments.
         full: Whether every file was hashed.
-        mended: Repairs that ``--fix`` made, in words.
+        mended: Repairs that ``--fix`` made.
         seconds: Duration.
     """
 
     subjects: tuple[Subject, ...]
     full: bool
-    mended: tuple[str, ...] = ()
+    mended: tuple[Fact, ...] = ()
     seconds: float = 0.0
 
     @property

@@ -129,7 +129,7 @@ def checkup_json(result: Checkup) -> dict[str, Any]:
             }
             for subject in result.subjects
         ],
-        "mended": list(result.mended),
+        "mended": [say(repair) for repair in result.mended],
     }
 
 

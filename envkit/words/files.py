@@ -65,6 +65,9 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.BAD_RECORD: "conda-meta/{record} cannot be read: {error}",
     codes.BARRED: lambda paths: f"{len(paths)} files and folders are closed to users of the volume: {_some(paths)}",
     codes.CACHE_DAMAGED: _cached,
+    codes.CACHE_MENDED: lambda package, fetched: (
+        f"took {package} out of the cache{' and fetched it again' if fetched else ''}"
+    ),
     codes.CACHE_SOUND: lambda packages, full: (
         f"{packages} cached packages ({'every file by sha256' if full else 'present'})"
     ),
@@ -84,20 +87,28 @@ FILES: dict[str, str | Callable[..., str]] = {
     ),
     codes.GONE: "the link points to {generation}, which is gone",
     codes.HOST_CHANGED: _host_changed,
+    codes.HOST_VALIDATED: "validated {name} on this kind of host: {verdict}",
+    codes.LEFTOVERS_REMOVED: "removed {count} leftovers of runs that died",
+    codes.LINKED_ANEW: "linked {name} anew ({generation})",
     codes.MOVED: _moved,
     codes.NOT_AN_ENVIRONMENT: "{prefix} is neither a conda environment nor a virtual one",
     codes.NOT_REMOVABLE: lambda paths, owners: (
         f"{len(paths)} generations and packages belong to {join(owners)}, and you may not remove them: {_some(paths)}"
     ),
+    codes.OPENED: lambda count, name: (
+        f"opened {count} files and folders of {name or 'the volume'} to those who share it"
+    ),
     codes.PACKAGES_MATCH: "{count} packages, the ones that were asked for",
     codes.PLACE_KEPT: "it lies where it was made",
     codes.RECORDS_DIFFER: _differ,
+    codes.SEALED: "took the right to write {count} files of cached packages away",
     codes.SHARING_WORKS: "those who share the volume can use it",
     codes.UNFINISHED: lambda names: f"{len(names)} unfinished generations of runs that died: {join(names[:_SHOWN])}",
     codes.VALIDATED: lambda verdict, created: f"validated on a host like this one: {verdict}, {created[:10]}",
     codes.VALIDATION_FAILED: lambda created: f"validated on a host like this one: fail, {created[:10]}",
     codes.VENV_PYTHON: "a virtual environment of {python}",
     codes.VOLUME_BARRED: _volume_barred,
+    codes.VOLUME_DESCRIBED: "the volume is described as being at {root}",
     codes.VOLUME_FILE: ".envkit/volume.json is missing or cannot be read",
     codes.VOLUME_FOUND: "volume {id}, at {root}",
 }

@@ -35,6 +35,15 @@ VALIDATION_FAILED = _finding("validation-failed", "The environment failed its va
 VOLUME_BARRED = _finding("volume-barred", "Folders of a volume are closed to users who may write the volume.", None)
 VOLUME_FILE = _finding("volume-file", "The description of a volume is missing or cannot be read.")
 
+# What `doctor --fix` did.
+CACHE_MENDED = _seen("cache-mended", "A damaged package was removed from the cache.")
+HOST_VALIDATED = _seen("host-validated", "An environment was validated on this kind of host.")
+LEFTOVERS_REMOVED = _seen("leftovers-removed", "Unfinished generations were removed.")
+LINKED_ANEW = _seen("linked-anew", "The packages of an environment were linked anew.")
+OPENED = _seen("opened", "Permissions that users of the volume need were added.")
+SEALED = _seen("sealed", "Files that environments share were made read-only.")
+VOLUME_DESCRIBED = _seen("volume-described", "The description of a volume was written anew.")
+
 CACHE_SOUND = _seen("cache-sound", "The package cache is sound.")
 DISTRIBUTIONS_SOUND = _seen("distributions-sound", "The distributions of a virtual environment are as recorded.")
 FAULT = _seen("fault", "What is wrong with one file.")
