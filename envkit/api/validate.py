@@ -9,7 +9,7 @@ from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment
 from envkit.api.session import Session
 from envkit.errors import HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
-from envkit.host.fingerprint import read_quick
+from envkit.host.fingerprint import Quick
 from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, resolve
@@ -69,7 +69,7 @@ def validate_environment(
 def record_validation(volume: Volume, generation: str, report: Report, host: Host) -> None:
     """Keep a report on the volume, or in the user's cache where the volume is read-only."""
     before = read_validation(volume, generation, report.fingerprint)
-    token = read_quick(Tree(), os.environ).token
+    token = Quick(Tree(), os.environ).token
     record = ValidationRecord(
         generation=generation,
         fingerprint=report.fingerprint,
@@ -93,7 +93,7 @@ def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Repor
     volume, host = session.volume, session.host
     known = read_validation(volume, manifest.generation, host.fingerprint)
     if known is not None and known.verdict != "fail":
-        add_token(volume, known, read_quick(Tree(), os.environ).token)  # for the next quick look
+        add_token(volume, known, Quick(Tree(), os.environ).token)  # for the next quick look
         return Report(
             prefix=manifest.prefix,
             fingerprint=known.fingerprint,

@@ -1,4 +1,4 @@
-"""Combine files' and driver's facts: each with its source, each disagreement as a note. Pure."""
+"""Combine the facts of files and driver: each with its source, each disagreement as a note. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,34 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from envkit.host.answers import Answers
-from envkit.host.draft import Draft
-from envkit.host.driver_facts import conclude_driver
+from envkit.host.driver_facts import Draft, conclude_driver
 from envkit.host.overrides import Overrides
 from envkit.host.readings import Readings
 from envkit.host.requirements import unmet_requirements
-from envkit.host.traces import variable_traces
 from envkit.models.host import OVERRIDES, Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["assemble_host"]
+__all__ = ["assemble_host", "variable_traces"]
+
+# Variables in which 0 is a GPU, variables in which it is their number, and those with a list of resources.
+_NAMING = (
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_REQUIRE_CUDA",
+    "CUDA_VERSION",
+    "SLURM_JOB_GPUS",
+    "SLURM_STEP_GPUS",
+    "CUDA_VISIBLE_DEVICES",
+)
+_COUNTING = (
+    "SLURM_GPUS",
+    "SLURM_GPUS_ON_NODE",
+    "SLURM_GPUS_PER_NODE",
+    "SLURM_GPUS_PER_TASK",
+    "SLURM_GPUS_PER_SOCKET",
+)
+_MENTIONING = ("SLURM_JOB_GRES", "SLURM_TRES_PER_NODE", "SLURM_TRES_PER_TASK", "SBATCH_GRES")
+_NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
 
 
 def assemble_host(readings: Readings, answers: Answers, *, env: Mapping[str, str], overrides: Overrides) -> Host:
@@ -29,16 +47,16 @@ def assemble_host(readings: Readings, answers: Answers, *, env: Mapping[str, str
         toolkits="version.json and version.txt of /usr/local/cuda*, /opt/cuda* and CUDA_HOME",
         mps="subdir",
     )
-    driver = conclude_driver(readings, answers, env, draft)
+    version, ceiling, gpus, compat = conclude_driver(readings, answers, env, draft)
     host = Host(
         subdir=readings.subdir[0],
         glibc=_glibc(readings, answers, draft),
         microarch=_microarch(answers, draft),
         osx=_osx(readings, answers, draft),
-        driver_version=driver.version,
-        driver_cuda=driver.cuda,
-        gpus=driver.gpus,
-        compat=driver.compat,
+        driver_version=version,
+        driver_cuda=ceiling,
+        gpus=gpus,
+        compat=compat,
         toolkits=readings.toolkits,
         container=readings.container[0],
         wsl=readings.wsl[0],
@@ -87,9 +105,7 @@ def _note_surroundings(host: Host, env: Mapping[str, str], draft: Draft) -> None
         for folder, version in host.toolkits.items()
         if host.driver_cuda is None or CudaVersion.parse(version) > host.driver_cuda
     ]
-    draft.notes += unmet_requirements(
-        env, driver_version=host.driver_version, driver_cuda=host.driver_cuda, gpus=host.gpus
-    )
+    draft.notes += unmet_requirements(env, host)
     visible = env.get("NVIDIA_VISIBLE_DEVICES", "").strip()
     if visible in {"none", "void"}:
         draft.notes.append(f"NVIDIA_VISIBLE_DEVICES={visible}: the container was started without a GPU")
@@ -99,27 +115,41 @@ def _note_surroundings(host: Host, env: Mapping[str, str], draft: Draft) -> None
 
 def _trace(readings: Readings, env: Mapping[str, str], draft: Draft) -> None:
     """Collect signs of NVIDIA when no GPU can be used."""
-    devices = readings.devices
+    gpus = readings.gpu_nodes
     if readings.kernel:
         draft.traces.append(
             f"NVIDIA kernel module {readings.kernel.version or ''} is loaded ({readings.kernel.source})"
         )
-        if readings.container[0] and not devices.gpus:
+        if readings.container[0] and not gpus:
             draft.notes.append(
                 "the kernel module is the host's, seen from inside the container; no GPU is handed to it"
                 " (start it with --gpus, or name the target with --driver and --gpu)"
             )
-    if devices.gpus:
-        draft.traces.append(f"device nodes: {', '.join(devices.gpus[:4])}")
-        if not devices.uvm:
+    if gpus:
+        draft.traces.append(f"device nodes: {', '.join(f'/dev/{name}' for name in gpus[:4])}")
+        if "nvidia-uvm" not in readings.nodes:
             draft.notes.append("/dev/nvidia-uvm is missing: CUDA cannot start without it")
-    elif devices.control:
+    elif "nvidiactl" in readings.nodes:
         draft.traces.append("device node: /dev/nvidiactl")
     if readings.wsl_driver:
         draft.traces.append("WSL has an NVIDIA driver: /usr/lib/wsl/lib/libcuda.so.1")
     if readings.jetson[0]:
         draft.traces.append(f"Jetson, L4T {readings.jetson[0]} ({readings.jetson[1]})")
     draft.traces += variable_traces(env)
+
+
+def variable_traces(env: Mapping[str, str]) -> tuple[str, ...]:
+    """List variables of container images, Slurm and CUDA that speak of GPUs, as ``NAME=value``.
+
+    A value that means "none" is no trace: orchestrators set ``NVIDIA_VISIBLE_DEVICES=void`` to give no GPU.
+    """
+    values = {name: env.get(name, "").strip() for name in (*_NAMING, *_COUNTING, *_MENTIONING)}
+    telling = [
+        *(name for name in _NAMING if values[name].lower() not in _NOTHING),
+        *(name for name in _COUNTING if values[name].lower() not in _NOTHING | {"0"}),
+        *(name for name in _MENTIONING if "gpu" in values[name].lower()),
+    ]
+    return tuple(f"{name}={value if len(value := values[name]) <= 80 else f'{value[:77]}...'}" for name in telling)
 
 
 def _override(host: Host, overrides: Overrides, draft: Draft) -> Host:

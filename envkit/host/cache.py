@@ -15,11 +15,9 @@ from collections.abc import Mapping
 
 from envkit.host.tree import read_bounded
 
-__all__ = ["LIFETIME_S", "default_cache_dir", "read_entry", "write_entry"]
+__all__ = ["default_cache_dir", "read_entry", "write_entry"]
 
-LIFETIME_S = 24 * 3600
-"""Seconds for which an entry is believed."""
-
+_LIFETIME_S = 24 * 3600  # for so long an entry is believed
 _SCHEMA = 1
 _LIMIT_BYTES = 1 << 20
 
@@ -50,7 +48,7 @@ def read_entry(folder: str | os.PathLike[str], name: str) -> dict[str, object] |
         entry = json.loads(read_bounded(path, limit_bytes=_LIMIT_BYTES) or b"")
         if entry["schema_version"] != _SCHEMA or entry["name"] != name:
             return None
-        fresh = 0 <= time.time() - entry["created"] < LIFETIME_S
+        fresh = 0 <= time.time() - entry["created"] < _LIFETIME_S
         return dict(entry) if fresh else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -59,14 +57,7 @@ def read_entry(folder: str | os.PathLike[str], name: str) -> dict[str, object] |
 def write_entry(
     folder: str | os.PathLike[str], name: str, value: Mapping[str, object], *, created: float | None = None
 ) -> bool:
-    """Keep `value`, and remove entries older than a day; return False if the folder cannot be written.
-
-    Args:
-        folder: Created if missing.
-        name: Name of the entry: letters, digits and ``-``.
-        value: JSON values.
-        created: When it was found out (seconds since the epoch); now if None.
-    """
+    """Keep `value`, found out at `created` (now if None), and remove old entries; return whether it was written."""
     entry = {**value, "schema_version": _SCHEMA, "name": name, "created": time.time() if created is None else created}
     temporary = os.path.join(folder, f".{name}-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
@@ -85,7 +76,7 @@ def write_entry(
 
 
 def _prune(folder: str | os.PathLike[str]) -> None:
-    oldest = time.time() - LIFETIME_S
+    oldest = time.time() - _LIFETIME_S
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.lstrip(".").startswith(("activated-", "driver-", "now-")):

@@ -35,14 +35,10 @@ def _main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    stages: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-        "machine": ask_machine,
-        "nvml": ask_nvml,
-        "libcuda": ask_libcuda,
-    }
+    stages = {"machine": ask_machine, "nvml": ask_nvml, "libcuda": ask_libcuda}
     for stage in args["stages"]:
         _write(answer, {"begin": stage})
-        _write(answer, {"stage": stage, **stages[stage](args)})
+        _write(answer, {"stage": stage, **stages[stage](args["root"])})
 
 
 def _write(descriptor: int, value: dict[str, Any]) -> None:
@@ -63,14 +59,13 @@ def _loaded(name: str) -> str | None:
 
 def _load(names: tuple[str, ...], root: str) -> ctypes.CDLL | None:
     """Load a library as programs find it, else from where distributions install it."""
-    folders = [os.path.join(root, folder) for folder in _FOLDERS]
-    for name in (*names, *(os.path.join(folder, names[0]) for folder in folders)):
+    for name in (*names, *(os.path.join(root, folder, names[0]) for folder in _FOLDERS)):
         with contextlib.suppress(OSError):
             return ctypes.CDLL(name)
     return None
 
 
-def ask_machine(_args: dict[str, Any]) -> dict[str, Any]:
+def ask_machine(_root: str) -> dict[str, Any]:
     """Return microarchitecture, C library and macOS, by py-rattler."""
     facts: dict[str, Any] = {"glibc": None, "microarch": None, "osx": None, "troubles": []}
     # Empty, so that py-rattler does not ask the NVIDIA driver: the next stages do, one at a time.
@@ -100,6 +95,7 @@ class _Calls:
 
     @contextlib.contextmanager
     def guard(self, call: str) -> Iterator[None]:
+        """Note the failure of a block instead of raising it."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - an NVMLError, or ctypes without the symbol
@@ -107,12 +103,12 @@ class _Calls:
             self.errors.append((call, number if isinstance(number, int) else None, str(error)[:300]))
 
 
-def ask_nvml(args: dict[str, Any]) -> dict[str, Any]:
+def ask_nvml(root: str) -> dict[str, Any]:
     """Return driver, ceiling and GPUs, by NVML."""
     calls = _Calls()
     facts: dict[str, Any] = {"library": None, "driver_version": None, "driver_cuda": None, "devices": []}
     # pynvml finds a loaded library by its soname, also one from a folder that the loader does not search.
-    _load(("libnvidia-ml.so.1",), args["root"])
+    _load(("libnvidia-ml.so.1",), root)
     facts["library"] = _loaded("libnvidia-ml.so")
     with calls.guard("import pynvml"):
         import pynvml  # type: ignore[import-untyped]
@@ -166,12 +162,12 @@ def _string(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def ask_libcuda(args: dict[str, Any]) -> dict[str, Any]:
+def ask_libcuda(root: str) -> dict[str, Any]:
     """Return ceiling and GPUs in CUDA's order, by the CUDA driver, and whether it starts."""
     calls = _Calls()
     facts: dict[str, Any] = {"library": None, "driver_version": None, "driver_cuda": None, "devices": []}
     names = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
-    cuda = _load(names, args["root"])
+    cuda = _load(names, root)
     if cuda is None:
         calls.errors.append((f"load {names[0]}", None, "not found"))
         return {**facts, "errors": calls.errors}

@@ -9,7 +9,6 @@ from envkit.host.tree import Tree
 
 __all__ = ["parse_cgroup", "parse_root_mount", "read_container"]
 
-_NONE = "no sign of a container"
 _MARKS = (
     ("/.singularity.d", "apptainer"),
     ("/run/.containerenv", "podman"),
@@ -17,21 +16,14 @@ _MARKS = (
     ("/dev/lxd", "lxc"),
     ("/dev/incus", "lxc"),
 )
+_CGROUPS = {"kubepods": "kubernetes", "libpod": "podman", "docker": "docker", "/lxc": "lxc", "containerd": "containerd"}
+_LAYERS = {"buildkit": "docker", "/docker/": "docker", "containers/storage": "podman", "containerd": "containerd"}
 _SECRETS = "/var/run/secrets/kubernetes.io"
 
 
 def parse_cgroup(text: str) -> str | None:
     """Return the kind of container that ``/proc/1/cgroup`` (version 1) names."""
-    for word, kind in (
-        ("kubepods", "kubernetes"),
-        ("libpod", "podman"),
-        ("docker", "docker"),
-        ("/lxc", "lxc"),
-        ("containerd", "containerd"),
-    ):
-        if word in text:
-            return kind
-    return None
+    return next((kind for word, kind in _CGROUPS.items() if word in text), None)
 
 
 def parse_root_mount(text: str) -> str | None:
@@ -40,18 +32,12 @@ def parse_root_mount(text: str) -> str | None:
     Under BuildKit, which has no ``/.dockerenv``, this is the only sign.
     """
     for line in text.splitlines():
-        mount, separator, rest = line.partition(" - ")
+        mount, _, rest = line.partition(" - ")
         fields = mount.split(" ")
-        if not separator or len(fields) < 5 or fields[4] != "/" or not rest.startswith("overlay "):
-            continue
-        for word, kind in (
-            ("buildkit", "docker"),
-            ("/docker/", "docker"),
-            ("containers/storage", "podman"),
-            ("containerd", "containerd"),
-        ):
-            if word in rest:
-                return kind
+        if len(fields) > 4 and fields[4] == "/" and rest.startswith("overlay "):
+            for word, kind in _LAYERS.items():
+                if word in rest:
+                    return kind
     return None
 
 
@@ -70,7 +56,7 @@ def read_container(tree: Tree, env: Mapping[str, str]) -> tuple[str | None, str]
         (parse_cgroup(tree.text("/proc/1/cgroup") or ""), "/proc/1/cgroup"),
         (parse_root_mount(tree.text("/proc/self/mountinfo") or ""), "/proc/self/mountinfo"),
     )
-    return next(((kind, source) for kind, source in signs if kind), (None, _NONE))
+    return next(((kind, source) for kind, source in signs if kind), (None, "no sign of a container"))
 
 
 def _kind(declared: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,8 @@ from typing import Any
 from envkit.host.answers import Answers, parse_answers
 from envkit.host.assemble import assemble_host
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
-from envkit.host.command import find_nvidia_smi
 from envkit.host.driver import ask_driver
-from envkit.host.fingerprint import Quick, read_quick, remember_fingerprint
+from envkit.host.fingerprint import Quick, remember_fingerprint
 from envkit.host.overrides import parse_overrides
 from envkit.host.readings import read_machine
 from envkit.host.tree import Tree
@@ -40,11 +40,8 @@ def detect_host(
     boot, driver, devices, libraries and variables. Files and variables are read each time.
 
     Args:
-        env: Variables, instead of ``os.environ``.
-        root: Root of the system's files.
         timeout_s: Limit for the child, in seconds; when it is reached, finished stages count, and nothing is cached.
         refresh: Ask the driver even if its answer is cached.
-        cache_dir: Folder of the cache; ``platformdirs.user_cache_dir("envkit")`` if None.
 
     Raises:
         SettingsError: A CONDA_OVERRIDE_* variable (CEP 30, CEP 46) is not a version.
@@ -52,7 +49,7 @@ def detect_host(
     variables = os.environ if env is None else env
     overrides = parse_overrides(variables)
     tree = Tree(root)
-    quick = read_quick(tree, variables)
+    quick = Quick(tree, variables)
     folder = cache_dir or default_cache_dir(variables)
     answers, created = (None, 0.0) if refresh else _remembered(folder, quick)
     if answers is None:
@@ -65,15 +62,11 @@ def detect_host(
 
 def _remembered(folder: str | os.PathLike[str] | None, quick: Quick) -> tuple[Answers | None, float]:
     """Return the driver's cached answer, if it is still valid, and its time."""
-    entry = read_entry(folder, quick.driver_key) if folder else None
-    if entry is None:
-        return None, 0.0
-    lines, created = entry.get("lines"), entry["created"]
-    try:
+    entry = (read_entry(folder, quick.driver_key) if folder else None) or {}
+    lines, created = entry.get("lines"), entry.get("created")
+    with contextlib.suppress(ValueError):  # damaged: ask again
         if lines and isinstance(lines, list) and isinstance(created, float):
             return parse_answers(lines), created
-    except ValueError:  # damaged: ask again
-        pass
     return None, 0.0
 
 
@@ -81,7 +74,7 @@ def _ask(
     tree: Tree, env: Mapping[str, str], timeout_s: float, folder: str | os.PathLike[str] | None, quick: Quick
 ) -> tuple[Answers, float]:
     """Ask the driver in a child process; the time is 0 for an answer that may change soon and is not cached."""
-    lines = ask_driver(env=env, root=tree.root, timeout_s=timeout_s, nvidia_smi=find_nvidia_smi(tree, env))
+    lines = ask_driver(env=env, root=tree.root, timeout_s=timeout_s, nvidia_smi=quick.nvidia_smi)
     answers = parse_answers(lines)
     created = time.time()
     if folder and _lasts(lines, answers) and write_entry(folder, quick.driver_key, {"lines": lines}, created=created):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,11 +15,9 @@ from envkit.host.nvidia_smi import QUERIES
 from envkit.models.host import OVERRIDES
 from envkit.process import run_child
 
-__all__ = ["HUNG", "ask_driver"]
+__all__ = ["ask_driver"]
 
-HUNG = "ran into the time limit"
-"""Begins the failure of a stage that was cut off."""
-
+_HUNG = "ran into the time limit"  # begins the failure of a stage that was cut off
 _CHILD = Path(__file__).with_name("child.py")
 _OUTPUT_LIMIT_BYTES = 1 << 20
 _OUTPUT_CHARS = 32_000
@@ -29,17 +28,15 @@ def ask_driver(
 ) -> list[dict[str, Any]]:
     """Ask the machine, NVML, libcuda and, where those two cannot be loaded, ``nvidia-smi``.
 
-    Args:
-        env: Variables for the children; those that hide devices or override facts are left out.
-        root: Where to look for files of the system (libraries come through the loader first).
-        timeout_s: Limit for all of it, in seconds.
-        nvidia_smi: The command, where there is one.
+    The children see `env` without the variables that hide devices or override facts. The limit is for all of it.
 
     Returns:
         One line for each stage, as `envkit.host.answers.parse_answers` reads them; ``failed`` in those that crashed or
         hung.
     """
     deadline = time.monotonic() + timeout_s
+    hidden = {"CUDA_VISIBLE_DEVICES", *OVERRIDES.values()}
+    env = {name: value for name, value in env.items() if name not in hidden}
     stages = ["machine"] if sys.platform == "darwin" else ["machine", "nvml", "libcuda"]
     lines = _ask(stages, env=env, root=root, deadline=deadline)
     if nvidia_smi and _needs_smi(lines):
@@ -49,9 +46,7 @@ def ask_driver(
 
 def _needs_smi(lines: Sequence[Mapping[str, Any]]) -> bool:
     """Check whether nvidia-smi can know more: it is NVML underneath, and slow where the driver is broken."""
-    if any(str(line.get("failed", "")).startswith(HUNG) for line in lines):
-        return False
-    if any(line.get("devices") for line in lines):
+    if any(line.get("devices") or str(line.get("failed", "")).startswith(_HUNG) for line in lines):
         return False
     nvml = next((line for line in lines if line["stage"] == "nvml" and "errors" in line), None)
     return nvml is None or nvml["library"] is None or any(call == "import pynvml" for call, *_ in nvml["errors"])
@@ -62,7 +57,7 @@ def _ask(stages: list[str], *, env: Mapping[str, str], root: str, deadline: floa
     while stages:
         left = deadline - time.monotonic()
         if left <= 0:
-            return [*lines, {"stage": stages[0], "failed": f"{HUNG} before it began"}]
+            return [*lines, {"stage": stages[0], "failed": f"{_HUNG} before it began"}]
         arguments = {
             "stages": stages,
             # Without the empty entry, so that the child imports nothing from the current folder.
@@ -77,7 +72,7 @@ def _ask(stages: list[str], *, env: Mapping[str, str], root: str, deadline: floa
         if not unanswered:
             return lines
         lines.append({"stage": unanswered[0], "failed": end or "ended without an answer"})
-        if end.startswith(HUNG) or not said:  # a child without output will have none the next time
+        if end.startswith(_HUNG) or not said:  # a child without output will have none the next time
             return lines
         stages = unanswered[1:]  # it crashed in the first: try the others in a new process
     return lines
@@ -89,18 +84,12 @@ def _run(arguments: Mapping[str, Any], env: Mapping[str, str], timeout_s: float)
         return [], "no Python to start: this interpreter is embedded"
     ended = run_child(
         [sys.executable, "-I", _CHILD, json.dumps(arguments)],
-        env=_unhidden(env),
+        env=env,
         timeout_s=timeout_s,
         output_limit=_OUTPUT_LIMIT_BYTES,
     )
     limit = f" of {timeout_s:.1f} s" if ended.state == "timed-out" else ""
     return _parse(ended.stdout), ended.ending + limit
-
-
-def _unhidden(env: Mapping[str, str]) -> dict[str, str]:
-    """Leave out the variables that would hide what is there."""
-    hidden = {"CUDA_VISIBLE_DEVICES", *OVERRIDES.values()}
-    return {name: value for name, value in env.items() if name not in hidden}
 
 
 def _ask_smi(program: str, env: Mapping[str, str], deadline: float) -> dict[str, Any]:
@@ -111,12 +100,12 @@ def _ask_smi(program: str, env: Mapping[str, str], deadline: float) -> dict[str,
     def run(*arguments: str) -> str | None:
         ended = run_child(
             [program, *arguments],
-            env=_unhidden(env),
+            env=env,
             timeout_s=max(0.0, deadline - time.monotonic()),
             output_limit=_OUTPUT_LIMIT_BYTES,
         )
         if ended.state == "timed-out":
-            raise TimeoutError(f"{HUNG} of {limit_s:.1f} s")
+            raise TimeoutError(f"{_HUNG} of {limit_s:.1f} s")
         if ended.state == "done":
             return ended.text[:_OUTPUT_CHARS]
         said = f"exit {ended.exit_code}: {(ended.error_text + ended.text).strip()[:200]}"
@@ -124,7 +113,7 @@ def _ask_smi(program: str, env: Mapping[str, str], deadline: float) -> dict[str,
         return None
 
     if limit_s <= 0:
-        return {"stage": "nvidia-smi", "failed": f"{HUNG} before it began"}
+        return {"stage": "nvidia-smi", "failed": f"{_HUNG} before it began"}
     try:
         for query in QUERIES:
             facts["query"] = run(f"--query-gpu={query}", "--format=csv,noheader,nounits")
@@ -140,10 +129,6 @@ def _ask_smi(program: str, env: Mapping[str, str], deadline: float) -> dict[str,
 def _parse(output: bytes) -> list[dict[str, Any]]:
     lines = []
     for line in output.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:  # the last line of a child that was cut off
-            continue
-        if isinstance(value, dict):
-            lines.append(value)
-    return lines
+        with contextlib.suppress(ValueError):  # the last line of a child that was cut off
+            lines.append(json.loads(line))
+    return [line for line in lines if isinstance(line, dict)]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from envkit.cuda.architectures import is_tegra
 from envkit.host.answers import Answers, CallError, Device, DriverAnswer, parse_library_version
-from envkit.host.draft import Draft
 from envkit.host.readings import Readings
 from envkit.host.visible import select_visible
 from envkit.models.host import Gpu
 from envkit.models.version import CudaVersion, DriverVersion
 
-__all__ = ["DriverFacts", "conclude_driver"]
+__all__ = ["Draft", "conclude_driver"]
 
 _STUB = 34
 _NO_DEVICE = 100
@@ -39,19 +38,32 @@ _CURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DriverFacts:
-    """Driver and GPUs before overrides, as in `envkit.models.host.Host`."""
+@dataclass(slots=True)
+class Draft:
+    """Parts of an unfinished host.
 
-    version: DriverVersion | None
-    cuda: CudaVersion | None
-    gpus: tuple[Gpu, ...]
-    compat: bool
+    Attributes:
+        sources: Source of each fact.
+        notes: Disagreements, and facts that were ignored.
+        traces: Signs of NVIDIA; they count if no GPU can be used.
+    """
+
+    sources: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
 
 
-def conclude_driver(readings: Readings, answers: Answers, env: Mapping[str, str], draft: Draft) -> DriverFacts:
-    """Conclude driver, ceiling, and the GPUs that CUDA can use here."""
-    nvidia = _has_nvidia(readings)
+def conclude_driver(
+    readings: Readings, answers: Answers, env: Mapping[str, str], draft: Draft
+) -> tuple[DriverVersion | None, CudaVersion | None, tuple[Gpu, ...], bool]:
+    """Return driver, ceiling, the GPUs that CUDA can use here, and whether libcuda is a forward-compatibility one."""
+    nvidia = bool(
+        readings.kernel
+        or readings.gpu_nodes
+        or "nvidiactl" in readings.nodes
+        or readings.wsl_driver
+        or readings.jetson[0]
+    )
     for answer in answers.drivers:
         for error in answer.errors:
             if nvidia or answer.devices or not _is_absence(error):
@@ -69,12 +81,7 @@ def conclude_driver(readings: Readings, answers: Answers, env: Mapping[str, str]
     draft.notes += selection.notes
     if devices and not selection.devices:
         draft.traces.append(f"CUDA_VISIBLE_DEVICES hides {_list(devices)}")
-    return DriverFacts(version, ceiling, _gpus(selection.devices, readings, draft), compat)
-
-
-def _has_nvidia(readings: Readings) -> bool:
-    devices = readings.devices
-    return bool(readings.kernel or devices.gpus or devices.control or readings.wsl_driver or readings.jetson[0])
+    return version, ceiling, _gpus(selection.devices, readings, draft), compat
 
 
 def _is_absence(error: CallError) -> bool:

@@ -12,11 +12,10 @@ import sys
 from collections.abc import Mapping
 
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
-from envkit.host.command import find_nvidia_smi
 from envkit.host.nodes import is_gpu_node, list_capabilities, list_models, list_nodes
 from envkit.host.tree import Tree, read_bounded
 
-__all__ = ["Quick", "fingerprint_now", "read_quick", "remember_fingerprint"]
+__all__ = ["Quick", "fingerprint_now", "remember_fingerprint"]
 
 # They decide which devices a program sees, and which driver it loads.
 _DRIVER_VARIABLES = (
@@ -47,19 +46,20 @@ _CPUINFO_BYTES = 4096
 
 
 class Quick:
-    """The result of a quick look.
+    """A quick look at the files and variables that decide what runs.
 
     Attributes:
+        nvidia_smi: The command ``nvidia-smi``, where there is one.
         token: Sixteen hex digits. Equal tokens mean that nothing that decides what runs has changed, across reboots.
             It covers the driver's version, models and nodes of the GPUs, MIG, processor, C library, and the variables
             that hide, redirect or override. Where the kernel does not name the GPUs (WSL, Jetson, sandboxes) it covers
             the boot id too, since two machines could look alike there.
-        driver_key: Key of the driver's answer in the cache: the facts of the token without the variables that replace
-            the answer, and with boot, libraries and interpreter.
-        fingerprint_key: Key of the fingerprint in the cache.
+        driver_key: Cache key of the driver's answer: the facts of the token without the variables that replace the
+            answer, and with boot, libraries and interpreter.
+        fingerprint_key: Cache key of the fingerprint.
     """
 
-    __slots__ = ("driver_key", "fingerprint_key", "token")
+    __slots__ = ("driver_key", "fingerprint_key", "nvidia_smi", "token")
 
     def __init__(self, tree: Tree, env: Mapping[str, str]) -> None:
         facts = _facts(tree, env)
@@ -73,14 +73,10 @@ class Quick:
         facts.update(nodes=nodes, models=models)
         self.token = _digest(facts, later, boot_id if ambiguous else None)
         libraries = _stamp(tree.path("/etc/ld.so.cache"))
-        once = (boot_id, libraries, find_nvidia_smi(tree, env), tree.root, sys.prefix)
+        self.nvidia_smi = _nvidia_smi(tree, env)
+        once = (boot_id, libraries, self.nvidia_smi, tree.root, sys.prefix)
         self.driver_key = f"driver-{_digest(facts, once)}"
         self.fingerprint_key = f"now-{_digest(facts, later, once)}"
-
-
-def read_quick(tree: Tree, env: Mapping[str, str]) -> Quick:
-    """Read the files and variables that decide."""
-    return Quick(tree, env)
 
 
 def fingerprint_now(
@@ -91,7 +87,7 @@ def fingerprint_now(
 ) -> tuple[str, str | None]:
     """Return the token of `Quick`, and `Host.fingerprint`, or None if only the driver could tell it."""
     variables = os.environ if env is None else env
-    quick = read_quick(Tree(root), variables)
+    quick = Quick(Tree(root), variables)
     folder = cache_dir or default_cache_dir(variables)
     entry = read_entry(folder, quick.fingerprint_key) if folder else None
     fingerprint = entry.get("fingerprint") if entry else None
@@ -117,6 +113,14 @@ def _facts(tree: Tree, env: Mapping[str, str]) -> dict[str, object]:
         "processor": _processor(tree),
         "variables": {name: env[name] for name in _DRIVER_VARIABLES if name in env},
     }
+
+
+def _nvidia_smi(tree: Tree, env: Mapping[str, str]) -> str | None:
+    """Return the command on PATH (relative entries are ignored), else in its place under WSL."""
+    name = "nvidia-smi.exe" if sys.platform == "win32" else "nvidia-smi"
+    folders = [folder for folder in env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+    paths = [os.path.join(folder, name) for folder in (*folders, tree.path("/usr/lib/wsl/lib"))]
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
 
 
 def _libc() -> str | None:

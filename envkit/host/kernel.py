@@ -23,13 +23,11 @@ class KernelModule:
 
     Attributes:
         version: Its version; None if it does not tell.
-        is_open: Whether it is the open one (Turing and newer only; Blackwell requires it); None if unknown.
         source: The file read.
         note: A disagreement, in words.
     """
 
     version: DriverVersion | None
-    is_open: bool | None
     source: str
     note: str | None = None
 
@@ -64,19 +62,18 @@ def parse_sys_version(text: str) -> DriverVersion | None:
 def read_kernel_module(tree: Tree) -> KernelModule | None:
     """Return the loaded NVIDIA module, or None."""
     proc_text = tree.text(PROC)
-    sys_text = tree.text(f"{SYS}/version")
-    proc = parse_proc_version(proc_text) if proc_text is not None else None
-    from_sys = parse_sys_version(sys_text) if sys_text is not None else None
+    proc = parse_proc_version(proc_text or "")
+    from_sys = parse_sys_version(tree.text(f"{SYS}/version") or "")
     if proc:
         note = None
         if from_sys and from_sys != proc[0]:
             note = f"{PROC} says {proc[0]}, {SYS}/version says {from_sys}"
-        return KernelModule(proc[0], proc[1], PROC, note)
+        return KernelModule(proc[0], PROC, note)
     unread = f"{PROC} is there and cannot be understood" if proc_text is not None else None
     if from_sys:
-        return KernelModule(from_sys, None, f"{SYS}/version", unread)
+        return KernelModule(from_sys, f"{SYS}/version", unread)
     if proc_text is not None:
-        return KernelModule(None, None, PROC, unread)
+        return KernelModule(None, PROC, unread)
     if tree.exists(SYS):
-        return KernelModule(None, None, SYS, f"{SYS} is there and gives no version")
+        return KernelModule(None, SYS, f"{SYS} is there and gives no version")
     return None

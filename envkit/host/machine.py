@@ -1,27 +1,41 @@
-"""Read the facts of a machine that no GPU changes: platform, C library, macOS, WSL."""
+"""Read the facts of a machine that no driver tells: platform, C library, macOS, WSL, Jetson, CUDA toolkits on disk."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
 import sys
+from collections.abc import Mapping
 
 from envkit.host.tree import Tree
 
 __all__ = [
+    "UNKNOWN_RELEASE",
     "parse_glibc",
     "parse_osx_version",
+    "parse_tegra_release",
+    "parse_version_json",
+    "parse_version_txt",
     "parse_wsl",
     "read_glibc",
+    "read_jetson",
     "read_osx",
     "read_subdir",
+    "read_toolkits",
     "read_wsl",
     "subdir_of",
 ]
 
+UNKNOWN_RELEASE = "unknown"
+"""The release of a Tegra that does not name one."""
+
 _OSRELEASE = "/proc/sys/kernel/osrelease"
 _SYSTEM_VERSION = "/System/Library/CoreServices/SystemVersion.plist"
+_TEGRA_RELEASE = "/etc/nv_tegra_release"
+_SOC_FAMILY = "/sys/devices/soc0/family"
+_DEVICE_TREE = "/proc/device-tree/compatible"
 _ARCH = {
     "linux": {
         "x86_64": "64",
@@ -48,12 +62,9 @@ _BITS_32 = {"linux-64": "linux-32", "linux-aarch64": "linux-armv7l", "win-64": "
 
 
 def subdir_of(system: str, machine: str, *, bits: int = 64) -> str:
-    """Return conda's name of a platform.
+    """Return conda's name of a platform, from ``sys.platform``, ``uname -m`` and the width of a pointer.
 
-    Args:
-        system: ``sys.platform``.
-        machine: The machine of ``uname -m``.
-        bits: Width of a pointer in this process: a 32-bit interpreter on a 64-bit kernel makes 32-bit environments.
+    A 32-bit interpreter on a 64-bit kernel makes 32-bit environments.
     """
     family = "osx" if system == "darwin" else "win" if system in {"win32", "cygwin"} else "linux"
     subdir = f"{family}-{_ARCH[family].get(machine.lower(), machine.lower() or 'unknown')}"
@@ -75,6 +86,27 @@ def parse_glibc(text: str | None) -> str | None:
 def parse_osx_version(plist: str) -> str | None:
     """Return the ``ProductVersion`` of ``SystemVersion.plist``."""
     match = re.search(r"<key>ProductVersion</key>\s*<string>(\d+(?:\.\d+)*)</string>", plist)
+    return match[1] if match else None
+
+
+def parse_tegra_release(text: str) -> str | None:
+    """Read ``# R35 (release), REVISION: 4.1, GCID: ...`` as ``35.4.1``."""
+    match = re.match(r"#\s*R(\d{1,3})\s*\(release\),\s*REVISION:\s*(\d{1,3}(?:\.\d{1,3})*)", text)
+    return f"{match[1]}.{match[2]}" if match else None
+
+
+def parse_version_json(text: str) -> str | None:
+    """Return the version in a toolkit's ``version.json`` (CUDA 11.1 and newer): ``cuda.version``."""
+    try:
+        value = json.loads(text)["cuda"]["version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return value if isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+){1,3}", value) else None
+
+
+def parse_version_txt(text: str) -> str | None:
+    """Return the version in a toolkit's ``version.txt`` (CUDA 11.0 and older): ``CUDA Version 10.2.89``."""
+    match = re.match(r"CUDA Version ([0-9]{1,4}(?:\.[0-9]{1,4}){1,3})\s", text + "\n")
     return match[1] if match else None
 
 
@@ -106,3 +138,32 @@ def read_osx(tree: Tree) -> tuple[str | None, str]:
 def read_wsl(tree: Tree) -> tuple[bool, str]:
     """Return whether this is WSL 2, and the source."""
     return parse_wsl(tree.text(_OSRELEASE) or ""), _OSRELEASE
+
+
+def read_jetson(tree: Tree) -> tuple[str | None, str]:
+    """Return the L4T release (`UNKNOWN_RELEASE` for a Tegra without one), or None, and its source."""
+    if release := parse_tegra_release(tree.text(_TEGRA_RELEASE) or ""):
+        return release, _TEGRA_RELEASE
+    if (tree.text(_SOC_FAMILY) or "").lower().startswith("tegra"):
+        return UNKNOWN_RELEASE, _SOC_FAMILY
+    if "nvidia,tegra" in (tree.text(_DEVICE_TREE) or ""):
+        return UNKNOWN_RELEASE, _DEVICE_TREE
+    return None, f"no {_TEGRA_RELEASE}"
+
+
+def read_toolkits(tree: Tree, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the version by folder, for ``/usr/local/cuda*``, ``/opt/cuda*`` and CUDA_HOME; links count once."""
+    folders = [
+        f"{parent}/{name}"
+        for parent in ("/usr/local", "/opt")
+        for name in tree.names(parent)
+        if re.match(r"cuda(-[0-9.]+)?\Z", name)
+    ]
+    folders += [value for name in ("CUDA_HOME", "CUDA_PATH") if (value := env.get(name, "")).startswith("/")]
+    found: dict[str, str] = {}
+    for folder in folders:
+        version = parse_version_json(tree.text(f"{folder}/version.json") or "")
+        version = version or parse_version_txt(tree.text(f"{folder}/version.txt") or "")
+        if version:
+            found[tree.resolve(folder)] = version
+    return found

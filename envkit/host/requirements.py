@@ -6,16 +6,24 @@ with CUDA_VERSION but without NVIDIA_REQUIRE_CUDA demands that CUDA (NVIDIA Cont
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envkit.models.host import Gpu
-from envkit.models.version import CudaVersion, DriverVersion
+from envkit.models.host import Host
 
 __all__ = ["Condition", "parse_requirement", "read_requirements", "unmet_requirements"]
 
 _CONDITION = re.compile(r"([a-z]+)(>=|<=|!=|>|<|=)([^\s,]+)\Z")
+_COMPARE = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
 _TRUE = {"1", "t", "true", "yes", "on"}
 
 
@@ -59,18 +67,12 @@ def read_requirements(env: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def unmet_requirements(
-    env: Mapping[str, str],
-    *,
-    driver_version: DriverVersion | None,
-    driver_cuda: CudaVersion | None,
-    gpus: Sequence[Gpu],
-) -> tuple[str, ...]:
-    """Describe the requirements that this host does not meet; one that cannot be judged (brand) counts as met."""
-    capabilities = [gpu.compute_capability for gpu in gpus if gpu.compute_capability]
+def unmet_requirements(env: Mapping[str, str], host: Host) -> tuple[str, ...]:
+    """Describe the requirements that a host does not meet; one that cannot be judged (brand) counts as met."""
+    capabilities = [gpu.compute_capability for gpu in host.gpus if gpu.compute_capability]
     known = {
-        "cuda": tuple(driver_cuda) if driver_cuda else None,
-        "driver": driver_version.numbers if driver_version else None,
+        "cuda": tuple(host.driver_cuda) if host.driver_cuda else None,
+        "driver": host.driver_version.numbers if host.driver_version else None,
         "arch": tuple(min(capabilities)) if capabilities else None,
     }
     unmet = []
@@ -80,19 +82,9 @@ def unmet_requirements(
             continue
         unmet.append(
             f"{name} is not met: the image wants {' or '.join(','.join(map(str, a)) for a in alternatives)};"
-            f" this host has driver {driver_version}, CUDA {driver_cuda}"
+            f" this host has driver {host.driver_version}, CUDA {host.driver_cuda}"
         )
     return tuple(unmet)
-
-
-_COMPARE: dict[str, Callable[[int], bool]] = {
-    ">=": lambda sign: sign >= 0,
-    "<=": lambda sign: sign <= 0,
-    ">": lambda sign: sign > 0,
-    "<": lambda sign: sign < 0,
-    "=": lambda sign: sign == 0,
-    "!=": lambda sign: sign != 0,
-}
 
 
 def _holds(condition: Condition, known: Mapping[str, tuple[int, ...] | None]) -> bool:
@@ -103,4 +95,4 @@ def _holds(condition: Condition, known: Mapping[str, tuple[int, ...] | None]) ->
     # libnvidia-container compares number by number, with missing ones as zero.
     width = max(len(have), len(want))
     left, right = (numbers + (0,) * (width - len(numbers)) for numbers in (have, want))
-    return _COMPARE[condition.operator]((left > right) - (left < right))
+    return bool(_COMPARE[condition.operator](left, right))

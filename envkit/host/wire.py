@@ -56,7 +56,7 @@ def host_from_json(data: object, *, where: str = "") -> Host:
 
     Args:
         data: A JSON value.
-        where: Its origin, which begins the path in error messages, such as ``hosts.json[2]``.
+        where: Its origin, such as ``hosts.json[2]``, which begins the path in error messages.
 
     Raises:
         SettingsError: The value is not a host; the message has the path to the bad member (``facts.gpus[1].name``).
@@ -177,22 +177,16 @@ def _texts(value: object) -> dict[str, str]:
     return dict(value)
 
 
-def _driver_version(value: object) -> DriverVersion:
-    try:
-        return DriverVersion.parse(_word(value))
-    except ValueError:
-        raise ValueError("a driver version such as 550.54.14") from None
+def _parsed(parse: Callable[[str], T], wanted: str) -> Callable[[object], T]:
+    def read(value: object) -> T:
+        try:
+            return parse(_word(value))
+        except ValueError:
+            raise ValueError(wanted) from None
+
+    return read
 
 
-def _cuda(value: object) -> CudaVersion:
-    try:
-        return CudaVersion.parse(_word(value))
-    except ValueError:
-        raise ValueError("a CUDA version such as 12.4") from None
-
-
-def _capability(value: object) -> ComputeCapability:
-    try:
-        return ComputeCapability.parse(_word(value))
-    except ValueError:
-        raise ValueError("a compute capability such as 8.6") from None
+_driver_version = _parsed(DriverVersion.parse, "a driver version such as 550.54.14")
+_cuda = _parsed(CudaVersion.parse, "a CUDA version such as 12.4")
+_capability = _parsed(ComputeCapability.parse, "a compute capability such as 8.6")

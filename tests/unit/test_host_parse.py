@@ -10,18 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envkit.host.answers import Device, parse_answers, parse_library_version
+from envkit.host.assemble import variable_traces
 from envkit.host.container import parse_cgroup, parse_root_mount, read_container
-from envkit.host.jetson import UNKNOWN_RELEASE, parse_tegra_release, read_jetson
 from envkit.host.kernel import parse_proc_version, parse_sys_version, read_kernel_module
-from envkit.host.machine import parse_glibc, parse_osx_version, parse_wsl, subdir_of
+from envkit.host.machine import (
+    UNKNOWN_RELEASE,
+    parse_glibc,
+    parse_osx_version,
+    parse_tegra_release,
+    parse_version_json,
+    parse_version_txt,
+    parse_wsl,
+    read_jetson,
+    subdir_of,
+)
 from envkit.host.nodes import parse_model
 from envkit.host.nvidia_smi import parse_smi_cuda, parse_smi_list, parse_smi_query
 from envkit.host.requirements import parse_requirement, read_requirements, unmet_requirements
-from envkit.host.toolkits import parse_version_json, parse_version_txt
-from envkit.host.traces import variable_traces
 from envkit.host.tree import Tree
 from envkit.host.visible import select_visible
-from envkit.models.host import Gpu
+from envkit.models.host import Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
 NVRM = "NVRM version: NVIDIA UNIX "
@@ -288,12 +296,13 @@ def test_any_value_of_visible_devices_leaves_a_part_of_what_is_there(value: str,
     ],
 )
 def test_requirement(text: str, met: bool) -> None:
-    unmet = unmet_requirements(
-        {"NVIDIA_REQUIRE_CUDA": text},
+    host = Host(
+        "linux-64",
         driver_version=version("550.54.14"),
         driver_cuda=CudaVersion(12, 4),
-        gpus=[Gpu("a", ComputeCapability(8, 6))],
+        gpus=(Gpu("a", ComputeCapability(8, 6)),),
     )
+    unmet = unmet_requirements({"NVIDIA_REQUIRE_CUDA": text}, host)
     assert (not unmet) == met
     if unmet:
         assert "NVIDIA_REQUIRE_CUDA" in unmet[0]
@@ -309,7 +318,7 @@ def test_which_requirements_are_in_force() -> None:
         "NVIDIA_REQUIRE_CUDA": "cuda>=11.0"
     }
     assert read_requirements({"CUDA_VERSION": "11.4.2", "NVIDIA_DISABLE_REQUIRE": "1"}) == {}
-    assert unmet_requirements({"CUDA_VERSION": "12.4"}, driver_version=None, driver_cuda=None, gpus=()) == ()
+    assert unmet_requirements({"CUDA_VERSION": "12.4"}, Host("linux-64")) == ()
 
 
 @pytest.mark.parametrize(
