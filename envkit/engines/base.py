@@ -7,12 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from envkit.errors import SpecError
 from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
+from envkit.models.spec import parse_match_spec
 
-__all__ = ["Capabilities", "ChannelAccess", "Engine", "QueryResult"]
+__all__ = [
+    "HOW_TO_WRITE_SPECS",
+    "Capabilities",
+    "ChannelAccess",
+    "Engine",
+    "QueryResult",
+    "named_package",
+    "unreadable_spec",
+]
+
+HOW_TO_WRITE_SPECS = (
+    "Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,16 @@ class ChannelAccess:
     channels: tuple[Channel, ...]
     policy: NetworkPolicy
     index_dir: Path
+
+    @property
+    def urls(self) -> list[str]:
+        """The channels' URLs, without credentials."""
+        return [channel.url for channel in self.channels]
+
+    @property
+    def secrets(self) -> list[str]:
+        """The credentials, which no message may show."""
+        return [secret for channel in self.channels for secret in channel.secrets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +95,21 @@ class Engine(Protocol):
 
     def capabilities(self) -> Capabilities:
         """Return the name, version and abilities of this engine."""
+
+
+def named_package(spec: str) -> str:
+    """Return the name in a MatchSpec.
+
+    Raises:
+        SpecError: It names no package, or a pattern.
+    """
+    name = parse_match_spec(spec).name
+    if not name or "*" in name or name.startswith("^"):
+        raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
+    return name
+
+
+def unreadable_spec(spec: str, error: Exception) -> SpecError:
+    """Return the error for a MatchSpec that a native library refuses."""
+    why = " ".join(str(error).split())
+    return SpecError(f"cannot read the package specification {spec!r}: {why}", hint=HOW_TO_WRITE_SPECS)

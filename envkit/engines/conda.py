@@ -19,16 +19,15 @@ from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
 from envkit.checks.validity import check_validity
-from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
+from envkit.engines.base import HOW_TO_WRITE_SPECS, Capabilities, ChannelAccess, QueryResult, named_package
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
 from envkit.engines.keep import solve_keeping
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
-from envkit.models.channel import Channel, parse_channel, redact
+from envkit.models.channel import parse_channel, redact
 from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
-from envkit.models.spec import parse_match_spec
 from envkit.process import ChildResult, run_child
 
 __all__ = ["CondaEngine", "beside", "conda_version", "find_conda"]
@@ -63,22 +62,15 @@ def conda_version(executable: Path) -> str | None:
 
 
 class CondaEngine:
-    """conda as an `Engine`.
-
-    Args:
-        executable: The program.
-        env: Environment variables to start it with; those of this process when None.
-    """
+    """conda as an `Engine`, started with the variables of this process or others."""
 
     def __init__(self, executable: Path, *, env: Mapping[str, str] | None = None) -> None:
         self._executable = executable
-        self._env = env
+        self._env = os.environ if env is None else env
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
-        name = parse_match_spec(spec).name
-        if not name or "*" in name or name.startswith("^"):
-            raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
+        name = named_package(spec)
         records = self._search(name, platforms, access)
         if spec.strip().lower() == name:
             return QueryResult(name, records, ())
@@ -90,23 +82,13 @@ class CondaEngine:
         )
 
     def _search(self, spec: str, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
-        with self._call(access) as (call, index_dir):
-            write_condarc(
-                call,
-                channels=access.channels,
-                platforms=platforms,
-                policy=access.policy,
-                index_dir=index_dir,
-            )
-            arguments = ["search", "--json", "--skip-flexible-search", "--", spec]
-            answer = self._run(call, arguments, access, timeout_s=_SOLVE_S)
-            if answer.get("exception_name", "").startswith("PackagesNotFound"):
-                self._refuse_uncached(index_dir, access)
-                return ()
-            self._raise(answer, access)
-        return tuple(
-            _record(raw, access.channels) for records in answer.values() if isinstance(records, list) for raw in records
-        )
+        with self._call(access) as call:
+            write_condarc(call, access, platforms)
+            answer = self._run(call, ["search", "--json", "--skip-flexible-search", "--", spec], access)
+        if _not_found(answer):
+            return ()
+        _raise(answer, access)
+        return tuple(_record(raw) for records in answer.values() if isinstance(records, list) for raw in records)
 
     def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`."""
@@ -118,32 +100,15 @@ class CondaEngine:
         return solve_keeping(task, lambda attempt: self._solve(attempt, access))
 
     def _solve(self, task: SolveTask, access: ChannelAccess) -> tuple[Record, ...]:
-        with self._call(access) as (call, index_dir):
-            write_condarc(
-                call,
-                channels=access.channels,
-                platforms=task.platforms,
-                policy=access.policy,
-                index_dir=index_dir,
-                priority=task.channel_priority,
-                request=True,
-            )
+        with self._call(access) as call:
+            write_condarc(call, access, task.platforms, priority=task.channel_priority, request=True)
             write_request(call, task)
-            answer = self._run(
-                call,
-                [
-                    *("create", "--dry-run", "--json", "--no-default-packages", "--prefix", str(call.prefix)),
-                    *("--", REQUEST_NAME, *roots(task)),
-                ],
-                access,
-                timeout_s=task.timeout_s or _SOLVE_S,
-            )
-            if answer.get("exception_name", "").startswith("PackagesNotFound"):
-                self._refuse_uncached(index_dir, access)
-            self._raise(answer, access)
+            create = ["create", "--dry-run", "--json", "--no-default-packages", "--prefix", str(call.prefix)]
+            arguments = [*create, "--", REQUEST_NAME, *roots(task)]
+            answer = self._run(call, arguments, access, timeout_s=task.timeout_s or _SOLVE_S)
+        _raise(answer, access)
         fetched = (answer.get("actions") or {}).get("FETCH", [])
-        records = [_record(raw, access.channels) for raw in fetched]
-        kept = [record for record in records if not record.name.startswith((REQUEST_NAME, "__"))]
+        kept = [record for record in map(_record, fetched) if not record.name.startswith((REQUEST_NAME, "__"))]
         _refuse_broken(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
 
@@ -151,34 +116,25 @@ class CondaEngine:
         """See `Engine.capabilities`."""
         version = conda_version(self._executable)
         if version is None:
-            ended = run_child([self._executable, "--version"], env=self._variables(), timeout_s=60)
+            ended = run_child([self._executable, "--version"], env=self._env, timeout_s=60)
             version = ended.text.strip().removeprefix("conda ") or "unknown"
         return Capabilities("conda", version, exclude_newer=False, flexible_priority=True)
 
-    def _variables(self) -> Mapping[str, str]:
-        return os.environ if self._env is None else self._env
-
     @contextlib.contextmanager
-    def _call(self, access: ChannelAccess) -> Iterator[tuple[Call, Path]]:
-        """Yield the folder of one call, and the folder of conda's indexes.
+    def _call(self, access: ChannelAccess) -> Iterator[Call]:
+        """Yield the folder of one call.
 
         conda writes the URL of an index beside it, credentials included, so channels with credentials are cached for
         one call only.
         """
         with tempfile.TemporaryDirectory(prefix="envkit-conda-") as folder:
-            call = Call(Path(folder))
-            secret = any(channel.secrets for channel in access.channels)
-            yield call, call.folder / "pkgs" if secret else access.index_dir / "conda"
+            private = Path(folder) / "pkgs"
+            yield Call(Path(folder), private if access.secrets else access.index_dir / "conda")
 
     def _run(
-        self,
-        call: Call,
-        arguments: Sequence[str],
-        access: ChannelAccess,
-        *,
-        timeout_s: float,
+        self, call: Call, arguments: Sequence[str], access: ChannelAccess, *, timeout_s: float = _SOLVE_S
     ) -> dict[str, Any]:
-        env = child_variables(call, self._variables())
+        env = child_variables(call, self._env)
         ended = run_child([self._executable, *arguments], env=env, timeout_s=timeout_s)
         if ended.error is not None:
             raise SettingsError(
@@ -194,29 +150,27 @@ class CondaEngine:
             answer = json.loads(ended.stdout)
         except ValueError:
             raise _no_json(self._executable, ended, access) from None
-        return answer if isinstance(answer, dict) else {}
-
-    @staticmethod
-    def _refuse_uncached(index_dir: Path, access: ChannelAccess) -> None:
-        """Refuse to go offline without a cached index: conda would take it for an empty one."""
-        remote = [c for c in access.channels if urlsplit(c.url).scheme != "file"]
-        if access.policy.offline and remote and not any(index_dir.glob("cache/*.json")):
+        answer = answer if isinstance(answer, dict) else {}
+        remote = [c.name for c in access.channels if urlsplit(c.url).scheme != "file"]
+        # Offline and without a cached index, conda takes a channel for an empty one.
+        if _not_found(answer) and access.policy.offline and remote and not any(call.index_dir.glob("cache/*.json")):
             raise ChannelError(
-                f"the index of {', '.join(c.name for c in remote)} is not in conda's cache and --offline forbids to "
-                "fetch it",
+                f"the index of {', '.join(remote)} is not in conda's cache and --offline forbids to fetch it",
                 hint="Run once without --offline.",
             )
+        return answer
 
-    @staticmethod
-    def _raise(answer: Mapping[str, Any], access: ChannelAccess) -> None:
-        """Raise the error of conda's document, translated."""
-        kind = str(answer.get("exception_name") or "")
-        if not kind:
-            return
-        secrets = [secret for channel in access.channels for secret in channel.secrets]
-        text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), secrets)
-        text = text.replace(REQUEST_NAME, _REQUEST_WORDS)
-        raise _translate(kind, text, access)
+
+def _not_found(answer: Mapping[str, Any]) -> bool:
+    return str(answer.get("exception_name", "")).startswith("PackagesNotFound")
+
+
+def _raise(answer: Mapping[str, Any], access: ChannelAccess) -> None:
+    """Raise the error of conda's document, translated."""
+    kind = str(answer.get("exception_name") or "")
+    if kind:
+        text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), access.secrets)
+        raise _translate(kind, text.replace(REQUEST_NAME, _REQUEST_WORDS), access)
 
 
 def _refuse_broken(records: Sequence[Record], task: SolveTask) -> None:
@@ -242,10 +196,7 @@ def _translate(kind: str, text: str, access: ChannelAccess) -> EnvkitError:
     if "Unsatisfiable" in kind or "Conflict" in kind or kind.startswith(("PackagesNotFound", "ResolvePackageNotFound")):
         return unsatisfiable(_problem(kind, text))
     if "MatchSpec" in kind or "VersionSpec" in kind or kind in {"CondaValueError", "ArgumentError"}:
-        return SpecError(
-            f"cannot read a package specification: {flat}",
-            hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
-        )
+        return SpecError(f"cannot read a package specification: {flat}", hint=HOW_TO_WRITE_SPECS)
     if "NoSpace" in kind:
         return NoSpaceError(f"no space left for conda's index: {flat}", hint="Free some space there.")
     if any(part in kind for part in ("Channel", "HTTP", "SSL", "Proxy", "Connection", "Offline", "JSONDecode")):
@@ -266,8 +217,7 @@ def _problem(kind: str, text: str) -> Problem:
 
 
 def _no_json(executable: Path, ended: ChildResult, access: ChannelAccess) -> EnvkitError:
-    secrets = [secret for channel in access.channels for secret in channel.secrets]
-    lines = redact((ended.error_text + ended.text).strip(), secrets).splitlines() or [f"it {ended.ending}"]
+    lines = redact((ended.error_text + ended.text).strip(), access.secrets).splitlines() or [f"it {ended.ending}"]
     last = lines[-1].strip()
     for kind in ("InvalidMatchSpec", "InvalidVersionSpec"):
         found = next((line for line in lines if line.lstrip().startswith((kind, f"conda.exceptions.{kind}"))), None)
@@ -276,8 +226,8 @@ def _no_json(executable: Path, ended: ChildResult, access: ChannelAccess) -> Env
     return SettingsError(f"{executable} gave no answer: {last}", hint="Mend conda, or use --engine rattler.")
 
 
-def _record(raw: Mapping[str, Any], channels: Sequence[Channel]) -> Record:
-    """Convert a record of conda's: known channel, without derived members and credentials."""
+def _record(raw: Mapping[str, Any]) -> Record:
+    """Convert a record of conda's: without derived members and credentials."""
     url, subdir, fn = str(raw.get("url", "")), str(raw.get("subdir", "")), str(raw.get("fn", ""))
     try:
         base = parse_channel(url.removesuffix(f"/{subdir}/{fn}")).url
@@ -288,5 +238,4 @@ def _record(raw: Mapping[str, Any], channels: Sequence[Channel]) -> Record:
         for key, value in raw.items()
         if key not in _DERIVED and not (value is None and key in {"arch", "platform"})
     }
-    channel = next((c.url for c in channels if c.url == base), base)
-    return record_from_repodata(kept, fn, channel, subdir)
+    return record_from_repodata(kept, fn, base, subdir)

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from envkit.models.channel import Channel
-from envkit.models.network import NetworkPolicy
+from envkit.engines.base import ChannelAccess
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
@@ -39,9 +38,10 @@ _TASK_VARIABLES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The private folder of one call."""
+    """The private folder of one call, and the folder of conda's indexes (no package is downloaded into it)."""
 
     folder: Path
+    index_dir: Path
 
     @property
     def condarc(self) -> Path:
@@ -60,28 +60,15 @@ class Call:
 
 
 def write_condarc(
-    call: Call,
-    *,
-    channels: Sequence[Channel],
-    platforms: Sequence[str],
-    policy: NetworkPolicy,
-    index_dir: Path,
-    priority: str = "strict",
-    request: bool = False,
+    call: Call, access: ChannelAccess, platforms: Sequence[str], *, priority: str = "strict", request: bool = False
 ) -> None:
-    """Write the configuration of one call.
+    """Write the configuration of one call, with the request channel first if there is a `request`.
 
-    Args:
-        call: The folder to write to.
-        channels: Channels in the order of priority. Their credentials go only into this file (mode 0600 in a folder of
-            mode 0700), since arguments and variables show in process lists.
-        platforms: The subdir, and ``noarch``.
-        policy: How the network may be used.
-        index_dir: conda's package cache, for channel indexes; no package is downloaded into it.
-        priority: conda's ``channel_priority``.
-        request: Whether to put the request channel first.
+    Credentials go only into this file (mode 0600 in a folder of mode 0700), since arguments and variables show in
+    process lists.
     """
-    urls = [channel.secret_url for channel in channels]
+    policy = access.policy
+    urls = [channel.secret_url for channel in access.channels]
     if request:
         urls.insert(0, "file://" + quote(str(call.request_channel)))
     decided: dict[str, object] = {
@@ -89,7 +76,7 @@ def write_condarc(
         "channel_priority": priority,
         "subdir": platforms[0],
         "subdirs": list(platforms),
-        "pkgs_dirs": [str(index_dir)],
+        "pkgs_dirs": [str(call.index_dir)],
         "envs_dirs": [str(call.prefix.parent)],
         "repodata_fns": ["repodata.json"],
         "offline": policy.offline,
@@ -191,11 +178,9 @@ def write_request(call: Call, task: SolveTask) -> None:
 
 
 def child_variables(call: Call, env: Mapping[str, str]) -> dict[str, str]:
-    """Return conda's environment variables: those of this process, less those that the task or conda itself decides.
+    """Return conda's variables: those of this process, less those that the task or conda itself decides.
 
-    Args:
-        call: The folder of the call.
-        env: Variables of this process. A condarc named by ``CONDARC`` is kept: conda reads it last but one.
+    A condarc named by ``CONDARC`` is kept: conda reads it last but one.
     """
     variables = {name: value for name, value in env.items() if not _TASK_VARIABLES.fullmatch(name)}
     named = env.get("CONDARC")

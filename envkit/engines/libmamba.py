@@ -6,17 +6,16 @@ libmamba matches and solves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, named_package, unreadable_spec
 from envkit.engines.keep import solve_keeping
 from envkit.engines.libmamba_problem import explain_conflict
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import SpecError
 from envkit.models.build import Record
 from envkit.models.problem import unsatisfiable
-from envkit.models.solve import SolveTask, VirtualPackage
+from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ class LibmambaEngine:
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
-        name = parse_match_spec(spec).name
-        if not name or "*" in name:
-            raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
+        name = named_package(spec)
         found = self._index.query(name, platforms=platforms, access=access)
         matching: list[Record] = []
         others: list[Record] = []
@@ -52,7 +49,7 @@ class LibmambaEngine:
 
     def _solve(self, task: SolveTask, access: ChannelAccess) -> tuple[Record, ...]:
         from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable
-        from libmambapy.specs import ChannelResolveParams
+        from libmambapy.specs import ChannelResolveParams, PackageInfo
 
         request = _request(task)
         names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
@@ -63,8 +60,12 @@ class LibmambaEngine:
         ]
         # Use libsolv's own parser: with libmamba's (2.8.1), ``constrains`` has no effect.
         database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
-        _add_virtual(database, task.virtual_packages)
-        _add_channels(database, records, [channel.url for channel in access.channels], task.platforms)
+        virtual = [
+            PackageInfo(name=p.name, version=p.version, build_string=p.build, build_number=0, channel="virtual")
+            for p in task.virtual_packages
+        ]
+        database.add_repo_from_packages(virtual, name="virtual")
+        _add_channels(database, records, access.urls, task.platforms)
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
             raise unsatisfiable(explain_conflict(outcome, database))
@@ -86,10 +87,7 @@ def _match_spec(text: str) -> MatchSpec:
     try:
         return MatchSpec.parse(text)
     except Exception as error:  # noqa: BLE001 - the bindings raise one class for everything
-        raise SpecError(
-            f"cannot read the package specification {text!r}: {' '.join(str(error).split())}",
-            hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
-        ) from None
+        raise unreadable_spec(text, error) from None
 
 
 def _request(task: SolveTask) -> Request:
@@ -127,18 +125,6 @@ def _package(record: Record) -> PackageInfo:
         sha256=record.sha256 or "",
         size=record.size or 0,
         timestamp=(record.timestamp or 0) // 1000,
-    )
-
-
-def _add_virtual(database: Database, packages: Iterable[VirtualPackage]) -> None:
-    from libmambapy.specs import PackageInfo
-
-    database.add_repo_from_packages(
-        [
-            PackageInfo(name=p.name, version=p.version, build_string=p.build, build_number=0, channel="virtual")
-            for p in packages
-        ],
-        name="virtual",
     )
 
 

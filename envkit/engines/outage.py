@@ -18,7 +18,6 @@ __all__ = ["MEMORY_S", "Outage", "describe_outage", "recall_outage", "remember_o
 MEMORY_S = 60.0
 """For so long a host that could not be reached is not asked again by what has another answer."""
 
-_FOLDER = "unreachable"
 _URL = re.compile(r"[a-z0-9+]+://\S+")
 # Words in the native engine's chain of causes (hyper, rustls, the operating system), most certain first.
 _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -34,12 +33,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A host that could not be reached.
-
-    Attributes:
-        cause: Why, in a few words.
-        age_s: How long ago that was, in seconds.
-    """
+    """A host that could not be reached some seconds ago, and why not, in a few words."""
 
     cause: str
     age_s: float = 0.0
@@ -57,7 +51,7 @@ def describe_outage(text: str, url: str) -> str | None:
 def _file(cache: Path, url: str) -> Path:
     parts = urlsplit(url)
     host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return cache / _FOLDER / hashlib.sha256(host.encode()).hexdigest()[:16]
+    return cache / "unreachable" / hashlib.sha256(host.encode()).hexdigest()[:16]
 
 
 def remember_outage(cache: Path, url: str, cause: str) -> None:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
-from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, named_package, unreadable_spec
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
-from envkit.models.channel import Channel, redact
+from envkit.models.channel import redact
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
@@ -35,6 +35,7 @@ __all__ = ["RattlerEngine", "to_rattler"]
 
 T = TypeVar("T")
 _SOLVE_S = 300.0
+_UTC = datetime.timezone.utc
 _CAUSE = " Caused by: "
 
 
@@ -47,38 +48,26 @@ class RattlerEngine:
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
-        name = str(match_spec.name.normalized)
-        if "*" in name or name.startswith("^"):
-            raise SpecError(f"{spec!r} names no package", hint="Give one package by name, such as 'pytorch>=2.4'.")
-
-        async def run(gateway: rattler.Gateway) -> QueryResult:
-            found = await gateway.query(
-                [channel.url for channel in access.channels],
-                list(platforms),  # type: ignore[arg-type]
-                [_match_spec(name)],  # not the spec: the gateway would return matching records only
-                recursive=False,
-            )
-            matching: list[Record] = []
-            others: list[Record] = []
-            for records in found:
-                for record in records:
-                    (matching if match_spec.matches(record) else others).append(from_rattler(record))
-            return QueryResult(name, tuple(matching), tuple(others))
-
-        return self._run(run, access)
+        name = named_package(spec)
+        matching: list[Record] = []
+        others: list[Record] = []
+        # By name: for the spec, the gateway would return matching records only.
+        for record in self._records([name], platforms, access, recursive=False):
+            (matching if match_spec.matches(record) else others).append(from_rattler(record))
+        return QueryResult(name, tuple(matching), tuple(others))
 
     def closure(self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
         """Return every record of these names and of all their possible dependencies, for another solver."""
+        return tuple(map(from_rattler, self._records(names, platforms, access, recursive=True)))
+
+    def _records(
+        self, names: Sequence[str], platforms: Sequence[str], access: ChannelAccess, *, recursive: bool
+    ) -> list[rattler.RepoDataRecord]:
         specs = [_match_spec(name) for name in names]
 
-        async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
-            found = await gateway.query(
-                [channel.url for channel in access.channels],
-                list(platforms),  # type: ignore[arg-type]
-                specs,
-                recursive=True,
-            )
-            return tuple(from_rattler(record) for records in found for record in records)
+        async def run(gateway: rattler.Gateway) -> list[rattler.RepoDataRecord]:
+            found = await gateway.query(access.urls, list(platforms), specs, recursive=recursive)  # type: ignore[arg-type]
+            return [record for records in found for record in records]
 
         return self._run(run, access)
 
@@ -99,20 +88,21 @@ class RattlerEngine:
         ]
         with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
             locked = to_rattler(task.installed, Path(folder))
-        priority = rattler.ChannelPriority.Strict if task.channel_priority == "strict" else _no_priority()
+        strict = task.channel_priority == "strict"
+        newest = task.exclude_newer
 
         async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
             found = await rattler.solve(
-                [channel.url for channel in access.channels],
+                access.urls,
                 specs,
                 gateway=gateway,
                 platforms=list(task.platforms),  # type: ignore[arg-type]
                 locked_packages=locked,
                 virtual_packages=virtual,
                 constraints=constraints,
-                channel_priority=priority,
+                channel_priority=rattler.ChannelPriority.Strict if strict else rattler.ChannelPriority.Disabled,
                 timeout=datetime.timedelta(seconds=task.timeout_s or _SOLVE_S),
-                exclude_newer=_moment(task.exclude_newer),
+                exclude_newer=None if newest is None else datetime.datetime.fromtimestamp(newest / 1000, tz=_UTC),
             )
             return tuple(sorted((from_rattler(record) for record in found), key=lambda r: r.name))
 
@@ -155,30 +145,14 @@ class RattlerEngine:
         return Capabilities("rattler", str(rattler.__version__), exclude_newer=True, flexible_priority=False)
 
 
-def _no_priority() -> Any:
-    import rattler
-
-    return rattler.ChannelPriority.Disabled
-
-
-def _moment(milliseconds: int | None) -> datetime.datetime | None:
-    if milliseconds is None:
-        return None
-    return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.timezone.utc)
-
-
 def _match_spec(text: str) -> rattler.MatchSpec:
     import rattler
     from rattler.exceptions import InvalidMatchSpecError
 
     try:
-        spec = rattler.MatchSpec(text, strict=False)
+        return rattler.MatchSpec(text, strict=False)
     except (InvalidMatchSpecError, ValueError) as error:
-        raise SpecError(
-            f"cannot read the package specification {text!r}: {' '.join(str(error).split())}",
-            hint="Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'.",
-        ) from error
-    return spec
+        raise unreadable_spec(text, error) from error
 
 
 def _bare(text: str) -> str:
@@ -212,7 +186,6 @@ def _translated(coroutine: Coroutine[Any, Any, T], access: ChannelAccess) -> T:
     """Run to the end and translate the native engine's exceptions, which share no base."""
     from rattler import exceptions
 
-    secrets = [secret for channel in access.channels for secret in channel.secrets]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", exceptions.GatewayWarning)  # channel relations are not followed here
@@ -220,63 +193,57 @@ def _translated(coroutine: Coroutine[Any, Any, T], access: ChannelAccess) -> T:
     except EnvkitError:
         raise
     except exceptions.SolverError as error:
-        text = redact(str(error).strip(), secrets)
+        text = redact(str(error).strip(), access.secrets)
         if "timeout" in text.lower():
             raise UnsatisfiableError(
                 f"the solver found no answer in time: {text}", hint="Pin more versions: fewer choices, faster answer."
             ) from None
         raise unsatisfiable(parse_tree(text)) from None
     except (exceptions.GatewayError, exceptions.FetchRepoDataError, exceptions.InvalidChannelError) as error:
-        raise _channel_error(redact(str(error), secrets), access.channels, offline=access.policy.offline) from None
+        raise _channel_error(redact(str(error), access.secrets), access) from None
     except (exceptions.InvalidMatchSpecError, exceptions.InvalidVersionError) as error:
-        raise SpecError(redact(str(error), secrets)) from None
+        raise SpecError(redact(str(error), access.secrets)) from None
     except (exceptions.IoError, exceptions.CacheDirError, OSError) as error:
-        text = redact(str(error), secrets)
+        text = redact(str(error), access.secrets)
         if "no space left" in text.lower():
             raise NoSpaceError(f"no space left in {access.index_dir}", hint="Free some space there.") from None
         raise ChannelError(f"the channel index cannot be read: {text}", hint="Try again.") from None
 
 
-def _channel_error(text: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
+def _channel_error(text: str, access: ChannelAccess) -> EnvkitError:
     """Make the error of a channel: both ends of the native engine's chain of causes, all of it for ``--json``."""
     flat = " ".join(text.split())
     causes = flat.split(_CAUSE)
-    error = _of_channel(flat, ": ".join(dict.fromkeys((causes[0], causes[-1]))), channels, offline=offline)
+    error = _of_channel(flat, ": ".join(dict.fromkeys((causes[0], causes[-1]))), access)
     if len(causes) > 2:
         error.members["causes"] = causes
     return error
 
 
-def _of_channel(flat: str, short: str, channels: Sequence[Channel], *, offline: bool) -> EnvkitError:
+def _of_channel(flat: str, short: str, access: ChannelAccess) -> EnvkitError:
     if "no space left" in flat.lower():
         return NoSpaceError(f"no space left for the channel index: {short}", hint="Free some space there.")
-    at_fault = next((c for c in channels if c.url in flat), None)
-    if at_fault is None:
-        at_fault = next((c for c in channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat), None)
-    where = at_fault.name if at_fault else ", ".join(c.name for c in channels)
-    outage = describe_outage(flat, at_fault.url) if at_fault and not offline else None
-    if at_fault is not None and outage is not None:
-        error = ChannelError(
-            f"channel {where} cannot be read: {outage}",
-            hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
-            "--override-channels.",
-        )
-        error.unreachable, error.cause = at_fault.url, outage
-        return error
-    if offline:
+    named = [c for c in access.channels if c.url in flat]
+    named += [c for c in access.channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat]
+    where = named[0].name if named else ", ".join(c.name for c in access.channels)
+    if access.policy.offline:
         return ChannelError(
             f"the index of {where} is not in the cache and --offline forbids to fetch it",
             hint="Run once without --offline.",
         )
-    if "could not find subdir" in flat or "404" in flat:
+    outage = describe_outage(flat, named[0].url) if named else None
+    if outage is None and ("could not find subdir" in flat or "404" in flat):
         return ChannelError(
             f"there is no channel {where}: {short}",
             hint="Check the name or URL of the channel; a channel has at least a noarch/repodata.json.",
         )
-    if "401" in flat or "403" in flat:
+    if outage is None and ("401" in flat or "403" in flat):
         return ChannelError(f"channel {where} refuses: {short}", hint="It needs a token or password, or another one.")
-    return ChannelError(
-        f"channel {where} cannot be read: {short}",
+    error = ChannelError(
+        f"channel {where} cannot be read: {outage or short}",
         hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
         "--override-channels.",
     )
+    if outage is not None:
+        error.unreachable, error.cause = named[0].url, outage
+    return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata, util
 
@@ -21,7 +22,6 @@ _HOW_TO_GET = {
     "conda": "Install conda (for example Miniforge) and put it on PATH or name it in CONDA_EXE, or use "
     "--engine rattler.",
 }
-_LIBMAMBA_MAJOR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,11 @@ class EngineInfo:
 def list_engines(env: Mapping[str, str] | None = None) -> tuple[EngineInfo, ...]:
     """List the engines, best known first, from installation records; none is loaded or started."""
     env = os.environ if env is None else env
-    return (_rattler(), _libmamba(), _conda(env))
+    libraries = (
+        _library("rattler", "rattler", "py-rattler"),
+        _library("libmamba", "libmambapy", "libmambapy", least=2),
+    )
+    return (*libraries, _conda(env))
 
 
 def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
@@ -78,25 +82,13 @@ def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
     return RattlerEngine()
 
 
-def _distribution(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _rattler() -> EngineInfo:
-    version = _distribution("py-rattler")
-    here = util.find_spec("rattler") is not None
-    return EngineInfo("rattler", version, here, "py-rattler", None if here else _HOW_TO_GET["rattler"])
-
-
-def _libmamba() -> EngineInfo:
-    version = _distribution("libmambapy")
-    here = util.find_spec("libmambapy") is not None
-    if version is not None and int(version.partition(".")[0]) < _LIBMAMBA_MAJOR:
-        here = False
-    return EngineInfo("libmamba", version, here, "libmambapy", None if here else _HOW_TO_GET["libmamba"])
+def _library(name: str, module: str, distribution: str, *, least: int = 0) -> EngineInfo:
+    """Look for an engine that is a Python module of at least some major version."""
+    version = None
+    with suppress(metadata.PackageNotFoundError):
+        version = metadata.version(distribution)
+    here = util.find_spec(module) is not None and (version is None or int(version.partition(".")[0]) >= least)
+    return EngineInfo(name, version, here, distribution, None if here else _HOW_TO_GET[name])
 
 
 def _conda(env: Mapping[str, str]) -> EngineInfo:
