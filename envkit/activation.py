@@ -67,7 +67,7 @@ class Steps(NamedTuple):
 
 
 def list_scripts(prefix: str, folder: str, suffix: str = ".sh") -> list[str]:
-    """List the scripts in ``etc/conda/activate.d`` or ``deactivate.d``, in the order of sourcing."""
+    """List the files in ``etc/conda/activate.d``, ``deactivate.d`` or ``env_vars.d``, in the order of reading."""
     path = os.path.join(prefix, "etc", "conda", folder)
     try:
         names = sorted(name for name in os.listdir(path) if name.endswith(suffix))
@@ -79,9 +79,7 @@ def list_scripts(prefix: str, folder: str, suffix: str = ".sh") -> list[str]:
 def read_variables(prefix: str) -> dict[str, str]:
     """Read the variables of an environment: those of its packages, then its own (``conda-meta/state``)."""
     found: dict[str, str] = {}
-    folder = os.path.join(prefix, "etc", "conda", "env_vars.d")
-    files = list_scripts(prefix, "env_vars.d", ".json") if os.path.isdir(folder) else []
-    for path in files:
+    for path in list_scripts(prefix, "env_vars.d", ".json"):
         found.update(_texts(_read_json(path)))
     state = _read_json(os.path.join(prefix, "conda-meta", "state"))
     found.update(_texts(state.get("env_vars")))
@@ -98,15 +96,12 @@ def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = Non
 
     Args:
         prefix: The environment's directory: the generation, not the link that names it.
-        env: The variables of the process.
-        name: Name of the environment; its path if None.
         suffix: Suffix of the scripts that the shell can source.
     """
     level = _level(env)
     old = env.get("CONDA_PREFIX") if level else None
     export: dict[str, str] = {}
-    variables = read_variables(prefix)
-    again = old is not None and _same(old, prefix)
+    again = old is not None and os.path.realpath(old) == os.path.realpath(prefix)
     depth = level - 1 if again else level
     if old is not None and not again:
         export[f"CONDA_PREFIX_{level}"] = old
@@ -114,9 +109,8 @@ def plan_activate(prefix: str, env: Mapping[str, str], *, name: str | None = Non
     export["CONDA_PREFIX"] = prefix
     export["CONDA_SHLVL"] = str(depth + 1)
     export["CONDA_DEFAULT_ENV"] = name or prefix
-    prompt = _prompt(name or prefix)
-    export["CONDA_PROMPT_MODIFIER"] = prompt
-    for variable, value in variables.items():
+    export["CONDA_PROMPT_MODIFIER"] = prompt = _prompt(name or prefix)
+    for variable, value in read_variables(prefix).items():
         if not again and variable in env:
             export[f"__CONDA_SHLVL_{depth}_{variable}"] = env[variable]
         export[variable] = value
@@ -150,10 +144,8 @@ def plan_deactivate(env: Mapping[str, str], *, suffix: str = ".sh") -> Steps | N
         export["PATH"] = os.pathsep.join(_new_path(env, old, back))
         export["CONDA_PREFIX"] = back
         export["CONDA_SHLVL"] = str(level - 1)
-        name = _name_of(back)
-        export["CONDA_DEFAULT_ENV"] = name
-        prompt = _prompt(name)
-        export["CONDA_PROMPT_MODIFIER"] = prompt
+        export["CONDA_DEFAULT_ENV"] = name = _name_of(back)
+        export["CONDA_PROMPT_MODIFIER"] = prompt = _prompt(name)
         export.update(read_variables(back))
         unset.append(f"CONDA_PREFIX_{level - 1}")
         after = list_scripts(back, "activate.d", suffix)
@@ -297,10 +289,6 @@ def _level(env: Mapping[str, str]) -> int:
         return max(0, int(env.get("CONDA_SHLVL", "").strip() or 0))
     except ValueError:
         return 0
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other or os.path.realpath(one) == os.path.realpath(other)
 
 
 def _prompt(name: str) -> str:

@@ -7,14 +7,14 @@ own Python, so kernels start without envkit installed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from envkit import activation
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
@@ -82,11 +82,8 @@ def install_kernel(
     """Register a kernel that starts in an environment.
 
     Args:
-        volume: Root of the volume.
-        name: The environment.
         shared: Put it on the volume, for everyone with that in JUPYTER_PATH, instead of the user's folder.
         display_name: Its name for people; ``Python 3.11 (NAME)`` if None.
-        env: Variables, which decide the user's folder.
 
     Raises:
         UnknownEnvironmentError: There is no such environment.
@@ -101,9 +98,9 @@ def install_kernel(
     version = _kernel_python(generation, name)
     parent = shared_dir(volume) if shared else user_dir(env)
     folder = parent / f"envkit-{name.lower()}"
-    before = _read(folder)
-    if folder.exists() and (before is None or before["volume"] != volume or before["environment"] != name):
-        whose = f"{before['environment']} of {before['volume']}" if before else "something that envkit did not make"
+    before = _read(folder, shared=shared)
+    if folder.exists() and (before is None or (before.volume, before.environment) != (volume, name)):
+        whose = f"{before.environment} of {before.volume}" if before else "something that envkit did not make"
         raise UsageError(
             f"{folder} is there and belongs to {whose}",
             hint="Remove it with `envkit kernel remove`, or put this one on its volume with --shared.",
@@ -134,20 +131,11 @@ def install_kernel(
 
 def list_kernels(volume: str | None, env: Mapping[str, str]) -> list[Kernel]:
     """List the kernels that envkit registered, in the user's folder and on the volume."""
-    found: list[Kernel] = []
     places = [(user_dir(env), False)] + ([(shared_dir(volume), True)] if volume is not None else [])
-    for parent, shared in places:
-        for folder in _folders(parent):
-            said = _read(folder)
-            if said is None:
-                continue
-            problem = _problem(said["volume"], said["environment"])
-            found.append(
-                Kernel(
-                    folder.name, said["display_name"], said["environment"], said["volume"], str(folder), shared, problem
-                )
-            )
-    return found
+    found = [
+        _read(path.parent, shared=shared) for place, shared in places for path in sorted(place.glob("*/kernel.json"))
+    ]
+    return [replace(kernel, problem=_problem(kernel)) for kernel in found if kernel is not None]
 
 
 def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, str] | None = None) -> list[Kernel]:
@@ -155,10 +143,10 @@ def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, 
 
     The environment may be gone already, and there may be no kernels.
     """
-    root = os.fspath(volume)
+    root = os.path.realpath(volume)
     removed = []
-    for kernel in list_kernels(root, os.environ if env is None else env):
-        if kernel.environment == name and _same(kernel.volume, root):
+    for kernel in list_kernels(os.fspath(volume), os.environ if env is None else env):
+        if kernel.environment == name and os.path.realpath(kernel.volume) == root:
             shutil.rmtree(kernel.path, ignore_errors=True)
             removed.append(kernel)
     return removed
@@ -169,49 +157,29 @@ def _kernel_python(generation: Path, name: str) -> str:
     for folder in sorted(generation.glob("lib/python3*")):
         if (folder / "site-packages" / "ipykernel_launcher.py").exists():
             return folder.name.removeprefix("python")
-    specs = " ".join(f"'{spec}'" for spec in _request(generation).get("specs", ()))
-    raise PackageNotFoundError(
-        f"{name} has no ipykernel, which runs the cells of a notebook",
-        hint=f"Make a generation with it: envkit install -n {name} ipykernel"
-        + (f", or envkit create -n {name} --replace {specs} ipykernel" if specs else ""),
-    )
+    hint = f"Make a generation with it: envkit install -n {name} ipykernel"
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # as far as its manifest tells
+        request = json.loads((generation / MANIFEST).read_bytes())["request"]
+        if specs := " ".join(f"'{spec}'" for spec in request["specs"]):
+            hint += f", or envkit create -n {name} --replace {specs} ipykernel"
+    raise PackageNotFoundError(f"{name} has no ipykernel, which runs the cells of a notebook", hint=hint)
 
 
-def _request(generation: Path) -> dict[str, Any]:
-    """Return the specs and the file of the environment for a hint, as far as its manifest tells."""
-    try:
-        return dict(json.loads((generation / MANIFEST).read_bytes())["request"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _problem(volume: str, name: str) -> str | None:
-    generation = Path(os.path.realpath(Path(volume) / name))
+def _problem(kernel: Kernel) -> str | None:
+    generation = Path(os.path.realpath(Path(kernel.volume) / kernel.environment))
     if not generation.is_dir():
-        return f"{name} is not in {volume}"
+        return f"{kernel.environment} is not in {kernel.volume}"
     if not any(generation.glob("lib/python3*/site-packages/ipykernel_launcher.py")):
-        return f"{name} has no ipykernel any more"
+        return f"{kernel.environment} has no ipykernel any more"
     return None
 
 
-def _folders(parent: Path) -> Iterator[Path]:
-    if parent.is_dir():
-        yield from sorted(path for path in parent.iterdir() if (path / "kernel.json").is_file())
-
-
-def _read(folder: Path) -> dict[str, str] | None:
-    """Read envkit's part of a kernelspec; None for any other kernelspec."""
+def _read(folder: Path, *, shared: bool) -> Kernel | None:
+    """Read a kernelspec of envkit's; None for any other."""
     try:
         spec = json.loads((folder / "kernel.json").read_bytes())
         said = spec["metadata"]["envkit"]
-        return {
-            "environment": str(said["environment"]),
-            "volume": str(said["volume"]),
-            "display_name": str(spec["display_name"]),
-        }
+        shown, environment, volume = str(spec["display_name"]), str(said["environment"]), str(said["volume"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other or os.path.realpath(one) == os.path.realpath(other)
+    return Kernel(folder.name, shown, environment, volume, str(folder), shared)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
-from envkit.process import ChildResult, run_child
+from envkit.process import run_child
 
 __all__ = ["PROBES_DIR", "ProbeOutcome", "run_driver_probe", "run_probe"]
 
@@ -39,17 +39,12 @@ def run_driver_probe(
     (https://docs.nvidia.com/datacenter/tesla/mig-user-guide/, "CUDA Device Enumeration").
 
     Args:
-        python: The environment's interpreter, 3.7 or newer.
-        env: The environment variables that its programs would see.
         timeout_s: Limit for each child, in seconds.
         devices: Ordinals or UUIDs to check; all that are visible when empty. A UUID that begins with ``MIG-`` gets
             its own child.
         mig_uuids: The MIG instances of this host; each gets its own child, besides one child for what is visible
             without naming any. Ignored when `devices` is given.
         args: More arguments for ``cuda_driver.py``.
-
-    Returns:
-        One outcome for each child; at least one.
     """
     script = PROBES_DIR / "cuda_driver.py"
     instances = [device for device in devices if device.startswith("MIG-")] if devices else list(mig_uuids)
@@ -72,32 +67,21 @@ def run_probe(
     """Run `script` with `python` and return its outcome, however it ends.
 
     Python is started with ``-I`` (no ``PYTHON*`` variables, no user site, no current folder) and ``-B`` (the
-    environment under test is not written to).
+    environment under test is not written to). Nothing that a child does raises.
 
     Args:
-        python: The interpreter.
         script: A stand-alone script that takes ``--trace FD`` and writes one JSON object to standard output.
         args: Its arguments; they show in process lists, so they carry no secret.
-        env: All of its environment variables; those that begin with ``PYTHON`` are left out.
         timeout_s: After so many seconds the whole process group is killed.
-
-    Returns:
-        The outcome; this function raises nothing for what a child does.
     """
-    variables = {name: value for name, value in env.items() if not name.startswith("PYTHON")}
     ended = run_child(
         (python, "-I", "-B", script, *args),
-        env=variables,
+        env={name: value for name, value in env.items() if not name.startswith("PYTHON")},
         timeout_s=timeout_s,
         output_limit=OUTPUT_LIMIT_BYTES,
         stderr_tail=STDERR_TAIL_BYTES,
         trace_flag="--trace",
     )
-    return _outcome(ended)
-
-
-def _outcome(ended: ChildResult) -> ProbeOutcome:
-    """Put together what is known of a probe that has ended."""
     last_step, partial = _read_trace(ended.trace)
     document, reason = _read_document(ended.stdout)
     state: ProbeState

@@ -52,13 +52,10 @@ def load_settings(
     engine: str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read every source of settings.
+    """Read every source of settings, below the flags `persist` and `engine`.
 
     Args:
-        persist: ``--persist DIR``.
         name: An environment: where several roots are named, the one that has it is used.
-        engine: ``--engine NAME``.
-        env: Environment variables; those of the process by default.
 
     Raises:
         SettingsError: A file cannot be read, or two settings contradict each other.
@@ -67,10 +64,8 @@ def load_settings(
     origins: dict[str, str] = {}
     notes: list[str] = []
     condarc: dict[str, Any] = {}
-    channels: list[str] = []
     for path in _condarc_files(env):
-        content = _read_yaml(path)
-        for key, value in content.items():
+        for key, value in _read_yaml(path).items():
             if value is None:  # a key without a value is not set
                 continue
             origins[key] = str(path)
@@ -90,10 +85,18 @@ def load_settings(
         origins["channel_alias"] = "CONDA_CHANNEL_ALIAS"
     overrides = condarc.get("override_virtual_packages")
     override = overrides.get("cuda") if isinstance(overrides, dict) else None
-    volume, volumes = _volume(persist, env, condarc, origins, notes)
+    own = _own_file(env)
+    content = _read_yaml(own) if own.is_file() else {}
+    volume, volumes = _volume(persist, env, content.get("persist"), condarc, origins, notes)
     if name is not None and "/" not in name:
         volume = next((path for path in volumes if (path / name).is_symlink()), volume)
-    engine = _engine(engine, env, origins)
+    engines = (
+        (engine, "--engine"),
+        (env.get("ENVKIT_ENGINE") or None, "ENVKIT_ENGINE"),
+        (content.get("engine") or None, str(own)),
+        ("rattler", "default"),
+    )
+    chosen, origins["engine"] = next(pair for pair in engines if pair[0] is not None)
     return Settings(
         volume=volume,
         volumes=volumes,
@@ -101,7 +104,7 @@ def load_settings(
         channel_alias=alias,
         default_channels=tuple(condarc.get("default_channels") or DEFAULTS),
         override_cuda=None if override is None else str(override),
-        engine=engine,
+        engine=str(chosen),
         origins=origins,
         notes=tuple(notes),
     )
@@ -113,47 +116,31 @@ def _split_channels(text: str) -> list[str]:
     return [part.replace("\0", ",") for part in parts if part.strip()]
 
 
-def _engine(flag: str | None, env: Mapping[str, str], origins: dict[str, str]) -> str:
-    """Return the solver of the flag, the variable or envkit's file, else the embedded one, installed or not."""
-    if flag is not None:
-        origins["engine"] = "--engine"
-        return flag
-    if env.get("ENVKIT_ENGINE"):
-        origins["engine"] = "ENVKIT_ENGINE"
-        return env["ENVKIT_ENGINE"]
-    own = _own_file(env)
-    named = _read_yaml(own).get("engine") if own.is_file() else None
-    origins["engine"] = str(own) if named else "default"
-    return str(named) if named else "rattler"
-
-
 def _volume(
-    persist: Path | None,
+    flag: Path | None,
     env: Mapping[str, str],
+    own: object,
     condarc: Mapping[str, Any],
     origins: dict[str, str],
     notes: list[str],
 ) -> tuple[Path, tuple[Path, ...]]:
     """Return the volume of the flag, the variable, envkit's file or condarc, else the user's data directory."""
     by_variable = {n: env[n] for n in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH") if env.get(n)}
-    if len(set(by_variable.values())) > 1 and persist is None:
+    if len(set(by_variable.values())) > 1 and flag is None:
         raise SettingsError(
             "CONDA_ENVS_DIRS and CONDA_ENVS_PATH are both set and differ: "
             + " and ".join(f"{k}={v}" for k, v in by_variable.items()),
             hint="They are two names of one setting; unset one of them, or give --persist DIR.",
         )
-    own = _own_file(env)
-    content = _read_yaml(own) if own.is_file() else {}
     candidates: list[tuple[str, list[Path]]] = []
-    if persist is not None:
-        candidates.append(("--persist", [_absolute(str(persist), env)]))
+    if flag is not None:
+        candidates.append(("--persist", _absolute([str(flag)], env)))
     for name, value in list(by_variable.items())[:1]:
-        candidates.append((name, [_absolute(text, env) for text in value.split(os.pathsep) if text.strip()]))
-    if content.get("persist"):
-        candidates.append((str(own), [_absolute(str(content["persist"]), env)]))
+        candidates.append((name, _absolute(value.split(os.pathsep), env)))
+    if own:
+        candidates.append((str(_own_file(env)), _absolute([str(own)], env)))
     if condarc.get("envs_dirs"):
-        listed = [_absolute(text, env) for text in condarc["envs_dirs"] if text.strip()]
-        candidates.append((f"envs_dirs in {origins['envs_dirs']}", listed))
+        candidates.append((f"envs_dirs in {origins['envs_dirs']}", _absolute(condarc["envs_dirs"], env)))
     if not candidates:
         from platformdirs import user_data_path
 
@@ -178,8 +165,8 @@ def _first_usable(paths: Sequence[Path], notes: list[str], name: str) -> Path:
     return paths[0]
 
 
-def _absolute(text: str, env: Mapping[str, str]) -> Path:
-    return Path(volume_path(text, env))
+def _absolute(texts: Sequence[str], env: Mapping[str, str]) -> list[Path]:
+    return [Path(volume_path(text, env)) for text in texts if text.strip()]
 
 
 def _own_file(env: Mapping[str, str]) -> Path:

@@ -65,10 +65,9 @@ def dialect(name: str) -> Dialect:
     Raises:
         UsageError: The shell is not supported.
     """
-    try:
-        return SHELLS[name]
-    except KeyError:
-        raise UsageError(f"not a shell: {name!r}", hint=f"Known: {', '.join(sorted(SHELLS))}.") from None
+    if name not in SHELLS:
+        raise UsageError(f"not a shell: {name!r}", hint=f"Known: {', '.join(sorted(SHELLS))}.")
+    return SHELLS[name]
 
 
 def _posix_prompt(old: str, new: str) -> str:

@@ -59,7 +59,7 @@ class _Walk:
             nobody = "the target has none" if name.startswith("__") else "no channel has it"
             return Problem("missing", f"{spec}: {nobody}", name, spec)
         met = [other for other in self._against.get(key, ()) if other in self._seen]
-        others = [self._words(other, builds=self._same_version(key, other)) for other in met]
+        others = [self._words(other, builds=self._versions(key) == self._versions(other)) for other in met]
         against = " and ".join(dict.fromkeys(others))
         if kind == "ConstraintListNode":
             text = f"only {spec} is allowed" + (f", which excludes {against}" if against else "")
@@ -67,7 +67,7 @@ class _Walk:
         if name.startswith(_PIN):
             [limit] = self._children(key) or [Problem("constraint", f"only {spec} is allowed", name, spec)]
             return Problem("constraint", f"by the request, {limit.text}", limit.name, limit.spec)
-        versions = tuple(dict.fromkeys(str(package.version) for package in node))
+        versions = tuple(self._versions(key))
         builds = tuple(dict.fromkeys(str(package.build_string) for package in node))
         candidates = f"{spec}: {self._words(key)}"
         if name.startswith("__"):
@@ -82,18 +82,13 @@ class _Walk:
         elif against:
             sort, text = "conflict", f"{candidates} cannot be beside {against}"
         else:
-            text = (
-                f"{candidates} could be installed"
-                if not name.startswith("__")
-                else f"the target has {self._words(key)}"
-            )
+            text = f"{candidates} could be installed"
+            if name.startswith("__"):
+                text = f"the target has {self._words(key)}"
         return Problem(sort, text, name, spec, versions, builds, children)
 
     def _versions(self, key: int) -> list[str]:
         return list(dict.fromkeys(str(member.version) for member in self._nodes[key]))
-
-    def _same_version(self, key: int, other: int) -> bool:
-        return self._versions(key) == self._versions(other)
 
     def _words(self, key: int, *, builds: bool = True) -> str:
         """Describe the candidates of a node: their versions, or the builds of a single version."""

@@ -86,8 +86,7 @@ class RattlerEngine:
             )
             for name, version, build in task.virtual_packages
         ]
-        with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-            locked = to_rattler(task.installed, Path(folder))
+        locked = to_rattler(task.installed)
         strict = task.channel_priority == "strict"
         newest = task.exclude_newer
 
@@ -169,16 +168,17 @@ def from_rattler(record: rattler.RepoDataRecord) -> Record:
     return record_from_repodata(raw, record.file_name, (record.channel or "").rstrip("/"), record.subdir)
 
 
-def to_rattler(records: Sequence[Record], folder: Path) -> list[rattler.RepoDataRecord]:
-    """Convert records to the native engine's, which it reads from files written to the empty `folder`."""
+def to_rattler(records: Sequence[Record]) -> list[rattler.RepoDataRecord]:
+    """Convert records to the native engine's, which it reads from a file."""
     import rattler
 
     result = []
-    for number, record in enumerate(records):
-        path = folder / f"{number}.json"
-        path.write_text(json.dumps(dict(record.raw)), encoding="utf-8")
-        inner = rattler.PackageRecord.from_index_json(path, record.size, record.sha256, record.raw.get("md5"))
-        result.append(rattler.RepoDataRecord(inner, record.fn, record.url, record.channel))
+    with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
+        path = Path(folder) / "index.json"
+        for record in records:
+            path.write_text(json.dumps(dict(record.raw)), encoding="utf-8")
+            inner = rattler.PackageRecord.from_index_json(path, record.size, record.sha256, record.raw.get("md5"))
+            result.append(rattler.RepoDataRecord(inner, record.fn, record.url, record.channel))
     return result
 
 

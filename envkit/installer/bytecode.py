@@ -23,7 +23,7 @@ from pathlib import Path
 
 from envkit.errors import NoSpaceError
 from envkit.installer import cache
-from envkit.installer.write import write_beside
+from envkit.layout.atomic import write_atomic
 from envkit.layout.refusal import no_space, what_is_full
 from envkit.layout.space import free_space
 from envkit.layout.volume import Volume
@@ -35,7 +35,6 @@ __all__ = ["Kept", "link_kept", "make_bytecode"]
 
 _TIMEOUT_S = 1800.0
 _LIST = "files.json"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in the prefix, and the names in it
 
 
@@ -79,17 +78,9 @@ def make_bytecode(
     env: Mapping[str, str],
     reporter: Reporter,
 ) -> None:
-    """Compile the bytecode that the cache did not have, with the environment's own Python, and keep it.
+    """Compile the bytecode that `link_kept` did not find, with the environment's own Python, and keep it.
 
     Everything works without bytecode, so only a full disk is an error here.
-
-    Args:
-        volume: The volume of the cache.
-        records: All packages of the prefix, which is linked.
-        prefix: The generation.
-        kept: The result of `link_kept`.
-        env: Variables for the environment's Python.
-        reporter: Told of the result.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -112,7 +103,7 @@ def make_bytecode(
 def _keep_list(volume: Volume, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_beside(folder / _LIST, json.dumps(list(_walk(folder))))
+        write_atomic(folder / _LIST, json.dumps(list(_walk(folder))), durable=False)
     except OSError as error:
         if no_space(error):
             raise _full(volume, error) from error
@@ -218,7 +209,7 @@ def _compile(
             env=env,
             timeout_s=_TIMEOUT_S,
         )
-    said = next((number for number in _FULL if os.strerror(number) in outcome.stderr_tail), None)
+    said = next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in outcome.stderr_tail), None)
     if said is not None or free_space(volume.root).none_left:
         raise _full(volume, OSError(said or errno.ENOSPC, "while modules were compiled"))
     counts = outcome.facts.get("counts")

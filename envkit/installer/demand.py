@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.words.values import size_words
 
-__all__ = ["Demand", "check_room", "link_demand"]
+__all__ = ["check_room"]
 
 # With more room than this, do not count: no environment's folders, records and rewritten files need more.
 _PLENTY_INODES = 2_000_000
@@ -26,25 +25,11 @@ _PLENTY_BYTES = 2_000_000_000
 _OVERHEAD_INODES = 32
 _OVERHEAD_BYTES = 64_000
 _RECORD_BYTES_PER_FILE = 250
+_BLOCK_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """Space that linking takes: bytes in whole blocks, and inodes."""
-
-    size_bytes: int
-    inodes: int
-
-
-def link_demand(volume: Volume, records: Sequence[Record], *, hard_links: bool, block_bytes: int = 4096) -> Demand:
-    """Return the space that linking cached packages at a new path takes.
-
-    Args:
-        volume: The volume of the cache.
-        records: The packages; each is in the cache.
-        hard_links: Whether files are linked or copied.
-        block_bytes: Allocation unit of the file system.
-    """
+def _demand(volume: Volume, records: Sequence[Record], *, hard_links: bool) -> tuple[int, int]:
+    """Return the bytes, in whole blocks, and the inodes that linking cached packages at a new path takes."""
     folders: set[str] = {""}
     size, inodes = _OVERHEAD_BYTES, _OVERHEAD_INODES
     for record in records:
@@ -56,13 +41,13 @@ def link_demand(volume: Volume, records: Sequence[Record], *, hard_links: bool, 
                 folders.add(path)
             if entry.get("path_type") == "softlink":
                 inodes += 1
-                size += block_bytes
+                size += _BLOCK_BYTES
             elif entry.get("prefix_placeholder") or not hard_links:
                 inodes += 1
-                size += _blocks(_size(package / str(entry.get("_path"))), block_bytes)
+                size += _blocks(_size(package / str(entry.get("_path"))))
         inodes += 1
-        size += _blocks(_RECORD_BYTES_PER_FILE * len(entries) + 2000, block_bytes)
-    return Demand(size + len(folders) * block_bytes, inodes + len(folders))
+        size += _blocks(_RECORD_BYTES_PER_FILE * len(entries) + 2000)
+    return size + len(folders) * _BLOCK_BYTES, inodes + len(folders)
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
@@ -81,8 +66,8 @@ def _size(path: Path) -> int:
     return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
-def _blocks(size: int, block: int) -> int:
-    return -(-size // block) * block
+def _blocks(size: int) -> int:
+    return -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
 
 
 def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -> None:
@@ -96,17 +81,17 @@ def check_room(volume: Volume, records: Sequence[Record], *, hard_links: bool) -
     inodes = space.free_inodes
     if (inodes is None or inodes > _PLENTY_INODES) and space.free_bytes > _PLENTY_BYTES + _PLENTY_RATIO * archives:
         return
-    demand = link_demand(volume, records, hard_links=hard_links)
+    needed_bytes, needed_inodes = _demand(volume, records, hard_links=hard_links)
     how = "to link" if hard_links else "to copy (this file system has no hard links)"
-    if demand.size_bytes > space.free_bytes:
+    if needed_bytes > space.free_bytes:
         raise NoSpaceError(
             f"{volume.root} has {size_words(space.free_bytes)} free{space.within} and "
-            f"{size_words(demand.size_bytes)} are needed {how} {len(records)} packages",
+            f"{size_words(needed_bytes)} are needed {how} {len(records)} packages",
             hint="Free space, or choose another volume with --persist DIR; the packages are in the cache.",
         )
-    if inodes is not None and demand.inodes > inodes:
+    if inodes is not None and needed_inodes > inodes:
         raise NoSpaceError(
-            f"{volume.root} has {inodes:,} inodes free{space.within} and {demand.inodes:,} are needed {how} "
+            f"{volume.root} has {inodes:,} inodes free{space.within} and {needed_inodes:,} are needed {how} "
             f"{len(records)} packages",
             hint="Remove files, or choose another volume with --persist DIR; the packages are in the cache.",
         )

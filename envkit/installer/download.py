@@ -24,7 +24,8 @@ _CHUNK = 1 << 20
 
 def is_whole(archive: Path, record: Record, reporter: Reporter) -> bool:
     """Check whether an archive that an interrupted run left is complete."""
-    digest = hashlib.sha256() if record.sha256 else hashlib.md5(usedforsecurity=False)
+    kind, expected = _digest(record)
+    digest = hashlib.new(kind, usedforsecurity=False)
     try:
         with archive.open("rb") as file:
             while data := file.read(_CHUNK):
@@ -32,10 +33,15 @@ def is_whole(archive: Path, record: Record, reporter: Reporter) -> bool:
             size = file.tell()
     except FileNotFoundError:
         return False
-    if digest.hexdigest() != (record.sha256 or str(record.raw["md5"])).lower():
+    if digest.hexdigest() != expected:
         return False
     reporter.advance("download", size, text=record.name)
     return True
+
+
+def _digest(record: Record) -> tuple[str, str]:
+    """Return the kind of digest that the index gives, and the digest; see `cache.key`."""
+    return ("sha256", record.sha256.lower()) if record.sha256 else ("md5", str(record.raw["md5"]).lower())
 
 
 class _Sink:
@@ -46,8 +52,8 @@ class _Sink:
         self.record = record
         self.reporter = reporter
         self.size = 0
-        self.sha256 = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.kind, self.expected = _digest(record)
+        self.digest = hashlib.new(self.kind, usedforsecurity=False)
         self.error: OSError | None = None
         self.too_long = False
 
@@ -56,9 +62,7 @@ class _Sink:
         if self.record.size is not None and self.size > self.record.size:
             self.too_long = True
             raise ValueError("more bytes than the index says")
-        self.sha256.update(data)
-        if not self.record.sha256:
-            self.md5.update(data)
+        self.digest.update(data)
         try:
             self.file.write(data)
         except OSError as error:
@@ -68,28 +72,18 @@ class _Sink:
         return len(data)
 
     def check(self) -> None:
-        record = self.record
-        if record.sha256:
-            kind, expected, found = "sha256", record.sha256.lower(), self.sha256.hexdigest()
-        else:
-            kind, expected, found = "md5", str(record.raw["md5"]).lower(), self.md5.hexdigest()
-        if expected != found or self.too_long:
+        record, found = self.record, self.digest.hexdigest()
+        if found != self.expected or self.too_long:
             raise IntegrityError(
-                f"{record.fn} from {record.channel} is not what the index says: {kind} {found[:16]}..., "
-                f"expected {expected[:16]}... ({self.size} bytes"
+                f"{record.fn} from {record.channel} is not what the index says: {self.kind} {found[:16]}..., "
+                f"expected {self.expected[:16]}... ({self.size} bytes"
                 + (f" of {record.size})" if record.size is not None else ")"),
                 hint="A broken download, a stale mirror or a changed package. Try again; if it stays, use another "
                 "channel or mirror. Nothing was installed.",
             )
 
 
-async def download(
-    record: Record,
-    archive: Path,
-    client: Client,
-    policy: NetworkPolicy,
-    reporter: Reporter,
-) -> None:
+async def download(record: Record, archive: Path, client: Client, policy: NetworkPolicy, reporter: Reporter) -> None:
     """Download the archive of a record to `archive` and verify it, ``file://`` too: py-rattler checks no hash there.
 
     Raises:

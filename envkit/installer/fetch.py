@@ -43,13 +43,6 @@ def fetch(
 ) -> None:
     """Bring every package into the volume's cache; cached ones cost nothing.
 
-    Args:
-        volume: The volume of the cache.
-        records: The packages.
-        channels: Channels with their credentials.
-        policy: How the network may be used.
-        reporter: Told of the bytes as they come.
-
     Raises:
         IntegrityError: An archive is not what the index says, or would write outside its prefix.
         ChannelError: A download failed.

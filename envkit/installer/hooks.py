@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envkit.activation import HOOK, quote
-from envkit.installer.write import write_beside
+from envkit.layout.atomic import write_atomic
 
 __all__ = ["write_hooks"]
 
@@ -70,4 +70,4 @@ def write_hooks(prefix: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     word = quote(str(prefix))  # also what fish and csh take: volumes have no quotes in their paths
     for suffix, text in ((".sh", _SH), (".fish", _FISH), (".csh", _CSH)):
-        write_beside(folder / f"{HOOK}{suffix}", text.format(about=_ABOUT, prefix=word))
+        write_atomic(folder / f"{HOOK}{suffix}", text.format(about=_ABOUT, prefix=word), durable=False)

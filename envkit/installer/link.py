@@ -6,16 +6,15 @@ import asyncio
 import datetime
 import json
 import stat
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from envkit.engines.rattler import to_rattler
-from envkit.errors import IntegrityError, NoSpaceError, VolumeError
+from envkit.errors import NoSpaceError, VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
-from envkit.installer.write import write_beside
+from envkit.layout.atomic import write_atomic
 from envkit.layout.refusal import what_is_full
 from envkit.layout.space import is_full
 from envkit.layout.volume import Volume
@@ -39,18 +38,14 @@ def link(
     *,
     requested: Sequence[str],
     reporter: Reporter,
-    platform: str | None = None,
+    platform: str,
     beside: Callable[[], T],
 ) -> T:
-    """Link packages from the volume's cache into an empty prefix.
+    """Link packages from the volume's cache into the empty prefix of a claimed generation.
 
     Args:
-        volume: The volume of the cache.
-        records: The packages; each is in the cache.
-        prefix: The empty directory of the claimed generation. Its path is baked into the files.
         requested: The MatchSpecs of the user.
-        reporter: Told of each package.
-        platform: Subdir of the prefix, which decides where noarch packages put their files; this host's when None.
+        platform: Subdir of the prefix, which decides where noarch packages put their files.
         beside: Places other files in the prefix. It is called in another thread when one package is left: one thread
             links each package, and the largest, which ends last, leaves the other processors idle.
 
@@ -63,8 +58,7 @@ def link(
     """
     reporter.start("link", f"{len(records)} packages", total=len(records))
     try:
-        with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-            done = asyncio.run(_link(volume, records, prefix, requested, Path(folder), reporter, platform, beside))
+        done = asyncio.run(_link(volume, records, prefix, requested, reporter, platform, beside))
         _finish_records(prefix, records, requested)
         write_hooks(prefix)
     except OSError as error:
@@ -73,87 +67,18 @@ def link(
     return done
 
 
-class _LinkReporter:
-    """The native installer's callbacks. Only links matter, since nothing is downloaded here."""
-
-    def __init__(self, reporter: Reporter, count: int, one_left: Callable[[], object]) -> None:
-        self.reporter = reporter
-        self.left = count
-        self.one_left = one_left
-
-    def on_transaction_start(self, total_operations: int) -> None:
-        pass
-
-    def on_transaction_operation_start(self, operation: int) -> None:
-        pass
-
-    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
-        return 0
-
-    def on_validate_start(self, cache_entry: int) -> int:
-        return 0
-
-    def on_validate_complete(self, validate_idx: int) -> None:
-        pass
-
-    def on_download_start(self, cache_entry: int) -> int:
-        return 0
-
-    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
-        pass
-
-    def on_download_completed(self, download_idx: int) -> None:
-        pass
-
-    def on_populate_cache_complete(self, cache_entry: int) -> None:
-        pass
-
-    def on_unlink_start(self, operation: int, package_name: str) -> int:
-        return 0
-
-    def on_unlink_complete(self, index: int) -> None:
-        pass
-
-    def on_link_start(self, operation: int, package_name: str) -> int:
-        return 0
-
-    def on_link_complete(self, index: int) -> None:
-        self.reporter.advance("link", 1)
-        self.left -= 1
-        if self.left == 1:
-            self.one_left()
-
-    def on_transaction_operation_complete(self, operation: int) -> None:
-        pass
-
-    def on_transaction_complete(self) -> None:
-        pass
-
-    def on_post_link_start(self, package_name: str, script_path: str) -> int:
-        return 0
-
-    def on_post_link_complete(self, index: int, success: bool) -> None:  # noqa: FBT001
-        pass
-
-    def on_pre_unlink_start(self, package_name: str, script_path: str) -> int:
-        return 0
-
-    def on_pre_unlink_complete(self, index: int, success: bool) -> None:  # noqa: FBT001
-        pass
-
-
 async def _link(
     volume: Volume,
     records: Sequence[Record],
     prefix: Path,
     requested: Sequence[str],
-    folder: Path,
     reporter: Reporter,
-    platform: str | None,
+    platform: str,
     beside: Callable[[], T],
 ) -> T:
     import rattler
     from rattler import exceptions
+    from rattler.install import InstallerReporter
 
     # One layer for each package, filtered to its name: the cache is addressed by content (see `cache`).
     layers = [
@@ -164,17 +89,27 @@ async def _link(
     ]
     loop = asyncio.get_running_loop()
     one_left = asyncio.Event()
+    left = len(records)
+
+    class Progress(InstallerReporter):
+        def on_link_complete(self, index: int) -> None:
+            nonlocal left
+            reporter.advance("link", 1)
+            left -= 1
+            if left == 1:
+                loop.call_soon_threadsafe(one_left.set)
+
     installing = asyncio.ensure_future(
         rattler.install(
-            to_rattler(records, folder),
+            to_rattler(records),
             prefix,
             package_cache=rattler.PackageCache.from_layers(layers),
             installed_packages=[],
-            platform=rattler.Subdir(platform) if platform else None,
+            platform=rattler.Subdir(platform),
             execute_link_scripts=False,
             show_progress=False,
             requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # noqa: SLF001 - it wants the inner ones
-            reporter=_LinkReporter(reporter, len(records), lambda: loop.call_soon_threadsafe(one_left.set)),
+            reporter=Progress(),  # type: ignore[abstract]  # its empty methods are defaults
         )
     )
     waiting = asyncio.ensure_future(one_left.wait())
@@ -198,7 +133,7 @@ async def _link(
         raise _translate(volume, error) from error
 
 
-def _translate(volume: Volume, error: BaseException) -> VolumeError | IntegrityError:
+def _translate(volume: Volume, error: BaseException) -> VolumeError:
     if is_full(volume, error):
         return NoSpaceError(
             f"{what_is_full(volume, error)} while packages were linked",
@@ -232,7 +167,7 @@ def _forget_link_digests(path: Path) -> None:
     for entry in record["paths_data"]["paths"]:
         if entry.get("path_type") == "softlink":
             entry.pop("sha256_in_prefix", None)
-    write_beside(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n", durable=False)
 
 
 def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
@@ -249,9 +184,9 @@ def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence
     lines = [f"==> {now} <==", "# cmd: envkit create"]
     lines += [f"+{record.channel}/{record.subdir}::{record.name}-{record.version}-{record.build}" for record in records]
     lines.append(f"# update specs: {json.dumps(list(requested))}")
-    write_beside(meta / "history", "\n".join(lines) + "\n")
-    write_beside(meta / "frozen", json.dumps({"message": _FROZEN}) + "\n")
+    write_atomic(meta / "history", "\n".join(lines) + "\n", durable=False)
+    write_atomic(meta / "frozen", json.dumps({"message": _FROZEN}) + "\n", durable=False)
     for path in prefix.glob("lib/python3*/"):
         marker = path / "EXTERNALLY-MANAGED"  # PEP 668; a package's own stays as its record says
         if (path / "os.py").exists() and not marker.exists() and not marker.is_symlink():
-            write_beside(marker, f"[externally-managed]\nError={_FROZEN}\n")
+            write_atomic(marker, f"[externally-managed]\nError={_FROZEN}\n", durable=False)

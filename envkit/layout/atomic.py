@@ -11,8 +11,11 @@ from pathlib import Path
 __all__ = ["sync_directory", "sync_file_system", "write_atomic"]
 
 
-def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file so that readers see the old content or the new one, also after a power cut."""
+def write_atomic(path: Path, text: str, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Write a file so that readers see the old content or the new one, also after a power cut unless not `durable`.
+
+    It is never written in place: the old file may be a symbolic link, or a hard link into the cache.
+    """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
@@ -20,12 +23,14 @@ def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

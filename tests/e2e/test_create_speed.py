@@ -55,8 +55,7 @@ def seconds(make, name):
 
 envkit("warm")
 volume = open_volume(settings.volume, create=False)
-(root / "records").mkdir()
-records = to_rattler(records_of(read_manifest(active(volume, "warm"))), root / "records")
+records = to_rattler(records_of(read_manifest(active(volume, "warm"))))
 bare("warm")
 ratios = []
 for attempt in range(attempts):
