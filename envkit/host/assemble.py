@@ -31,6 +31,7 @@ _COUNTING = (
     "SLURM_GPUS_PER_NODE",
     "SLURM_GPUS_PER_TASK",
     "SLURM_GPUS_PER_SOCKET",
+    "SBATCH_GPUS",
 )
 _MENTIONING = ("SLURM_JOB_GRES", "SLURM_TRES_PER_NODE", "SLURM_TRES_PER_TASK", "SBATCH_GRES")
 _NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
