@@ -159,41 +159,40 @@ def _run(argv: Sequence[str]) -> int:
     wants_json = "--json" in before_command
     try:
         result = app(args=list(argv), standalone_mode=False)
-    except EnvkitError as error:
-        return _report(error, wants_json=wants_json)
-    except _ClickException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stderr.write(f"{error}\n")
-            return UsageError.exit_code
-        usage = UsageError(str(error.format_message()), hint=_usage_hint(error))  # type: ignore[attr-defined]
-        return _report(usage, wants_json=wants_json)
     except typer.Abort:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         _silence_stdout()
         return 0
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            where = f" at {error.filename}" if error.filename else ""
-            hint = "See what `envkit clean --dry-run` would free, or choose another volume."
-            return _report(NoSpaceError(f"no space left{where}", hint=hint), wants_json=wants_json)
-        if error.filename is None:
-            return _bug(error, wants_json=wants_json)
-        place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
-        refused = VolumeError(
-            f"{_shortened(place)}: {error.strerror}",
-            hint="Is the volume mounted, and may you read and write it? See `envkit volume` and `envkit doctor`.",
-        )
-        return _report(refused, wants_json=wants_json)
-    except UnicodeEncodeError as error:
-        usage = UsageError(
-            f"an argument, a variable or a path is not UTF-8 text: {_shortened(str(error.object))!a}",
-            hint="Rename it, or give its name in UTF-8.",
-        )
-        return _report(usage, wants_json=wants_json)
     except Exception as error:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
-        return _bug(error, wants_json=wants_json)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error}\n")
+            return UsageError.exit_code
+        known = _known(error)
+        return _bug(error, wants_json=wants_json) if known is None else _report(known, wants_json=wants_json)
     return result if isinstance(result, int) else 0
+
+
+def _known(error: Exception) -> EnvkitError | None:
+    """Return the error to show for an exception; None for a bug."""
+    if isinstance(error, EnvkitError):
+        return error
+    if isinstance(error, _ClickException):
+        return UsageError(str(error.format_message()), hint=_usage_hint(error))  # type: ignore[attr-defined]
+    if isinstance(error, UnicodeEncodeError):
+        what = f"an argument, a variable or a path is not UTF-8 text: {_shortened(str(error.object))!a}"
+        return UsageError(what, hint="Rename it, or give its name in UTF-8.")
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        where = f" at {error.filename}" if error.filename else ""
+        hint = "See what `envkit clean --dry-run` would free, or choose another volume."
+        return NoSpaceError(f"no space left{where}", hint=hint)
+    if error.filename is None:
+        return None
+    place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+    hint = "Is the volume mounted, and may you read and write it? See `envkit volume` and `envkit doctor`."
+    return VolumeError(f"{_shortened(place)}: {error.strerror}", hint=hint)
 
 
 def _bug(error: Exception, *, wants_json: bool) -> int:
@@ -225,8 +224,7 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
     if wants_json:
         from envkit.wire.results import error_json
 
-        if not getattr(error, "reported", False):
-            sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
+        sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
     else:
         from rich.console import Console
         from rich.markup import escape

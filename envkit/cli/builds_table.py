@@ -41,10 +41,10 @@ _SYMBOLS = {
 def builds_table(
     out: Console, verdicts: Sequence[Verdict], *, everything: bool, limit: int, every_reason: bool
 ) -> RenderableType:
-    """Builds, best first; those of one version, CUDA, channel and tier on one line unless `everything`.
+    """Return builds as a table, best first, with one row for a version, CUDA, channel and tier unless `everything`.
 
-    Columns that do not fit the width are left out: the build first, then size and date. Where every build is asked
-    for and the build does not fit, or every reason is asked for, each build gets a paragraph: names stay whole.
+    Columns that do not fit are left out: the build first, then size and date. With every reason, or with `everything`
+    if the build does not fit, each build has a paragraph instead, so that names stay whole.
     """
     rows: dict[tuple[object, ...], list[Verdict]] = {}
     for number, verdict in enumerate(verdicts):
@@ -77,7 +77,7 @@ def _table(columns: Sequence[str], shown: Sequence[Sequence[Verdict]]) -> Table:
 
 
 def _paragraphs(shown: Sequence[Sequence[Verdict]], *, every_reason: bool) -> Table:
-    """Two lines for each build: what it is, and why it runs as it does."""
+    """Return two lines for each build: its facts, and why it runs as it does."""
     view = Table.grid(padding=(0, 2, 0, 0))
     view.add_column(no_wrap=True)
     view.add_column(overflow="fold")
@@ -126,26 +126,21 @@ def _pythons(found: Sequence[Verdict]) -> str:
 
 
 def _range(spec: str) -> str:
-    """``>=3.10,<3.15`` as people say it; any other spec as it is."""
+    """Return ``>=3.10,<3.15`` as "3.10 to 3.14"; any other spec as it is."""
     bounds = version_bounds(spec)
     low, high = bounds.low, bounds.high
     return f"{low} to {high.major}.{high.minor - 1}" if low and high and bounds.low_has_minor and high.minor else spec
 
 
 def matrix_table(matrix: Matrix) -> tuple[Table, str]:
-    """Versions by CUDA, each cell a letter in its tier's colour; and what the letters mean."""
+    """Return versions by CUDA, each cell a letter in its tier's colour, and the legend."""
     view = table("version", *matrix.columns)
     seen: set[Tier] = set()
-    for version, cells in matrix.rows:
-        row = [literal(version)]
-        for column in matrix.columns:
-            cell = cells.get(column)
-            if cell is None:
-                row.append(Text("."))
-                continue
-            seen.add(cell.tier)
-            row.append(Text(_SYMBOLS[cell.tier][0], style=TIER_STYLE[cell.tier.value]))
-        view.add_row(*row)
+    for version, verdicts in matrix.rows:
+        tiers = [verdicts[column].tier if column in verdicts else None for column in matrix.columns]
+        seen.update(tier for tier in tiers if tier)
+        cells = (Text(_SYMBOLS[tier][0], style=TIER_STYLE[tier.value]) if tier else Text(".") for tier in tiers)
+        view.add_row(literal(version), *cells)
     letters = [f"{letter} {words}" for tier, (letter, words) in _SYMBOLS.items() if tier in seen]
     return view, ", ".join([*letters, ". no build known"])
 

@@ -1,4 +1,4 @@
-"""What a shell offers when a command is completed: environments, recipes. Quick, and silent on any error."""
+"""Completion of names in a shell. Quick, and silent on any error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["names", "recipe_names", "shells"]
 
 
 def names(incomplete: str) -> list[str]:
-    """Environments of the volume."""
+    """List environments of the volume."""
     from envkit.client.volume import linked_generation, locate_volume
     from envkit.errors import EnvkitError
 
@@ -21,7 +21,7 @@ def names(incomplete: str) -> list[str]:
 
 
 def _persist() -> str | None:
-    """The volume that the command line being completed names."""
+    """Return the volume that the command line being completed names."""
     words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
     for number, word in enumerate(words):
         if word.startswith("--persist="):
@@ -32,14 +32,14 @@ def _persist() -> str | None:
 
 
 def recipe_names(incomplete: str) -> list[str]:
-    """Recipes that envkit brings."""
+    """List recipes that envkit brings."""
     from envkit.recipes import builtin_names
 
     return [name for name in builtin_names() if name.startswith(incomplete)]
 
 
 def shells(incomplete: str) -> list[str]:
-    """Shells that envkit can write for."""
+    """List shells that envkit can write for."""
     from envkit.shells import SHELLS
 
     return [name for name in SHELLS if name.startswith(incomplete)]

@@ -29,13 +29,12 @@ def detect_command(
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
     from envkit.host.wire import host_to_json
-    from envkit.wire.results import SCHEMA_VERSION
     from envkit.words.values import size_words
 
     host = detect_host(refresh=refresh)
     if as_json:
         engines = [dataclasses.asdict(engine) for engine in list_engines()]
-        print_json({"schema_version": SCHEMA_VERSION, "facts": host_to_json(host), "engines": engines})
+        print_json({"facts": host_to_json(host), "engines": engines})
         return
     view = table("fact", "value", "from")
     for name in _FACTS:

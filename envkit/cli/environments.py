@@ -130,12 +130,11 @@ def recipes_command(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings."""
     from envkit.cli.output import console, print_json, table
     from envkit.recipes import builtin_names, load_builtin
-    from envkit.wire.results import SCHEMA_VERSION
 
     found = [load_builtin(name) for name in builtin_names()]
     if as_json:
         entries = [{"name": r.name, "channels": list(r.channels), "dependencies": list(r.dependencies)} for r in found]
-        print_json({"schema_version": SCHEMA_VERSION, "recipes": entries})
+        print_json({"recipes": entries})
         return
     view = table("recipe", "packages", "channels")
     for recipe in found:

@@ -25,14 +25,13 @@ def export_command(
     """Print an environment.yml or a list of URLs that makes it again."""
     from envkit.api.export import explicit_text, export_manifest, yaml_document
     from envkit.cli.output import print_json
-    from envkit.wire.results import SCHEMA_VERSION
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
     manifest = export_manifest(options.session_of(persist, name=name.partition("@")[0]).find_volume(), name)
     if as_json:
         content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)
-        print_json({"schema_version": SCHEMA_VERSION, **content})
+        print_json(content)
         return
     if explicit:
         sys.stdout.write(explicit_text(manifest))

@@ -1,4 +1,4 @@
-"""The report as one HTML page: nothing is loaded from anywhere, and everything that was read is escaped."""
+"""The report as one HTML page, which loads nothing and escapes all text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ th{font-weight:600} tbody th{width:9rem} td.n{text-align:right;white-space:nowra
 
 
 def render_html(result: ValidateResult) -> str:
-    """The page: verdict, environment, host, findings, figures, history."""
+    """Return the page: verdict, environment, host, findings, figures, history."""
     report, host = result.report, result.host
     title = f"{result.environment or report.prefix}: {report.verdict}"
     parts = [
@@ -49,7 +49,7 @@ def render_html(result: ValidateResult) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        # Whatever were to slip through the escaping: the browser runs and loads nothing.
+        # In case something slips through the escaping: the browser runs and loads nothing.
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
@@ -70,14 +70,17 @@ def _section(title: str, content: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: int | None = None) -> str:
-    lines = [
-        "<table>",
-        "<thead><tr>" + "".join(f"<th>{_text(name)}</th>" for name in head) + "</tr></thead>",
-        "<tbody>",
-    ]
+    lines = []
     for row in rows:
         cells = (f"<td{' class=n' if index == right else ''}>{_text(cell)}</td>" for index, cell in enumerate(row))
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+        lines.append("".join(cells))
+    return _grid(head, lines)
+
+
+def _grid(head: Sequence[str], rows: Iterable[str]) -> str:
+    """Return a table of rows whose cells are HTML."""
+    names = "".join(f"<th>{_text(name)}</th>" for name in head)
+    lines = ["<table>", f"<thead><tr>{names}</tr></thead>", "<tbody>", *(f"<tr>{row}</tr>" for row in rows)]
     return "\n".join([*lines, "</tbody>", "</table>"])
 
 
@@ -122,7 +125,7 @@ def _host_facts(host: Host) -> Iterable[tuple[str, object]]:
 
 
 def _findings(findings: Sequence[Finding]) -> str:
-    lines = ["<table>", "<thead><tr><th></th><th>check</th><th>what was seen</th></tr></thead>", "<tbody>"]
+    rows = []
     for finding in findings:
         seen = _text(say(finding))
         if finding.blames and finding.status != "pass":
@@ -131,8 +134,8 @@ def _findings(findings: Sequence[Finding]) -> str:
             seen += f" <code>{_text(finding.code)}</code>"
         if hint := cure(finding):
             seen += f' <em class="cure">{_text(hint)}</em>'
-        lines.append(f"<tr><td>{_badge(finding.status)}</td><td>{_text(finding.check)}</td><td>{seen}</td></tr>")
-    return "\n".join([*lines, "</tbody>", "</table>"])
+        rows.append(f"<td>{_badge(finding.status)}</td><td>{_text(finding.check)}</td><td>{seen}</td>")
+    return _grid(("", "check", "what was seen"), rows)
 
 
 def _past(past: PastValidation, record: ValidationRecord) -> tuple[object, ...]:

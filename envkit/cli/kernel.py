@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from envkit.cli import options
+
+if TYPE_CHECKING:
+    from envkit.kernels import Kernel
 
 __all__ = ["kernel_app"]
 
@@ -90,9 +94,5 @@ def _remove(*, name: options.Name, persist: options.Persist = None, as_json: opt
         console().print(f"removed {kernel.path}")
 
 
-def _json(kernels: list[Any]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from envkit.wire.results import SCHEMA_VERSION
-
-    return {"schema_version": SCHEMA_VERSION, "kernels": [asdict(kernel) for kernel in kernels]}
+def _json(kernels: list[Kernel]) -> dict[str, Any]:
+    return {"kernels": [asdict(kernel) for kernel in kernels]}

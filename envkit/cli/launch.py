@@ -1,4 +1,4 @@
-"""What stands before every job and every shell: run, activate, deactivate. Imports little, takes milliseconds."""
+"""Start jobs and activate shells: run, activate, deactivate. Imports little: they take milliseconds."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["Place", "activation_code", "become", "deactivation_code", "do_quickl
 
 
 class Place(NamedTuple):
-    """A prefix to work in, resolved, and what it is called."""
+    """A prefix to work in, resolved, and the name of its environment."""
 
     prefix: str
     name: str | None
 
 
 def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
-    """The prefix of an environment, by name on the volume or by path; links are resolved, once.
+    """Return the prefix of an environment, by name on the volume or by path; resolve its links, once.
 
     Raises:
         UnknownEnvironmentError: There is none.
@@ -45,12 +45,7 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
 
 
 def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: str | None) -> str:
-    """What a shell has to read to be in an environment.
-
-    Args:
-        name: The environment, or a path.
-        persist: The volume.
-        shell: Name of the shell; that of the calling one if None.
+    """Return code that activates an environment; the shell is the calling one if None.
 
     Raises:
         UnknownEnvironmentError: There is no such environment.
@@ -62,7 +57,7 @@ def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: st
 
 
 def deactivation_code(shell: str | None) -> str:
-    """What a shell has to read to leave its environment.
+    """Return code with which a shell leaves its environment.
 
     Raises:
         UsageError: None is active, or the shell is not known.

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -43,7 +44,7 @@ STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "
 
 
 def console() -> Console:
-    """What people read, on stdout; wide enough for tables in a pipe, unless COLUMNS says how wide."""
+    """Return a console on stdout; in a pipe, 160 columns wide unless COLUMNS says otherwise."""
     from envkit.cli.progress import clear_bar
 
     clear_bar()
@@ -53,17 +54,17 @@ def console() -> Console:
 
 
 def visible(text: str) -> str:
-    """Text of a channel, a file or another program as people may see it: what a terminal would obey is replaced."""
+    """Return foreign text with control characters replaced, which a terminal would obey."""
     return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def literal(text: str, style: str = "") -> Text:
-    """Such text for rich, which then reads no markup in it."""
+    """Return foreign text for rich, which reads no markup in it."""
     return Text(visible(text), style=style)
 
 
 def labelled(*rows: tuple[str, str, str]) -> Table:
-    """Lines of label, its style, and a text that wraps beside it."""
+    """Return a grid of rows: a label, its style, and a text that wraps beside it."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -73,7 +74,7 @@ def labelled(*rows: tuple[str, str, str]) -> Table:
 
 
 def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
-    """An empty table in the house style. Columns that are `whole` keep each cell on one line while there is room."""
+    """Return an empty table. Cells of columns in `whole` keep to one line while there is room."""
     result = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         result.add_column(
@@ -83,7 +84,7 @@ def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = (
 
 
 def without(out: Console, view: Table, *spare: str) -> Table:
-    """The table without as many of these columns, in this order, as must go for it to fit the terminal."""
+    """Drop columns of a table, in the order of `spare`, until it fits the terminal."""
     unlimited = out.options.update(max_width=10_000)
     for header in spare:
         if out.measure(view, options=unlimited).maximum <= out.width:
@@ -92,13 +93,16 @@ def without(out: Console, view: Table, *spare: str) -> Table:
     return view
 
 
-def print_json(document: dict[str, Any]) -> None:
-    """Print one document on stdout."""
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one document on stdout, with its schema version."""
+    from envkit.wire.results import SCHEMA_VERSION
+
+    document = {"schema_version": SCHEMA_VERSION, **document}
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def human_date(milliseconds: int | None) -> str:
-    """The day of a record's timestamp; empty when the index has none."""
+    """Return the day of a record's timestamp; an empty text if it has none."""
     if not milliseconds:
         return ""
     seconds = milliseconds / 1000 if milliseconds > 10**11 else milliseconds

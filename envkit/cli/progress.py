@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import UsageError
 from envkit.models.progress import Phase, Reporter, SilentReporter
@@ -14,32 +14,19 @@ from envkit.words.values import size_words
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["ProgressStyle", "clear_bar", "make_reporter"]
+__all__ = ["clear_bar", "make_reporter"]
 
-ProgressStyle = Literal["auto", "bars", "lines", "jsonl", "none"]
-
-STYLES = ("auto", "bars", "lines", "jsonl", "none")
-
-_TITLES: dict[Phase, str] = {
-    "detect": "detect",
-    "index": "index",
-    "solve": "solve",
-    "download": "download",
-    "link": "link",
-    "bytecode": "bytecode",
-    "validate": "validate",
-    "clean": "clean",
-}
+_STYLES = ("auto", "bars", "lines", "jsonl", "none")
 
 
 def make_reporter(style: str) -> Reporter:
-    """The reporter for ``--progress``: bars on a terminal, a line for each phase elsewhere.
+    """Return the reporter for ``--progress``; by default, bars on a terminal and a line for each phase elsewhere.
 
     Raises:
         UsageError: There is no such style.
     """
-    if style not in STYLES:
-        raise UsageError(f"--progress {style!r} is not known", hint=f"One of {', '.join(STYLES)}.")
+    if style not in _STYLES:
+        raise UsageError(f"--progress {style!r} is not known", hint=f"One of {', '.join(_STYLES)}.")
     if style == "auto":
         style = "bars" if sys.stderr.isatty() else "lines"
     if style == "bars":
@@ -53,13 +40,13 @@ _bars: list[BarReporter] = []
 
 
 def clear_bar() -> None:
-    """Take a bar that is still moving off the screen: whoever prints next begins on a line of its own."""
+    """Remove a bar from the screen, so that the next output starts on its own line."""
     for bar in _bars:
         bar.clear()
 
 
 class LineReporter:
-    """One line when a phase ends, and one when it begins if it can take long."""
+    """Writes a line when a phase ends, and one when a long download begins."""
 
     def __init__(self) -> None:
         self._began: dict[Phase, float] = {}
@@ -71,24 +58,24 @@ class LineReporter:
             self._write(phase, f"{text}, {size_words(total)} ...")
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Say nothing between."""
+        """Write nothing."""
 
     def finish(self, phase: Phase, text: str) -> None:
-        """Say what came of the phase and how long it took."""
+        """Write the result of the phase and its duration."""
         seconds = time.monotonic() - self._began.pop(phase, time.monotonic())
         self._write(phase, f"{text} ({seconds:.1f} s)")
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Write the note."""
         sys.stderr.write(f"envkit: {text}\n")
 
     def _write(self, phase: Phase, text: str) -> None:
-        sys.stderr.write(f"{_TITLES[phase]:>9}  {text}\n")
+        sys.stderr.write(f"{phase:>9}  {text}\n")
         sys.stderr.flush()
 
 
 class JsonReporter:
-    """One JSON object a line, for programs that show progress themselves; at most twenty a second within a phase."""
+    """Writes one JSON object a line, for programs that show progress; at most twenty a second within a phase."""
 
     def __init__(self) -> None:
         self._last = 0.0
@@ -100,7 +87,7 @@ class JsonReporter:
         self._write(event="start", phase=phase, text=text, total=total, unit=unit)
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Write the event, with what came since the last one."""
+        """Write the event, with the progress since the last one."""
         self._pending += amount
         now = time.monotonic()
         if now - self._last > 0.05:
@@ -124,7 +111,7 @@ class JsonReporter:
 
 
 class BarReporter:
-    """Bars on a terminal, each replaced by one line when its phase is over."""
+    """Shows bars on a terminal, each replaced by one line when its phase is over."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -139,26 +126,19 @@ class BarReporter:
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         """Show the bar."""
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            MofNCompleteColumn,
-            Progress,
-            ProgressColumn,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TransferSpeedColumn,
-        )
+        from rich import progress as rich_progress
 
         self.clear()
-        columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+        columns: list[rich_progress.ProgressColumn | str] = [rich_progress.SpinnerColumn(), "{task.description}"]
+        if total:
+            columns.append(rich_progress.BarColumn())
         if total and unit == "B":
-            columns += [BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+            columns += [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
         elif total:
-            columns += [BarColumn(), MofNCompleteColumn()]
-        self._progress = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
-        self._task = self._progress.add_task(f"{_TITLES[phase]:>9}  {text}", total=total or None)
+            columns.append(rich_progress.MofNCompleteColumn())
+        columns.append(rich_progress.TimeElapsedColumn())
+        self._progress = rich_progress.Progress(*columns, console=self._console, transient=True)
+        self._task = self._progress.add_task(f"{phase:>9}  {text}", total=total or None)
         self._progress.start()
         self._began = time.monotonic()
 
@@ -174,14 +154,14 @@ class BarReporter:
         """Replace the bar by a line."""
         self.clear()
         seconds = time.monotonic() - self._began
-        self._console.print(f"[dim]{_TITLES[phase]:>9}[/dim]  {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
+        self._console.print(f"[dim]{phase:>9}[/dim]  {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
 
     def note(self, text: str) -> None:
-        """Print it above the bar."""
+        """Print the note above the bar."""
         self._console.print(f"[yellow]envkit:[/yellow] {text}", highlight=False)
 
     def clear(self) -> None:
-        """Take the bar off the screen, if there is one."""
+        """Remove the bar from the screen, if there is one."""
         if self._progress is not None:
             self._progress.stop()
         self._progress, self._task, self._pending = None, None, 0

@@ -70,10 +70,9 @@ def _list(*, as_json: bool) -> None:
     lines = {topic: read_topic(topic).split("\n", 3)[2] for topic in topics()}
     if as_json:
         from envkit.cli.output import print_json
-        from envkit.wire.results import SCHEMA_VERSION
 
         about = [{"topic": topic, "text": line} for topic, line in lines.items()]
-        print_json({"schema_version": SCHEMA_VERSION, "topics": about})
+        print_json({"topics": about})
         return
     from envkit.cli.output import console, labelled
 
@@ -85,9 +84,8 @@ def _list(*, as_json: bool) -> None:
 def _show(topic: str, markdown: str, *, raw: bool, as_json: bool) -> None:
     if as_json:
         from envkit.cli.output import print_json
-        from envkit.wire.results import SCHEMA_VERSION
 
-        print_json({"schema_version": SCHEMA_VERSION, "topic": topic, "markdown": markdown})
+        print_json({"topic": topic, "markdown": markdown})
     elif raw:
         sys.stdout.write(markdown)
     else:
