@@ -24,8 +24,8 @@ _Shell = Annotated[
     typer.Option(
         "--shell",
         metavar="SHELL",
-        show_default="the calling shell",
-        help="bash, zsh, fish, ...",
+        show_default="the calling one",
+        help="bash, zsh, ...",
         autocompletion=complete.shells,
     ),
 ]
@@ -58,7 +58,7 @@ def deactivate_command(*, shell: _Shell = None) -> None:
 
 
 def _advise(kind: str, command: str) -> None:
-    """Say how to run the code, if it went to a terminal."""
+    """Tell how to run the code if it went to a terminal."""
     if sys.stdout.isatty():
         how = f"envkit {command} | source" if kind == "fish" else f'eval "$(envkit {command})"'
         sys.stderr.write(f"envkit: this is code for {kind}; to run it: {how}\n")

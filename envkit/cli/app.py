@@ -1,4 +1,4 @@
-"""The ``envkit`` command: its subcommands, and the one place where errors become output and exit codes."""
+"""The ``envkit`` command: its subcommands, and how errors become output and exit codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -80,35 +80,18 @@ def _envkit(
     del version
 
 
-_COMMANDS: dict[str, Callable[..., int | None]] = {
-    "find": find.find_command,
-    "create": create.create_command,
-    "validate": validate.validate_command,
-    "list": environments.list_command,
-    "show": environments.show_command,
-    "run": environments.run_command,
-    "recipes": environments.recipes_command,
-    "install": modify.install_command,
-    "uninstall": modify.uninstall_command,
-    "upgrade": modify.upgrade_command,
-    "history": history.history_command,
-    "diff": history.diff_command,
-    "rollback": history.rollback_command,
-    "remove": remove.remove_command,
-    "rename": remove.rename_command,
-    "clone": remove.clone_command,
-    "export": export.export_command,
-    "doctor": doctor.doctor_command,
-    "clean": clean.clean_command,
-    "detect": detect.detect_command,
-    "activate": activate.activate_command,
-    "deactivate": activate.deactivate_command,
-    "shell": activate.shell_command,
-}
-for _name, _command in _COMMANDS.items():
+for function in (
+    find.find_command, create.create_command, validate.validate_command, environments.list_command,
+    environments.show_command, environments.run_command, environments.recipes_command, modify.install_command,
+    modify.uninstall_command, modify.upgrade_command, history.history_command, history.diff_command,
+    history.rollback_command, remove.remove_command, remove.rename_command, remove.clone_command,
+    export.export_command, doctor.doctor_command, clean.clean_command, detect.detect_command,
+    activate.activate_command, activate.deactivate_command, activate.shell_command,
+):  # fmt: skip
     # `run` leaves the options of its command alone.
-    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False} if _name == "run" else None
-    app.command(_name, context_settings=settings)(_command)
+    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+    name = function.__name__.removesuffix("_command")
+    app.command(name, context_settings=settings if name == "run" else None)(function)
 app.add_typer(volume.volume_app, name="volume")
 app.add_typer(kernel.kernel_app, name="kernel")
 reference.register(app)
@@ -126,7 +109,9 @@ def run(argv: Sequence[str]) -> NoReturn:
             signal.signal(number, _interrupted)
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in reference.commands(app):
         argv = [*argv[1:], "--help"]
-    _leave_only(argv[0] if argv else "")
+    called = [command for command in app.registered_commands if command.name in argv[:1]]
+    if called:  # typer builds every command that it knows, which takes 40 ms
+        app.registered_commands, app.registered_groups = called, []
     code = _run(argv)
     try:
         sys.stdout.flush()
@@ -136,15 +121,8 @@ def run(argv: Sequence[str]) -> NoReturn:
     os._exit(code)
 
 
-def _leave_only(name: str) -> None:
-    """Forget all commands but the called one, if it is one: typer builds every command that it knows, 40 ms a call."""
-    called = [command for command in app.registered_commands if command.name == name]
-    if called:
-        app.registered_commands, app.registered_groups = called, []
-
-
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
-    """Leave at once. What is unfinished has no manifest and is removed by the next command on the volume."""
+    """Leave at once. An unfinished generation has no manifest; the next command on the volume removes it."""
     from envkit.lifeline import kill_descendants
     from envkit.process import kill_children
 
@@ -162,7 +140,7 @@ def _run(argv: Sequence[str]) -> int:
     except typer.Abort:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        _silence_stdout()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the final flush
         return 0
     except Exception as error:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -229,15 +207,14 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
         from rich.console import Console
         from rich.markup import escape
 
-        from envkit.cli.output import visible
-        from envkit.cli.problem import render_problem
+        from envkit.cli.output import render_problem, visible
         from envkit.cli.progress import clear_bar
         from envkit.models.problem import problem_of
 
         clear_bar()
         problem = problem_of(error)
         message = error.message if problem is None else error.message.partition("\n")[0]
-        # Words are wrapped for people; who reads a pipe gets each message on one line.
+        # Wrap for terminals only: in a pipe, each message stays on one line.
         console = Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
         console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] {escape(visible(message))}")
         if problem is not None:
@@ -245,8 +222,3 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
         if error.hint:
             console.print(f"[bold] hint[/bold] {escape(visible(error.hint))}")
     return error.exit_code
-
-
-def _silence_stdout() -> None:
-    """Give stdout a place to go, so that the final flush cannot fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -25,11 +25,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 86400.0, "w": 6048
 
 
 def parse_age(text: str) -> float:
-    """Return the seconds in ``7d``, ``12h``, ``30m`` or ``2w``; a bare number counts days.
-
-    Raises:
-        UsageError: The text is not an age.
-    """
+    """Return the seconds in ``7d``, ``12h``, ``30m`` or ``2w``; a bare number counts days."""
     match = _AGE.match(text.strip().lower())
     if match is None:
         raise UsageError(f"not an age: {text!r}", hint="Write days (7), or 12h, 30m, 2w.")

@@ -124,11 +124,7 @@ def create_command(
 
 
 def _refuse_flags(path: str, flags: Sequence[str]) -> None:
-    """Refuse flags that have no effect on an @EXPLICIT file.
-
-    Raises:
-        UsageError: With every such flag.
-    """
+    """Refuse flags that have no effect on an @EXPLICIT file."""
     if flags:
         raise UsageError(
             f"{path} is an @EXPLICIT file: it lists exact packages, so that {', '.join(flags)} would have no effect",
@@ -197,7 +193,7 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
 
 
 def render_outcome(out: Console, result: CreateResult) -> None:
-    """Print what the validation found wrong, and which scripts were not run."""
+    """Print the findings of the validation apart from passes, and the scripts that were not run."""
     from envkit.cli.output import labelled
     from envkit.cli.validate import render_findings
 
@@ -209,7 +205,7 @@ def render_outcome(out: Console, result: CreateResult) -> None:
 
 
 def _about(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """List what was chosen and why, label by label."""
+    """Return the choice and its reasons, as rows of `envkit.cli.output.labelled`."""
     from envkit.cli.builds_table import answer_rows, pick_rows
     from envkit.models.codes.topics import CPU, THIS_BUILD
     from envkit.words.say import say

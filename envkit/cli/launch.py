@@ -45,23 +45,14 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
 
 
 def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: str | None) -> str:
-    """Return code that activates an environment; the shell is the calling one if None.
-
-    Raises:
-        UnknownEnvironmentError: There is no such environment.
-        UsageError: The shell is not known.
-    """
+    """Return code that activates an environment; without a shell, for the calling one."""
     spoken = dialect(shell or detect_shell(os.environ))
     place = find_place(name, persist)
     return render(plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix), spoken)
 
 
 def deactivation_code(shell: str | None) -> str:
-    """Return code with which a shell leaves its environment.
-
-    Raises:
-        UsageError: None is active, or the shell is not known.
-    """
+    """Return code with which a shell leaves its environment."""
     spoken = dialect(shell or detect_shell(os.environ))
     steps = plan_deactivate(os.environ, suffix=spoken.suffix)
     if steps is None:
@@ -100,10 +91,7 @@ def become(place: Place, command: Sequence[str]) -> NoReturn:
 
 
 def do_quickly(argv: Sequence[str]) -> bool:
-    """Do `run`, `activate` or `deactivate` if the arguments are plain; return False if the whole command line has to.
-
-    Errors are left to the whole command line, too.
-    """
+    """Do `run`, `activate` or `deactivate`; return False, for the whole command line, if anything is not plain."""
     verb, *words = argv
     flags: dict[str, str] = {}
     known = {"--persist"} if verb == "run" else {"--persist", "--shell"}

@@ -92,11 +92,7 @@ PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linu
 def parse_request(
     specs: tuple[str, ...], channels: tuple[Channel, ...], *, cuda: str, python: str | None, prefer: str
 ) -> Request:
-    """Return the request that the flags make.
-
-    Raises:
-        UsageError: A value cannot be read.
-    """
+    """Return the request that the flags make."""
     return Request(
         specs, _parse_cuda(cuda), _parse_python(python), _parse_prefer(prefer), tuple(c.name for c in channels)
     )
@@ -127,33 +123,21 @@ def _parse_prefer(text: str) -> Literal["version", "native"]:
 
 
 def parse_platform(text: str | None) -> str | None:
-    """Read the value of ``--platform``.
-
-    Raises:
-        UsageError: It is no platform.
-    """
+    """Read the value of ``--platform``."""
     if text is not None and text not in PLATFORMS:
         raise UsageError(f"--platform {text!r} is not a platform", hint=f"One of {', '.join(PLATFORMS)}.")
     return text
 
 
 def parse_channels(texts: list[str] | None, settings: Settings, *, override: bool) -> tuple[Channel, ...]:
-    """Read the channels of ``-c``.
-
-    Raises:
-        SettingsError: One of them is no channel, or none is given with ``--override-channels``.
-    """
+    """Read the channels of ``-c``."""
     if override and not texts:
         raise SettingsError("--override-channels without -c leaves no channel", hint="Name one: -c conda-forge.")
     return resolve_channels(texts or [], settings)
 
 
 def parse_proof(*, no_validate: bool, require_gpu: bool = False) -> Proof:
-    """Return what ``--no-validate`` and ``--require-gpu`` say of validation before publishing.
-
-    Raises:
-        UsageError: Both are given.
-    """
+    """Return the proof that publishing takes, from ``--no-validate`` and ``--require-gpu``."""
     if no_validate and require_gpu:
         raise UsageError("--require-gpu and --no-validate exclude each other", hint="Give one of them.")
     return "none" if no_validate else "gpu" if require_gpu else "any"
@@ -171,10 +155,6 @@ def session_of(
     """Return the session of a command, from its flags and the settings of this machine.
 
     With a `name`, the volume that has this environment is used where several are configured.
-
-    Raises:
-        SettingsError: The settings cannot be read, or contradict each other.
-        UsageError: There is no such style of progress.
     """
     from envkit.api.session import Session
     from envkit.cli.progress import make_reporter

@@ -8,11 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from envkit.models.problem import LINES, Problem, ProblemKind, problem_lines
 
 __all__ = [
     "STATUS_STYLE",
@@ -22,6 +25,7 @@ __all__ = [
     "labelled",
     "literal",
     "print_json",
+    "render_problem",
     "table",
     "visible",
     "without",
@@ -40,6 +44,7 @@ TIER_STYLE = {
     "cpu": "cyan",
     "no": "red",
 }
+_KIND_STYLE: dict[ProblemKind, str] = {"missing": "red", "conflict": "red", "constraint": "yellow"}
 STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "cyan"}
 
 
@@ -99,6 +104,16 @@ def print_json(document: Mapping[str, Any]) -> None:
 
     document = {"schema_version": SCHEMA_VERSION, **document}
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def render_problem(out: Console, problem: Problem) -> None:
+    """Print why a request has no solution, as a tree; of a long tree, the beginning."""
+    out.print(literal(problem.text))
+    lines = list(problem_lines(problem))
+    for before, node in islice(lines, LINES):
+        out.print(Text.assemble((before, "dim"), literal(node.text, _KIND_STYLE.get(node.kind, ""))))
+    if len(lines) > LINES:
+        out.print(literal(f"and {len(lines) - LINES} more lines: --json has the whole tree", "dim"))
 
 
 def human_date(milliseconds: int | None) -> str:

@@ -20,23 +20,19 @@ _STYLES = ("auto", "bars", "lines", "jsonl", "none")
 
 
 def make_reporter(style: str) -> Reporter:
-    """Return the reporter for ``--progress``; by default, bars on a terminal and a line for each phase elsewhere.
-
-    Raises:
-        UsageError: There is no such style.
-    """
+    """Return the reporter for ``--progress``; by default, bars on a terminal and a line for each phase elsewhere."""
     if style not in _STYLES:
         raise UsageError(f"--progress {style!r} is not known", hint=f"One of {', '.join(_STYLES)}.")
     if style == "auto":
         style = "bars" if sys.stderr.isatty() else "lines"
     if style == "bars":
-        return BarReporter()
+        return _BarReporter()
     if style == "jsonl":
-        return JsonReporter()
-    return SilentReporter() if style == "none" else LineReporter()
+        return _JsonReporter()
+    return SilentReporter() if style == "none" else _LineReporter()
 
 
-_bars: list[BarReporter] = []
+_bars: list[_BarReporter] = []
 
 
 def clear_bar() -> None:
@@ -45,28 +41,25 @@ def clear_bar() -> None:
         bar.clear()
 
 
-class LineReporter:
+class _LineReporter:
     """Writes a line when a phase ends, and one when a long download begins."""
 
     def __init__(self) -> None:
         self._began: dict[Phase, float] = {}
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
-        """Note the time."""
         self._began[phase] = time.monotonic()
         if phase == "download" and total and unit == "B":
             self._write(phase, f"{text}, {size_words(total)} ...")
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Write nothing."""
+        pass
 
     def finish(self, phase: Phase, text: str) -> None:
-        """Write the result of the phase and its duration."""
         seconds = time.monotonic() - self._began.pop(phase, time.monotonic())
         self._write(phase, f"{text} ({seconds:.1f} s)")
 
     def note(self, text: str) -> None:
-        """Write the note."""
         sys.stderr.write(f"envkit: {text}\n")
 
     def _write(self, phase: Phase, text: str) -> None:
@@ -74,7 +67,7 @@ class LineReporter:
         sys.stderr.flush()
 
 
-class JsonReporter:
+class _JsonReporter:
     """Writes one JSON object a line, for programs that show progress; at most twenty a second within a phase."""
 
     def __init__(self) -> None:
@@ -82,12 +75,10 @@ class JsonReporter:
         self._pending = 0
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
-        """Write the event."""
         self._pending = 0
         self._write(event="start", phase=phase, text=text, total=total, unit=unit)
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Write the event, with the progress since the last one."""
         self._pending += amount
         now = time.monotonic()
         if now - self._last > 0.05:
@@ -95,14 +86,12 @@ class JsonReporter:
             self._pending, self._last = 0, now
 
     def finish(self, phase: Phase, text: str) -> None:
-        """Write the event."""
         if self._pending:
             self._write(event="advance", phase=phase, amount=self._pending, text=None)
             self._pending = 0
         self._write(event="finish", phase=phase, text=text)
 
     def note(self, text: str) -> None:
-        """Write the event."""
         self._write(event="note", text=text)
 
     def _write(self, **event: Any) -> None:
@@ -110,7 +99,7 @@ class JsonReporter:
         sys.stderr.flush()
 
 
-class BarReporter:
+class _BarReporter:
     """Shows bars on a terminal, each replaced by one line when its phase is over."""
 
     def __init__(self) -> None:
@@ -125,7 +114,6 @@ class BarReporter:
         _bars.append(self)
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
-        """Show the bar."""
         from rich import progress as rich_progress
 
         self.clear()
@@ -143,25 +131,21 @@ class BarReporter:
         self._began = time.monotonic()
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:  # noqa: ARG002
-        """Move the bar, at most twenty times a second."""
         self._pending += amount
         now = time.monotonic()
-        if self._progress is not None and self._task is not None and now - self._last > 0.05:
+        if self._progress is not None and self._task is not None and now - self._last > 0.05:  # twenty times a second
             self._progress.advance(self._task, self._pending)
             self._pending, self._last = 0, now
 
     def finish(self, phase: Phase, text: str) -> None:
-        """Replace the bar by a line."""
         self.clear()
         seconds = time.monotonic() - self._began
         self._console.print(f"[dim]{phase:>9}[/dim]  {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
 
     def note(self, text: str) -> None:
-        """Print the note above the bar."""
         self._console.print(f"[yellow]envkit:[/yellow] {text}", highlight=False)
 
     def clear(self) -> None:
-        """Remove the bar from the screen, if there is one."""
         if self._progress is not None:
             self._progress.stop()
         self._progress, self._task, self._pending = None, None, 0

@@ -13,14 +13,7 @@ _SHOWN = ("subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda"
 
 
 class GpuView(NamedTuple):
-    """One GPU, or one MIG instance.
-
-    Attributes:
-        name: Its model.
-        compute_capability: Such as ``9.0``.
-        memory_bytes: Its memory.
-        mig: Whether it is a MIG instance.
-    """
+    """One GPU, or one MIG instance; `compute_capability` is a text such as ``9.0``."""
 
     name: str | None = None
     compute_capability: str | None = None

@@ -12,7 +12,7 @@ from envkit.client.environment import Environment
 from envkit.client.report import ReportView
 from envkit.client.volume import find_validation, linked_generation, load_manifest, locate_volume, settle
 
-__all__ = ["Located", "Wanted", "look", "matches", "refusal"]
+__all__ = ["Wanted", "look", "matches", "refusal"]
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
@@ -34,25 +34,12 @@ class Wanted(NamedTuple):
         return not (self.specs or self.file or self.recipe)
 
 
-class Located(NamedTuple):
-    """A volume, and the environment on it if there is one."""
-
-    root: str
-    environment: Environment | None
-
-
-def look(name: str, persist: str | os.PathLike[str] | None) -> Located:
-    """Find an environment and its validation on this kind of host.
-
-    Raises:
-        IntegrityError: Its manifest cannot be read.
-        VolumeError: The volume is mounted elsewhere than when it was made.
-        UsageError: The name is not a valid one.
-    """
+def look(name: str, persist: str | os.PathLike[str] | None) -> tuple[str, Environment | None]:
+    """Return the root of the volume, and the environment with its validation on this kind of host, if there is one."""
     root = locate_volume(persist)
     prefix = linked_generation(root, name)
     if prefix is None:
-        return Located(root, None)
+        return root, None
     manifest = load_manifest(prefix)
     prefix = settle(prefix, manifest)
     from envkit.host.fingerprint import fingerprint_now
@@ -62,7 +49,7 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> Located:
     report = ReportView(record, prefix=prefix) if record is not None else None
     environment = Environment(name, root=root, prefix=prefix, validation=report)
     environment._manifest = manifest  # noqa: SLF001 - read already
-    return Located(root, environment)
+    return root, environment
 
 
 def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:

@@ -16,9 +16,6 @@ class BuildView:
 
     Attributes:
         record: The channel's record (CEP 36), as ``envkit find --json`` prints it.
-        name: Package name.
-        version: Package version.
-        build: Build string.
         channel: URL of the channel.
         variant: ``cuda``, ``cpu``, ``mps`` or ``generic``.
         build_cuda: CUDA toolkit that it was compiled with, or None.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from envkit.client.environment import Environment, current_environment
@@ -225,32 +226,29 @@ def ensure(
 
     path = None if file is None else os.fspath(file)
     wanted = local.Wanted(_words(specs), cuda, python, prefer, _words(channels), path, recipe)
-    found = local.look(name, persist)
-    here = found.environment
+    root, here = local.look(name, persist)
     if here is not None and (wanted.is_empty or local.matches(here.manifest, wanted)):
         known = here.validation
         if known is not None and known.ok and (not require_gpu or known.on_gpu):
             return here
     if wanted.is_empty:
         if here is None:
-            raise unknown(found.root, name)
-        here.validation = _validate(name, found.root, None, progress)
+            raise unknown(root, name)
+        here.validation = validate(name, persist=root, progress=progress)
         here.validation.raise_for_error()
         return here
 
-    def make(*, again: bool) -> Environment:
-        return create(
-            name, specs, cuda=cuda, python=python, file=file, recipe=recipe, channels=channels,
-            override_channels=override_channels, persist=persist, prefer=prefer, replace=again,
-            require_gpu=require_gpu, offline=offline, progress=progress,
-        )  # fmt: skip
-
+    make = partial(
+        create, name, specs, cuda=cuda, python=python, file=file, recipe=recipe, channels=channels,
+        override_channels=override_channels, persist=persist, prefer=prefer, require_gpu=require_gpu,
+        offline=offline, progress=progress,
+    )  # fmt: skip
     try:
-        return make(again=False)
+        return make()
     except EnvironmentExistsError:
         if not replace:
             raise
-        return make(again=True)
+        return make(replace=True)
 
 
 def validate(
@@ -274,7 +272,10 @@ def validate(
     Raises:
         UnknownEnvironmentError: There is no such environment.
     """
-    return _validate(os.fspath(name), persist, timeout_s, progress)
+    from envkit.client.report import ReportView
+
+    flags = _flags(persist=persist, timeout=timeout_s)
+    return ReportView(_run(["validate", *flags, "--", os.fspath(name)], progress))
 
 
 def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = None) -> Environment:
@@ -299,15 +300,15 @@ def require(name: str, *, persist: PathLike | None = None, gpu: bool | None = No
     from envkit.client import local
     from envkit.client.volume import unknown
 
-    found = local.look(name, persist)
-    if found.environment is None:
-        raise unknown(found.root, name)
-    reason = local.refusal(found.environment, gpu=gpu)
+    root, here = local.look(name, persist)
+    if here is None:
+        raise unknown(root, name)
+    reason = local.refusal(here, gpu=gpu)
     if reason is not None:
         raise HostCannotRunError(reason[0], hint=reason[1])
-    if found.environment.validation is not None:
-        found.environment.validation.raise_for_error()
-    return found.environment
+    if here.validation is not None:
+        here.validation.raise_for_error()
+    return here
 
 
 def _run(argv: list[str], progress: Progress | None) -> dict[str, Any]:
@@ -318,12 +319,6 @@ def _run(argv: list[str], progress: Progress | None) -> dict[str, Any]:
     if error is not None:
         raise error
     return document
-
-
-def _validate(name: str, persist: PathLike | None, timeout_s: float | None, progress: Progress | None) -> ReportView:
-    from envkit.client.report import ReportView
-
-    return ReportView(_run(["validate", *_flags(persist=persist, timeout=timeout_s), "--", name], progress))
 
 
 def _made(document: dict[str, Any], notes: list[str]) -> Environment:

@@ -45,11 +45,7 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
 
 
 def linked_generation(root: str, name: str) -> str | None:
-    """Return the generation that an environment's link points to; None if there is no such environment.
-
-    Raises:
-        UsageError: The name is not a valid one.
-    """
+    """Return the generation that an environment's link points to; None if there is no such environment."""
     if not isinstance(name, str):
         raise UsageError(
             f"the name of an environment is a text, not {type(name).__name__}",

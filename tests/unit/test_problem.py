@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from envkit.cli.problem import render_problem
+from envkit.cli.output import render_problem
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.models.problem import Problem, cause_of, problem_lines, problem_of, unsatisfiable
 from envkit.wire.results import error_json
