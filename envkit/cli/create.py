@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from envkit.models.inputs import Locked, Recipe
-    from envkit.models.request import Correction
     from envkit.models.results import CreateResult
 
 __all__ = ["create_command", "finish", "render_outcome"]
 
-_FOR_EXPLICIT = frozenset(  # the parameters that say something to an @EXPLICIT file
-    {"name", "file", "persist", "replace", "no_validate", "require_gpu", "engine", "offline", "as_json", "progress"}
-)
+# The parameters that have an effect on an @EXPLICIT file.
+_FOR_EXPLICIT = (
+    "name", "file", "persist", "replace", "no_validate", "require_gpu", "engine", "offline", "_yes", "as_json",
+    "progress",
+)  # fmt: skip
 
 
 def create_command(
@@ -107,9 +108,7 @@ def create_command(
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     target, machines = describe(session, hosts, flags)
     asked = request
-    applied: tuple[Correction, ...] = ()
-    if fix:
-        request, explicit, applied = fixed(request, target, explicit, settings)
+    request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     corrections = tuple(find_corrections(request, target))
     inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels))
     if source is not None:

@@ -88,7 +88,6 @@ def show_command(*, name: options.Name, persist: options.Persist = None, as_json
     manifest = info.manifest
     request = manifest.request
     facts = table("", "")
-    facts.show_header = False
     facts.add_row("prefix", info.prefix)
     facts.add_row("asked", " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda != "auto" else ""))
     facts.add_row("created", f"{manifest.created} by envkit {manifest.envkit_version}")

@@ -28,7 +28,7 @@ def export_command(
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
-    manifest = export_manifest(options.session_of(persist, name=name.partition("@")[0]).find_volume(), name)
+    manifest = export_manifest(options.session_of(persist, name=name).find_volume(), name)
     if as_json:
         content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)
         print_json(content)

@@ -63,9 +63,8 @@ def find_command(
     request = options.parse_request((spec,), explicit, cuda=cuda, python=python, prefer=prefer)
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     target, machines = describe(session, hosts, flags)
-    applied: tuple[Correction, ...] = ()
-    if fix:
-        request, explicit, applied = fixed(request, target, explicit, session.settings)
+    settings = session.settings
+    request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     inquiry = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
     result = find_builds(session, inquiry, explained=why or as_json, refresh=refresh)
     error = result.error if isinstance(result.error, EnvkitError) else None

@@ -26,10 +26,8 @@ def history_command(*, name: options.Name, persist: options.Persist = None, as_j
     if as_json:
         print_json(history_json(found))
         return
-    whole = ("n", "by", "packages", "validated", "generation")
-    view = table(
-        "", "n", "made", "by", "packages", "changed", "validated", "generation", right=("n", "packages"), whole=whole
-    )
+    columns = ("", "n", "made", "by", "packages", "changed", "validated", "generation")
+    view = table(*columns, right=("n", "packages"), whole=("n", "by", "packages", "validated", "generation"))
     for info in found.generations:
         view.add_row(
             "[green]*[/green]" if info.active else "",
@@ -71,7 +69,7 @@ def diff_command(
 
     volume = None
     if persist is not None or not all(text and "/" in text for text in (before, after)):
-        volume = options.session_of(persist, name=before.partition("@")[0]).find_volume()
+        volume = options.session_of(persist, name=before).find_volume()
     found = compare(volume, before, after)
     if as_json:
         print_json(difference_json(found))

@@ -154,12 +154,12 @@ def session_of(
 ) -> Session:
     """Return the session of a command, from its flags and the settings of this machine.
 
-    With a `name`, the volume that has this environment is used where several are configured.
+    With the `name` of an environment or generation, choose the volume that has it where several are configured.
     """
     from envkit.api.session import Session
     from envkit.cli.progress import make_reporter
     from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist, name=name, engine=engine)
+    settings = load_settings(persist=persist, name=name and name.partition("@")[0], engine=engine)
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     return Session(settings, NetworkPolicy(offline=offline), reporter)

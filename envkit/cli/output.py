@@ -80,7 +80,7 @@ def labelled(*rows: tuple[str, str, str]) -> Table:
 
 def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
     """Return an empty table. Cells of columns in `whole` keep to one line while there is room."""
-    result = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    result = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
     for column in columns:
         result.add_column(
             column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in whole

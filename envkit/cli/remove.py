@@ -64,8 +64,7 @@ def clone_command(
     from envkit.host.wire import host_to_json
     from envkit.wire.results import create_json
 
-    whole = source.partition("@")[0]
-    session = options.session_of(persist, name=whole, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(persist, name=source, offline=offline, as_json=as_json, progress=progress)
     result = clone(session, source, name, proof=options.parse_proof(no_validate=no_validate))
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))

@@ -52,7 +52,6 @@ def _render(report: VolumeReport) -> None:
         state = "no volume yet; `envkit create` makes it" if able else "[red]no volume, and none can be made here[/red]"
     out.print(f"[bold]{report.root}[/bold]  {state}")
     facts = table("", "")
-    facts.show_header = False
     for key, (value, origin) in report.settings.items():
         facts.add_row(key, f"{value}  [dim](from {origin})[/dim]")
     facts.add_row("file system", f"{report.fs_type or 'unknown'}, mounted at {report.mount_point}")

@@ -343,6 +343,7 @@ def _flags(**values: object) -> list[str]:
     for name, value in values.items():
         for one in value if isinstance(value, tuple) else (value,):
             if one is not None and one is not False:
-                flag = f"--{name.replace('_', '-')}"
-                argv += [flag] if one is True else [flag, os.fspath(one) if isinstance(one, os.PathLike) else str(one)]
+                argv.append(f"--{name.replace('_', '-')}")
+            if one is not None and not isinstance(one, bool):
+                argv.append(os.fspath(one) if isinstance(one, os.PathLike) else str(one))
     return argv
