@@ -14,7 +14,6 @@ from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
-from envkit.words.say import say
 
 __all__ = ["Fix", "correction_rows", "fixed", "given_flags", "hinted"]
 
@@ -36,6 +35,8 @@ def correction_rows(
     context: typer.Context, request: Request, corrections: Iterable[Correction]
 ) -> list[tuple[str, str, str]]:
     """Return corrections and their commands, as rows of `envkit.cli.output.labelled`."""
+    from envkit.words.say import say
+
     rows = []
     for correction in corrections:
         rows.append(("fix", "yellow", say(correction.fact)))
@@ -85,6 +86,8 @@ def hinted(
 ) -> EnvkitError:
     """Make the first correction the hint of an error: it names the cause, the solver only the effect."""
     if corrections:
+        from envkit.words.say import say
+
         first = corrections[0]
         error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {_command(context, _corrected(request, first))}"
     return error

@@ -13,7 +13,7 @@ from envkit.words.values import build_words, join, size_words
 __all__ = ["ADVICE", "TOPICS"]
 
 _NO_REASON = "it does not run there"
-TOPICS = {
+TOPICS: dict[str, str] = {
     topics.THIS_BUILD: "why this build",
     topics.NOT_NEWER: "why no newer one",
     topics.NO_BUILD: "why none",

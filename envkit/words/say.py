@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from envkit.models.fact import Fact
+from envkit.models.fact import Fact, FactKind
 from envkit.models.report import Finding, Recorded
-from envkit.words.advice import ADVICE
-from envkit.words.corrections import CORRECTIONS
-from envkit.words.findings import FINDINGS
-from envkit.words.reasons import REASONS
 from envkit.words.values import word
 
-__all__ = ["SAYINGS", "fill", "say"]
+__all__ = ["fill", "say", "sayings"]
 
-SAYINGS: dict[str, Mapping[str, str | Callable[..., str]]] = {
-    "reason": REASONS,
-    "advice": ADVICE,
-    "correction": CORRECTIONS,
-    "finding": FINDINGS,
-    "seen": FINDINGS,
-}
+
+def sayings(kind: FactKind) -> Mapping[str, str | Callable[..., str]]:
+    """Return the sayings of a kind of fact by code; each kind is loaded when it is first said."""
+    if kind == "reason":
+        from envkit.words.reasons import REASONS
+
+        return REASONS
+    if kind == "correction":
+        from envkit.words.corrections import CORRECTIONS
+
+        return CORRECTIONS
+    if kind in {"finding", "seen"}:
+        from envkit.words.findings import FINDINGS
+
+        return FINDINGS
+    from envkit.words.advice import ADVICE, TOPICS
+
+    return ADVICE if kind == "advice" else {**TOPICS}
 
 
 def say(said: Fact | Finding) -> str:
@@ -30,7 +37,7 @@ def say(said: Fact | Finding) -> str:
     if isinstance(fact, Recorded):
         return fact.text
     kinds = fact.params.get("on")
-    text = fill(SAYINGS[fact.code.kind][fact.code.family], fact.params)
+    text = fill(sayings(fact.code.kind)[fact.code.family], fact.params)
     return text if kinds is None else f"{word(kinds)}: {text}"
 
 

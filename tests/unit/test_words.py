@@ -15,11 +15,10 @@ import pytest
 
 import envkit
 from envkit.models import codes
-from envkit.models.fact import REGISTRY, Code, Fact
+from envkit.models.fact import REGISTRY, Code, Fact, FactKind
 from envkit.models.report import Finding, Recorded
-from envkit.words.advice import TOPICS
 from envkit.words.cures import CURES, cure
-from envkit.words.say import SAYINGS, say
+from envkit.words.say import say, sayings
 
 ROOT = Path(envkit.__file__).parent
 MODULES = {
@@ -126,12 +125,9 @@ def passed(call: ast.Call, literals: Mapping[str, list[str]]) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", sorted(REGISTRY))
-def test_each_code_has_a_saying_and_each_saying_a_code(kind: str) -> None:
-    registered = {str(code) for code in REGISTRY[kind]}  # type: ignore[index]
-    sayings = TOPICS if kind == "topic" else SAYINGS[kind]
-    if kind in {"finding", "seen"}:
-        sayings = {code: saying for code, saying in sayings.items() if code.kind == kind}  # type: ignore[attr-defined]
-    assert {str(code) for code in sayings} == registered
+def test_each_code_has_a_saying_and_each_saying_a_code(kind: FactKind) -> None:
+    known = [code for code in sayings(kind) if kind not in {"finding", "seen"} or getattr(code, "kind", None) == kind]
+    assert set(map(str, known)) == set(map(str, REGISTRY[kind]))
 
 
 def test_each_finding_has_one_cure() -> None:
@@ -148,7 +144,7 @@ def test_a_fact_has_the_parameters_of_its_saying() -> None:
                 wrong.append(f"{where}: parameters of a code that is not named in place")
             continue
         given = passed(call, literals) - ALWAYS
-        known, needed = takes(SAYINGS[code.kind][code.family])
+        known, needed = takes(sayings(code.kind)[code.family])
         cured = (
             takes(CURES[code.family])[0] if code.kind == "finding" else of_any_cure if code.kind == "seen" else set()
         )
