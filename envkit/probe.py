@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
@@ -130,7 +130,10 @@ def _read_trace(trace: bytes) -> tuple[TraceStep | None, Mapping[str, object]]:
     step: TraceStep | None = None
     facts: dict[str, object] = {}
     checks: list[object] = []
-    for line in _trace_lines(trace):
+    for text in trace.splitlines():
+        line: object = None
+        with contextlib.suppress(ValueError):  # a crash may tear the last line, and a library may write there, too
+            line = json.loads(text)
         match line:
             case {"step": {"check": str(check), "call": str(call), **rest}}:
                 device = rest.get("device")
@@ -140,10 +143,3 @@ def _read_trace(trace: bytes) -> tuple[TraceStep | None, Mapping[str, object]]:
             case {"check": dict(record)}:
                 checks.append(record)
     return step, ({**facts, "checks": checks} if facts or checks else {})
-
-
-def _trace_lines(trace: bytes) -> Iterator[object]:
-    """Yield the JSON lines of a trace; a crash may tear the last one, and a library may have written there too."""
-    for line in trace.splitlines():
-        with contextlib.suppress(ValueError):
-            yield json.loads(line)

@@ -35,13 +35,11 @@ class ChildResult(NamedTuple):
         state: ``done``: exit status 0. ``failed``: another exit status. ``crashed``: a signal not sent from here.
             ``timed-out`` and ``flooded``: killed at a limit. ``not-started``: see `error`.
         command: The arguments it was started with.
-        stdout: Its standard output.
         stderr: Its standard error, or the end of it.
         trace: Its output on the third pipe.
         exit_code: Its exit status; None when a signal ended it.
         signal: Name of the signal that ended it, such as ``SIGSEGV``.
         error: Why it could not be started.
-        elapsed_s: Seconds from start to end.
         reaped: False when it outlived SIGKILL.
     """
 
@@ -96,7 +94,6 @@ def run_child(
 
     Args:
         command: The program and its arguments; they show in process lists, so they carry no secret.
-        timeout_s: Seconds after which it is killed; None for no limit.
         env: All of its environment variables; None for those of this process.
         stdin: Written to its standard input, which stays open until it ends; None for an empty one.
         output_limit: Bytes of standard output, and of the trace, above which it is killed.
@@ -106,8 +103,8 @@ def run_child(
         grace_s: Seconds from SIGTERM to SIGKILL when it is cut short.
 
     Returns:
-        The result. Nothing that a child does raises; what `on_stderr` and signal handlers raise goes through, and the
-        child is ended first.
+        The result. Nothing that a child does raises. Errors of `on_stderr` and of signal handlers are raised when the
+        child has been ended.
     """
     words = [os.fspath(word) for word in command]
     with contextlib.ExitStack() as stack:

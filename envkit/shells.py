@@ -32,7 +32,7 @@ class Dialect(NamedTuple):
     export: Callable[[str, str], str]
     unset: Callable[[str], str]
     source: Callable[[str], str]
-    prompt: Callable[[str, str], str]
+    prompt: Callable[[str, str], str] = _nothing
     prepend: Callable[[str], str] = _nothing
 
 
@@ -148,35 +148,30 @@ SHELLS: Mapping[str, Dialect] = {
         ".xsh",
         lambda name, value: f"${name} = {value!r}",
         lambda name: f"${{...}}.pop({name!r}, None)",
-        lambda path: f"source {path!r}",
-        _nothing,  # xonsh shows CONDA_DEFAULT_ENV by itself ({env_name})
+        lambda path: f"source {path!r}",  # and it shows CONDA_DEFAULT_ENV by itself ({env_name})
     ),
     "powershell": Dialect(
         ".ps1",
         lambda name, value: f"$Env:{name} = {_powershell_quote(value)}",
         lambda name: f"Remove-Item Env:/{name} -ErrorAction SilentlyContinue",
         lambda path: f". {_powershell_quote(path)}",
-        _nothing,
     ),
     "nu": Dialect(
         ".nu",
         lambda name, value: f"$env.{name} = {_nu_quote(value, name)}",
         lambda name: f"hide-env --ignore-errors {name}",
         _nothing,  # nushell sources at parse time only
-        _nothing,
     ),
     "cmd": Dialect(
         ".bat",
         lambda name, value: f'@SET "{name}={_cmd_text(value)}"',
         lambda name: f"@SET {name}=",
         lambda path: f'@CALL "{_cmd_text(path)}"',
-        _nothing,
     ),
 }
 
 
 def _nu_quote(value: str, name: str) -> str:
-    escaped = ['"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in value.split(os.pathsep)]
     if name == "PATH":
-        return f"[{' '.join(escaped)}]"
+        return f"[{' '.join(_nu_quote(part, '') for part in value.split(os.pathsep))}]"
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

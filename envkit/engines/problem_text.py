@@ -124,11 +124,7 @@ def parse_classic(text: str, request_name: str) -> Problem:
     """Parse the message of conda's classic solver: chains of contradicting specs, by package.
 
     Its second list, packages "incompatible with your system", names every requirement on a virtual package, met or not.
-    It is used only when there is nothing else, and without the request's own record.
-
-    Args:
-        text: conda's message.
-        request_name: Name of the record that carries the target.
+    It is used only when there is nothing else, and without `request_name`, the record that carries the target.
     """
     chains, _, system = text.partition("The following specifications were found to be incompatible with your system:")
     conflicts: list[Problem] = []

@@ -49,10 +49,8 @@ class DriverAnswer:
     Attributes:
         interface: ``NVML``, ``libcuda`` or ``nvidia-smi``.
         library: The file that was loaded or run, links resolved; None if none was found.
-        driver_version: The driver that it reports.
         driver_cuda: The newest CUDA that it reports.
         devices: The GPUs, in its order.
-        errors: Calls that failed.
     """
 
     interface: str
@@ -72,13 +70,9 @@ class DriverAnswer:
 class Answers:
     """Everything that the children reported.
 
+    An interface that was not asked or gave no answer is None.
+
     Attributes:
-        glibc: The C library by py-rattler, to compare.
-        microarch: The archspec name.
-        osx: macOS by py-rattler.
-        nvml: None if NVML was not asked or gave no answer; likewise the next two.
-        libcuda: As `nvml`.
-        nvidia_smi: As `nvml`.
         failures: How a stage was cut off: by a signal, or the time limit.
         troubles: Other faults, in words.
     """
@@ -174,8 +168,7 @@ def _smi(line: Mapping[str, Any]) -> DriverAnswer:
     devices = []
     for row in rows:
         inside = tuple(
-            Device(name=name, compute_capability=row.compute_capability, uuid=uuid)
-            for name, uuid in instances.get(row.uuid or "", ())
+            Device(name, row.compute_capability, uuid=uuid) for name, uuid in instances.get(row.uuid or "", ())
         )
         devices.append(
             Device(row.name, row.compute_capability, row.memory_bytes, row.uuid, row.mig_mode or bool(inside), inside)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from envkit.host.answers import Answers
 from envkit.host.driver_facts import Draft, conclude_driver
-from envkit.host.overrides import Overrides
 from envkit.host.readings import Readings
 from envkit.host.requirements import unmet_requirements
 from envkit.models.host import OVERRIDES, Gpu, Host
@@ -37,7 +37,9 @@ _MENTIONING = ("SLURM_JOB_GRES", "SLURM_TRES_PER_NODE", "SLURM_TRES_PER_TASK", "
 _NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
 
 
-def assemble_host(readings: Readings, answers: Answers, *, env: Mapping[str, str], overrides: Overrides) -> Host:
+def assemble_host(
+    readings: Readings, answers: Answers, *, env: Mapping[str, str], overrides: Mapping[str, Any]
+) -> Host:
     """Put the host together; `overrides` win (CEP 30, CEP 46)."""
     draft = Draft()
     draft.sources.update(
@@ -66,7 +68,7 @@ def assemble_host(readings: Readings, answers: Answers, *, env: Mapping[str, str
     )
     _note_surroundings(host, env, draft)
     host = _override(host, overrides, draft)
-    if not host.gpus and "driver_cuda" not in overrides.given:
+    if not host.gpus and "driver_cuda" not in overrides:
         _trace(readings, env, draft)
     else:
         draft.traces.clear()
@@ -153,15 +155,15 @@ def variable_traces(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{name}={value if len(value := values[name]) <= 80 else f'{value[:77]}...'}" for name in telling)
 
 
-def _override(host: Host, overrides: Overrides, draft: Draft) -> Host:
-    for name in sorted(overrides.given - {"gpus"}):
-        before, after = getattr(host, name), getattr(overrides, name)
+def _override(host: Host, overrides: Mapping[str, Any], draft: Draft) -> Host:
+    for name in sorted(overrides.keys() - {"gpus"}):
+        before, after = getattr(host, name), overrides[name]
         draft.sources[name] = OVERRIDES[name]
         draft.notes.append(f"{OVERRIDES[name]} replaces {name} {before or 'absent'} by {after or 'absent'}")
         host = replace(host, **{name: after})
-    if "gpus" in overrides.given:
-        host = _override_gpus(host, overrides.compute_capability, draft)
-    return replace(host, overridden=overrides.given)
+    if "gpus" in overrides:
+        host = _override_gpus(host, overrides["gpus"], draft)
+    return replace(host, overridden=frozenset(overrides))
 
 
 def _override_gpus(host: Host, capability: ComputeCapability | None, draft: Draft) -> Host:

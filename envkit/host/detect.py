@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from envkit.host.answers import Answers, parse_answers
 from envkit.host.assemble import assemble_host
@@ -77,14 +76,7 @@ def _ask(
     lines = ask_driver(env=env, root=tree.root, timeout_s=timeout_s, nvidia_smi=quick.nvidia_smi)
     answers = parse_answers(lines)
     created = time.time()
-    if folder and _lasts(lines, answers) and write_entry(folder, quick.driver_key, {"lines": lines}, created=created):
-        return answers, created
-    return answers, 0.0
-
-
-def _lasts(lines: Sequence[Mapping[str, Any]], answers: Answers) -> bool:
-    """Return whether an answer holds until something in the key changes."""
-    if not lines or answers.failures or answers.troubles:
-        return False
-    numbers = frozenset[int]().union(*(driver.numbers for driver in answers.drivers))
-    return numbers <= _LASTING
+    lasts = bool(lines) and all(driver.numbers <= _LASTING for driver in answers.drivers)
+    if not lasts or answers.failures or answers.troubles or not folder:
+        return answers, 0.0
+    return answers, created if write_entry(folder, quick.driver_key, {"lines": lines}, created=created) else 0.0

@@ -29,10 +29,7 @@ def ask_driver(
     """Ask the machine, NVML, libcuda and, where those two cannot be loaded, ``nvidia-smi``.
 
     The children see `env` without the variables that hide devices or override facts. The limit is for all of it.
-
-    Returns:
-        One line for each stage, as `envkit.host.answers.parse_answers` reads them; ``failed`` in those that crashed or
-        hung.
+    Each stage gives one line for `envkit.host.answers.parse_answers`, with ``failed`` in those that crashed or hung.
     """
     deadline = time.monotonic() + timeout_s
     hidden = {"CUDA_VISIBLE_DEVICES", *OVERRIDES.values()}

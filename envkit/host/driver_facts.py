@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from envkit.cuda.architectures import is_tegra
 from envkit.host.answers import Answers, CallError, Device, DriverAnswer, parse_library_version
@@ -14,7 +15,9 @@ from envkit.models.version import CudaVersion, DriverVersion
 
 __all__ = ["Draft", "conclude_driver"]
 
-_STUB = 34
+T = TypeVar("T")
+
+_STUB = 34  # CUDA_ERROR_STUB_LIBRARY
 _NO_DEVICE = 100
 _MISMATCH = 803
 _NO_COMPAT = 804
@@ -72,7 +75,11 @@ def conclude_driver(
         if failed := answers.failures.get(stage):
             draft.notes.append(f"{interface} {failed}")
             draft.traces.append(f"{interface} {failed}")
-    cuda = _without_stub(answers.libcuda, draft)
+    cuda = answers.libcuda
+    if cuda and (_STUB in cuda.numbers or "/stubs/" in (cuda.library or "")):
+        where = cuda.library or "libcuda"
+        draft.notes.append(f"{where} is a toolkit's stub, not a driver: take it off LD_LIBRARY_PATH")
+        cuda = None
     version = _driver_version(readings, answers, draft)
     ceiling = _ceiling(answers, cuda, draft)
     compat = _is_compat(readings, cuda, draft)
@@ -100,16 +107,6 @@ def _explain(interface: str, error: CallError) -> str:
     return f"{interface}: {error}" + (f": {cure}" if cure else "")
 
 
-def _without_stub(cuda: DriverAnswer | None, draft: Draft) -> DriverAnswer | None:
-    """Discard the answer of a toolkit's stub of libcuda, which knows no driver."""
-    if cuda and (_STUB in cuda.numbers or "/stubs/" in (cuda.library or "")):
-        draft.notes.append(
-            f"{cuda.library or 'libcuda'} is a toolkit's stub, not a driver: take it off LD_LIBRARY_PATH"
-        )
-        return None
-    return cuda
-
-
 def _driver_version(readings: Readings, answers: Answers, draft: Draft) -> DriverVersion | None:
     said: list[tuple[DriverVersion, str]] = []
     if readings.kernel:
@@ -121,20 +118,24 @@ def _driver_version(readings: Readings, answers: Answers, draft: Draft) -> Drive
     if not said:
         draft.sources["driver_version"] = "no NVIDIA module in /proc or /sys, none by NVML"
         return None
-    version, draft.sources["driver_version"] = said[0]
+    return _first("driver_version", "the driver is", said, draft)
+
+
+def _first(fact: str, words: str, said: Sequence[tuple[T, str]], draft: Draft) -> T:
+    """Return the best of several values, each with its source, and note the others that differ."""
+    value, draft.sources[fact] = said[0]
     draft.notes += [
-        f"the driver is {version} by {said[0][1]}, {other} by {source}"
-        for other, source in said[1:]
-        if other != version
+        f"{words} {value} by {said[0][1]}, {other} by {source}" for other, source in said[1:] if other != value
     ]
-    return version
+    return value
 
 
 def _ceiling(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> CudaVersion | None:
+    where = f" of {cuda.library}" if cuda and cuda.library else ""
     said = [
         (answer.driver_cuda, source)
         for answer, source in (
-            (cuda, "cuDriverGetVersion"),  # required by CEP 30
+            (cuda, f"cuDriverGetVersion{where}"),  # required by CEP 30
             (answers.nvml, "NVML"),
             (answers.nvidia_smi, "nvidia-smi"),
         )
@@ -143,15 +144,7 @@ def _ceiling(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> CudaV
     if not said:
         draft.sources["driver_cuda"] = "no user-mode driver found"
         return None
-    ceiling, source = said[0]
-    where = f" of {cuda.library}" if cuda and cuda.library and source == "cuDriverGetVersion" else ""
-    draft.sources["driver_cuda"] = source + where
-    draft.notes += [
-        f"the driver's CUDA is {ceiling} by {source}{where}, {other} by {by}"
-        for other, by in said[1:]
-        if other != ceiling
-    ]
-    return ceiling
+    return _first("driver_cuda", "the driver's CUDA is", said, draft)
 
 
 def _is_compat(readings: Readings, cuda: DriverAnswer | None, draft: Draft) -> bool:
@@ -175,18 +168,13 @@ def _is_compat(readings: Readings, cuda: DriverAnswer | None, draft: Draft) -> b
 
 def _merge(answers: Answers, cuda: DriverAnswer | None, draft: Draft) -> tuple[Device, ...]:
     """Return NVML's devices in CUDA's order; those of libcuda, else of nvidia-smi, if NVML has none."""
-    nvml = answers.nvml.devices if answers.nvml else ()
     listed = cuda.devices if cuda else ()
-    if nvml:
-        draft.sources["gpus"] = "NVML"
-        return _in_cuda_order(nvml, listed, draft) if listed else nvml
-    for devices, source in (
-        (listed, "libcuda"),
-        (answers.nvidia_smi.devices if answers.nvidia_smi else (), "nvidia-smi"),
-    ):
-        if devices:
-            draft.sources["gpus"] = source
-            return devices
+    for answer in (answers.nvml, cuda, answers.nvidia_smi):
+        if answer and answer.devices:
+            draft.sources["gpus"] = answer.interface
+            return (
+                _in_cuda_order(answer.devices, listed, draft) if answer is answers.nvml and listed else answer.devices
+            )
     asked = ", ".join(answer.interface for answer in answers.drivers) or "anything: none could be asked"
     draft.sources["gpus"] = f"none by {asked}"
     return ()

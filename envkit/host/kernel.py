@@ -19,13 +19,7 @@ SYS = "/sys/module/nvidia"
 
 @dataclass(frozen=True, slots=True)
 class KernelModule:
-    """The loaded module.
-
-    Attributes:
-        version: Its version; None if it does not tell.
-        source: The file read.
-        note: A disagreement, in words.
-    """
+    """The loaded module: its version if it tells it, the file read, and a disagreement, in words."""
 
     version: DriverVersion | None
     source: str

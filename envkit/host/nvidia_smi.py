@@ -16,9 +16,6 @@ QUERIES = (
 )
 """The fields asked for; drivers before 510 do not know compute_cap and refuse the whole query."""
 
-_MIB = 1 << 20
-_NEEDED = 4
-
 
 @dataclass(frozen=True, slots=True)
 class SmiRow:
@@ -37,7 +34,7 @@ def parse_smi_query(text: str) -> list[SmiRow]:
     rows = []
     for line in text.splitlines():
         fields = [None if field.startswith("[") or field == "N/A" else field for field in line.split(", ")]
-        if len(fields) < _NEEDED:
+        if len(fields) < 4:
             continue
         name, uuid, driver, memory, *rest = fields
         capability = rest[0] if rest else None
@@ -47,7 +44,7 @@ def parse_smi_query(text: str) -> list[SmiRow]:
                     name=name,
                     uuid=uuid,
                     driver_version=DriverVersion.parse(driver) if driver else None,
-                    memory_bytes=int(memory) * _MIB if memory else None,
+                    memory_bytes=int(memory) << 20 if memory else None,
                     compute_capability=ComputeCapability.parse(capability) if capability else None,
                     mig_mode=len(rest) > 1 and rest[1] == "Enabled",
                 )

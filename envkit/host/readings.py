@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from envkit.host.container import read_container
 from envkit.host.kernel import KernelModule, read_kernel_module
@@ -16,14 +16,7 @@ __all__ = ["Readings", "read_machine"]
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Facts of files, those of `Host` paired with their source.
-
-    Attributes:
-        kernel: The NVIDIA module.
-        nodes: Names of NVIDIA's nodes in /dev.
-        toolkits: Version of the toolkit in each folder.
-        wsl_driver: Whether Windows provides an NVIDIA driver to WSL.
-    """
+    """Facts of `Host` paired with their source, NVIDIA's kernel module and nodes in /dev, toolkits by folder."""
 
     subdir: tuple[str, str]
     glibc: tuple[str | None, str]
@@ -31,10 +24,10 @@ class Readings:
     wsl: tuple[bool, str]
     jetson: tuple[str | None, str]
     container: tuple[str | None, str]
-    kernel: KernelModule | None = None
-    nodes: tuple[str, ...] = ()
-    toolkits: Mapping[str, str] = field(default_factory=dict)
-    wsl_driver: bool = False
+    kernel: KernelModule | None
+    nodes: tuple[str, ...]
+    toolkits: Mapping[str, str]
+    wsl_driver: bool
 
     @property
     def gpu_nodes(self) -> list[str]:

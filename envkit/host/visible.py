@@ -24,10 +24,6 @@ def select_visible(value: str | None, devices: Sequence[Device]) -> Selection:
     It is a comma-separated list of indices (in CUDA's order), UUIDs (``GPU-`` and a unique beginning) or MIG instances
     (``MIG-`` and a UUID, or the older ``MIG-GPU-<uuid>/<gi>/<ci>``). The first entry that names no device ends the
     list, so ``-1`` or an empty value hides all. A device in the result has one instance if one was named.
-
-    Args:
-        value: The variable; None if it is not set.
-        devices: The GPUs in CUDA's order.
     """
     if value is None:
         return Selection(tuple(devices))
@@ -47,22 +43,17 @@ def select_visible(value: str | None, devices: Sequence[Device]) -> Selection:
 
 
 def _find(entry: str, devices: Sequence[Device]) -> Device | None:
+    named: list[Device] = []
     if entry.isascii() and entry.isdigit():
         index = int(entry[:6])
-        return devices[index] if index < len(devices) else None
-    if entry.startswith("MIG-"):
-        return _find_instance(entry, devices)
-    if entry.startswith("GPU-"):
+        named = list(devices[index : index + 1])
+    elif entry.startswith("GPU-"):
         named = [device for device in devices if (device.uuid or "").startswith(entry)]
-        return named[0] if len(named) == 1 else None
-    return None
-
-
-def _find_instance(entry: str, devices: Sequence[Device]) -> Device | None:
-    named = [
-        replace(device, instances=(instance,))
-        for device in devices
-        for instance in device.instances
-        if (instance.uuid or "").startswith(entry)
-    ]
+    elif entry.startswith("MIG-"):
+        named = [
+            replace(device, instances=(instance,))
+            for device in devices
+            for instance in device.instances
+            if (instance.uuid or "").startswith(entry)
+        ]
     return named[0] if len(named) == 1 else None

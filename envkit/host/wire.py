@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -24,17 +25,7 @@ def host_to_json(host: Host) -> dict[str, Any]:
         "osx": host.osx,
         "driver_version": _str(host.driver_version),
         "driver_cuda": _str(host.driver_cuda),
-        "gpus": [
-            {
-                "name": gpu.name,
-                "compute_capability": _str(gpu.compute_capability),
-                "memory_bytes": gpu.memory_bytes,
-                "uuid": gpu.uuid,
-                "mig": gpu.mig,
-                "tegra": gpu.tegra,
-            }
-            for gpu in host.gpus
-        ],
+        "gpus": [{**dataclasses.asdict(gpu), "compute_capability": _str(gpu.compute_capability)} for gpu in host.gpus],
         "compat": host.compat,
         "toolkits": dict(host.toolkits),
         "container": host.container,

@@ -21,10 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envkit.errors import NoSpaceError
 from envkit.installer import cache
 from envkit.layout.atomic import write_atomic
-from envkit.layout.refusal import no_space, what_is_full
+from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
@@ -35,6 +34,7 @@ __all__ = ["Kept", "link_kept", "make_bytecode"]
 
 _TIMEOUT_S = 1800.0
 _LIST = "files.json"
+_DOING = "bytecode was made"
 _Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in the prefix, and the names in it
 
 
@@ -64,7 +64,7 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
             linked += _link_files(folder, files, prefix)
         except OSError as error:
             if no_space(error):
-                raise _full(volume, error) from error
+                raise full_while(volume, error, _DOING) from error
             rest.append(record)  # too many links (EMLINK), none at all, or a file is gone: compile
     return Kept(linked, tuple(rest))
 
@@ -106,7 +106,7 @@ def _keep_list(volume: Volume, folder: Path) -> None:
         write_atomic(folder / _LIST, json.dumps(list(_walk(folder))), durable=False)
     except OSError as error:
         if no_space(error):
-            raise _full(volume, error) from error
+            raise full_while(volume, error, _DOING) from error
         # A folder of another user. The cache only saves work.
 
 
@@ -211,15 +211,8 @@ def _compile(
         )
     said = next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in outcome.stderr_tail), None)
     if said is not None or free_space(volume.root).none_left:
-        raise _full(volume, OSError(said or errno.ENOSPC, "while modules were compiled"))
+        raise full_while(volume, OSError(said or errno.ENOSPC, "while modules were compiled"), _DOING)
     counts = outcome.facts.get("counts")
     if not isinstance(counts, Mapping):
         return {f"modules not compiled ({outcome.state})": len(files)}
     return {str(what): int(count) for what, count in counts.items()}
-
-
-def _full(volume: Volume, error: OSError) -> NoSpaceError:
-    return NoSpaceError(
-        f"{what_is_full(volume, error)} while bytecode was made",
-        hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
-    )

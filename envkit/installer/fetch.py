@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envkit.errors import IntegrityError, NoSpaceError
+from envkit.engines.network import make_client
+from envkit.errors import IntegrityError
 from envkit.installer import cache
 from envkit.installer.download import download, is_whole
 from envkit.installer.seal import check_and_seal
 from envkit.layout.atomic import sync_directory, sync_file_system
-from envkit.layout.refusal import no_space, what_is_full
+from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import is_full
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
@@ -58,39 +59,60 @@ def fetch(
             adopted = cache.adopt(volume, missing, folder)
             if adopted:
                 reporter.note(f"took over {adopted} downloads of an interrupted run")
-            asyncio.run(_fetch_all(volume, missing, folder, channels, policy, reporter))
+            run = _Run(volume, folder, make_client(policy, channels), policy, reporter)
+            asyncio.run(run.fetch_all(missing))
         except OSError as error:
             if no_space(error):
-                raise NoSpaceError(
-                    f"{what_is_full(volume, error)} while packages were fetched",
-                    hint=f"{size_words(total)} were to be downloaded and about four times that extracted. Free "
-                    "space, or choose another volume; complete packages are kept in the cache.",
-                ) from error
+                hint = (
+                    f"{size_words(total)} were to be downloaded and about four times that extracted. Free "
+                    "space, or choose another volume; complete packages are kept in the cache."
+                )
+                raise full_while(volume, error, "packages were fetched", hint=hint) from error
             raise
     reporter.finish("download", f"{len(missing)} packages, {size_words(total)}")
 
 
-class _Shelf:
-    """Extracted packages on their way into the cache, several at a time.
+class _Run:
+    """The fetching of packages into the cache, several at a time.
 
     After a power cut, a name in the cache must mean a complete package, so syncfs precedes the renames. A sync for
     each package is slow, and one for all would lose every extraction when the process dies; so the ready ones are
     moved every few seconds. Their archives stay until then: a later run adopts them and downloads nothing twice.
     """
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: Volume, folder: Path, client: Client, policy: NetworkPolicy, reporter: Reporter) -> None:
         self.volume = volume
+        self.folder = folder
+        self.client = client
+        self.policy = policy
+        self.reporter = reporter
         self.ready: list[tuple[Record, Path, Path]] = []
         self.busy = asyncio.Lock()
         self.last = time.monotonic()
 
-    async def put(self, record: Record, home: Path, archive: Path) -> None:
-        """Add an extracted and checked package."""
-        self.ready.append((record, home, archive))
-        if time.monotonic() - self.last > _SYNC_S:
-            await self.flush()
+    async def fetch_all(self, records: Sequence[Record]) -> None:
+        gate = asyncio.Semaphore(_PARALLEL)
 
-    async def flush(self) -> None:
+        async def one(record: Record) -> None:
+            async with gate:
+                home, archive = await self._fetch(record)
+                self.ready.append((record, home, archive))
+                if time.monotonic() - self.last > _SYNC_S:
+                    await self._flush()
+
+        tasks = [asyncio.ensure_future(one(record)) for record in sorted(records, key=lambda r: -(r.size or 0))]
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(OSError):  # report the first error
+                await self._flush()
+            raise
+        await self._flush()
+
+    async def _flush(self) -> None:
         """Move the ready packages into the cache."""
         async with self.busy:
             ready, self.ready = self.ready, []
@@ -111,69 +133,27 @@ class _Shelf:
             archive.unlink()
         sync_directory(self.volume.packages)
 
+    async def _fetch(self, record: Record) -> tuple[Path, Path]:
+        """Download, verify, extract and check a package; return the folder of its files, and its archive."""
+        from rattler.exceptions import ExtractError
+        from rattler.package_streaming import extract
 
-async def _fetch_all(
-    volume: Volume,
-    records: Sequence[Record],
-    folder: Path,
-    channels: Sequence[Channel],
-    policy: NetworkPolicy,
-    reporter: Reporter,
-) -> None:
-    from envkit.engines.network import make_client
-
-    client = make_client(policy, channels)
-    gate = asyncio.Semaphore(_PARALLEL)
-    shelf = _Shelf(volume)
-
-    async def one(record: Record) -> None:
-        async with gate:
-            home, archive = await _fetch_one(volume, record, folder, client, policy, reporter)
-            await shelf.put(record, home, archive)
-
-    tasks = [asyncio.ensure_future(one(record)) for record in sorted(records, key=lambda r: -(r.size or 0))]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(OSError):  # report the first error
-            await shelf.flush()
-        raise
-    await shelf.flush()
-
-
-async def _fetch_one(
-    volume: Volume,
-    record: Record,
-    folder: Path,
-    client: Client,
-    policy: NetworkPolicy,
-    reporter: Reporter,
-) -> tuple[Path, Path]:
-    """Download, verify, extract and check a package; return the folder that it was extracted in, and its archive."""
-    from rattler.exceptions import ExtractError
-    from rattler.package_streaming import extract
-
-    archive = cache.archive_in(folder, record)
-    home = folder / cache.key(record)
-    target = home / f"{record.name}-{record.version}-{record.build}"
-    home.mkdir()
-    if not await asyncio.to_thread(is_whole, archive, record, reporter):
-        await download(record, archive, client, policy, reporter)
-    try:
-        await asyncio.to_thread(extract, archive, target)
-    except (ExtractError, OSError) as error:
-        # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
-        if is_full(volume, error):
-            raise NoSpaceError(
-                f"{what_is_full(volume, error)} while {record.fn} was extracted",
-                hint="Free space, or choose another volume; complete packages are kept in the cache.",
+        archive = cache.archive_in(self.folder, record)
+        home = self.folder / cache.key(record)
+        target = home / f"{record.name}-{record.version}-{record.build}"
+        home.mkdir()
+        if not await asyncio.to_thread(is_whole, archive, record, self.reporter):
+            await download(record, archive, self.client, self.policy, self.reporter)
+        try:
+            await asyncio.to_thread(extract, archive, target)
+        except (ExtractError, OSError) as error:
+            # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
+            if is_full(self.volume, error):
+                hint = "Free space, or choose another volume; complete packages are kept in the cache."
+                raise full_while(self.volume, error, f"{record.fn} was extracted", hint=hint) from error
+            raise IntegrityError(
+                f"{record.fn} from {record.channel} cannot be extracted: {redact(str(error))}",
+                hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
             ) from error
-        raise IntegrityError(
-            f"{record.fn} from {record.channel} cannot be extracted: {redact(str(error))}",
-            hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
-        ) from error
-    await asyncio.to_thread(check_and_seal, record, target)
-    return home, archive
+        await asyncio.to_thread(check_and_seal, record, target)
+        return home, archive

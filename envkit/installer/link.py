@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from envkit.engines.rattler import to_rattler
-from envkit.errors import NoSpaceError, VolumeError
+from envkit.errors import VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
 from envkit.layout.atomic import write_atomic
-from envkit.layout.refusal import what_is_full
+from envkit.layout.refusal import full_while
 from envkit.layout.space import is_full
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
@@ -135,10 +135,7 @@ async def _link(
 
 def _translate(volume: Volume, error: BaseException) -> VolumeError:
     if is_full(volume, error):
-        return NoSpaceError(
-            f"{what_is_full(volume, error)} while packages were linked",
-            hint="Free space or inodes, or choose another volume. The packages are in the cache and stay there.",
-        )
+        return full_while(volume, error, "packages were linked")
     return VolumeError(
         f"packages cannot be linked on {volume.root}: {' '.join(str(error).split())}",
         hint="Check the volume (permissions, read-only mount, locks on network file systems) and run it again.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from envkit.errors import NoSpaceError, VolumeError
 from envkit.layout.volume import Volume
 
-__all__ = ["cannot_write", "is_refused", "no_space", "what_is_full", "writing"]
+__all__ = ["cannot_write", "full_while", "is_refused", "no_space", "what_is_full", "writing"]
 
 
 def no_space(error: BaseException) -> bool:
@@ -30,6 +30,12 @@ def what_is_full(volume: Volume, error: BaseException) -> str:
     if (isinstance(error, OSError) and error.errno == errno.EDQUOT) or "quota exceeded" in str(error).lower():
         return f"the quota on {volume.root} is used up"
     return f"no space left on {volume.root}"
+
+
+def full_while(volume: Volume, error: BaseException, doing: str, *, hint: str | None = None) -> NoSpaceError:
+    """Return the error of a volume that is full while packages are brought to it."""
+    kept = "Free space or inodes, or choose another volume. The packages are in the cache and stay there."
+    return NoSpaceError(f"{what_is_full(volume, error)} while {doing}", hint=hint or kept)
 
 
 def cannot_write(volume: Volume, error: OSError) -> VolumeError:
