@@ -18,26 +18,24 @@ from pathlib import Path
 
 import envkit
 from envkit.api.change import changing
-from envkit.api.inquiry import Inquiry
 from envkit.api.make import Blueprint, make_generation
 from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of, solve_request
 from envkit.builds.dependency import dependency_names
 from envkit.engines.rattler import RattlerEngine
-from envkit.errors import IntegrityError, NoSpaceError, ValidationFailedError
-from envkit.layout.generation import list_generations, read_manifest
+from envkit.errors import NoSpaceError, ValidationFailedError
+from envkit.layout.generation import known_manifest, list_manifests
 from envkit.layout.launcher import RUN_SCRIPT, own_python, publish_launcher
 from envkit.layout.lineage import Origin
 from envkit.layout.refusal import no_space
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
-from envkit.models.build import Record
+from envkit.models.build import Record, digest
 from envkit.models.care import BootstrapResult
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
-from envkit.models.request import CudaChoice, Request
-from envkit.models.solution import digest
+from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.process import run_child
 from envkit.settings import Settings
 
@@ -50,9 +48,7 @@ _TRY_S = 60.0
 def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_channels: bool) -> BootstrapResult:
     """Put this envkit and a Python for it on the volume, and the launcher that ``env.sh`` has on PATH.
 
-    Args:
-        channels: Channels that the user named; asked only when no environment here has the same Python.
-        override_channels: Use only these.
+    `channels`, those that the user named, are asked only when no environment here has the same Python.
     """
     session = dataclasses.replace(session, solver=RattlerEngine())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -84,10 +80,7 @@ def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_chann
 def _same_python(volume: Volume, plan: Plan) -> Path | None:
     """Return the generation that the launcher runs with now, if it holds exactly these records."""
     python = own_python(volume)
-    try:
-        known = read_manifest(python) if python is not None else None
-    except IntegrityError:
-        return None
+    known = known_manifest(python)
     return python if known is not None and known.digest == digest(plan.records) else None
 
 
@@ -107,11 +100,7 @@ def _publish(volume: Volume, home: Path, python: Path) -> None:
 
 def _python_here(volume: Volume, version: str, settings: Settings) -> Plan | None:
     """Return the Python of an environment on the volume with its dependencies: nothing has to be fetched for it."""
-    for path in list_generations(volume):
-        try:
-            manifest = read_manifest(path)
-        except IntegrityError:
-            continue
+    for _, manifest in list_manifests(volume):
         if manifest is None:
             continue
         plan = plan_of(manifest, settings)

@@ -30,17 +30,11 @@ _CLEAN_WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one environment, while its lease is held.
+    """A change of one environment, while its lease is held."""
 
-    Attributes:
-        session: Settings and services.
-        volume: The volume, which can be written.
-        name: The environment.
-    """
-
-    session: Session
-    volume: Volume
-    name: str
+    session: Session  # settings and services
+    volume: Volume  # the volume, which can be written
+    name: str  # the environment
 
     @property
     def prefix(self) -> Path | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from pathlib import Path
 
-from envkit.api.inquiry import Inquiry
 from envkit.api.session import Session
 from envkit.builds.classify import classify
 from envkit.builds.dependency import spec_matches
@@ -19,13 +19,13 @@ from envkit.checks.verdict import judge
 from envkit.engines.base import ChannelAccess, QueryResult
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
 from envkit.frameworks.table import EXTRA_CHANNELS, row_of
-from envkit.models.build import Tier, Verdict
+from envkit.models.build import Record, Tier, Verdict
 from envkit.models.channel import Channel
 from envkit.models.codes import advice as codes
-from envkit.models.fact import Advice, Reason
+from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
 from envkit.models.network import NetworkPolicy
-from envkit.models.request import CudaChoice, Request
+from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, resolve_channels
@@ -47,27 +47,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The builds of one name, judged.
+    """The builds of one name, judged."""
 
-    Attributes:
-        name: The package.
-        ranked: What matches the request, best first.
-        rejected: What matches the spec and not the request: another CUDA, Python or platform.
-        others: What does not match the spec, and what a channel of higher priority hides.
-        hidden: The best of what is hidden, where it is newer than all that is not.
-        channel: The channel that hides the others, where they are in order.
-        hosts: The machines by name, where there are several.
-        table_date: The day of the built-in table, where that answered and not the channels.
-    """
-
-    name: str
-    ranked: tuple[Verdict, ...]
-    rejected: tuple[Verdict, ...]
-    others: tuple[Verdict, ...]
-    hidden: Verdict | None = None
-    channel: str | None = None
-    hosts: Mapping[str, Target] = field(default_factory=dict)
-    table_date: str | None = None
+    name: str  # the package
+    ranked: tuple[Verdict, ...]  # what matches the request, best first
+    rejected: tuple[Verdict, ...]  # what matches the spec and not the request: another CUDA, Python or platform
+    others: tuple[Verdict, ...]  # what does not match the spec, and what a channel of higher priority hides
+    hidden: Verdict | None = None  # the best of what is hidden, where it is newer than all that is not
+    channel: str | None = None  # the channel that hides the others, where they are in order
+    hosts: Mapping[str, Target] = field(default_factory=dict)  # the machines by name, where there are several
+    table_date: str | None = None  # the day of the built-in table, where that answered and not the channels
 
 
 def channels_for(
@@ -78,9 +67,7 @@ def channels_for(
     Without such a choice: conda-forge and, for frameworks that are published there, pytorch and nvidia; `create` then
     installs from the channels of its pick alone.
 
-    Args:
-        explicit: Channels of ``-c``, or of a recipe.
-        override: ``--override-channels``: nothing but `explicit`.
+    `explicit` are those of ``-c``, or of a recipe; with `override` there are no others.
     """
     if explicit and override:
         return tuple(explicit), True
@@ -108,9 +95,8 @@ def judge_spec(
 ) -> Candidates:
     """Ask the channels for every build of a package; classify, judge and rank them.
 
-    Args:
-        strict: Whether the first channel that has the name hides the others, as it does in a solve over all of them
-            (conda's strict channel priority): so it is for channels that the user put in order.
+    With `strict`, the first channel that has the name hides the others, as it does in a solve over all of them (conda's
+    strict channel priority): so it is for channels that the user put in order.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
@@ -130,37 +116,29 @@ def judge_spec(
     return _judged(found, inquiry, order=order)
 
 
-def _first_channel(found: QueryResult, order: Sequence[str]) -> str | None:
-    have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
-    return next((url for url in order if url in have), None)
-
-
 def _judged(
     found: QueryResult, inquiry: Inquiry, *, order: Sequence[str] = (), table_date: str | None = None
 ) -> Candidates:
     request, target, hosts = inquiry.request, inquiry.target, inquiry.hosts
     every = judge_builds([classify(record) for record in found.matching], target, hosts, request=request)
-    first = _first_channel(found, order)
+    have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
+    first = next((url for url in order if url in have), None)
     verdicts = [v for v in every if first is None or v.build.record.channel.rstrip("/") == first]
     hidden = [v for v in every if first is not None and v.build.record.channel.rstrip("/") != first]
     ranked = rank(verdicts, request, target)
     chosen = {id(verdict) for verdict in ranked}
+    any_cuda = replace(request, cuda=request.cuda if request.cuda.kind == "none" else CudaChoice())
     others = judge_builds([classify(record) for record in found.others], target, hosts, request=request)
     return Candidates(
         name=found.name,
         ranked=tuple(ranked),
         rejected=tuple(verdict for verdict in verdicts if id(verdict) not in chosen),
         others=(*others, *hidden),
-        hidden=_worth_it(_best_of_any_cuda(hidden, request, target), pick(ranked)),
+        hidden=_worth_it(pick(rank(hidden, any_cuda, target)), pick(ranked)),
         channel=first,
         hosts=hosts,
         table_date=table_date,
     )
-
-
-def _best_of_any_cuda(verdicts: Sequence[Verdict], request: Request, target: Target) -> Verdict | None:
-    cuda = request.cuda if request.cuda.kind == "none" else CudaChoice()
-    return pick(rank(verdicts, replace(request, cuda=cuda), target))
 
 
 def _worth_it(hidden: Verdict | None, chosen: Verdict | None) -> Verdict | None:
@@ -194,12 +172,11 @@ def judge_table(inquiry: Inquiry, channels: Sequence[Channel]) -> Candidates:
     asked = {channel_name(channel.url) for channel in channels}
     every = published_builds(wanted.name, target.subdir)
     records = [record for record in every if channel_name(record.channel) in asked] or every
-    matching = [spec_matches(wanted, record.name, record.version, record.build) for record in records]
-    found = QueryResult(
-        wanted.name,
-        tuple(record for record, fits in zip(records, matching, strict=True) if fits),
-        tuple(record for record, fits in zip(records, matching, strict=True) if not fits),
-    )
+
+    def fits(record: Record) -> bool:
+        return spec_matches(wanted, record.name, record.version, record.build)
+
+    found = QueryResult(wanted.name, tuple(filter(fits, records)), tuple(filterfalse(fits, records)))
     return _judged(found, inquiry, table_date=table_date())
 
 
@@ -246,11 +223,10 @@ def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> 
 def nothing_runs(candidates: Candidates, request: Request, target: Target) -> EnvkitError:
     """Return why there is no answer, nothing that matches or nothing that runs, and what would help."""
     ranked = candidates.ranked
-    known = Advice(codes.BEST_REFUSED, build=ranked[0].build, reason=_decisive(ranked[0])) if ranked else None
+    known = Advice(codes.BEST_REFUSED, build=ranked[0].build, reason=ranked[0].decisive) if ranked else None
     every = advise(candidates, request, target)
-    advice = sorted(
-        (fact for fact in every if fact != known), key=lambda fact: fact.code == codes.CPU_RUNS
-    )  # the last resort
+    others = (fact for fact in every if fact != known)
+    advice = sorted(others, key=lambda fact: fact.code == codes.CPU_RUNS)  # the last resort
     error: EnvkitError
     culprits: Sequence[MachineKind] = ()
     if not ranked:
@@ -273,10 +249,6 @@ def nothing_runs(candidates: Candidates, request: Request, target: Target) -> En
         error = HostCannotRunError(message, hint=refusals.what_helps(advice))
     error.told = (*advice, *([known] if not culprits else []))
     return error
-
-
-def _decisive(verdict: Verdict) -> Reason | None:
-    return verdict.reasons[0] if verdict.reasons else None
 
 
 def _served(kind: MachineKind, candidates: Candidates, request: Request) -> Verdict:

@@ -25,7 +25,8 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     if not dry_run and volume.private.is_dir():
         session.make_volume()  # a volume that cannot be written is refused before anything is removed
     rubbish = find_rubbish(volume, keep)
-    elsewhere = _users_indexes(keep)
+    cache = default_cache_dir(os.environ)
+    elsewhere = find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
     items, kept = [*rubbish.items, *elsewhere], list(rubbish.kept)
     # Measure before deleting.
     freed, there = _freed(items), _freed(elsewhere)
@@ -47,11 +48,6 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
         dry_run=dry_run,
         elsewhere_bytes=there.size_bytes,
     )
-
-
-def _users_indexes(keep: Keep) -> list[CleanItem]:
-    cache = default_cache_dir(os.environ)
-    return find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
 
 
 def _freed(items: Sequence[CleanItem]) -> Freed:

@@ -21,12 +21,7 @@ __all__ = ["clone"]
 def clone(session: Session, source: str, name: str, *, proof: Proof = "any") -> CreateResult:
     """Link the packages of an environment at a new path. The clone begins a history of its own.
 
-    Args:
-        source: An environment, ``NAME@N``, or the path of a generation.
-
-    Raises:
-        UnknownEnvironmentError: There is no such environment, or envkit did not make it.
-        EnvironmentExistsError: The name is taken.
+    `source` is an environment, ``NAME@N``, or the path of a generation.
     """
     prefix = generation_of(session.find_volume(), source)
     manifest = read_manifest(prefix)

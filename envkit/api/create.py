@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 
 from envkit.api.change import changing
-from envkit.api.inquiry import Inquiry
 from envkit.api.make import Proof
 from envkit.api.publish import check_publishable
 from envkit.api.results import made_result, planned_result, reused_result
@@ -15,11 +14,12 @@ from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of, solve_request
 from envkit.api.validate import revalidate
 from envkit.checks.requests import requests_differ
-from envkit.errors import EnvironmentExistsError, IntegrityError
-from envkit.layout.generation import active, is_moved, read_manifest, refuse_foreign
+from envkit.errors import EnvironmentExistsError
+from envkit.layout.generation import active, is_moved, known_manifest, read_manifest, refuse_foreign
 from envkit.layout.opening import check_writable
 from envkit.layout.volume import Volume, check_name
 from envkit.models.manifest import Manifest, RecordedRequest
+from envkit.models.request import Inquiry
 from envkit.models.results import CreateResult
 from envkit.wire.results import target_json
 from envkit.words.requests import instead_words, unlike_words
@@ -29,21 +29,13 @@ __all__ = ["CreateOptions", "create_environment"]
 
 @dataclass(frozen=True, slots=True)
 class CreateOptions:
-    """How ``create`` works, apart from what it makes.
+    """How ``create`` works, apart from what it makes."""
 
-    Attributes:
-        dry_run: Only plan.
-        replace: Make a new generation for a name that was made from another request.
-        proof: How much validation it takes to publish.
-        variables: Variables that the environment sets (environment.yml).
-        source_sha256: Digest of the file that the request was read from.
-    """
-
-    dry_run: bool = False
-    replace: bool = False
-    proof: Proof = "any"
-    variables: tuple[tuple[str, str], ...] = ()
-    source_sha256: str | None = None
+    dry_run: bool = False  # only plan
+    replace: bool = False  # make a new generation for a name that was made from another request
+    proof: Proof = "any"  # how much validation it takes to publish
+    variables: tuple[tuple[str, str], ...] = ()  # variables that the environment sets (environment.yml)
+    source_sha256: str | None = None  # digest of the file that the request was read from
 
 
 def create_environment(session: Session, name: str, inquiry: Inquiry, options: CreateOptions) -> CreateResult:
@@ -107,11 +99,7 @@ def _recorded(inquiry: Inquiry, options: CreateOptions) -> RecordedRequest:
 
 def _replaced(volume: Volume, name: str, recorded: RecordedRequest) -> Manifest | None:
     """Return what ``--replace`` makes again: the environment, if the request is the same but for the machine."""
-    prefix = active(volume, name)
-    try:
-        manifest = read_manifest(prefix) if prefix is not None else None
-    except IntegrityError:
-        return None
+    manifest = known_manifest(active(volume, name))
     return manifest if manifest is not None and not requests_differ(manifest.request, recorded) - {"target"} else None
 
 

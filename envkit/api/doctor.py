@@ -8,9 +8,10 @@ from pathlib import Path
 
 from envkit.api.change import changing
 from envkit.api.checkup import check_subjects
+from envkit.api.examine import validate_prefix
 from envkit.api.session import Session
 from envkit.api.solve import plan_of, records_of
-from envkit.api.validate import record_validation, validate_prefix
+from envkit.api.validate import record_validation
 from envkit.errors import IntegrityError
 from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, find_damage, remove_damaged

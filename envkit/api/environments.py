@@ -17,8 +17,7 @@ __all__ = ["list_environments", "show_environment"]
 def list_environments(volume: Volume, *, fingerprint: str | None = None) -> VolumeListing:
     """List the environments of a volume, by name, including damaged ones.
 
-    Args:
-        fingerprint: That of this host: a validation on its kind is preferred to later ones on others.
+    A validation on hosts with this fingerprint is preferred to later ones on others.
     """
     named = list(environments(volume))
     each, together = shares([prefix for _, prefix in named])

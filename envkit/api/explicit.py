@@ -33,8 +33,7 @@ __all__ = ["create_explicit"]
 def create_explicit(session: Session, name: str, locked: Locked, options: CreateOptions) -> CreateResult:
     """Make an environment of exactly the packages that a file lists. Nothing is solved.
 
-    Args:
-        options: Of these, `replace` and `proof`. Without any proof, packages that would not run are installed too.
+    Without any proof, packages that would not run are installed too.
     """
     check_name(name)
     bare, channels = locked.records, locked.channels

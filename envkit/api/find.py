@@ -7,19 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envkit.api.choose import (
-    Candidates,
-    advise,
-    channel_access,
-    channels_for,
-    elsewhere,
-    judge_spec,
-    judge_table,
-    nothing_runs,
-    refuse_unclear,
-    table_notes,
-)
-from envkit.api.inquiry import Inquiry
+from envkit.api import choose
+from envkit.api.choose import Candidates
 from envkit.api.session import Session, user_index_dir
 from envkit.builds.published import table_knows
 from envkit.engines.outage import Outage, recall_outage, remember_outage
@@ -27,7 +16,7 @@ from envkit.errors import ChannelError, PackageNotFoundError
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
-from envkit.models.request import Correction, Request
+from envkit.models.request import Correction, Inquiry, Request
 from envkit.models.results import FindResult, Source
 from envkit.plan.corrections import find_corrections
 from envkit.plan.explain import explain
@@ -46,12 +35,10 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     builds. A host that could not be reached is not asked again for a minute.
 
     Args:
-        inquiry: The request, of one spec, the machines and the channels.
         explained: Whether to work out the explanation, which judges again with other drivers.
         refresh: Whether to ask hosts again that could not be reached a moment ago.
 
     Raises:
-        PackageNotFoundError: No channel has a package of that name.
         ChannelError: A channel cannot be read, and neither the cache nor the table knows the package.
     """
     request, target, explicit = inquiry.request, inquiry.target, inquiry.channels
@@ -59,7 +46,7 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     name = request.parsed[0].name
     corrections = tuple(find_corrections(request, target))
     request = imply_cuda(request)
-    channels, ordered = channels_for(
+    channels, ordered = choose.channels_for(
         [name], explicit=explicit, override=inquiry.override_channels, settings=session.settings
     )
     request = replace(request, channels=tuple(channel.name for channel in channels))
@@ -68,11 +55,12 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     index, policy = user_index_dir(), session.policy
 
     def ask(how: NetworkPolicy) -> Candidates:
-        return judge_spec(session, inquiry, spec, access=channel_access(channels, how, index), strict=ordered)
+        access = choose.channel_access(channels, how, index)
+        return choose.judge_spec(session, inquiry, spec, access=access, strict=ordered)
 
     def look_up() -> tuple[Candidates, list[Advice]]:
-        found = judge_table(inquiry, channels)
-        return found, table_notes(name, found, channels)
+        found = choose.judge_table(inquiry, channels)
+        return found, choose.table_notes(name, found, channels)
 
     outage = None if refresh else recall_outage(index.parent, [channel.url for channel in channels])
     try:
@@ -134,20 +122,19 @@ def _result(
     candidates = answer.candidates
     every = (*candidates.ranked, *candidates.rejected)
     chosen = pick(candidates.ranked)
-    error = refuse_unclear(candidates, request, target)
+    error = choose.refuse_unclear(candidates, request, target)
     if error is not None:
         chosen = None
     elif chosen is None:
-        error = nothing_runs(candidates, request, target)
-    advice = list(answer.notes) + advise(candidates, request, target)
+        error = choose.nothing_runs(candidates, request, target)
+    advice = list(answer.notes) + choose.advise(candidates, request, target)
     if chosen is None:
-        other = elsewhere(candidates.name, request, target, channels=request.channels, hosts=candidates.hosts)
+        other = choose.elsewhere(candidates.name, request, target, channels=request.channels, hosts=candidates.hosts)
         advice += [other] if other else []
         if error is not None:
             advice = [fact for fact in advice if fact not in error.told]
-    explanation = (
-        explain(candidates.ranked, request, target, hosts=candidates.hosts, advice=advice) if explained else ()
-    )
+    hosts = candidates.hosts
+    explanation = explain(candidates.ranked, request, target, hosts=hosts, advice=advice) if explained else ()
     return FindResult(
         request=request,
         target=target,

@@ -14,6 +14,7 @@ from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
 from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference
 from envkit.models.manifest import Manifest
+from envkit.wire.results import members
 
 __all__ = ["diff", "history", "rollback"]
 
@@ -29,11 +30,7 @@ def history(volume: Volume, name: str) -> History:
         validation = latest_validation(volume, manifest.generation)
         infos.append(
             GenerationInfo(
-                number=manifest.number,
-                generation=manifest.generation,
-                prefix=manifest.prefix,
-                created=manifest.created,
-                verb=manifest.verb,
+                **members(manifest, "number", "generation", "prefix", "created", "verb"),
                 parent=parent.number if parent else None,
                 active=manifest.generation == current,
                 specs=manifest.request.specs,
@@ -48,9 +45,7 @@ def history(volume: Volume, name: str) -> History:
 def diff(volume: Volume | None, before: str, after: str | None = None) -> Difference:
     """Compare two environments, generations (``NAME@N``) or prefixes of any origin.
 
-    Args:
-        volume: The volume that names are looked up on; None for paths alone.
-        after: The second one; None to compare `before` with the generation before it.
+    Without `after`, compare `before` with the generation before it. Without a volume, there are only prefixes.
     """
     if after is None:
         second = generation_of(volume, before)
@@ -69,10 +64,7 @@ def diff(volume: Volume | None, before: str, after: str | None = None) -> Differ
 def rollback(session: Session, name: str, number: int | None = None) -> SwitchResult:
     """Point the environment's link at an earlier generation, or at a later one again. Only the link changes.
 
-    Raises:
-        UnknownEnvironmentError: There is no such generation.
-        IntegrityError: The generation is not whole.
-        VolumeError: It was made at another path, or this user may not write there.
+    Without a number, go back to the one before the active one.
     """
     with changing(session, name, there=True) as change:
         volume = change.volume
@@ -96,10 +88,7 @@ def rollback(session: Session, name: str, number: int | None = None) -> SwitchRe
 
 
 def _wanted(volume: Volume, name: str, number: int | None) -> Manifest:
-    if number is not None:
-        manifest = read_manifest(generation_of(volume, f"{name}@{number}"))
-    else:
-        manifest = previous(volume, name)
+    manifest = previous(volume, name) if number is None else read_manifest(generation_of(volume, f"{name}@{number}"))
     if manifest is None:
         generation = active(volume, name)
         raise UnknownEnvironmentError(
@@ -111,8 +100,7 @@ def _wanted(volume: Volume, name: str, number: int | None) -> Manifest:
 
 def _between(before: Manifest, after: Manifest, name: str) -> Difference:
     return difference(
-        [PackageState(p.name, p.version, p.build, p.size) for p in before.packages],
-        [PackageState(p.name, p.version, p.build, p.size) for p in after.packages],
+        *([PackageState(p.name, p.version, p.build, p.size) for p in m.packages] for m in (before, after)),
         names=(f"{name}@{before.number}", f"{name}@{after.number}"),
     )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import envkit
+from envkit.api.examine import run_environment, validate_prefix
 from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
-from envkit.api.validate import record_validation, run_environment, validate_prefix
+from envkit.api.validate import record_validation
 from envkit.errors import NoSpaceError
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
@@ -26,18 +27,17 @@ from envkit.layout.gc import CACHE, Keep, find_rubbish
 from envkit.layout.generation import claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.opening import read_volume_file
+from envkit.layout.permissions import sharing
 from envkit.layout.refusal import no_space, what_is_full, writing
-from envkit.layout.sharing import sharing
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
 from envkit.layout.volume import Volume
-from envkit.models.build import Record
+from envkit.models.build import Record, digest
 from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
 from envkit.models.report import Report
-from envkit.models.solution import digest
-from envkit.wire.results import target_json
+from envkit.wire.results import members, target_json
 from envkit.words.say import say
 from envkit.words.values import size_words
 
@@ -53,40 +53,24 @@ Proof = Literal["none", "any", "gpu"]
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What a generation will be.
+    """What a generation will be."""
 
-    Attributes:
-        name: The environment.
-        plan: The records and what they were chosen for.
-        request: The request as the manifest keeps it.
-        target: The machine that it is for.
-        origin: The generation that it follows, and the verb.
-    """
-
-    name: str
-    plan: Plan
-    request: RecordedRequest
-    target: Target
-    origin: Origin
+    name: str  # the environment
+    plan: Plan  # the records and what they were chosen for
+    request: RecordedRequest  # the request as the manifest keeps it
+    target: Target  # the machine that it is for
+    origin: Origin  # the generation that it follows, and the verb
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A generation that is finished and published.
+    """A generation that is finished and published."""
 
-    Attributes:
-        prefix: Its directory.
-        manifest: Its manifest.
-        report: The validation, if there was one.
-        fetched: The packages that were not in the cache before.
-        notes: What to know of the volume.
-    """
-
-    prefix: Path
-    manifest: Manifest
-    report: Report | None
-    fetched: tuple[Record, ...]
-    notes: tuple[Advice, ...] = ()
+    prefix: Path  # its directory
+    manifest: Manifest  # its manifest
+    report: Report | None  # the validation, if there was one
+    fetched: tuple[Record, ...]  # the packages that were not in the cache before
+    notes: tuple[Advice, ...] = ()  # what to know of the volume
 
 
 def make_generation(
@@ -177,22 +161,19 @@ def _what_frees(volume: Volume) -> str:
 
 
 def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host) -> Manifest:
-    plan, origin = blueprint.plan, blueprint.origin
+    plan = blueprint.plan
     return Manifest(
         envkit_version=envkit.__version__,
         name=blueprint.name,
         generation=prefix.name,
         prefix=str(prefix),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        lineage=origin.lineage,
-        number=origin.number,
-        parent=origin.parent,
-        verb=origin.verb,
+        **members(blueprint.origin, "lineage", "number", "parent", "verb"),
         request=blueprint.request,
         channels=tuple(channel.url for channel in plan.channels),
         virtual_packages=plan.virtual_packages,
         digest=digest(plan.records),
-        packages=_locked(plan.records),
+        packages=tuple(map(_locked, plan.records)),
         target=target_json(blueprint.target),
         fingerprint=host.fingerprint,
         choice=dict(plan.choice),
@@ -200,19 +181,6 @@ def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host) ->
     )
 
 
-def _locked(records: Sequence[Record]) -> tuple[LockedPackage, ...]:
-    return tuple(
-        LockedPackage(
-            name=r.name,
-            version=r.version,
-            build=r.build,
-            subdir=r.subdir,
-            fn=r.fn,
-            url=r.url,
-            channel=r.channel,
-            sha256=r.sha256,
-            size=r.size,
-            record=dict(r.raw),
-        )
-        for r in records
-    )
+def _locked(record: Record) -> LockedPackage:
+    same = members(record, "name", "version", "build", "subdir", "fn", "url", "channel", "sha256", "size")
+    return LockedPackage(**same, record=dict(record.raw))

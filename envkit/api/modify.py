@@ -6,25 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envkit.api.change import changing
-from envkit.api.inquiry import Inquiry
 from envkit.api.make import Proof
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, records_of, solve_request
+from envkit.api.solve import Plan, recorded_channels, records_of, solve_request
 from envkit.builds.dependency import dependency_names
 from envkit.checks.hosts import common_target
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.volume import Volume, check_name
-from envkit.models.build import Record
+from envkit.models.build import Record, digest
 from envkit.models.changes import ChangeResult, Difference, PackageState, difference
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
-from envkit.models.request import CudaChoice, Request
-from envkit.models.solution import digest
-from envkit.settings import Settings, resolve_channels
+from envkit.models.request import CudaChoice, Inquiry, Request
+from envkit.settings import Settings
 from envkit.wire.results import target_from_json, target_json
 
 __all__ = ["ModifyOptions", "install", "uninstall", "upgrade"]
@@ -36,27 +34,16 @@ _Merge = Callable[[Manifest], _Merged]
 
 @dataclass(frozen=True, slots=True)
 class ModifyOptions:
-    """How a modification works, apart from what it changes.
+    """How a modification works, apart from what it changes."""
 
-    Attributes:
-        channels: Channels to ask before those that the environment was made from, with credentials.
-        dry_run: Only plan.
-        proof: How much validation it takes to publish.
-        hosts: Machines by name, all of which it has to run on from now on; none for those it was made for.
-    """
-
-    channels: tuple[Channel, ...] = ()
-    dry_run: bool = False
-    proof: Proof = "any"
-    hosts: Mapping[str, Target] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = ()  # asked before those that the environment was made from
+    dry_run: bool = False  # only plan
+    proof: Proof = "any"  # how much validation it takes to publish
+    hosts: Mapping[str, Target] = field(default_factory=dict)  # where it has to run from now on, by name
 
 
 def install(session: Session, name: str, specs: Sequence[str], options: ModifyOptions) -> ChangeResult:
-    """Add packages, or change what is asked of those that were asked for; everything else stays where it can.
-
-    Args:
-        specs: MatchSpecs; one for a package that is in the request replaces it there.
-    """
+    """Add packages, or change what is asked of those that were asked for; everything else stays where it can."""
     wanted = Request(tuple(specs))
 
     def merge(manifest: Manifest) -> _Merged:
@@ -77,13 +64,11 @@ def uninstall(session: Session, name: str, packages: Sequence[str], options: Mod
 def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOptions) -> ChangeResult:
     """Take the newest that the request allows: of everything, or of the named packages.
 
-    Args:
-        specs: MatchSpecs. A bare name keeps what was asked of it; anything more replaces that. Empty for everything.
+    A bare name keeps what was asked of it; a spec that says more replaces that.
     """
     wanted = Request(tuple(specs))
     names = {spec.name for spec in wanted.parsed}
-    pairs = zip(wanted.specs, wanted.parsed, strict=True)
-    changed = Request(tuple(text for text, spec in pairs if text.strip().lower() != spec.name))
+    changed = Request(tuple(text for text, spec in wanted.pairs if text.strip().lower() != spec.name))
 
     def merge(manifest: Manifest) -> _Merged:
         unknown = sorted(names - {package.name for package in manifest.packages})
@@ -165,11 +150,9 @@ def _current(volume: Volume, name: str) -> Manifest:
 
 
 def _channels(settings: Settings, manifest: Manifest, given: Sequence[Channel]) -> tuple[Channel, ...]:
-    """Return the channels given now, then those of the environment. Credentials come from the configuration."""
-    configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
-    recorded = [configured.get(c.url, c) for c in resolve_channels(manifest.channels, settings)]
+    """Return the channels given now, then those of the environment."""
     named = {channel.url: channel for channel in given}
-    return (*named.values(), *(channel for channel in recorded if channel.url not in named))
+    return (*named.values(), *(c for c in recorded_channels(manifest, settings) if c.url not in named))
 
 
 def _request(recorded: RecordedRequest) -> Request:
@@ -184,9 +167,9 @@ def _request(recorded: RecordedRequest) -> Request:
 
 def _with_specs(recorded: RecordedRequest, wanted: Request) -> RecordedRequest:
     """Return the request with each spec in the place of the one of the same name, else at the end."""
-    replaced = {spec.name: text for text, spec in zip(wanted.specs, wanted.parsed, strict=True)}
+    replaced = {spec.name: text for text, spec in wanted.pairs}
     merged: dict[str, str] = {}
-    for text, spec in zip(recorded.specs, _request(recorded).parsed, strict=True):
+    for text, spec in _request(recorded).pairs:
         if spec.name not in replaced:
             merged[text] = text
         else:
@@ -208,8 +191,7 @@ def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
             f"{', '.join(missing)} was not asked for in {manifest.name}",
             hint=f"It is there because {', '.join(needers[:3])} needs it." if needers else "See `envkit show`.",
         )
-    pairs = zip(request.specs, request.parsed, strict=True)
-    specs = tuple(text for text, spec in pairs if spec.name not in names)
+    specs = tuple(text for text, spec in request.pairs if spec.name not in names)
     if not specs:
         raise UsageError(
             f"nothing would be left in {manifest.name}", hint=f"To remove all of it: envkit remove {manifest.name}."

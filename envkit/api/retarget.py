@@ -32,8 +32,7 @@ _NO_CUDA = (
 def keep_target(manifest: Manifest, request: Request, target: Target, reporter: Reporter) -> Target:
     """Return the machine to solve for: `target`, or the recorded one if only that has the CUDA that is needed.
 
-    Args:
-        target: This host, or the machine that the request describes.
+    `target` is this host, or the machine that the request describes.
     """
     if imply_cuda(request).cuda.kind == "none" or target.described:
         return target
@@ -69,9 +68,7 @@ def refuse_loss(manifest: Manifest, request: Request, target: Target, choice: Ma
 
 
 def _holds_cuda(manifest: Manifest) -> bool:
-    if manifest.choice.get("variant") == "cuda":
-        return True
-    return any(
+    return manifest.choice.get("variant") == "cuda" or any(
         package.name in TOOLKIT_PACKAGES or "__cuda" in dependency_names(package.record.get("depends", ()))
         for package in manifest.packages
     )

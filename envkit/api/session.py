@@ -15,7 +15,7 @@ from envkit.host.detect import detect_host
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.network import NetworkPolicy
-from envkit.models.progress import Reporter, SilentReporter
+from envkit.models.progress import Reporter
 from envkit.settings import Settings
 
 __all__ = ["Session", "user_index_dir"]
@@ -23,19 +23,12 @@ __all__ = ["Session", "user_index_dir"]
 
 @dataclass(frozen=True)
 class Session:
-    """The settings and services of one run.
+    """The settings and services of one run."""
 
-    Attributes:
-        settings: The volume, the channels and the engine as they are configured.
-        policy: How the network may be used.
-        reporter: Receives progress and notes.
-        solver: An engine to use instead of the configured one.
-    """
-
-    settings: Settings
-    policy: NetworkPolicy = field(default_factory=NetworkPolicy)
-    reporter: Reporter = field(default_factory=SilentReporter)
-    solver: Engine | None = None
+    settings: Settings  # the volume, the channels and the engine as they are configured
+    policy: NetworkPolicy = field(default_factory=NetworkPolicy)  # how the network may be used
+    reporter: Reporter = field(default_factory=Reporter)  # receives progress and notes
+    solver: Engine | None = None  # an engine to use instead of the configured one
 
     @cached_property
     def engine(self) -> Engine:

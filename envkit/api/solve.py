@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
-from envkit.api.inquiry import Inquiry
 from envkit.api.session import Session
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
@@ -21,7 +20,7 @@ from envkit.models.fact import Advice, Answer
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.problem import cause_of, problem_of
-from envkit.models.request import Request
+from envkit.models.request import Inquiry, Request
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
@@ -32,39 +31,28 @@ from envkit.words.refusals import will_not_run
 from envkit.words.say import say
 from envkit.words.values import exact_words
 
-__all__ = ["Plan", "plan_of", "records_of", "solve_request"]
+__all__ = ["Plan", "plan_of", "recorded_channels", "records_of", "solve_request"]
 
 _ATTEMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The packages to install, and why these.
+    """The packages to install, and why these."""
 
-    Attributes:
-        records: The exact packages, sorted by name.
-        channels: Where they come from, with credentials.
-        virtual_packages: What the solver was told of the target.
-        pick: The framework's build that decided the solution, if any.
-        choice: The same as the manifest keeps it.
-        advice: What limits the choice.
-        explanation: Why this build, why no newer one, why CPU, what to change.
-    """
-
-    records: tuple[Record, ...]
-    channels: tuple[Channel, ...]
-    virtual_packages: tuple[tuple[str, str, str], ...] = ()
-    pick: Verdict | None = None
-    choice: Mapping[str, Any] = field(default_factory=dict)
-    advice: tuple[Advice, ...] = ()
-    explanation: tuple[Answer, ...] = ()
+    records: tuple[Record, ...]  # the exact packages, sorted by name
+    channels: tuple[Channel, ...]  # where they come from, with credentials
+    virtual_packages: tuple[tuple[str, str, str], ...] = ()  # what the solver was told of the target
+    pick: Verdict | None = None  # the framework's build that decided the solution, if any
+    choice: Mapping[str, Any] = field(default_factory=dict)  # the same as the manifest keeps it
+    advice: tuple[Advice, ...] = ()  # what limits the choice
+    explanation: tuple[Answer, ...] = ()  # why this build, why no newer one, why CPU, what to change
 
 
 def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = ()) -> Plan:
     """Choose the framework's build, solve around it, and check the solution record by record.
 
-    Args:
-        installed: Records that the solution keeps where it can: those of the generation before.
+    The solution keeps `installed`, the records of the generation before, where it can.
     """
     reporter, target = session.reporter, inquiry.target
     request = imply_cuda(inquiry.request)
@@ -81,7 +69,7 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
     if framework is not None:
-        spec = _framework_spec(framework, request)
+        spec = next((text for text, spec in request.pairs if spec.name == framework), framework)
         try:
             candidates = judge_spec(session, inquiry, spec, access=access, strict=chosen)
         except ChannelError as error:
@@ -116,15 +104,8 @@ def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Rec
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", f"{len(records)} packages" + (f", {exact_words(taken)}" if taken else ""))
         advice, explanation = _explained(candidates, request, target, taken, unsolved)
-        return Plan(
-            records=records,
-            channels=used.channels,
-            virtual_packages=task.virtual_packages,
-            pick=taken,
-            choice=_choice(taken),
-            advice=advice,
-            explanation=explanation,
-        )
+        choice = _choice(taken)
+        return Plan(records, used.channels, task.virtual_packages, taken, choice, advice, explanation)
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
@@ -165,12 +146,6 @@ def _cause(error: EnvkitError) -> str:
     return error.message if problem is None else cause_of(problem)
 
 
-def _framework_spec(framework: str, request: Request) -> str:
-    """Return the user's own spec of the framework, else its bare name."""
-    pairs = zip(request.specs, request.parsed, strict=True)
-    return next((text for text, spec in pairs if spec.name == framework), framework)
-
-
 def _refusals(records: Sequence[Record], inquiry: Inquiry) -> list[str]:
     """Return why a solution would not run, on any of the machines."""
     found: list[str] = []
@@ -209,17 +184,15 @@ def _choice(pick: Verdict | None) -> dict[str, Any]:
 
 
 def plan_of(manifest: Manifest, settings: Settings) -> Plan:
-    """Return the plan that a manifest locks. Credentials of its channels come from the configuration."""
+    """Return the plan that a manifest locks."""
+    channels = recorded_channels(manifest, settings)
+    return Plan(records_of(manifest), channels, manifest.virtual_packages, choice=manifest.choice)
+
+
+def recorded_channels(manifest: Manifest, settings: Settings) -> tuple[Channel, ...]:
+    """Return the channels of a manifest. Their credentials come from the configuration."""
     configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
-    channels: tuple[Channel, ...] = tuple(
-        configured.get(channel.url, channel) for channel in resolve_channels(manifest.channels, settings)
-    )
-    return Plan(
-        records=records_of(manifest),
-        channels=channels,
-        virtual_packages=manifest.virtual_packages,
-        choice=manifest.choice,
-    )
+    return tuple(configured.get(c.url, c) for c in resolve_channels(manifest.channels, settings))
 
 
 def records_of(manifest: Manifest) -> tuple[Record, ...]:

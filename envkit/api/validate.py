@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from envkit.api.examine import PROBE_TIMEOUT_S, ValidateOptions, run_environment, validate_prefix
+from envkit.api.examine import ValidateOptions, validate_prefix
 from envkit.api.session import Session
 from envkit.errors import HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
@@ -20,18 +20,10 @@ from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 from envkit.models.progress import Reporter
 from envkit.models.report import Report
 from envkit.models.results import ValidateResult
-from envkit.wire.results import finding_from_json, finding_json
+from envkit.wire.results import finding_from_json, finding_json, members
 from envkit.words.values import host_words
 
-__all__ = [
-    "PROBE_TIMEOUT_S",
-    "ValidateOptions",
-    "record_validation",
-    "revalidate",
-    "run_environment",
-    "validate_environment",
-    "validate_prefix",
-]
+__all__ = ["record_validation", "revalidate", "validate_environment"]
 
 _DEFAULTS = ValidateOptions()
 
@@ -72,35 +64,24 @@ def record_validation(volume: Volume, generation: str, report: Report, host: Hos
     token = Quick(Tree(), os.environ).token
     record = ValidationRecord(
         generation=generation,
-        fingerprint=report.fingerprint,
-        verdict=report.verdict,
-        created=report.created,
-        seconds=report.seconds,
+        **members(report, "fingerprint", "verdict", "created", "seconds", "needs_gpu"),
         host=host_to_json(host),
         findings=tuple(finding_json(finding) for finding in report.findings),
-        needs_gpu=report.needs_gpu,
         tokens=(*(known for known in (before.tokens if before else ()) if known != token), token),
     )
     write_validation(volume, record)
 
 
 def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Report | None:
-    """Return the validation of a generation on this kind of host; validate it here if there is none.
-
-    Args:
-        validate: Whether to validate it where no validation applies; else the result is None then.
-    """
+    """Return the validation of a generation on this kind of host; if there is none, validate it here or return None."""
     volume, host = session.volume, session.host
     known = read_validation(volume, manifest.generation, host.fingerprint)
     if known is not None and known.verdict != "fail":
         add_token(volume, known, Quick(Tree(), os.environ).token)  # for the next quick look
         return Report(
             prefix=manifest.prefix,
-            fingerprint=known.fingerprint,
-            needs_gpu=known.needs_gpu,
             findings=tuple(map(finding_from_json, known.findings)),
-            created=known.created,
-            seconds=known.seconds,
+            **members(known, "fingerprint", "needs_gpu", "created", "seconds"),
         )
     if not validate:
         return None

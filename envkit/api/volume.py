@@ -16,6 +16,7 @@ from envkit.layout.volume import Volume, environments
 from envkit.models.channel import redact
 from envkit.models.volume import VolumeReport, VolumeUse
 from envkit.settings import Settings
+from envkit.wire.results import members
 
 __all__ = ["describe_volume"]
 
@@ -23,8 +24,7 @@ __all__ = ["describe_volume"]
 def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
     """Describe the configured volume, without making it.
 
-    Args:
-        probe: Test again what the file system can do, and remember it.
+    With `probe`, test again what the file system can do, and remember it.
     """
     volume = Volume(settings.volume)
     known = read_volume_file(volume)
@@ -55,9 +55,7 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
         abilities=able,
         missing=tuple(missing_abilities(able)) if able else (),
         concerns=tuple(concerns(mount, able)),
-        free_bytes=space.free_bytes,
-        free_inodes=space.free_inodes,
-        quota=space.quota,
+        **members(space, "free_bytes", "free_inodes", "quota"),
         use=_use(volume) if known is not None else None,
         launcher=str(launcher) if launcher.is_file() else None,
     )

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from envkit.builds.families import channel_name
 from envkit.builds.version import VersionKey, version_key
+from envkit.cuda.tables import load_table
 from envkit.models.build import ArchList, Record
 from envkit.models.version import ComputeCapability, CudaVersion
 
 __all__ = ["arch_lists", "find_arch_list"]
 
 _OFFSET = 100  # conda-forge adds 100 (mkl) and 200 (cuda) to the recipe's own build number
-
-
-class _Key(NamedTuple):
-    channel: str
-    name: str
-    version: str
-    number: int
-    subdir: str
-    arm_variant: str | None
-    build_cuda: CudaVersion
 
 
 class _Row(NamedTuple):
@@ -42,12 +31,9 @@ def _capabilities(text: str) -> frozenset[ComputeCapability]:
     return frozenset(ComputeCapability.parse(word) for word in text.split())
 
 
-@cache
 def arch_lists() -> tuple[dict[str, Any], ...]:
     """Return the rows of ``envkit/builds/data/archlists.json``, as they are."""
-    text = (files("envkit.builds") / "data" / "archlists.json").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = json.loads(text)["arch_lists"]
-    return tuple(rows)
+    return tuple(load_table("archlists", "envkit.builds")["arch_lists"])
 
 
 @cache
@@ -71,17 +57,19 @@ def _index() -> dict[tuple[str, str], tuple[_Row, ...]]:
 
 
 @lru_cache(maxsize=8192)
-def _find(wanted: _Key) -> ArchList | None:
-    key = version_key(wanted.version)
-    for row in _index().get((wanted.channel, wanted.name), ()):
+def _find(
+    channel: str, name: str, version: str, number: int, subdir: str, arm_variant: str | None, build_cuda: CudaVersion
+) -> ArchList | None:
+    key = version_key(version)
+    for row in _index().get((channel, name), ()):
         if (
-            wanted.build_cuda in row.cuda
-            and wanted.subdir in row.subdirs
-            and wanted.arm_variant == row.arm_variant
+            build_cuda in row.cuda
+            and subdir in row.subdirs
+            and arm_variant == row.arm_variant
             and row.low <= key
             and (row.high is None or key < row.high)
-            and row.number_low <= wanted.number
-            and (row.number_high is None or wanted.number <= row.number_high)
+            and row.number_low <= number
+            and (row.number_high is None or number <= row.number_high)
         ):
             return row.arch
     return None
@@ -90,10 +78,9 @@ def _find(wanted: _Key) -> ArchList | None:
 def find_arch_list(record: Record, build_cuda: CudaVersion, arm_variant: str | None = None) -> ArchList | None:
     """Return the arch list of a published build; None where no row knows it.
 
-    Args:
-        arm_variant: ``tegra`` for conda-forge's Jetson builds; ``sbsa`` is the ordinary aarch64.
+    `arm_variant` is ``tegra`` for conda-forge's Jetson builds; ``sbsa`` is the ordinary aarch64.
     """
     channel = channel_name(record.channel or record.url.rsplit("/", 2)[0])
     number = record.build_number % _OFFSET if channel == "conda-forge" else record.build_number
     arm = arm_variant if arm_variant == "tegra" else None
-    return _find(_Key(channel, record.name, record.version, number, record.subdir, arm, build_cuda))
+    return _find(channel, record.name, record.version, number, record.subdir, arm, build_cuda)

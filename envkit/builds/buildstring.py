@@ -36,23 +36,14 @@ _FIRST_THREE_DIGIT_MAJOR = 8  # "cuda92" is 9.2, "cuda12" is some 12.x: no CUDA 
 
 
 class BuildString(NamedTuple):
-    """What a build string says; None where it says nothing.
-
-    Attributes:
-        variant: ``cpu``, ``cuda``, ``mps`` or None.
-        cuda: The toolkit.
-        cuda_major_only: Whether only the toolkit's major was written.
-        python: ``"3.11"``.
-        math: ``eigen``, ``mkl`` or ``openblas`` at the start: the CPU variants of TensorFlow and MXNet on defaults.
-        rocm: Whether it is a build for AMD's GPUs.
-    """
+    """What a build string says; None where it says nothing."""
 
     variant: Variant | None = None
     cuda: CudaVersion | None = None
-    cuda_major_only: bool = False
-    python: str | None = None
-    math: str | None = None
-    rocm: bool = False
+    cuda_major_only: bool = False  # only the toolkit's major was written
+    python: str | None = None  # such as ``3.11``
+    math: str | None = None  # the CPU variants of TensorFlow and MXNet on defaults: eigen, mkl, openblas
+    rocm: bool = False  # a build for AMD's GPUs
 
 
 def _cuda(text: str) -> tuple[CudaVersion | None, bool]:

@@ -5,29 +5,19 @@ from __future__ import annotations
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.needs import read_needs, read_python
-from envkit.builds.signals import Signal, read_constraint, read_dependency
+from envkit.builds.signals import read_constraint, read_dependency
 from envkit.builds.toolkit import Toolkit, read_toolkit
 from envkit.builds.variant import read_variant
 from envkit.frameworks.table import row_of
 from envkit.models.build import Build, Record
 from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
-from envkit.models.version import CudaVersion
 
 __all__ = ["classify"]
 
 
-def _min_cuda(signals: list[Signal]) -> CudaVersion | None:
-    lows = [s.bounds.low for s in signals if s.kind == "driver" and s.bounds.low is not None]
-    return max(lows, default=None)
-
-
 def classify(record: Record) -> Build:
-    """Read what a record means for a GPU. Total: any record, however broken, gives a Build.
-
-    Returns:
-        The Build, with what disagrees (`Build.conflicts`).
-    """
+    """Read what a record means for a GPU. Total: any record, however broken, gives a Build."""
     conflicts: list[Reason] = []
     dependencies = [signal for signal in map(read_dependency, record.depends) if signal is not None]
     constraints = [signal for signal in map(read_constraint, record.constrains) if signal is not None]
@@ -35,6 +25,7 @@ def classify(record: Record) -> Build:
     variant = read_variant(record, dependencies, constraints, said, conflicts)
     is_cuda = variant == "cuda"
     toolkit = read_toolkit(record, dependencies, constraints, said, conflicts) if is_cuda else Toolkit()
+    lows = [s.bounds.low for s in (*dependencies, *constraints) if s.kind == "driver" and s.bounds.low is not None]
     needs = read_needs(dependencies, constraints)
     python = read_python(dependencies, said.python, record, conflicts)
     arch = None
@@ -48,7 +39,7 @@ def classify(record: Record) -> Build:
         variant=variant,
         build_cuda=toolkit.cuda,
         cuda_major_only=toolkit.major_only,
-        min_cuda=_min_cuda(dependencies + constraints) if is_cuda else None,
+        min_cuda=max(lows, default=None) if is_cuda else None,
         python=python,
         arch=arch,
         conflicts=tuple(conflicts),

@@ -32,19 +32,12 @@ def dependency_names(depends: Iterable[str]) -> list[str]:
 
 
 class VersionBounds(NamedTuple):
-    """A range of CUDA versions that a spec admits.
+    """A range of CUDA versions that a spec admits."""
 
-    Attributes:
-        low: Lower bound, included; None when there is none.
-        high: Upper bound, excluded; None when there is none.
-        low_has_minor: Whether the spec wrote the lower bound's minor (``>=12.0``), rather than ``>=12``.
-        one_minor: Whether exactly one ``major.minor`` fits.
-    """
-
-    low: CudaVersion | None
-    high: CudaVersion | None
-    low_has_minor: bool = False
-    one_minor: bool = False
+    low: CudaVersion | None  # lower bound, included; None when there is none
+    high: CudaVersion | None  # upper bound, excluded; None when there is none
+    low_has_minor: bool = False  # whether the spec wrote the lower bound's minor (``>=12.0``), rather than ``>=12``
+    one_minor: bool = False  # whether exactly one ``major.minor`` fits
 
 
 @lru_cache(maxsize=4096)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache, lru_cache
-from importlib.resources import files
+
+from envkit.cuda.tables import load_table
 
 __all__ = ["channel_name", "is_cuda_library"]
 
@@ -13,8 +13,7 @@ _SUBDIRS = frozenset({"linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-6
 
 @cache
 def _cuda_packages() -> frozenset[str]:
-    text = (files("envkit.builds") / "data" / "cuda_packages.json").read_text(encoding="utf-8")
-    return frozenset(json.loads(text)["cuda_packages"])
+    return frozenset(load_table("cuda_packages", "envkit.builds")["cuda_packages"])
 
 
 def is_cuda_library(name: str) -> bool:

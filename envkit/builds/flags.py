@@ -14,17 +14,8 @@ __all__ = ["Flags", "read_flags"]
 # CEP 45: ^[a-z0-9_]+(:[a-z0-9_]+)?$. Dots and dashes are not allowed; they are read all the same.
 _CUDA = re.compile(r"(?:gpu:|variant:)?cuda(?:[:=_-]?(\d{1,2})(?:[._](\d{1,2}))?)?\Z")
 _DIGITS = re.compile(r"(?:gpu:|variant:)?cuda[:_]?(\d{2})(\d)\Z")
-_PLAIN: dict[str, Variant] = {
-    "cpu": "cpu",
-    "gpu:none": "cpu",
-    "gpu:cpu": "cpu",
-    "variant:cpu": "cpu",
-    "gpu": "cuda",
-    "mps": "mps",
-    "metal": "mps",
-    "gpu:mps": "mps",
-    "gpu:metal": "mps",
-}
+_PLAIN: dict[str, Variant] = {"cpu": "cpu", "gpu:none": "cpu", "gpu:cpu": "cpu", "variant:cpu": "cpu", "gpu": "cuda"}
+_METAL: dict[str, Variant] = {"mps": "mps", "metal": "mps", "gpu:mps": "mps", "gpu:metal": "mps"}
 
 
 class Flags(NamedTuple):
@@ -46,7 +37,7 @@ def _read(flag: str) -> Flags | None:
         if match[1] is None:
             return Flags("cuda", text=flag)
         return Flags("cuda", CudaVersion(int(match[1]), int(match[2] or 0)), match[2] is None, flag)
-    variant = _PLAIN.get(text)
+    variant = _PLAIN.get(text) or _METAL.get(text)
     return Flags(variant, text=flag) if variant is not None else None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib.resources import files
+from dataclasses import replace
 from typing import Any
 
+from envkit.builds.record import record_from_repodata
+from envkit.cuda.tables import load_table
 from envkit.frameworks.table import row_of
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
@@ -15,27 +15,18 @@ __all__ = ["compiled_part", "published_builds", "published_channels", "published
 
 _BASES = {"pkgs/main": "https://repo.anaconda.com"}  # channels that are not below the alias
 _ALIAS = "https://conda.anaconda.org"
-_FIRST_CUDA_VERSION = CudaVersion(
-    11, 8
-)  # conda-forge's builds depend on cuda-version from here on, before on cudatoolkit
-
-
-@cache
-def _table() -> dict[str, Any]:
-    text = (files("envkit.builds") / "data" / "published.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)
-    return table
+# conda-forge's builds depend on cuda-version from here on, before on cudatoolkit.
+_FIRST_CUDA_VERSION = CudaVersion(11, 8)
 
 
 def table_date() -> str:
     """Return the day of the table: builds that were published later are not in it."""
-    date: str = _table()["as_of"]
-    return date
+    return str(load_table("published", "envkit.builds")["as_of"])
 
 
 def published_rows() -> tuple[dict[str, Any], ...]:
     """Return the rows of ``envkit/builds/data/published.json``, as they are."""
-    return tuple(_table()["builds"])
+    return tuple(load_table("published", "envkit.builds")["builds"])
 
 
 def compiled_part(name: str) -> str:
@@ -82,37 +73,16 @@ def _depends(row: dict[str, Any], subdir: str) -> list[str]:
 
 
 def published_builds(name: str, subdir: str) -> tuple[Record, ...]:
-    """Return records for the table's builds of a package: what is known of them, and no file, size or hash.
-
-    Args:
-        name: ``pytorch``, ``tensorflow``, ``jaxlib`` or ``libmxnet``; others have none (`compiled_part`).
-    """
+    """Return records for the table's builds of a package: what is known of them, and no file, size or hash."""
     found: list[Record] = []
     for row in published_rows():
         if row["name"] != name or subdir not in row["subdirs"]:
             continue
-        depends = tuple(_depends(row, subdir))
+        build, number, depends = row["build"], row["number"], _depends(row, subdir)
         channel = f"{_BASES.get(row['channel'], _ALIAS)}/{row['channel']}"
         for version in row["versions"]:
-            raw = {
-                "name": name,
-                "version": version,
-                "build": row["build"],
-                "build_number": row["number"],
-                "subdir": subdir,
-                "depends": list(depends),
-            }
-            found.append(
-                Record(
-                    name=name,
-                    version=version,
-                    build=row["build"],
-                    build_number=row["number"],
-                    subdir=subdir,
-                    fn=f"{name}-{version}-{row['build']}",
-                    channel=channel,
-                    depends=depends,
-                    raw=raw,
-                )
-            )
+            raw = {"name": name, "version": version, "build": build, "build_number": number, "subdir": subdir}
+            fn = f"{name}-{version}-{build}"
+            record = record_from_repodata({**raw, "depends": list(depends)}, fn, channel, subdir)
+            found.append(replace(record, url=""))
     return tuple(found)

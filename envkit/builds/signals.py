@@ -10,7 +10,7 @@ from envkit.builds.dependency import VersionBounds, version_bounds
 from envkit.builds.families import is_cuda_library
 from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.models.build import Variant
-from envkit.models.spec import parse_match_spec
+from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
 __all__ = ["Kind", "Signal", "read_constraint", "read_dependency"]
@@ -39,41 +39,30 @@ Kind = Literal[
 
 
 class Signal(NamedTuple):
-    """One fact from one dependency.
+    """One fact from one dependency."""
 
-    Attributes:
-        kind: What it is about.
-        text: The dependency, as evidence.
-        name: The package that it names.
-        spec: Its version spec, ``"*"`` where it has none.
-        variant: What it says about the variant.
-        cuda: The toolkit that a dependency's build string names.
-        bounds: The range of `spec`, for toolkits and Python.
-        level: Microarchitecture level.
-    """
-
-    kind: Kind
-    text: str
-    name: str
-    spec: str = "*"
-    variant: Variant | None = None
-    cuda: CudaVersion | None = None
-    bounds: VersionBounds = VersionBounds(None, None)
-    level: int | None = None
+    kind: Kind  # what it is about
+    text: str  # the dependency, as evidence
+    name: str  # the package that it names
+    spec: str = "*"  # its version spec, ``"*"`` where it has none
+    variant: Variant | None = None  # what it says about the variant
+    cuda: CudaVersion | None = None  # the toolkit that a dependency's build string names
+    bounds: VersionBounds = VersionBounds(None, None)  # the range of `spec`, for toolkits and Python
+    level: int | None = None  # microarchitecture level
 
 
-def _level(spec: str | None, build: str | None) -> int | None:
+def _level(spec: str, build: str | None) -> int | None:
     """Read the x86-64 level of ``_x86_64-microarch-level >=3`` or of ``__archspec 1.* x86_64_v3``."""
     if build is not None:
         text = build.rstrip("*")
         return int(text[-1]) if text.startswith("x86_64_v") and text[-1].isdigit() else None
-    bounds = version_bounds(spec or "*")
+    bounds = version_bounds(spec)
     return bounds.low.major if bounds.low else None
 
 
-def _platform_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
+def _platform_signal(text: str, spec: MatchSpec) -> Signal | None:
     """Read a virtual package, or a package that stands for one."""
-    version = spec or "*"
+    name, build, version = spec.name, spec.build, spec.version or "*"
     if name == "__cuda":
         return Signal("driver", text, name, version, "cuda", bounds=version_bounds(version))
     if name == "__cuda_arch":
@@ -83,18 +72,18 @@ def _platform_signal(text: str, name: str, spec: str | None, build: str | None) 
     if name == "__glibc":
         return Signal("glibc", text, name, version)
     if name in {"__osx", "__win", "__linux"}:
-        kind: Kind = "osx" if name == "__osx" and spec is not None else "platform"
+        kind: Kind = "osx" if name == "__osx" and spec.version is not None else "platform"
         return Signal(kind, text, name, version)
     if name in {"__archspec", "_x86_64-microarch-level"}:
-        return Signal("microarch", text, name, version, level=_level(spec, build))
+        return Signal("microarch", text, name, version, level=_level(version, build))
     if name == "arm-variant" and build is not None:
         return Signal("arm", text, name, build)
     return None
 
 
-def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> Signal | None:
+def _cuda_signal(text: str, spec: MatchSpec) -> Signal | None:
     """Read a package that carries CUDA, or that chooses between CPU and CUDA."""
-    version = spec or "*"
+    name, build, version = spec.name, spec.build, spec.version or "*"
     if name in TOOLKIT_PACKAGES:
         return Signal("toolkit", text, name, version, "cuda", bounds=version_bounds(version))
     if name in _SELECTORS:
@@ -123,9 +112,7 @@ def _cuda_signal(text: str, name: str, spec: str | None, build: str | None) -> S
 def read_dependency(text: str) -> Signal | None:
     """Read what a dependency says about the package that carries it; None when it says nothing."""
     spec = parse_match_spec(text)
-    return _platform_signal(text, spec.name, spec.version, spec.build) or _cuda_signal(
-        text, spec.name, spec.version, spec.build
-    )
+    return _platform_signal(text, spec) or _cuda_signal(text, spec)
 
 
 @lru_cache(maxsize=65536)
@@ -136,7 +123,7 @@ def read_constraint(text: str) -> Signal | None:
     that limits ``__cuda`` is; ``cpuonly <0`` marks CUDA builds, and a pattern on another package's build its variant.
     """
     spec = parse_match_spec(text)
-    platform = _platform_signal(text, spec.name, spec.version, spec.build)
+    platform = _platform_signal(text, spec)
     if platform is not None:
         return platform if platform.kind != "python" else None
     if spec.name == "cpuonly":

@@ -20,17 +20,11 @@ _OLDEST_MAJOR = 7  # conda has no older toolkit; a smaller number is a package's
 
 
 class Toolkit(NamedTuple):
-    """The toolkit of a build.
+    """The toolkit of a build."""
 
-    Attributes:
-        cuda: The toolkit; None when nothing says it.
-        major_only: Whether only its major is known.
-        library: The newest toolkit whose libraries the dependencies let in.
-    """
-
-    cuda: CudaVersion | None = None
-    major_only: bool = False
-    library: CudaVersion | None = None
+    cuda: CudaVersion | None = None  # the toolkit; None when nothing says it
+    major_only: bool = False  # whether only its major is known
+    library: CudaVersion | None = None  # the newest toolkit whose libraries the dependencies let in
 
 
 def _own(record: Record) -> Toolkit | None:
@@ -45,19 +39,12 @@ def _own(record: Record) -> Toolkit | None:
     return Toolkit(own, "." not in record.version, own) if own.major >= _OLDEST_MAJOR else None
 
 
-def _newest_library(signal: Signal) -> CudaVersion | None:
-    low = signal.bounds.low
-    if low is None or signal.bounds.one_minor:
-        return low
-    return newest_toolkit(low.major)
-
-
 def _from_bounds(signal: Signal, record: Record, said: BuildString, conflicts: list[Reason]) -> Toolkit | None:
     """Read a dependency on the toolkit; the build string makes it exact where it lies inside the bounds."""
     low, high = signal.bounds.low, signal.bounds.high
     if low is None:
         return None
-    library = _newest_library(signal)
+    library = low if signal.bounds.one_minor else newest_toolkit(low.major)
     if said.cuda is not None and not (said.cuda_major_only and low.major == said.cuda.major):
         if low <= said.cuda and (high is None or said.cuda < high):
             return Toolkit(said.cuda, said.cuda_major_only, library)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from envkit.models.codes import files as codes
 from envkit.models.fact import Fact
 from envkit.models.report import Finding, Status
-from envkit.models.sharing import SharingState
+from envkit.models.volume import SharingState
 
 __all__ = ["barred_findings", "sharing_findings"]
 

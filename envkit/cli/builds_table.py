@@ -14,7 +14,7 @@ from envkit.builds.families import channel_name
 from envkit.cli.output import TIER_STYLE, human_date, literal, table, visible
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.fact import Answer
-from envkit.models.matrix import Matrix
+from envkit.models.results import Matrix
 from envkit.words.advice import TOPICS
 from envkit.words.reasons import phrase
 from envkit.words.say import say

@@ -77,8 +77,8 @@ def create_command(
     """
     from envkit.api.create import CreateOptions, create_environment
     from envkit.api.explicit import create_explicit
-    from envkit.api.inquiry import Inquiry
     from envkit.models.inputs import Locked
+    from envkit.models.request import Inquiry
     from envkit.plan.corrections import find_corrections
 
     session = options.session_of(persist, engine=engine, offline=offline, as_json=as_json, progress=progress)

@@ -53,9 +53,9 @@ def find_command(
 ) -> int:
     """List the builds of a package, best first, and how they run here."""
     from envkit.api.find import find_builds
-    from envkit.api.inquiry import Inquiry
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError
+    from envkit.models.request import Inquiry
     from envkit.wire.results import find_json
 
     session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)

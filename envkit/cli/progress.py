@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import UsageError
-from envkit.models.progress import Phase, Reporter, SilentReporter
+from envkit.models.progress import Phase, Reporter
 from envkit.words.values import size_words
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def make_reporter(style: str) -> Reporter:
         return _BarReporter()
     if style == "jsonl":
         return _JsonReporter()
-    return SilentReporter() if style == "none" else _LineReporter()
+    return Reporter() if style == "none" else _LineReporter()
 
 
 _bars: list[_BarReporter] = []
@@ -41,7 +41,7 @@ def clear_bar() -> None:
         bar.clear()
 
 
-class _LineReporter:
+class _LineReporter(Reporter):
     """Writes a line when a phase ends, and one when a long download begins."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class _LineReporter:
         sys.stderr.flush()
 
 
-class _JsonReporter:
+class _JsonReporter(Reporter):
     """Writes one JSON object a line, for programs that show progress; at most twenty a second within a phase."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class _JsonReporter:
         sys.stderr.flush()
 
 
-class _BarReporter:
+class _BarReporter(Reporter):
     """Shows bars on a terminal, each replaced by one line when its phase is over."""
 
     def __init__(self) -> None:

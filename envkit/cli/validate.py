@@ -47,7 +47,8 @@ def validate_command(
     """Prove that an environment computes on this host, or say why not."""
     from rich.markup import escape
 
-    from envkit.api.validate import ValidateOptions, validate_environment
+    from envkit.api.examine import ValidateOptions
+    from envkit.api.validate import validate_environment
     from envkit.cli.output import STATUS_STYLE, console, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json

@@ -93,8 +93,7 @@ def newest_toolkit(major: int) -> CudaVersion:
 def minor_compat_min(toolkit: CudaVersion, os: OS = "linux") -> DriverVersion | None:
     """Return the least driver for a toolkit under minor-version compatibility (release notes, table 2).
 
-    Returns:
-        None where CUDA has none: before 11.0, and for a major newer than the tables.
+    CUDA has none before 11.0, and no table has that of a newer major.
     """
     for row in load_table("toolkits")["minor_compatibility"]:
         only = row["only"]

@@ -93,8 +93,7 @@ def gpu_kind(name: str | None) -> GpuKind | None:
 def parse_gpu(text: str) -> Gpu:
     """Read a GPU's name or architecture: ``v100``, ``a100-80gb``, ``RTX5090``, ``Tesla T4``, ``sm_90``, ``8.6``.
 
-    Returns:
-        The GPU with the table's name, its compute capability, and the memory where the name tells it.
+    Return it with the table's name, its compute capability, and the memory where the name tells it.
 
     Raises:
         ValueError: No GPU has that name, or several do; the message lists near ones.

@@ -33,9 +33,7 @@ class DroppedGpu(NamedTuple):
 def libraries_need_toolkit(capability: ComputeCapability) -> tuple[CudaVersion, bool] | None:
     """Return the first toolkit whose cuBLAS and cuDNN have code for an architecture, where that is a known trap.
 
-    Returns:
-        The toolkit, and whether a build of an older one can still use the newer libraries when they come as packages;
-        None where no row is about the architecture.
+    With it, whether a build of an older toolkit can still use the newer libraries when they come as packages.
     """
     for row in load_table("libraries")["lacks"]:
         if covers(row, capability, "gpu_from", "gpu_to"):
@@ -47,11 +45,7 @@ def libraries_need_toolkit(capability: ComputeCapability) -> tuple[CudaVersion, 
 def dropped_by_library(
     name: str, version: tuple[int, int], cuda_major: int, capability: ComputeCapability
 ) -> DroppedGpu | None:
-    """Return the rule by which a library's builds for one CUDA major have lost an architecture, if one has.
-
-    Args:
-        name: Package name, such as ``cudnn``.
-    """
+    """Return the rule by which a library's builds for one CUDA major have lost an architecture, if one has."""
     for row in load_table("libraries")["dropped"]:
         first = CudaVersion.parse(row["from"])
         if (

@@ -15,13 +15,9 @@ TABLES = ("archs", "drivers", "forward_compat", "gpus", "libraries", "ptx", "too
 
 
 @cache
-def load_table(name: str) -> dict[str, Any]:
-    """Read one file of ``envkit/cuda/data``.
-
-    Args:
-        name: File name without ``.json``; one of `TABLES`.
-    """
-    text = (files("envkit.cuda") / "data" / f"{name}.json").read_text(encoding="utf-8")
+def load_table(name: str, package: str = "envkit.cuda") -> dict[str, Any]:
+    """Read ``data/NAME.json`` of a package; that of CUDA has `TABLES`."""
+    text = (files(package) / "data" / f"{name}.json").read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)
     return table
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from envkit.cuda.architectures import is_tegra
@@ -15,27 +16,12 @@ from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 __all__ = ["describe_target"]
 
 
-def _driver(text: str) -> tuple[DriverVersion, CudaVersion]:
+@contextlib.contextmanager
+def _reading(flag: str, hint: str | None = None) -> Iterator[None]:
     try:
-        driver = DriverVersion.parse(text)
-        return driver, driver_ceiling(driver)
+        yield
     except ValueError as error:
-        raise UsageError(f"--driver: {error}", hint="write it as nvidia-smi shows it: 550.54.14, or 550") from error
-
-
-def _gpus(names: Sequence[str]) -> tuple[Gpu, ...]:
-    try:
-        return tuple(parse_gpu(name) for name in names)
-    except ValueError as error:
-        raise UsageError(f"--gpu: {error}", hint="or give its architecture: --cuda-arch 8.6") from error
-
-
-def _archs(texts: Sequence[str]) -> tuple[Gpu, ...]:
-    try:
-        capabilities = [ComputeCapability.parse(text) for text in texts]
-    except ValueError as error:
-        raise UsageError(f"--cuda-arch: {error}") from error
-    return tuple(Gpu(name=None, compute_capability=c, tegra=is_tegra(c)) for c in capabilities)
+        raise UsageError(f"{flag}: {error}", hint=hint) from error
 
 
 def _override_cuda(target: Target, text: str) -> Target:
@@ -43,10 +29,8 @@ def _override_cuda(target: Target, text: str) -> Target:
     described = target.described | {"driver_cuda"}
     if not text.strip():
         return replace(target, driver_version=None, driver_cuda=None, gpus=(), described=described)
-    try:
+    with _reading("CONDA_OVERRIDE_CUDA"):
         ceiling = CudaVersion.parse(text)
-    except ValueError as error:
-        raise UsageError(f"CONDA_OVERRIDE_CUDA: {error}") from error
     if ceiling == target.driver_cuda:
         return target
     return replace(target, driver_version=None, driver_cuda=ceiling, compat=False, described=described)
@@ -65,9 +49,7 @@ def describe_target(
 ) -> Target:
     """Describe a target by flags, on top of the detected one; flags win over overrides.
 
-    Args:
-        platform: ``--platform``: another subdir, of which nothing of the host is kept.
-        override_cuda: ``CONDA_OVERRIDE_CUDA`` (CEP 30); None when it is not set.
+    Of the host, nothing is kept for another platform. `override_cuda` is ``CONDA_OVERRIDE_CUDA`` (CEP 30).
     """
     if no_gpu and (driver or gpus or cuda_archs):
         raise UsageError("--no-gpu contradicts --driver, --gpu and --cuda-arch", hint="leave one of them out")
@@ -84,10 +66,16 @@ def describe_target(
             target, driver_version=None, driver_cuda=None, gpus=(), compat=False, nvidia_traces=(), described=given
         )
     if driver is not None:
-        version, ceiling = _driver(driver)
+        with _reading("--driver", "write it as nvidia-smi shows it: 550.54.14, or 550"):
+            version = DriverVersion.parse(driver)
+            ceiling = driver_ceiling(version)
         given = target.described | {"driver_version"}
         target = replace(target, driver_version=version, driver_cuda=ceiling, compat=False, described=given)
-    named = (*_gpus(gpus), *_archs(cuda_archs))
+    with _reading("--gpu", "or give its architecture: --cuda-arch 8.6"):
+        named = tuple(map(parse_gpu, gpus))
+    with _reading("--cuda-arch"):
+        capabilities = tuple(map(ComputeCapability.parse, cuda_archs))
+    named += tuple(Gpu(name=None, compute_capability=c, tegra=is_tegra(c)) for c in capabilities)
     if named:
         target = replace(target, gpus=named, described=target.described | {"gpus"})
     return target

@@ -13,10 +13,7 @@ _QUOTED = re.compile(r"(['\"]).*\1|['\"].*", re.DOTALL)
 
 
 def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
-    """Parse a YAML document.
-
-    Args:
-        kind: ``safe`` for YAML's own types; ``base`` keeps every scalar as a string.
+    """Parse a YAML document, ``safe`` with YAML's own types, or ``base`` with every scalar as a string.
 
     Raises:
         ValueError: It is not YAML. The message names the fault and its place, and quotes nothing: the file may hold

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,28 +21,16 @@ _MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a validation can try.
+    """What a validation can try."""
 
-    Attributes:
-        python: The interpreter; None if there is none.
-        modules: Names to import: those of the requested packages.
-        frameworks: Installed frameworks that have a probe.
-        for_gpu: Whether it holds builds for NVIDIA GPUs.
-    """
-
-    python: Path | None
-    modules: tuple[str, ...]
-    frameworks: tuple[FrameworkRow, ...]
-    for_gpu: bool
+    python: Path | None  # the interpreter; None if there is none
+    modules: tuple[str, ...]  # names to import: those of the requested packages
+    frameworks: tuple[FrameworkRow, ...]  # installed frameworks that have a probe
+    for_gpu: bool  # whether it holds builds for NVIDIA GPUs
 
 
 def read_contents(prefix: Path, packages: Sequence[InstalledPackage], manifest: Manifest | None) -> Contents:
-    """Read the contents of a prefix: conda, pixi or venv.
-
-    Args:
-        packages: Its packages; empty for a venv.
-        manifest: Its manifest; None if another tool made it.
-    """
+    """Read the contents of a prefix: conda, pixi, or venv, which has no packages."""
     python = prefix / "bin" / "python"
     frameworks = tuple(row for row in ROWS.values() if row.probe and _has(prefix, f"{row.module}/__init__.py"))
     if manifest is None:
@@ -50,19 +38,14 @@ def read_contents(prefix: Path, packages: Sequence[InstalledPackage], manifest: 
     else:
         modules = _requested_modules(packages, manifest)
     chosen = manifest is not None and manifest.choice.get("variant") == "cuda"
-    for_gpu = chosen or any(_is_cuda(p.name) for p in packages) or any(_has(prefix, f) for f in _cuda_files())
+    files = (*_CUDA_FILES, *(name for row in ROWS.values() for name in row.cuda_files))
+    for_gpu = chosen or any(_is_cuda(p.name) for p in packages) or any(_has(prefix, name) for name in files)
     return Contents(python if python.exists() else None, modules, frameworks, for_gpu)
 
 
 def _is_cuda(package: str) -> bool:
     row = row_of(package)
     return package in _CUDA_PACKAGES or (row is not None and package in (*row.cuda_packages, *row.always_cuda))
-
-
-def _cuda_files() -> Iterator[str]:
-    yield from _CUDA_FILES
-    for row in ROWS.values():
-        yield from row.cuda_files
 
 
 def owners(packages: Sequence[InstalledPackage], module: str) -> frozenset[str]:

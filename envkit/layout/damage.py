@@ -32,8 +32,7 @@ def sha256_of(path: Path) -> str:
 def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool) -> list[WrongFile]:
     """List the files that are missing, cannot be read, or differ from their record.
 
-    Args:
-        full: Hash every file, not only those modified after they were installed.
+    With `full`, hash every file, not only those modified after they were installed.
     """
     wrong: list[WrongFile] = []
     to_hash: list[tuple[InstalledPackage, str]] = []

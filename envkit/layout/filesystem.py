@@ -52,19 +52,12 @@ _NEEDED = {
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """The mount that a directory lies on.
+    """The mount that a directory lies on."""
 
-    Attributes:
-        point: The mount point.
-        fs_type: Its type, such as ``ext4``, ``nfs4`` or ``fuse.s3fs``; None if not known.
-        source: The device or export that is mounted.
-        options: Mount options, including those of the file system.
-    """
-
-    point: str
-    fs_type: str | None
-    source: str
-    options: tuple[str, ...] = ()
+    point: str  # the mount point
+    fs_type: str | None  # its type, such as ``ext4``, ``nfs4`` or ``fuse.s3fs``; None if not known
+    source: str  # the device or export that is mounted
+    options: tuple[str, ...] = ()  # mount options, including those of the file system
 
     @property
     def network(self) -> bool:
@@ -216,8 +209,7 @@ def _lock(path: Path) -> None:
 def concerns(mount: Mount, able: dict[str, bool], *, copied_bytes: int | None = None) -> Sequence[Advice]:
     """List what to know of a file system that can carry environments, with its cost.
 
-    Args:
-        copied_bytes: Size of an environment's packages, if known.
+    `copied_bytes` is the size of an environment's packages, if known.
     """
     found = []
     if mount.memory or mount.layer:

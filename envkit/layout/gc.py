@@ -142,12 +142,10 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
         found.kept.append(("packages", "a generation cannot be read, so it is not known which packages it needs"))
     else:
         found.items += _unneeded(volume, remaining)
-    for path in _listdir(volume.incoming):
-        if not lease.is_held(volume, path.name):
-            found.items.append(CleanItem("download", str(path), "its run died"))
-    for path in _listdir(volume.validations):
-        if path.name not in generations or path.name in gone:
-            found.items.append(CleanItem("validation", str(path), "its generation is gone"))
+    dropped = [path for path in _listdir(volume.incoming) if not lease.is_held(volume, path.name)]
+    found.items += [CleanItem("download", str(path), "its run died") for path in dropped]
+    void = [path for path in _listdir(volume.validations) if path.name not in generations or path.name in gone]
+    found.items += [CleanItem("validation", str(path), "its generation is gone") for path in void]
     found.items += find_stale_indexes(volume.index, keep.younger_than_s)
     found.items += [CleanItem("trash", str(path), "was being deleted") for path in _listdir(volume.trash)]
     return found
@@ -209,12 +207,8 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
     for kind, folder in (("package", volume.packages), ("bytecode", volume.bytecode)):
         for path in _listdir(folder):
             if path.name not in needed and not path.name.startswith("."):
-                yield CleanItem(kind, str(path), f"no generation holds {_content(path) or path.name}")
-
-
-def _content(path: Path) -> str | None:
-    """Return the name of the package in a directory of the cache."""
-    return next((child.name for child in _listdir(path) if child.is_dir()), None)
+                package = next((child.name for child in _listdir(path) if child.is_dir()), path.name)
+                yield CleanItem(kind, str(path), f"no generation holds {package}")
 
 
 def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:

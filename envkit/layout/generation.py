@@ -26,6 +26,7 @@ __all__ = [
     "claim",
     "is_finished",
     "is_moved",
+    "known_manifest",
     "list_generations",
     "list_manifests",
     "publish",
@@ -115,13 +116,17 @@ def read_manifest(prefix: Path) -> Manifest | None:
     return manifest
 
 
+def known_manifest(prefix: Path | None) -> Manifest | None:
+    """Read the manifest of a generation; None if there is none that can be read."""
+    try:
+        return read_manifest(prefix) if prefix is not None else None
+    except IntegrityError:
+        return None
+
+
 def list_manifests(volume: Volume) -> Iterator[tuple[Path, Manifest | None]]:
     """List every generation with its manifest; None if it is unfinished or cannot be read."""
-    for path in list_generations(volume):
-        try:
-            yield path, read_manifest(path)
-        except IntegrityError:
-            yield path, None
+    return ((path, known_manifest(path)) for path in list_generations(volume))
 
 
 def is_moved(manifest: Manifest, prefix: Path) -> bool:
@@ -148,8 +153,8 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
 
     The caller holds the generation's lease, so that `clean` does not remove it before the rename.
     """
-    link = volume.link(name)
     refuse_foreign(volume, name)
+    link = volume.link(name)
     temporary = volume.root / f".{name}.{secrets.token_hex(4)}"
     # Relative, so that the link also works through another mount path.
     with writing(volume):

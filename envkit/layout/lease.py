@@ -35,8 +35,7 @@ def hold(
 ) -> Iterator[None]:
     """Hold the lease on `what` (an environment's or a generation's name) while the block runs.
 
-    Args:
-        shared: Share it with others who ask for a shared lease.
+    A shared lease is shared with others who ask for a shared one.
 
     Raises:
         HeldError: Another process still holds it after `wait_s` seconds.
@@ -105,10 +104,8 @@ def _open(volume: Volume, path: Path) -> int:
 def _open_there(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR)  # NFS turns flock into record locks; an exclusive one needs write access
-    except PermissionError:
-        return os.open(path, os.O_RDONLY)
     except OSError as error:
-        if error.errno != errno.EROFS:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise
         return os.open(path, os.O_RDONLY)
 
@@ -132,36 +129,29 @@ def is_held(volume: Volume, what: str) -> bool:
         return False
     except OSError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # EBADF: NFS gives no exclusive lock on a file opened for reading, so it may be held.
-        return isinstance(error, BlockingIOError) or error.errno == errno.EBADF
-    else:
-        return False
-    finally:
-        os.close(descriptor)
+    error = _flock(descriptor, fcntl.LOCK_EX)
+    os.close(descriptor)
+    # EBADF: NFS gives no exclusive lock on a file opened for reading, so it may be held.
+    return isinstance(error, BlockingIOError) or (error is not None and error.errno == errno.EBADF)
 
 
 def can_lock(volume: Volume) -> bool:
     """Return whether the file system can lock."""
     descriptor = os.open(volume.leases, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    error = _flock(descriptor, fcntl.LOCK_SH)
+    os.close(descriptor)
+    return error is None or isinstance(error, BlockingIOError)
 
 
 def _lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Return whether nobody else has the lock: true also on a file system without locks."""
+    return not isinstance(_flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX), BlockingIOError)
+
+
+def _flock(descriptor: int, how: int) -> OSError | None:
+    """Lock an open file without waiting; return the error if that fails."""
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # no locks on this file system
-    return True
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError as error:
+        return error
+    return None

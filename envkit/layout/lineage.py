@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
-from envkit.layout.generation import active, list_generations, list_manifests, read_manifest, resolve
+from envkit.errors import UnknownEnvironmentError, UsageError
+from envkit.layout.generation import active, known_manifest, list_generations, list_manifests, read_manifest, resolve
 from envkit.layout.volume import Volume
 from envkit.models.manifest import Manifest
 
@@ -16,19 +16,12 @@ __all__ = ["Origin", "directories_of", "generation_of", "generations_of", "next_
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a generation comes from.
+    """Where a generation comes from."""
 
-    Attributes:
-        lineage: Id shared by all generations of one environment. A rename keeps it, a clone starts a new one.
-        number: Number of the generation in its lineage, from 1.
-        parent: The generation that was active when this one was made; None for the first.
-        verb: The command that made it.
-    """
-
-    lineage: str
-    number: int
-    parent: str | None
-    verb: str
+    lineage: str  # id shared by all generations of one environment. A rename keeps it, a clone starts a new one
+    number: int  # number of the generation in its lineage, from 1
+    parent: str | None  # the generation that was active when this one was made; None for the first
+    verb: str  # the command that made it
 
     @classmethod
     def first(cls, verb: str) -> Origin:
@@ -56,11 +49,7 @@ def directories_of(volume: Volume, name: str) -> dict[str, Path]:
 
 def next_origin(volume: Volume, name: str, verb: str) -> Origin:
     """Return the origin of the next generation of `name`: the active one is its parent."""
-    prefix = active(volume, name)
-    try:
-        manifest = read_manifest(prefix) if prefix is not None else None
-    except IntegrityError:
-        manifest = None
+    manifest = known_manifest(active(volume, name))
     if manifest is None:
         return Origin.first(verb)
     last = max((m.number for m in generations_of(volume, name)), default=manifest.number)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from envkit.errors import VolumeError
 from envkit.layout.atomic import write_atomic
-from envkit.layout.entry import write_entry_script
 from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
+from envkit.layout.launcher import write_entry_script
+from envkit.layout.permissions import make_shared, shared_bits
 from envkit.layout.refusal import cannot_write
-from envkit.layout.sharing import make_shared, shared_bits
 from envkit.layout.volume import Volume
 from envkit.models.channel import redact
 from envkit.models.manifest import VolumeFile

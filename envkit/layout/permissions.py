@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.layout.generation import list_generations
-from envkit.layout.sharing import shared_bits
 from envkit.layout.volume import Volume
 from envkit.models.codes import files as codes
 from envkit.models.fact import Fact
-from envkit.models.sharing import PathsOf, SharingState
+from envkit.models.volume import PathsOf, SharingState
 
-__all__ = ["mend_permissions", "owner_of", "read_barred", "read_sharing"]
+__all__ = ["make_shared", "mend_permissions", "owner_of", "read_barred", "read_sharing", "shared_bits", "sharing"]
 
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -46,8 +45,7 @@ def read_barred(volume: Volume, prefix: Path) -> list[str]:
 def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequence[Path]) -> list[Fact]:
     """Add missing permissions and take away those that are too many, where this user may; return what was done.
 
-    Args:
-        prefixes: Generations to open to users of the volume.
+    `prefixes` are the generations to open to users of the volume.
     """
     mended = []
     if opened := _open_up([*_barred_folders(volume), *_barred_cache(volume)]):
@@ -60,17 +58,11 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
 
 @dataclass(frozen=True, slots=True)
 class _Barred:
-    """A path that is closed to users of the volume.
-
-    Attributes:
-        path: The path.
-        lacks: The mode bits of group and others that it lacks.
-        group: The group that it should belong to; None if it does.
-    """
+    """A path that is closed to users of the volume."""
 
     path: Path
-    lacks: int
-    group: int | None = None
+    lacks: int  # mode bits of group and others
+    group: int | None = None  # the group that it should belong to; None if it does
 
 
 def _barred_folders(volume: Volume) -> list[_Barred]:
@@ -91,20 +83,22 @@ def _barred_folders(volume: Volume) -> list[_Barred]:
     return found
 
 
+def _shared(volume: Volume) -> int:
+    """Return the permissions that the volume gives to group and others; none if it is gone."""
+    try:
+        return shared_bits(volume.root.stat().st_mode)
+    except OSError:
+        return 0
+
+
 def _barred_below(volume: Volume, folder: Path) -> list[_Barred]:
     """List what users of the volume cannot read or run in a generation, the folder itself included."""
-    try:
-        return list(_unread(folder, shared_bits(volume.root.stat().st_mode)))
-    except OSError:
-        return []
+    return list(_unread(folder, _shared(volume)))
 
 
 def _barred_cache(volume: Volume) -> list[_Barred]:
     """List what users who may write the volume cannot read in the cache, the locks of the native engine included."""
-    try:
-        shared = shared_bits(volume.root.stat().st_mode)
-    except OSError:
-        return []
+    shared = _shared(volume)
     if not shared & _WRITE:
         return []
     homes = [*_children(volume.packages), *_children(volume.bytecode)]
@@ -193,3 +187,37 @@ def owner_of(path: Path) -> str:
 def _owned(paths: Iterable[Path]) -> PathsOf:
     found = list(paths)
     return PathsOf(tuple(map(str, found)), tuple(sorted({owner_of(path) for path in found})))
+
+
+def shared_bits(mode: int) -> int:
+    """Return the permissions that a volume gives to group and others when its root has this mode.
+
+    In a sticky directory, such as ``/tmp``, users write only what is their own.
+    """
+    return mode & 0o077 & ~(0o022 if mode & stat.S_ISVTX else 0)
+
+
+def make_shared(path: Path, shared: int) -> None:
+    """Make a folder with at least the permissions `shared`, unless it exists."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if shared & ~mode:
+        path.chmod(mode | shared)
+
+
+@contextlib.contextmanager
+def sharing(volume: Volume) -> Iterator[None]:
+    """Set a umask under which files made in the block are open to everybody who shares the volume.
+
+    The umask belongs to the process, so no other thread may be making private files meanwhile.
+    """
+    shared = shared_bits(volume.root.stat().st_mode)
+    before = os.umask(0o077)
+    os.umask(before & ~shared)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -26,17 +26,11 @@ _BYTES_PER_FILE = 25_000
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Free space for an ordinary user.
-
-    Attributes:
-        free_bytes: Bytes that file system and quotas leave.
-        free_inodes: Inodes that they leave; None if they are not counted.
-        quota: The quota that leaves less than the file system, such as ``user 1000``; None if none does.
-    """
+    """Free space that file system and quotas leave to an ordinary user."""
 
     free_bytes: int
-    free_inodes: int | None
-    quota: str | None = None
+    free_inodes: int | None  # None if they are not counted
+    quota: str | None = None  # the one that leaves less than the file system, such as ``user 1000``
 
     @property
     def within(self) -> str:

@@ -15,14 +15,9 @@ __all__ = ["discard"]
 
 
 def discard(volume: Volume, path: Path, *, unless: Callable[[], bool] = lambda: False) -> bool:
-    """Rename a directory out of sight, then delete it.
+    """Rename a directory out of sight, then delete it; return whether it is gone.
 
-    Args:
-        path: The directory. One that is gone already is no error.
-        unless: Asked again when nobody can find the directory any more; puts it back if true.
-
-    Returns:
-        Whether it is gone.
+    `unless` is asked when nobody can find the directory any more, and puts it back if true.
     """
     grave = volume.trash / f"{path.name}-{secrets.token_hex(4)}"
     try:

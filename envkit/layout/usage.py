@@ -19,15 +19,10 @@ _BLOCK = 512  # the unit of st_blocks
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Disk space of a directory.
+    """Disk space of a directory."""
 
-    Attributes:
-        total_bytes: All its files, each inode once.
-        own_bytes: Files that none of the other directories shares.
-    """
-
-    total_bytes: int
-    own_bytes: int
+    total_bytes: int  # all its files, each inode once
+    own_bytes: int  # files that none of the other directories shares
 
 
 def in_use(volume: Volume) -> set[str]:

@@ -25,10 +25,9 @@ _TOKENS = 64
 
 
 def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
-    """Write an outcome; an earlier one of the same generation and fingerprint goes into its history.
+    """Write an outcome, with an earlier one of the same generation and fingerprint in its history.
 
-    Returns:
-        The file; None if neither volume nor cache can be written.
+    Return the file; None if neither volume nor cache can be written.
     """
     before = read_validation(volume, record.generation, record.fingerprint)
     if before is not None:
@@ -69,13 +68,8 @@ def latest_validation(volume: Volume, generation: str) -> ValidationRecord | Non
 
 def last_pass(volume: Volume, generation: str) -> tuple[str, ValidationRecord] | None:
     """Return when a generation last passed on any host, and that host's record; None if it never did."""
-    passes = [
-        (past.created, record)
-        for record in _all(volume, generation)
-        for past in (record, *record.history)
-        if past.verdict == "pass"
-    ]
-    return max(passes, key=lambda item: item[0], default=None)
+    known = past_validations(volume, generation)
+    return next(((past.created, record) for past, record in known if past.verdict == "pass"), None)
 
 
 def past_validations(volume: Volume, generation: str) -> list[tuple[PastValidation, ValidationRecord]]:

@@ -11,12 +11,23 @@ from pathlib import Path
 from envkit.errors import UsageError
 from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, VALIDATIONS
 
-__all__ = ["Volume", "check_name", "environments"]
+__all__ = ["Volume", "VolumePath", "check_name", "environments"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 _ENTRY_SCRIPT = "env.sh"
 # conda's own names for the installation itself, and names that would hide our files.
 _RESERVED = {"base", "root", _ENTRY_SCRIPT}
+
+
+class VolumePath:
+    """A path below the root of a volume, and its description for the reference."""
+
+    def __init__(self, description: str, *parts: str) -> None:
+        self.__doc__ = description
+        self._parts = parts
+
+    def __get__(self, volume: Volume, owner: object) -> Path:
+        return volume.root.joinpath(*self._parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,86 +36,25 @@ class Volume:
 
     root: Path
 
-    @property
-    def private(self) -> Path:
-        """Everything but the environments' links and `entry_script`."""
-        return self.root / PRIVATE
-
-    @property
-    def generations(self) -> Path:
-        """Installed prefixes."""
-        return self.private / GENERATIONS
-
-    @property
-    def packages(self) -> Path:
-        """Extracted packages by sha256."""
-        return self.private / "pkgs"
-
-    @property
-    def incoming(self) -> Path:
-        """Downloads of processes that are running, or that died."""
-        return self.packages / ".incoming"
-
-    @property
-    def bytecode(self) -> Path:
-        """Compiled Python by package sha256 and Python tag."""
-        return self.private / "pyc"
-
-    @property
-    def index(self) -> Path:
-        """Channel indexes."""
-        return self.private / "index"
-
-    @property
-    def validations(self) -> Path:
-        """Outcomes of validations by generation and fingerprint."""
-        return self.private / VALIDATIONS
-
-    @property
-    def leases(self) -> Path:
-        """Locks. They save work; correctness does not rest on them."""
-        return self.private / LEASES
-
-    @property
-    def binaries(self) -> Path:
-        """The launcher that `entry_script` puts on PATH."""
-        return self.private / LAUNCHER
-
-    @property
-    def own(self) -> Path:
-        """The copy of envkit itself that `bootstrap` puts there."""
-        return self.private / "self"
-
-    @property
-    def entry_script(self) -> Path:
-        """The script that an entrypoint sources."""
-        return self.root / _ENTRY_SCRIPT
-
-    @property
-    def trash(self) -> Path:
-        """Directories that are being deleted."""
-        return self.private / "trash"
-
-    @property
-    def volume_file(self) -> Path:
-        """The description of the volume."""
-        return self.private / "volume.json"
+    private = VolumePath("Everything but the environments' links and `entry_script`.", PRIVATE)
+    generations = VolumePath("Installed prefixes.", PRIVATE, GENERATIONS)
+    packages = VolumePath("Extracted packages by sha256.", PRIVATE, "pkgs")
+    incoming = VolumePath("Downloads of processes that are running, or that died.", PRIVATE, "pkgs", ".incoming")
+    bytecode = VolumePath("Compiled Python by package sha256 and Python tag.", PRIVATE, "pyc")
+    index = VolumePath("Channel indexes.", PRIVATE, "index")
+    validations = VolumePath("Outcomes of validations by generation and fingerprint.", PRIVATE, VALIDATIONS)
+    leases = VolumePath("Locks. They save work; correctness does not rest on them.", PRIVATE, LEASES)
+    binaries = VolumePath("The launcher that `entry_script` puts on PATH.", PRIVATE, LAUNCHER)
+    own = VolumePath("The copy of envkit itself that `bootstrap` puts there.", PRIVATE, "self")
+    entry_script = VolumePath("The script that an entrypoint sources.", _ENTRY_SCRIPT)
+    trash = VolumePath("Directories that are being deleted.", PRIVATE, "trash")
+    volume_file = VolumePath("The description of the volume.", PRIVATE, "volume.json")
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of a new volume below its root, in the order in which they are made."""
-        return (
-            self.private,
-            self.generations,
-            self.packages,
-            self.incoming,
-            self.bytecode,
-            self.index,
-            self.validations,
-            self.leases,
-            self.trash,
-            self.own,
-        )
+        caches = (self.packages, self.incoming, self.bytecode, self.index)
+        return (self.private, self.generations, *caches, self.validations, self.leases, self.trash, self.own)
 
     def link(self, name: str) -> Path:
         """Return the path of the link that is the environment `name`."""

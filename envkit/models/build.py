@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, NamedTuple
@@ -11,7 +12,7 @@ from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["ArchList", "Build", "Claim", "Needs", "Record", "Tier", "Variant", "Verdict", "disagree"]
+__all__ = ["ArchList", "Build", "Claim", "Needs", "Record", "Tier", "Variant", "Verdict", "digest", "disagree"]
 
 Variant = Literal["cpu", "cuda", "mps", "generic"]
 
@@ -54,17 +55,11 @@ class Record:
 
 
 class Claim(NamedTuple):
-    """What one part of a record says of a build.
+    """What one part of a record says of a build."""
 
-    Attributes:
-        where: The part, such as ``build string``; empty for a dependency.
-        text: Its content.
-        says: The value that it means.
-    """
-
-    where: str
-    text: str
-    says: Any
+    where: str  # the part, such as ``build string``; empty for a dependency
+    text: str  # its content
+    says: Any  # the value that it means
 
 
 def disagree(one: Claim, other: Claim) -> Reason:
@@ -76,38 +71,25 @@ def disagree(one: Claim, other: Claim) -> Reason:
 class ArchList:
     """The GPU code inside a build.
 
-    Attributes:
-        sass: Architectures with machine code.
-        ptx: Architectures with PTX, which a new enough driver compiles for GPUs of the same or a later architecture.
-        source: Where the list is from, for people.
+    A new enough driver compiles PTX for GPUs of the same or a later architecture.
     """
 
-    sass: frozenset[ComputeCapability]
-    ptx: frozenset[ComputeCapability]
-    source: str
+    sass: frozenset[ComputeCapability]  # architectures with machine code
+    ptx: frozenset[ComputeCapability]  # architectures with PTX
+    source: str  # where the list is from, for people
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a record asks of the machine besides CUDA, read from its dependencies and constraints.
+    """What a record asks of the machine besides CUDA, read from its dependencies and constraints."""
 
-    Attributes:
-        glibc: Least glibc, such as ``"2.28"``.
-        osx: Least macOS.
-        microarch_level: x86-64 level, 1 to 4.
-        arm_variant: ``sbsa`` or ``tegra``: which kind of aarch64 CUDA it is for.
-        platform: ``linux``, ``osx`` or ``win``, where a noarch package names one.
-        python: Version specs on Python, all of which hold.
-        cuda_arch: Version spec on ``__cuda_arch`` (CEP 46).
-    """
-
-    glibc: str | None = None
-    osx: str | None = None
-    microarch_level: int | None = None
-    arm_variant: str | None = None
-    platform: str | None = None
-    python: tuple[str, ...] = ()
-    cuda_arch: str | None = None
+    glibc: str | None = None  # least glibc, such as ``"2.28"``
+    osx: str | None = None  # least macOS
+    microarch_level: int | None = None  # x86-64 level, 1 to 4
+    arm_variant: str | None = None  # ``sbsa`` or ``tegra``: which kind of aarch64 CUDA it is for
+    platform: str | None = None  # ``linux``, ``osx`` or ``win``, where a noarch package names one
+    python: tuple[str, ...] = ()  # version specs on Python, all of which hold
+    cuda_arch: str | None = None  # version spec on ``__cuda_arch`` (CEP 46)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +155,19 @@ class Verdict:
     build: Build
     tier: Tier
     reasons: tuple[Reason, ...] = ()
+
+    @property
+    def decisive(self) -> Reason | None:
+        """The first reason, if there is one."""
+        return self.reasons[0] if self.reasons else None
+
+    @property
+    def code(self) -> str:
+        """The code of the first reason; empty where there is none."""
+        return self.reasons[0].code if self.reasons else ""
+
+
+def digest(records: Iterable[Record]) -> str:
+    """Return the hex sha256 over name, version, build, subdir and hash of each record, in any order."""
+    lines = sorted(f"{r.subdir}/{r.fn} {r.sha256 or r.raw.get('md5')}" for r in records)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -21,9 +21,6 @@ class Code(str):
         meaning: One sentence for the reference.
         blames: Who is at fault where the fact is a failure; None where nobody is, or where it depends.
         family: The registered name: another than the code itself for a member of a family (`of`).
-
-    Raises:
-        ValueError: The kind has a code of that name.
     """
 
     __slots__ = ("blames", "family", "kind", "meaning")
@@ -61,8 +58,7 @@ def _registered(kind: FactKind, family: str, name: str) -> Code:
 class Fact:
     """A code and the values that a sentence about it needs. Immutable by convention; equal by value.
 
-    Args:
-        params: Values by name: numbers, names, other facts; never a sentence.
+    Parameters are values by name: numbers, names, other facts; never a sentence.
     """
 
     __slots__ = ("code", "params")

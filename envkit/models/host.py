@@ -131,20 +131,11 @@ class Target:
     @classmethod
     def from_host(cls, host: Host) -> Target:
         """Take the host itself as the target."""
-        return cls(
-            subdir=host.subdir,
-            glibc=host.glibc,
-            microarch=host.microarch,
-            osx=host.osx,
-            driver_version=host.driver_version,
-            # An override speaks for a machine whose GPUs are not here to be seen (CEP 30).
-            driver_cuda=host.driver_cuda if host.gpus or "driver_cuda" in host.overridden else None,
-            gpus=host.gpus,
-            compat=host.compat,
-            mps=host.mps,
-            described=host.overridden,
-            nvidia_traces=host.nvidia_traces,
-        )
+        names = ("subdir", "glibc", "microarch", "osx", "driver_version", "gpus", "compat", "mps", "nvidia_traces")
+        same = {name: getattr(host, name) for name in names}
+        # An override speaks for a machine whose GPUs are not here to be seen (CEP 30).
+        ceiling = host.driver_cuda if host.gpus or "driver_cuda" in host.overridden else None
+        return cls(**same, driver_cuda=ceiling, described=host.overridden)
 
     @property
     def wants_cuda(self) -> bool:
@@ -154,12 +145,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class MachineKind:
-    """Machines that are alike.
+    """Machines that are alike."""
 
-    Attributes:
-        names: Their names, in order.
-        target: What each of them is.
-    """
-
-    names: tuple[str, ...]
-    target: Target
+    names: tuple[str, ...]  # their names, in order
+    target: Target  # what each of them is

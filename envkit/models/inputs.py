@@ -12,39 +12,22 @@ __all__ = ["Locked", "Recipe"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Specs of packages, and the rest of an environment.yml.
+    """Specs of packages, and the rest of an environment.yml."""
 
-    Attributes:
-        path: The file.
-        name: Name for the environment.
-        channels: Channels by name or URL, first wins.
-        dependencies: MatchSpecs.
-        pip: Requirements for pip, without credentials.
-        platforms: Platforms that it is meant for.
-        variables: Environment variables to set on activation.
-        sha256: Digest of the file.
-    """
-
-    path: str
-    name: str | None
-    channels: tuple[str, ...]
-    dependencies: tuple[str, ...]
-    pip: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = ()
-    sha256: str | None = None
+    path: str  # the file
+    name: str | None  # name for the environment
+    channels: tuple[str, ...]  # channels by name or URL, first wins
+    dependencies: tuple[str, ...]  # MatchSpecs
+    pip: tuple[str, ...] = ()  # requirements for pip, without credentials
+    platforms: tuple[str, ...] = ()  # platforms that it is meant for
+    variables: tuple[tuple[str, str], ...] = ()  # environment variables to set on activation
+    sha256: str | None = None  # digest of the file
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Exactly the packages to install; nothing is solved.
+    """Exactly the packages to install; nothing is solved."""
 
-    Attributes:
-        path: The file.
-        records: One record for each package, by name, with as much as the file tells.
-        channels: The channels of the records.
-    """
-
-    path: str
-    records: tuple[Record, ...]
-    channels: tuple[Channel, ...]
+    path: str  # the file
+    records: tuple[Record, ...]  # one record for each package, by name, with as much as the file tells
+    channels: tuple[Channel, ...]  # the channels of the records

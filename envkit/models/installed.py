@@ -37,23 +37,14 @@ class BadRecord:
 
 @dataclass(frozen=True, slots=True)
 class WrongFile:
-    """One file that differs from its record.
+    """One file that differs from its record."""
 
-    Attributes:
-        package: The package or distribution that brought it.
-        path: Path in the prefix, or in the extracted package.
-        fault: ``missing``, ``closed`` (no read bits), ``unreadable``, or another ``size`` or ``sha256``.
-        size_bytes: Its size, for ``size``.
-        expected_bytes: The size in the record, for ``size``.
-        error: The system's message, for ``unreadable``.
-    """
-
-    package: str
-    path: str
-    fault: Fault
-    size_bytes: int | None = None
-    expected_bytes: int | None = None
-    error: str = ""
+    package: str  # the package or distribution that brought it
+    path: str  # path in the prefix, or in the extracted package
+    fault: Fault  # ``missing``, ``closed`` (no read bits), ``unreadable``, or another ``size`` or ``sha256``
+    size_bytes: int | None = None  # its size, for ``size``
+    expected_bytes: int | None = None  # the size in the record, for ``size``
+    error: str = ""  # the system's message, for ``unreadable``
 
 
 @dataclass(frozen=True, slots=True)

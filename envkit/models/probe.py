@@ -16,17 +16,11 @@ ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-s
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """What a probe was about to do.
+    """What a probe was about to do."""
 
-    Attributes:
-        check: The check it belongs to, such as ``init``.
-        call: The call or action, such as ``cuInit``.
-        device: Ordinal of the device, or None.
-    """
-
-    check: str
-    call: str
-    device: int | None = None
+    check: str  # the check it belongs to, such as ``init``
+    call: str  # the call or action, such as ``cuInit``
+    device: int | None = None  # ordinal of the device, or None
 
     def __str__(self) -> str:
         where = "" if self.device is None else f" on device {self.device}"
@@ -72,17 +66,11 @@ class ProbeOutcome:
 
 
 class Shadow(NamedTuple):
-    """A libcuda that hides the driver's.
+    """A libcuda that hides the driver's."""
 
-    Attributes:
-        path: Where it is.
-        kind: ``stub``, ``compat`` or another.
-        through: The variable of the loader that leads to it; empty for one in the environment.
-    """
-
-    path: str
-    kind: str
-    through: str = ""
+    path: str  # where it is
+    kind: str  # ``stub``, ``compat`` or another
+    through: str = ""  # the variable of the loader that leads to it; empty for one in the environment
 
     @property
     def blames(self) -> Blame:

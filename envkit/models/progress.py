@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
-__all__ = ["Phase", "Reporter", "SilentReporter"]
+__all__ = ["Phase", "Reporter"]
 
 Phase = Literal["detect", "index", "solve", "download", "link", "bytecode", "validate", "clean"]
 
 
-class Reporter(Protocol):
-    """Listens to long work. A phase starts, advances any number of times, and ends."""
+class Reporter:
+    """Listens to long work, and says nothing. A phase starts, advances any number of times, and ends."""
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         """Start a phase; `total` is the amount of work in `unit` (``B`` for bytes), if known."""
@@ -23,19 +23,3 @@ class Reporter(Protocol):
 
     def note(self, text: str) -> None:
         """Tell the user something, outside any phase."""
-
-
-class SilentReporter:
-    """Hears and says nothing."""
-
-    def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
-        """Ignore the start of a phase."""
-
-    def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
-        """Ignore progress."""
-
-    def finish(self, phase: Phase, text: str) -> None:
-        """Ignore the end of a phase."""
-
-    def note(self, text: str) -> None:
-        """Ignore a note."""

@@ -1,18 +1,20 @@
-"""What the user asked for."""
+"""What the user asked for, and which channels and machines that is about."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from envkit.errors import SpecError
-from envkit.models.channel import has_credentials, redact
+from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.fact import Fact
+from envkit.models.host import Target
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
-__all__ = ["Correction", "CudaChoice", "Prefer", "Request"]
+__all__ = ["Correction", "CudaChoice", "Inquiry", "Prefer", "Request"]
 
 Prefer = Literal["version", "native"]
 _CHOICE = re.compile(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
@@ -108,6 +110,11 @@ class Request:
                     hint="Give the channel with -c, where its token or password is kept out of every record.",
                 )
 
+    @property
+    def pairs(self) -> Iterator[tuple[str, MatchSpec]]:
+        """Each spec as text and parsed."""
+        return zip(self.specs, self.parsed, strict=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -129,3 +136,14 @@ class Correction:
     def code(self) -> str:
         """The fact's code."""
         return self.fact.code
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A request, the machines that it is for, and the channels to ask."""
+
+    request: Request
+    target: Target  # the machine to choose for; what the machines have in common, where there are several
+    hosts: Mapping[str, Target] = field(default_factory=dict)  # machines by name, where there are several
+    channels: tuple[Channel, ...] = ()  # named by the user, a file or a manifest, with their credentials
+    override_channels: bool = False  # ask no others

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from envkit.models.build import Record, Verdict
+from envkit.models.build import Record, Tier, Verdict
 from envkit.models.fact import Advice, Answer
 from envkit.models.host import Host, Target
-from envkit.models.matrix import Matrix
 from envkit.models.report import Report
 from envkit.models.request import Correction, Request
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
     from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 
-__all__ = ["CreateResult", "EnvironmentInfo", "FindResult", "Source", "ValidateResult", "VolumeListing"]
+__all__ = [
+    "Cell",
+    "CreateResult",
+    "EnvironmentInfo",
+    "FindResult",
+    "Matrix",
+    "Source",
+    "ValidateResult",
+    "VolumeListing",
+]
 
 Source = Literal["channels", "cache", "table"]
 
@@ -156,6 +164,35 @@ class VolumeListing:
 
     root: str
     environments: tuple[EnvironmentInfo, ...]
-    origin: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
     size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The builds of one version and CUDA."""
+
+    best: Verdict  # the one that runs best
+    number: int  # how many there are
+
+    @property
+    def tier(self) -> Tier:
+        """The best tier."""
+        return self.best.tier
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The grid.
+
+    Attributes:
+        columns: CUDA versions, the newest first, then ``CPU``, ``MPS`` and ``any`` where there are such builds.
+        rows: Versions, the newest first, each with its cells by column.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, Mapping[str, Cell]], ...]
+
+    def first(self, rows: int) -> Matrix:
+        """Return the newest rows, with the columns that have a build there."""
+        kept = self.rows[:rows]
+        return Matrix(tuple(c for c in self.columns if any(c in cells for _, cells in kept)), kept)

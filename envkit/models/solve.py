@@ -29,30 +29,16 @@ class Pin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SolveTask:
-    """Everything that a solve depends on, as values.
+    """Everything that a solve depends on, as values."""
 
-    Attributes:
-        specs: MatchSpecs to satisfy; the pins are among them.
-        constraints: MatchSpecs that hold for a package only where the solution has it.
-        channels: In the order of priority.
-        platforms: Subdirs, ``noarch`` among them.
-        virtual_packages: The target.
-        channel_priority: ``strict`` or ``flexible``.
-        exclude_newer: Records newer than this are not seen; milliseconds since 1970.
-        timeout_s: Time limit in seconds.
-        pins: What the plan itself added to the specs, and why.
-        reasons: Why each constraint is there: the constraint to a sentence.
-        installed: Records that the solution keeps where it can.
-    """
-
-    specs: tuple[str, ...]
-    constraints: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = ()
-    virtual_packages: tuple[VirtualPackage, ...] = ()
-    channel_priority: ChannelPriority = "strict"
-    exclude_newer: int | None = None
-    timeout_s: float | None = None
-    pins: tuple[Pin, ...] = ()
-    reasons: tuple[tuple[str, str], ...] = ()
-    installed: tuple[Record, ...] = ()
+    specs: tuple[str, ...]  # MatchSpecs to satisfy; the pins are among them
+    constraints: tuple[str, ...] = ()  # MatchSpecs that hold for a package only where the solution has it
+    channels: tuple[str, ...] = ()  # in the order of priority
+    platforms: tuple[str, ...] = ()  # subdirs, ``noarch`` among them
+    virtual_packages: tuple[VirtualPackage, ...] = ()  # the target
+    channel_priority: ChannelPriority = "strict"  # ``strict`` or ``flexible``
+    exclude_newer: int | None = None  # records newer than this are not seen; milliseconds since 1970
+    timeout_s: float | None = None  # time limit in seconds
+    pins: tuple[Pin, ...] = ()  # what the plan itself added to the specs, and why
+    reasons: tuple[tuple[str, str], ...] = ()  # why each constraint is there: the constraint to a sentence
+    installed: tuple[Record, ...] = ()  # records that the solution keeps where it can

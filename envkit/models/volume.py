@@ -1,4 +1,4 @@
-"""Result of `envkit volume`."""
+"""A volume as it was found: the result of `envkit volume`, and who may use what on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from envkit.models.fact import Advice
 
-__all__ = ["VolumeReport", "VolumeUse"]
+__all__ = ["PathsOf", "SharingState", "VolumeReport", "VolumeUse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,23 @@ class VolumeReport:
     quota: str | None
     use: VolumeUse | None
     launcher: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PathsOf:
+    """Paths below the volume's root, and their owners in words."""
+
+    paths: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SharingState:
+    """What keeps users from working on a volume that its root's mode lets them use."""
+
+    root: str
+    mode: int  # of the root
+    barred: tuple[str, ...] = ()  # folders and cached files with fewer permissions than the root
+    writable: tuple[str, ...] = ()  # files of cached packages that can be written, and so those of environments
+    closed: PathsOf = PathsOf()  # generations and packages that this user may not enter
+    not_removable: PathsOf = PathsOf()  # those that this user may not remove

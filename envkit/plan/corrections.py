@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
@@ -28,16 +28,12 @@ _LAST_CUDATOOLKIT = CudaVersion(11, 8)
 _LAST_OF_CHANNEL = "2.5.1"  # channel pytorch's last version
 
 
-def _pairs(request: Request) -> Iterable[tuple[str, MatchSpec]]:
-    return zip(request.specs, request.parsed, strict=True)
-
-
 def _without(request: Request, *names: str) -> tuple[str, ...]:
-    return tuple(text for text, spec in _pairs(request) if spec.name not in names)
+    return tuple(text for text, spec in request.pairs if spec.name not in names)
 
 
 def _replaced(request: Request, name: str, new: str) -> tuple[str, ...]:
-    return tuple(new if spec.name == name else text for text, spec in _pairs(request))
+    return tuple(new if spec.name == name else text for text, spec in request.pairs)
 
 
 def _conda_forge(request: Request) -> tuple[str, ...]:
@@ -74,9 +70,8 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
     if works is not None:
         reason = driver.reasons[0] if driver.tier is Tier.NO else None
         specs = _replaced(request, "pytorch-cuda", f"pytorch-cuda={works}")
-        return Correction(
-            Fact(codes.PYTORCH_CUDA_TOO_NEW, asked=asked, works=works, reason=reason), specs, request.channels
-        )
+        fact = Fact(codes.PYTORCH_CUDA_TOO_NEW, asked=asked, works=works, reason=reason)
+        return Correction(fact, specs, request.channels)
     if driver.tier is Tier.NO:
         fact = Fact(codes.PYTORCH_CUDA_DRIVER_TOO_OLD, asked=asked, reason=driver.reasons[0])
         return Correction(fact, (*rest, "cpuonly"), request.channels, "none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from envkit.builds.version import version_key
+from envkit.builds.version import VersionKey, version_key
 from envkit.checks.driver import ceiling_of, needed_driver, wants_cuda
 from envkit.checks.hosts import judge_builds
 from envkit.cuda.drivers import driver_ceiling, min_driver, os_of
@@ -25,14 +25,9 @@ _DRIVER_CODES = frozenset({reasons.DRIVER_TOO_OLD, reasons.JIT_NEEDS_NEWER_DRIVE
 
 
 def _this(chosen: Verdict, request: Request, *, among_all: bool) -> Iterable[Fact]:
-    native_first = request.prefer == "native"
-    facts = {"native_first": native_first, "among_all": among_all}
+    facts = {"native_first": request.prefer == "native", "among_all": among_all}
     yield Advice(codes.CHOSEN_BUILD, build=chosen.build, tier=chosen.tier.value, **facts)
     yield from chosen.reasons
-
-
-def _decisive(verdict: Verdict) -> Reason | None:
-    return verdict.reasons[0] if verdict.reasons else None
 
 
 def _kinds(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -40,17 +35,17 @@ def _kinds(verdicts: Iterable[Verdict]) -> list[Verdict]:
     kinds: dict[tuple[object, ...], Verdict] = {}
     for verdict in verdicts:
         build = verdict.build
-        code = verdict.reasons[0].code if verdict.reasons else ""
-        kinds.setdefault((build.record.version, build.build_cuda, build.variant, build.record.channel, code), verdict)
+        record = build.record
+        kinds.setdefault((record.version, build.build_cuda, build.variant, record.channel, verdict.code), verdict)
     return list(kinds.values())
 
 
 def _refused(verdicts: Iterable[Verdict]) -> list[Advice]:
     """List what does not run, newest first, builds of one reason together."""
     by_reason: dict[Reason | None, list[Build]] = {}
-    newest = sorted(verdicts, key=lambda v: version_key(v.build.record.version), reverse=True)
+    newest = sorted(verdicts, key=_version, reverse=True)
     for verdict in _kinds(newest):
-        by_reason.setdefault(_decisive(verdict), []).append(verdict.build)
+        by_reason.setdefault(verdict.decisive, []).append(verdict.build)
     found = [
         Advice(codes.BUILDS_REFUSED, build=builds[0], more=len(builds) - 1, reason=reason)
         for reason, builds in by_reason.items()
@@ -59,32 +54,26 @@ def _refused(verdicts: Iterable[Verdict]) -> list[Advice]:
     return [*found[:_SHOWN], *([Advice(codes.MORE_REASONS, number=rest)] if rest > 0 else [])]
 
 
-def _above(verdict: Verdict, chosen: Verdict) -> bool:
-    return version_key(verdict.build.record.version) > version_key(chosen.build.record.version)
+def _version(verdict: Verdict) -> VersionKey:
+    return version_key(verdict.build.record.version)
 
 
 def _newer(ranked: Sequence[Verdict], chosen: Verdict) -> Iterable[Advice]:
-    mine = version_key(chosen.build.record.version)
-    above = [v for v in ranked if not v.tier.runs and version_key(v.build.record.version) > mine]
+    mine = _version(chosen)
+    later = [v for v in ranked if _version(v) > mine]
+    above = [v for v in later if not v.tier.runs]
     if above:
         yield from _refused(above)
         return
-    later = [v for v in ranked if version_key(v.build.record.version) > mine]
     if later:
         best = later[0]
         yield Advice(codes.WOULD_RUN, build=best.build, tier=best.tier.value, reason=best.reasons[0])
         return
-    same = [
-        v
-        for v in ranked
-        if version_key(v.build.record.version) == mine and v.build.build_cuda != chosen.build.build_cuda
-    ]
+    same = [v for v in ranked if _version(v) == mine and v.build.build_cuda != chosen.build.build_cuda]
     yield Advice(codes.NO_NEWER)
     for verdict in _kinds(same)[:2]:
         tier = verdict.tier
-        yield Advice(
-            codes.SAME_VERSION, build=verdict.build, tier=tier.value, runs=tier.runs, reason=_decisive(verdict)
-        )
+        yield Advice(codes.SAME_VERSION, build=verdict.build, tier=tier.value, runs=tier.runs, reason=verdict.decisive)
 
 
 def _cpu(request: Request, target: Target) -> Advice:
@@ -100,18 +89,13 @@ def _better(found: Verdict | None, chosen: Verdict | None) -> bool:
         return False
     if chosen is None:
         return True
-    theirs, mine = version_key(found.build.record.version), version_key(chosen.build.record.version)
+    theirs, mine = _version(found), _version(chosen)
     return theirs > mine or (theirs == mine and found.tier is Tier.NATIVE and chosen.tier is not Tier.NATIVE)
 
 
 def _with_driver(target: Target, driver: DriverVersion) -> Target:
-    return replace(
-        target,
-        driver_version=driver,
-        driver_cuda=driver_ceiling(driver),
-        compat=False,
-        described=target.described | {"driver_version"},
-    )
+    ceiling, described = driver_ceiling(driver), target.described | {"driver_version"}
+    return replace(target, driver_version=driver, driver_cuda=ceiling, compat=False, described=described)
 
 
 def _drivers(
@@ -122,10 +106,9 @@ def _drivers(
     if not wants_cuda(target) or ceiling is None or target.driver_version is None or target.tegra:
         return
     system = os_of(target.subdir)
-    held = [v for v in ranked if v.reasons and v.reasons[0].code in _DRIVER_CODES and v.build.build_cuda]
+    held = [v for v in ranked if v.code in _DRIVER_CODES and v.build.build_cuda]
     if chosen is not None:
-        mine = version_key(chosen.build.record.version)
-        held = [v for v in held if version_key(v.build.record.version) > mine]
+        held = [v for v in held if _version(v) > _version(chosen)]
         if chosen.tier is Tier.MINOR:
             held.append(chosen)
     toolkits = {v.build.build_cuda for v in held if v.build.build_cuda is not None}
@@ -159,16 +142,12 @@ def explain(
     taken: Verdict | None = None,
     unsolved: Sequence[tuple[Verdict, object]] = (),
 ) -> tuple[Answer, ...]:
-    """Answer what people ask about a choice.
+    """Answer what people ask about a choice: facts, each with the question that it answers.
 
     Args:
         advice: What `envkit.plan.limits` found; it belongs to what to change.
         taken: The build that was taken, where a solver had a say; else the first that runs.
-        unsolved: Better builds that the solver could not combine with the rest of the request, and why: its own words,
-            or a fact.
-
-    Returns:
-        Facts, each with the question that it answers.
+        unsolved: Better builds that the solver could not combine with the rest of the request, and why.
     """
     chosen = taken or pick(ranked)
     answers: list[Answer] = []
@@ -178,7 +157,7 @@ def explain(
             answers.append(Answer(topics.NOT_NEWER, Advice(codes.UNSOLVED_BUILD, build=verdict.build, why=why)))
         held = {verdict.build.record.version for verdict, _ in unsolved}
         rest = [verdict for verdict in ranked if not verdict.tier.runs or verdict.build.record.version not in held]
-        if not unsolved or any(_above(verdict, chosen) for verdict in rest):
+        if not unsolved or any(_version(verdict) > _version(chosen) for verdict in rest):
             answers += [Answer(topics.NOT_NEWER, fact) for fact in _newer(rest, chosen)]
         if chosen.tier is Tier.CPU:
             answers.append(Answer(topics.CPU, _cpu(request, target)))

@@ -46,7 +46,7 @@ def _of_build(spec: MatchSpec) -> CudaChoice | None:
 
 def _implied(request: Request) -> _Implied | None:
     found: _Implied | None = None
-    for text, spec in zip(request.specs, request.parsed, strict=True):
+    for text, spec in request.pairs:
         choice = _of_toolkit(spec) if spec.name in TOOLKIT_PACKAGES else _of_build(spec)
         if (row := row_of(spec.name)) is not None and spec.name in row.cpu_packages:
             choice = CudaChoice("none")

@@ -26,10 +26,6 @@ class _Part(NamedTuple):
     version: bool = False
 
 
-def _runs_on_gpu(verdict: Verdict | None) -> bool:
-    return verdict is not None and verdict.tier.runs and verdict.tier not in {Tier.CPU, Tier.UNKNOWN}
-
-
 def _newer(found: Verdict, chosen: Verdict | None) -> bool:
     return chosen is None or version_key(found.build.record.version) > version_key(chosen.build.record.version)
 
@@ -53,7 +49,7 @@ def _dropping(
     """Return the smallest part to drop so that something newer runs, and what then runs."""
     for part in _parts(request):
         found = pick(rank(verdicts, part.without, target))
-        if found is None or not _runs_on_gpu(found) or not _newer(found, chosen):
+        if found is None or found.tier in {Tier.CPU, Tier.UNKNOWN} or not _newer(found, chosen):
             continue
         if chosen is None or part.cuda is not None:
             return part, found
@@ -66,7 +62,7 @@ def _no_choice(
     found: list[Advice] = []
     if ranked:
         best = ranked[0]
-        found.append(Advice(codes.BEST_REFUSED, build=best.build, reason=best.reasons[0] if best.reasons else None))
+        found.append(Advice(codes.BEST_REFUSED, build=best.build, reason=best.decisive))
     if request.python is not None and not ranked:
         pythons = {v.build.python for v in verdicts if v.build.python}
         if pythons and request.python not in pythons:
@@ -84,11 +80,7 @@ def _on_cpu(verdicts: Sequence[Verdict], request: Request, target: Target) -> li
 
 
 def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Advice]:
-    """List what limits the choice, and what to change; empty when nothing does.
-
-    Args:
-        verdicts: Every candidate's verdict, including those that do not match the request.
-    """
+    """List what limits the choice among all candidates, and what to change; empty when nothing does."""
     ranked = rank(verdicts, request, target)
     chosen = pick(ranked)
     found = _no_choice(verdicts, request, target, ranked) if chosen is None else []

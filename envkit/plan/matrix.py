@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from envkit.builds.version import version_key
 from envkit.models.build import Build, Verdict
-from envkit.models.matrix import Cell, Matrix
+from envkit.models.results import Cell, Matrix
 from envkit.plan.rank import ELSEWHERE
 
 __all__ = ["make_matrix"]
@@ -32,27 +32,18 @@ def _order(column: str) -> tuple[int, float, float]:
 def make_matrix(verdicts: Iterable[Verdict]) -> Matrix:
     """Arrange builds in a grid of versions by CUDA, whatever CUDA was asked for.
 
-    Args:
-        verdicts: Builds with their verdicts; those for another platform or Python than asked are left out.
+    Those for another platform or Python than asked are left out.
     """
     grid: dict[str, dict[str, list[Verdict]]] = {}
     for verdict in verdicts:
-        if verdict.reasons and verdict.reasons[0].code in ELSEWHERE:
+        if verdict.code in ELSEWHERE:
             continue
         row = grid.setdefault(verdict.build.record.version, {})
         row.setdefault(_column(verdict.build), []).append(verdict)
     versions = sorted(grid, key=lambda text: (version_key(text), text), reverse=True)
     columns = sorted({column for version in versions for column in grid[version]}, key=_order)
-    return Matrix(
-        tuple(columns),
-        tuple(
-            (
-                version,
-                {
-                    column: Cell(min(found, key=lambda v: v.tier.rank), len(found))
-                    for column, found in grid[version].items()
-                },
-            )
-            for version in versions
-        ),
-    )
+    return Matrix(tuple(columns), tuple((version, _cells(grid[version])) for version in versions))
+
+
+def _cells(row: dict[str, list[Verdict]]) -> dict[str, Cell]:
+    return {column: Cell(min(found, key=lambda v: v.tier.rank), len(found)) for column, found in row.items()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import groupby
 
 from envkit.builds.dependency import spec_matches
 from envkit.builds.families import channel_name
-from envkit.builds.version import VersionKey, version_key
+from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of, wants_cuda
 from envkit.frameworks.table import PTX_TO_DRIVER
 from envkit.models.build import Build, Tier, Verdict
@@ -62,24 +63,19 @@ def _matches(verdict: Verdict, request: Request, target: Target, specs: dict[str
     ``auto`` on a target with a usable GPU asks for CUDA, so CPU builds do not match it. Builds that do not run still
     match, with their reasons.
     """
-    code = verdict.reasons[0].code if verdict.reasons else ""
     return (
-        code not in ELSEWHERE and _matches_cuda(verdict.build, request, target) and _matches_specs(verdict.build, specs)
+        verdict.code not in ELSEWHERE
+        and _matches_cuda(verdict.build, request, target)
+        and _matches_specs(verdict.build, specs)
     )
 
 
 def _version_order(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """Return each version's place in conda's order; equal versions (1.0 and 1.0.0) share one."""
-    texts = {verdict.build.record.version for verdict in verdicts}
+    texts = sorted({verdict.build.record.version for verdict in verdicts}, key=version_key)
     order: dict[str, int] = {}
-    place = -1
-    previous: VersionKey | None = None
-    for text in sorted(texts, key=version_key):
-        key = version_key(text)
-        if previous is None or key != previous:
-            place += 1
-        previous = key
-        order[text] = place
+    for place, (_, same) in enumerate(groupby(texts, key=version_key)):
+        order.update(dict.fromkeys(same, place))
     return order
 
 
@@ -144,9 +140,7 @@ def rank(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[
     the highest; build number; channel order; newest Python; newest time.
     ``--prefer native``, and packages that hand PTX to the driver, put the tier before the version.
 
-    Returns:
-        A new list; what does not match is left out (`nearest` has it). The order is total: it does not depend on the
-        order of `verdicts`.
+    What does not match is left out (`nearest` has it). The order is total: it does not depend on that of `verdicts`.
     """
     specs = _specs_for(request)
     return _sort([v for v in verdicts if _matches(v, request, target, specs)], request, target)
@@ -182,7 +176,6 @@ def conservative(ranked: Sequence[Verdict], chosen: Verdict | None) -> Verdict |
 def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
     """Return the distance from a request: the kind of mismatch, and how far its CUDA is from the one asked for."""
     build = verdict.build
-    code = verdict.reasons[0].code if verdict.reasons else ""
     wanted = request.cuda.version
     cuda = (0, 0)
     if wanted is not None and build.build_cuda is not None:
@@ -191,7 +184,7 @@ def _distance(verdict: Verdict, request: Request) -> tuple[int, ...]:
         minors = abs(build.build_cuda.minor - wanted.minor) if majors == 0 else build.build_cuda.minor
         cuda = (abs(majors), -minors if majors < 0 else minors)
     cpu = int(build.variant == "cpu" and request.cuda.kind != "none")
-    return (int(code == WRONG_PLATFORM), cpu, int(code == WRONG_PYTHON), *cuda)
+    return (int(verdict.code == WRONG_PLATFORM), cpu, int(verdict.code == WRONG_PYTHON), *cuda)
 
 
 def nearest(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Verdict]:

@@ -70,17 +70,7 @@ def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
     return tuple(packages)
 
 
-class _Constraints:
-    """Constraints with the reason of each; the first reason of a constraint stays."""
-
-    def __init__(self) -> None:
-        self._reasons: dict[str, str] = {}
-
-    def add(self, spec: str, reason: str) -> None:
-        self._reasons.setdefault(spec, reason)
-
-    def items(self) -> tuple[tuple[str, str], ...]:
-        return tuple(self._reasons.items())
+_Constraints = dict[str, str]  # constraints with the reason of each; the first reason of a constraint stays
 
 
 def _pattern(build_string: str) -> str:
@@ -114,22 +104,22 @@ def _companions(build: Build, constraints: _Constraints) -> None:
     for limit in row.limits if row is not None else ():
         if home == limit.channel and version_key(record.version) < version_key(limit.fixed_in):
             why = f"{limit.package} {limit.below} and newer: ImportError, undefined symbol {limit.symbol}"
-            constraints.add(f"{limit.package} <{limit.below}", why)
+            constraints.setdefault(f"{limit.package} <{limit.below}", why)
     if build.variant != "cuda" or cuda is None:
         return
     why = f"follows {record.name}'s CUDA {cuda}"
     for spec in row.companions.get(home, ()) if row is not None else ():
         words = {"version": record.version, "cuda": cuda, "major": cuda.major, "minor": cuda.minor}
-        constraints.add(spec.format(**words), why)
+        constraints.setdefault(spec.format(**words), why)
     if home == "conda-forge":
         # No upper bound inside the major: libraries newer than the driver run by minor-version compatibility, and an
         # index need not have the older ones.
         low = cuda.major if build.cuda_major_only else cuda
-        constraints.add(f"cuda-version >={low},<{cuda.major + 1}", why)
+        constraints.setdefault(f"cuda-version >={low},<{cuda.major + 1}", why)
     elif home in EXTRA_CHANNELS:
         # pytorch-cuda leaves libcurand, libcufile and cuda-opencl open: a solver takes the newest major that it finds.
         why = "libraries of two CUDA majors do not mix"
-        constraints.add(f"cuda-version >={cuda.major},<{cuda.major + 1}", why)
+        constraints.setdefault(f"cuda-version >={cuda.major},<{cuda.major + 1}", why)
 
 
 def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
@@ -137,7 +127,7 @@ def _libraries(build: Build, target: Target, constraints: _Constraints) -> None:
     known = [gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None]
     if build.build_cuda is not None and known:
         for spec, why in library_constraints(build.build_cuda.major, min(known), max(known)):
-            constraints.add(spec, why)
+            constraints.setdefault(spec, why)
 
 
 def _ptx_to_driver(specs: Iterable[MatchSpec], target: Target, constraints: _Constraints) -> None:
@@ -145,21 +135,15 @@ def _ptx_to_driver(specs: Iterable[MatchSpec], target: Target, constraints: _Con
     for spec in specs:
         if spec.name in PTX_TO_DRIVER and ceiling is not None:
             why = f"{spec.name} hands PTX to the driver, which compiles up to CUDA {ceiling}"
-            constraints.add(f"cuda-version <={ceiling}", why)
-            constraints.add(f"cudatoolkit <={ceiling}.99", why)
+            constraints.setdefault(f"cuda-version <={ceiling}", why)
+            constraints.setdefault(f"cudatoolkit <={ceiling}.99", why)
 
 
 def _exclude_cpu(rows: Iterable[FrameworkRow], constraints: _Constraints) -> None:
     why = "CUDA was asked for: no CPU build may take its place"
     for row in rows:
         for spec in (*(f"{name} <0" for name in row.cpu_packages), *row.cuda_variants):
-            constraints.add(spec, why)
-
-
-def _exclude_cuda(rows: Iterable[FrameworkRow], constraints: _Constraints) -> None:
-    for row in rows:
-        for name in row.cuda_packages:
-            constraints.add(f"{name} <0", "--cuda none was asked for")
+            constraints.setdefault(spec, why)
 
 
 def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:
@@ -191,11 +175,10 @@ def plan_solve(
     companions are constrained to the same CUDA.
 
     Args:
-        pick: The framework's build that `envkit.plan.rank.pick` chose; None for a request without a framework.
         records: The candidates, to see whether the pin may leave the Python open.
         installed: Records that the solution keeps where it can.
     """
-    constraints = _Constraints()
+    constraints: _Constraints = {}
     parsed = request.parsed
     rows = {row.key: row for spec in parsed if (row := row_of(spec.name)) is not None}
     specs = list(request.specs)
@@ -211,19 +194,19 @@ def plan_solve(
         asked = sorted(CUDA_FRAMEWORKS & rows.keys() or CUDA_FRAMEWORKS)
         _exclude_cpu([ROWS[key] for key in asked], constraints)
     elif request.cuda.kind == "none":
-        _exclude_cuda(rows.values(), constraints)
+        for name in (name for row in rows.values() for name in row.cuda_packages):
+            constraints.setdefault(f"{name} <0", "--cuda none was asked for")
     _ptx_to_driver(parsed, target, constraints)
     if request.python is not None and not any(spec.name == "python" for spec in parsed):
         specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")
-    reasons = constraints.items()
     return SolveTask(
         specs=tuple(dict.fromkeys(specs)),
-        constraints=tuple(spec for spec, _ in reasons),
+        constraints=tuple(constraints),
         channels=_channels(request, pick),
         platforms=(target.subdir, "noarch"),
         virtual_packages=virtual_packages(target),
         channel_priority="strict",
         pins=tuple(pins),
-        reasons=reasons,
+        reasons=tuple(constraints.items()),
         installed=tuple(installed),
     )

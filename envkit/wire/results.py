@@ -9,11 +9,10 @@ from envkit.errors import EnvkitError
 from envkit.models.build import Verdict
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
-from envkit.models.matrix import Matrix
 from envkit.models.problem import Problem
 from envkit.models.report import Finding, Recorded, Report
 from envkit.models.request import Correction, Request
-from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, ValidateResult, VolumeListing
+from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, Matrix, ValidateResult, VolumeListing
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.words.cures import cure
 from envkit.words.say import say
@@ -32,6 +31,7 @@ __all__ = [
     "finding_json",
     "list_json",
     "matrix_json",
+    "members",
     "problem_json",
     "reasons_json",
     "report_json",
@@ -45,29 +45,30 @@ SCHEMA_VERSION = 1
 LIST_LIMIT = 20
 
 
+def members(value: object, *names: str) -> dict[str, Any]:
+    """Return attributes as members of a document, under their own names; tuples as lists."""
+    found = {name: getattr(value, name) for name in names}
+    return {name: list(member) if isinstance(member, tuple) else member for name, member in found.items()}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 def error_json(error: EnvkitError) -> dict[str, Any]:
     """Return ``{"schema_version", "error": {"code", "message", "hint"}}`` with the error's members beside it.
 
     A request without a solution has ``problem``: a tree of ``{"kind", "text", "name", "spec", "versions", "builds",
     "children"}`` (`envkit.models.problem`).
     """
-    members = {k: problem_json(v) if isinstance(v, Problem) else v for k, v in error.members.items()}
-    return {"schema_version": SCHEMA_VERSION, **members, "error": _error(error)}
-
-
-def _error(error: EnvkitError) -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    beside = {k: problem_json(v) if isinstance(v, Problem) else v for k, v in error.members.items()}
+    return {"schema_version": SCHEMA_VERSION, **beside, "error": members(error, "code", "message", "hint")}
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
     """Return the tree of reasons of a request without a solution."""
     return {
-        "kind": problem.kind,
-        "text": problem.text,
-        "name": problem.name,
-        "spec": problem.spec,
-        "versions": list(problem.versions),
-        "builds": list(problem.builds),
+        **members(problem, "kind", "text", "name", "spec", "versions", "builds"),
         "children": [problem_json(child) for child in problem.children],
     }
 
@@ -78,15 +79,11 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
     record = build.record
     return {
         **record.raw,
-        "fn": record.fn,
-        "url": record.url,
-        "channel": record.channel,
+        **members(record, "fn", "url", "channel"),
         "envkit": {
-            "framework": build.framework,
-            "variant": build.variant,
-            "build_cuda": None if build.build_cuda is None else str(build.build_cuda),
-            "cuda_major_only": build.cuda_major_only,
-            "python": build.python,
+            **members(build, "framework", "variant"),
+            "build_cuda": _text(build.build_cuda),
+            **members(build, "cuda_major_only", "python"),
             "tier": verdict.tier.value,
             "runs": verdict.tier.runs,
             "reasons": reasons_json(verdict.reasons),
@@ -99,31 +96,17 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
 
 def request_json(request: Request) -> dict[str, Any]:
     """Return the document of a request."""
-    return {
-        "specs": list(request.specs),
-        "cuda": str(request.cuda),
-        "python": request.python,
-        "prefer": request.prefer,
-        "channels": list(request.channels),
-    }
+    cuda = {"cuda": str(request.cuda)}
+    return {**members(request, "specs"), **cuda, **members(request, "python", "prefer", "channels")}
 
 
 def target_json(target: Target) -> dict[str, Any]:
     """Return the document of a target."""
     return {
-        "subdir": target.subdir,
-        "glibc": target.glibc,
-        "microarch": target.microarch,
-        "osx": target.osx,
-        "driver_version": None if target.driver_version is None else str(target.driver_version),
-        "driver_cuda": None if target.driver_cuda is None else str(target.driver_cuda),
-        "gpus": [
-            {
-                "name": gpu.name,
-                "compute_capability": None if gpu.compute_capability is None else str(gpu.compute_capability),
-            }
-            for gpu in target.gpus
-        ],
+        **members(target, "subdir", "glibc", "microarch", "osx"),
+        "driver_version": _text(target.driver_version),
+        "driver_cuda": _text(target.driver_cuda),
+        "gpus": [{"name": gpu.name, "compute_capability": _text(gpu.compute_capability)} for gpu in target.gpus],
         "mps": target.mps,
         "described": sorted(target.described),
     }
@@ -160,13 +143,8 @@ def _answers(answers: Sequence[Answer]) -> list[dict[str, str]]:
 
 def correction_json(correction: Correction) -> dict[str, Any]:
     """Return a correction with the corrected request; ``cuda`` null leaves it."""
-    return {
-        "code": correction.code,
-        "text": say(correction.fact),
-        "specs": list(correction.specs),
-        "channels": list(correction.channels),
-        "cuda": correction.cuda,
-    }
+    told = {"code": correction.code, "text": say(correction.fact)}
+    return {**told, **members(correction, "specs", "channels", "cuda")}
 
 
 def matrix_json(matrix: Matrix) -> dict[str, Any]:
@@ -214,7 +192,7 @@ def find_json(
     if result.hosts:
         document["hosts"] = [{"name": name, "target": target_json(host)} for name, host in result.hosts.items()]
     if isinstance(result.error, EnvkitError):
-        document["error"] = _error(result.error)
+        document["error"] = members(result.error, "code", "message", "hint")
     return document
 
 
@@ -248,11 +226,7 @@ def report_json(report: Report, host: dict[str, Any]) -> dict[str, Any]:
     """Return the document of ``validate --json``, and ``create --json`` under ``validation``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "verdict": report.verdict,
-        "prefix": report.prefix,
-        "fingerprint": report.fingerprint,
-        "created": report.created,
-        "seconds": report.seconds,
+        **members(report, "verdict", "prefix", "fingerprint", "created", "seconds"),
         "host": host,
         "findings": [finding_json(finding) for finding in report.findings],
         "figures": [{"check": check, "name": name, "value": value} for check, name, value in report.figures],
@@ -271,20 +245,14 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "environment": result.environment,
         "generation": result.prefix.rsplit("/", 1)[-1] if result.prefix else None,
-        "prefix": result.prefix,
-        "path": result.path,
-        "reused": result.reused,
-        "packages": [
-            {"name": r.name, "version": r.version, "build": r.build, "url": r.url, "sha256": r.sha256, "size": r.size}
-            for r in result.records
-        ],
-        "download_bytes": result.download_bytes,
-        "cached": result.cached,
+        **members(result, "prefix", "path", "reused"),
+        "packages": [members(r, "name", "version", "build", "url", "sha256", "size") for r in result.records],
+        **members(result, "download_bytes", "cached"),
         "pick": build_json(result.pick) if result.pick else None,
         "advice": [say(advice) for advice in result.advice],
         "corrections": [correction_json(correction) for correction in result.corrections],
         "explanation": _answers(result.explanation),
-        "skipped_link_scripts": list(result.skipped_link_scripts),
+        **members(result, "skipped_link_scripts"),
         "validation": report_json(result.report, host) if result.report else None,
     }
     if result.fixed:
@@ -297,19 +265,14 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
 def _environment(info: EnvironmentInfo) -> dict[str, Any]:
     validated = info.validated
     return {
-        "name": info.name,
-        "path": info.path,
-        "prefix": info.prefix,
+        **members(info, "name", "path", "prefix"),
         "generation": info.prefix.rsplit("/", 1)[-1],
         "packages": len(info.manifest.packages) if info.manifest else 0,
-        "size_bytes": info.size_bytes,
-        "adds_bytes": info.adds_bytes,
+        **members(info, "size_bytes", "adds_bytes"),
         "created": info.manifest.created if info.manifest else None,
         "problem": info.problem,
         "validated": {
-            "verdict": validated.verdict,
-            "created": validated.created,
-            "fingerprint": validated.fingerprint,
+            **members(validated, "verdict", "created", "fingerprint"),
             "driver_version": validated.host.get("driver_version"),
             "here": info.here,
         }
@@ -345,8 +308,8 @@ def show_json(info: EnvironmentInfo) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         **_environment(info),
         "packages": [
-            {"name": p.name, "version": p.version, "build": p.build, "channel": p.channel, "url": p.url, "size": p.size}
-            for p in (manifest.packages if manifest else ())
+            members(package, "name", "version", "build", "channel", "url", "size")
+            for package in (manifest.packages if manifest else ())
         ],
         "request": manifest.request.model_dump(mode="json") if manifest else None,
         "channels": list(manifest.channels) if manifest else [],

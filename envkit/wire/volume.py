@@ -16,7 +16,7 @@ from envkit.models.changes import (
     SwitchResult,
 )
 from envkit.models.volume import VolumeReport
-from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json
+from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json, members
 from envkit.words.say import say
 
 __all__ = [
@@ -33,22 +33,17 @@ __all__ = [
 
 
 def _package(state: PackageState | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return {"version": state.version, "build": state.build, "size_bytes": state.size_bytes}
+    return None if state is None else members(state, "version", "build", "size_bytes")
 
 
 def _difference(result: Difference) -> dict[str, Any]:
     return {
-        "before": result.before,
-        "after": result.after,
+        **members(result, "before", "after"),
         "changes": [
-            {"name": c.name, "kind": c.kind, "before": _package(c.before), "after": _package(c.after)}
+            {**members(c, "name", "kind"), "before": _package(c.before), "after": _package(c.after)}
             for c in result.changes
         ],
-        "same": result.same,
-        "before_bytes": result.before_bytes,
-        "after_bytes": result.after_bytes,
+        **members(result, "same", "before_bytes", "after_bytes"),
     }
 
 
@@ -64,15 +59,7 @@ def change_json(result: ChangeResult, host: dict[str, Any]) -> dict[str, Any]:
 
 def _generation(info: GenerationInfo) -> dict[str, Any]:
     return {
-        "number": info.number,
-        "generation": info.generation,
-        "prefix": info.prefix,
-        "created": info.created,
-        "verb": info.verb,
-        "parent": info.parent,
-        "active": info.active,
-        "specs": list(info.specs),
-        "packages": info.packages,
+        **members(info, "number", "generation", "prefix", "created", "verb", "parent", "active", "specs", "packages"),
         "difference": _difference(info.difference) if info.difference else None,
         "validated": info.validated,
     }
@@ -82,8 +69,7 @@ def history_json(history: History) -> dict[str, Any]:
     """Return the document of ``history --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "environment": history.environment,
-        "volume": history.volume,
+        **members(history, "environment", "volume"),
         "generations": [_generation(info) for info in history.generations],
     }
 
@@ -92,11 +78,7 @@ def switch_json(result: SwitchResult) -> dict[str, Any]:
     """Return the document of ``rollback`` and ``rename --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "environment": result.environment,
-        "path": result.path,
-        "prefix": result.prefix,
-        "number": result.number,
-        "before": result.before,
+        **members(result, "environment", "path", "prefix", "number", "before"),
         "difference": _difference(result.difference) if result.difference else None,
         "validated": result.validated,
     }
@@ -104,29 +86,17 @@ def switch_json(result: SwitchResult) -> dict[str, Any]:
 
 def remove_json(result: RemoveResult) -> dict[str, Any]:
     """Return the document of ``remove --json``."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "environment": result.environment,
-        "generations": list(result.generations),
-        "kept": list(result.kept),
-        "freed_bytes": result.freed_bytes,
-    }
+    document = members(result, "environment", "generations", "kept", "freed_bytes")
+    return {"schema_version": SCHEMA_VERSION, **document}
 
 
 def checkup_json(result: Checkup) -> dict[str, Any]:
     """Return the document of ``doctor --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "healthy": result.healthy,
-        "full": result.full,
-        "seconds": result.seconds,
+        **members(result, "healthy", "full", "seconds"),
         "subjects": [
-            {
-                "name": subject.name,
-                "path": subject.path,
-                "healthy": subject.healthy,
-                "findings": [finding_json(finding) for finding in subject.findings],
-            }
+            {**members(subject, "name", "path", "healthy"), "findings": list(map(finding_json, subject.findings))}
             for subject in result.subjects
         ],
         "mended": [say(repair) for repair in result.mended],
@@ -137,13 +107,10 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
     """Return the document of ``clean --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "volume": result.volume,
-        "dry_run": result.dry_run,
-        "items": [{"kind": item.kind, "path": item.path, "why": item.why} for item in result.items],
+        **members(result, "volume", "dry_run"),
+        "items": [members(item, "kind", "path", "why") for item in result.items],
         "kept": [{"what": what, "why": why} for what, why in result.kept],
-        "freed_bytes": result.freed_bytes,
-        "freed_inodes": result.freed_inodes,
-        "elsewhere_bytes": result.elsewhere_bytes,
+        **members(result, "freed_bytes", "freed_inodes", "elsewhere_bytes"),
     }
 
 

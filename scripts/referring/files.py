@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from referring.markdown import code, described, first_sentence, page, table
 from referring.members import annotations_of, json_type, members_of
 
-from envkit.layout.volume import Volume
+from envkit.layout.volume import Volume, VolumePath
 from envkit.models.manifest import (
     LockedPackage,
     Manifest,
@@ -35,7 +35,7 @@ def _layout() -> list[tuple[str, str]]:
     volume = Volume(Path())
     rows = [("`NAME`", "An environment: a link to its active generation. Replacing it is the only commit.")]
     for name, item in vars(Volume).items():
-        if isinstance(item, property) and name != "folders":
+        if isinstance(item, VolumePath):
             text = first_sentence(item).replace("entry_script", volume.entry_script.name)
             rows.append((code(str(getattr(volume, name))), text))
     rows.append((code(f"{volume.generations}/NAME-ID"), "A generation: an installed prefix, never moved or changed."))

@@ -22,7 +22,7 @@ import asyncio, json, os, sys, time
 from pathlib import Path
 import rattler
 from envkit.api.create import CreateOptions, create_environment
-from envkit.api.inquiry import Inquiry
+from envkit.models.request import Inquiry
 from envkit.api.session import Session
 from envkit.api.solve import records_of
 from envkit.engines.rattler import to_rattler

@@ -14,7 +14,7 @@ from envkit.errors import HeldError
 from envkit.layout import lease
 from envkit.layout.gc import CACHE
 from envkit.layout.volume import Volume
-from envkit.models.progress import SilentReporter
+from envkit.models.progress import Reporter
 
 SCRIPT = b"#!/bin/sh\necho hello\n"
 APP = Package("app", "1.0", depends=["lib"], files={"bin/app": SCRIPT, "share/app.txt": b"app 1"})
@@ -140,7 +140,7 @@ def test_packages_stay_while_something_is_made_of_them(shell: Shell) -> None:
     volume = Volume(shell.volume)
     package = next(path for path in volume.packages.glob("*/app-*") if path.is_dir())
     (package / "share/app.txt").unlink()
-    silent = SilentReporter()
+    silent = Reporter()
     with lease.hold(volume, CACHE, shared=True), pytest.raises(HeldError):
         doctor_api._remove_damaged(volume, [package], silent, wait_s=0.0)
     assert package.is_dir()

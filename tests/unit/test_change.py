@@ -22,13 +22,13 @@ from envkit.layout import lease
 from envkit.layout.generation import claim, publish
 from envkit.layout.opening import open_volume
 from envkit.layout.volume import Volume
-from envkit.models.progress import SilentReporter
+from envkit.models.progress import Reporter
 from envkit.settings import Settings
 
 MOST_PARAMETERS = 6
 
 
-class Notes(SilentReporter):
+class Notes(Reporter):
     """A reporter that keeps what it is told."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from envkit.checks.sharing import barred_findings, sharing_findings
 from envkit.checks.volume import cache_finding, leftover_findings, volume_finding
 from envkit.models.installed import WrongFile
 from envkit.models.manifest import VolumeFile
-from envkit.models.sharing import PathsOf, SharingState
+from envkit.models.volume import PathsOf, SharingState
 from envkit.words.cures import cure
 from envkit.words.say import say
 
