@@ -17,8 +17,9 @@ class _WholeNames(TableElement):
             if isinstance(table, Table):
                 for column in table.columns:
                     column.overflow = "fold"
-                names = [word for cell in table.columns[0].cells for word in str(cell).split()]
-                table.columns[0].width = max(map(len, names), default=0)
+                first = table.columns[0]
+                names = [word for cell in (first.header, *first.cells) for word in str(cell).split()]
+                first.width = max(map(len, names), default=0)
             yield table
 
 
