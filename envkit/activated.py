@@ -14,8 +14,6 @@ from envkit import activation
 from envkit.errors import ValidationFailedError
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
 
-__all__ = ["environ_of"]
-
 # They differ between calls, and scripts that set up an environment do not use them.
 _VOLATILE = frozenset({
     "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "TERM_SESSION_ID",

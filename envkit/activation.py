@@ -16,23 +16,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-__all__ = [
-    "HOOK",
-    "ActivationError",
-    "Steps",
-    "activated_environ",
-    "apply_steps",
-    "first_on_path",
-    "is_variable",
-    "list_scripts",
-    "needs_shell",
-    "plan_activate",
-    "plan_deactivate",
-    "replace_process",
-    "run_scripts",
-    "starting_point",
-]
-
 HOOK = "~~envkit"
 """Name, without suffix, of the script that envkit adds to each generation; it does nothing for envkit itself."""
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from conda.plugins.types import CondaHealthCheck, CondaSubcommand, CondaVirtualPackage
 
-__all__ = ["conda_health_checks", "conda_subcommands", "conda_virtual_packages", "cuda_arch"]
 
 _VALIDATE_S = 600.0
 

@@ -20,8 +20,6 @@ from envkit import activation
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.paths import JUPYTER, MANIFEST, PRIVATE
 
-__all__ = ["Kernel", "install_kernel", "list_kernels", "remove_kernels", "shared_dir", "user_dir"]
-
 _LAUNCHER = "activation.py"
 # Resolve the link before starting anything from it: a process that runs through a link changes with it.
 _START = 'g=$(readlink -f "$1") && n=$2 && l=$3 && shift 3 && exec "$g/bin/python" -I "$l" "$g" "$n" "$@"'

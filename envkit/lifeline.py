@@ -12,8 +12,6 @@ import signal
 import sys
 import threading
 
-__all__ = ["kill_descendants", "live_with"]
-
 _PR_SET_PDEATHSIG = 1
 _ROUNDS = 5
 

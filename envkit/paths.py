@@ -10,20 +10,6 @@ from collections.abc import Mapping
 
 from envkit.errors import SettingsError
 
-__all__ = [
-    "GENERATIONS",
-    "JUPYTER",
-    "LAUNCHER",
-    "LEASES",
-    "MANIFEST",
-    "PRIVATE",
-    "VALIDATIONS",
-    "is_plain",
-    "split_generation",
-    "validation_folders",
-    "volume_path",
-]
-
 PRIVATE = ".envkit"
 """The folder of a volume that holds everything but the environments' links and ``env.sh``."""
 # Folders in it: installed prefixes, locks, outcomes of validations, and those for JUPYTER_PATH and PATH.

@@ -15,8 +15,6 @@ from pathlib import Path
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
 from envkit.process import run_child
 
-__all__ = ["PROBES_DIR", "ProbeOutcome", "run_driver_probe", "run_probe"]
-
 PROBES_DIR = Path(__file__).parent / "probes"
 """Where the scripts are; they are files on disk, since another Python runs them."""
 

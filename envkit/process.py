@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Literal, NamedTuple
 
-__all__ = ["ChildResult", "ChildState", "kill_children", "run_child"]
-
 ChildState = Literal["done", "failed", "crashed", "timed-out", "flooded", "not-started"]
 
 _KILL_GRACE_S = 5.0  # a process inside the kernel ignores SIGKILL until it returns

@@ -8,8 +8,6 @@ from envkit.errors import RecipeError
 from envkit.inputs.environment_yml import parse_environment_yml
 from envkit.models.inputs import Recipe
 
-__all__ = ["builtin_names", "load_builtin"]
-
 
 def _folder() -> Path:
     installed = Path(__file__).parent / "data" / "recipes"

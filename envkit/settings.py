@@ -13,8 +13,6 @@ from envkit.errors import SettingsError
 from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, parse_channel, redact
 from envkit.paths import volume_path
 
-__all__ = ["Settings", "load_settings", "resolve_channels"]
-
 _USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 

@@ -9,8 +9,6 @@ from typing import NamedTuple
 from envkit.activation import Steps, is_variable, quote
 from envkit.errors import UsageError
 
-__all__ = ["SHELLS", "Dialect", "detect_shell", "dialect", "render"]
-
 
 def _nothing(*_: str) -> str:
     return ""

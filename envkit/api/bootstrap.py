@@ -39,8 +39,6 @@ from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.process import run_child
 from envkit.settings import Settings
 
-__all__ = ["bootstrap"]
-
 _NAME = "envkit-self"
 _TRY_S = 60.0
 

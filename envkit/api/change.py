@@ -22,8 +22,6 @@ from envkit.layout.volume import Volume, check_name
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
 
-__all__ = ["Change", "changing"]
-
 # How long `clean` may take to look at a generation that it wants to remove.
 _CLEAN_WAIT_S = 60.0
 

@@ -41,8 +41,6 @@ from envkit.models.installed import WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
 
-__all__ = ["check_subjects"]
-
 
 def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, full: bool) -> list[Subject]:
     """Check what a reference names, or the volume and all its environments.

@@ -31,19 +31,6 @@ from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, resolve_channels
 from envkit.words import refusals
 
-__all__ = [
-    "Candidates",
-    "advise",
-    "channel_access",
-    "channels_for",
-    "elsewhere",
-    "judge_spec",
-    "judge_table",
-    "nothing_runs",
-    "refuse_unclear",
-    "table_notes",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Candidates:

@@ -13,8 +13,6 @@ from envkit.layout.usage import Freed, freed_by
 from envkit.models.care import CleanItem, CleanResult
 from envkit.words.values import size_words
 
-__all__ = ["clean"]
-
 
 def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     """Remove superseded generations, unused packages, bytecode and indexes, orphans, leftovers and trash.

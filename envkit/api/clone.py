@@ -15,8 +15,6 @@ from envkit.layout.lineage import generation_of
 from envkit.models.results import CreateResult
 from envkit.wire.results import target_from_json
 
-__all__ = ["clone"]
-
 
 def clone(session: Session, source: str, name: str, *, proof: Proof = "any") -> CreateResult:
     """Link the packages of an environment at a new path. The clone begins a history of its own.

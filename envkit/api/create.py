@@ -24,8 +24,6 @@ from envkit.models.results import CreateResult
 from envkit.wire.results import target_json
 from envkit.words.requests import instead_words, unlike_words
 
-__all__ = ["CreateOptions", "create_environment"]
-
 
 @dataclass(frozen=True, slots=True)
 class CreateOptions:

@@ -26,8 +26,6 @@ from envkit.models.fact import Fact
 from envkit.models.progress import Reporter
 from envkit.wire.results import target_from_json
 
-__all__ = ["doctor"]
-
 # How long to wait for processes that make generations; they share the lease on the cache.
 _MAKERS_WAIT_S = 3600.0
 

@@ -11,8 +11,6 @@ from envkit.layout.validations import last_pass, latest_validation, read_validat
 from envkit.layout.volume import Volume, environments
 from envkit.models.results import EnvironmentInfo, VolumeListing
 
-__all__ = ["list_environments", "show_environment"]
-
 
 def list_environments(volume: Volume, *, fingerprint: str | None = None) -> VolumeListing:
     """List the environments of a volume, by name, including damaged ones.

@@ -31,8 +31,6 @@ from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
 
-__all__ = ["PROBE_TIMEOUT_S", "ValidateOptions", "repair_of", "run_environment", "validate_prefix"]
-
 PROBE_TIMEOUT_S = 300.0
 _LIBRARY = (".so", ".dylib")
 

@@ -27,8 +27,6 @@ from envkit.models.request import Request
 from envkit.models.results import CreateResult
 from envkit.words.say import say
 
-__all__ = ["create_explicit"]
-
 
 def create_explicit(session: Session, name: str, locked: Locked, options: CreateOptions) -> CreateResult:
     """Make an environment of exactly the packages that a file lists. Nothing is solved.

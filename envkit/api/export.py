@@ -11,8 +11,6 @@ from envkit.layout.lineage import generation_of
 from envkit.layout.volume import Volume
 from envkit.models.manifest import LockedPackage, Manifest
 
-__all__ = ["explicit_text", "export_manifest", "yaml_document"]
-
 
 def export_manifest(volume: Volume, reference: str) -> Manifest:
     """Return the manifest of an environment or generation, under its present name."""

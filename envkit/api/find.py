@@ -24,8 +24,6 @@ from envkit.plan.implied import imply_cuda
 from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import nearest, pick
 
-__all__ = ["find_builds"]
-
 
 def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, refresh: bool = False) -> FindResult:
     """Ask the channels for one package and judge every build for the target.

@@ -16,8 +16,6 @@ from envkit.models.changes import Difference, GenerationInfo, History, PackageSt
 from envkit.models.manifest import Manifest
 from envkit.wire.results import members
 
-__all__ = ["diff", "history", "rollback"]
-
 
 def history(volume: Volume, name: str) -> History:
     """List the generations of an environment that are on the volume, oldest first, with what each changed."""

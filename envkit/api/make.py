@@ -41,8 +41,6 @@ from envkit.wire.results import members, target_json
 from envkit.words.say import say
 from envkit.words.values import size_words
 
-__all__ = ["CLEAN_WAIT_S", "Blueprint", "Made", "Proof", "make_generation"]
-
 CLEAN_WAIT_S = 600.0
 """How long a verb that needs packages in the cache waits for `clean`."""
 

@@ -25,8 +25,6 @@ from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.settings import Settings
 from envkit.wire.results import target_from_json, target_json
 
-__all__ = ["ModifyOptions", "install", "uninstall", "upgrade"]
-
 # The merged request, and the installed records that the solution keeps where it can.
 _Merged = tuple[RecordedRequest, Sequence[Record]]
 _Merge = Callable[[Manifest], _Merged]

@@ -7,8 +7,6 @@ from envkit.models.report import Report
 from envkit.words.cures import cure
 from envkit.words.say import say
 
-__all__ = ["check_publishable"]
-
 
 def check_publishable(name: str, report: Report | None, *, require_gpu: bool) -> EnvkitError | None:
     """Return what keeps a generation from being published; None when nothing does.

@@ -18,8 +18,6 @@ from envkit.layout.validations import read_validation
 from envkit.layout.volume import check_name
 from envkit.models.changes import RemoveResult, SwitchResult
 
-__all__ = ["remove", "rename"]
-
 
 def remove(session: Session, name: str) -> RemoveResult:
     """Remove an environment and all its generations. Packages stay in the cache until `clean`.

@@ -14,8 +14,6 @@ from envkit.models.manifest import Manifest
 from envkit.models.report import Report
 from envkit.models.results import CreateResult
 
-__all__ = ["made_result", "planned_result", "reused_result"]
-
 
 def _result(session: Session, name: str, records: tuple[Record, ...], missing: Sequence[Record] = ()) -> CreateResult:
     root = session.volume.root

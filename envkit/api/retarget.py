@@ -21,8 +21,6 @@ from envkit.models.request import Request
 from envkit.plan.implied import imply_cuda
 from envkit.wire.results import target_from_json
 
-__all__ = ["keep_target", "refuse_loss"]
-
 _NO_CUDA = (
     "Change it on a machine with a GPU, or make it for one: envkit create --replace with --driver and --gpu. For a CPU "
     "build say so: --cuda none, or a spec such as 'pytorch=*=cpu*'."

@@ -18,8 +18,6 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.settings import Settings
 
-__all__ = ["Session", "user_index_dir"]
-
 
 @dataclass(frozen=True)
 class Session:

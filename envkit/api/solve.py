@@ -31,8 +31,6 @@ from envkit.words.refusals import will_not_run
 from envkit.words.say import say
 from envkit.words.values import exact_words
 
-__all__ = ["Plan", "plan_of", "recorded_channels", "records_of", "solve_request"]
-
 _ATTEMPTS = 12
 
 

@@ -23,8 +23,6 @@ from envkit.models.results import ValidateResult
 from envkit.wire.results import finding_from_json, finding_json, members
 from envkit.words.values import host_words
 
-__all__ = ["record_validation", "revalidate", "validate_environment"]
-
 _DEFAULTS = ValidateOptions()
 
 

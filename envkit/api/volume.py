@@ -18,8 +18,6 @@ from envkit.models.volume import VolumeReport, VolumeUse
 from envkit.settings import Settings
 from envkit.wire.results import members
 
-__all__ = ["describe_volume"]
-
 
 def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
     """Describe the configured volume, without making it.

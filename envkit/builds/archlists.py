@@ -11,8 +11,6 @@ from envkit.cuda.tables import load_table
 from envkit.models.build import ArchList, Record
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["arch_lists", "find_arch_list"]
-
 _OFFSET = 100  # conda-forge adds 100 (mkl) and 200 (cuda) to the recipe's own build number
 
 

@@ -21,8 +21,6 @@ from typing import NamedTuple
 from envkit.models.build import Variant
 from envkit.models.version import CudaVersion
 
-__all__ = ["BuildString", "parse_build_string"]
-
 _DOTTED = re.compile(r"cuda(\d{1,2})\.(\d{1,2})(?:\.\d+)?")
 _PLAIN = re.compile(r"(?:cuda|(?<![a-z])cu)(\d{2,3})(?![\d.])")
 _BARE = re.compile(r"(?:^|_)cuda(?=_|$|py\d|\*)")

@@ -13,8 +13,6 @@ from envkit.models.build import Build, Record
 from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
 
-__all__ = ["classify"]
-
 
 def classify(record: Record) -> Build:
     """Read what a record means for a GPU. Total: any record, however broken, gives a Build."""

@@ -12,8 +12,6 @@ from envkit.builds.version import version_matches
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
-__all__ = ["VersionBounds", "dependency_names", "spec_matches", "version_bounds"]
-
 _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?")
 
 

@@ -6,8 +6,6 @@ from functools import cache, lru_cache
 
 from envkit.cuda.tables import load_table
 
-__all__ = ["channel_name", "is_cuda_library"]
-
 _SUBDIRS = frozenset({"linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64", "noarch"})
 
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from envkit.models.build import Variant
 from envkit.models.version import CudaVersion
 
-__all__ = ["Flags", "read_flags"]
-
 # CEP 45: ^[a-z0-9_]+(:[a-z0-9_]+)?$. Dots and dashes are not allowed; they are read all the same.
 _CUDA = re.compile(r"(?:gpu:|variant:)?cuda(?:[:=_-]?(\d{1,2})(?:[._](\d{1,2}))?)?\Z")
 _DIGITS = re.compile(r"(?:gpu:|variant:)?cuda[:_]?(\d{2})(\d)\Z")

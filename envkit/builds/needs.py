@@ -10,8 +10,6 @@ from envkit.builds.version import version_key
 from envkit.models.build import Claim, Needs, Record, disagree
 from envkit.models.fact import Reason
 
-__all__ = ["read_needs", "read_python"]
-
 _LOWER = re.compile(r"(?:>=|=|==)?\s*(\d+(?:\.\d+)*)")
 _PLATFORMS = {"__osx": "osx", "__win": "win", "__linux": "linux"}
 

@@ -11,8 +11,6 @@ from envkit.frameworks.table import row_of
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
 
-__all__ = ["compiled_part", "published_builds", "published_channels", "published_rows", "table_date", "table_knows"]
-
 _BASES = {"pkgs/main": "https://repo.anaconda.com"}  # channels that are not below the alias
 _ALIAS = "https://conda.anaconda.org"
 # conda-forge's builds depend on cuda-version from here on, before on cudatoolkit.

@@ -7,8 +7,6 @@ from typing import Any
 
 from envkit.models.build import Record
 
-__all__ = ["record_from_repodata"]
-
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)

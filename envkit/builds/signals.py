@@ -13,8 +13,6 @@ from envkit.models.build import Variant
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
-__all__ = ["Kind", "Signal", "read_constraint", "read_dependency"]
-
 _RUNTIME = ("cuda-cudart", "cuda-nvrtc", "cuda-cupti", "cuda-nvtx", "cuda-runtime", "cuda-libraries")
 _SELECTORS: dict[str, dict[str, Variant]] = {
     "_tflow_select": {"2.1.0": "cuda", "2.2.0": "cpu", "2.3.0": "cpu", "1.1.0": "cuda", "1.2.0": "cpu", "1.3.0": "cpu"},

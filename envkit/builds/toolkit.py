@@ -14,8 +14,6 @@ from envkit.models.build import Claim, Record, disagree
 from envkit.models.fact import Reason
 from envkit.models.version import CudaVersion
 
-__all__ = ["Toolkit", "read_toolkit"]
-
 _OLDEST_MAJOR = 7  # conda has no older toolkit; a smaller number is a package's own version
 
 

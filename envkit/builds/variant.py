@@ -13,8 +13,6 @@ from envkit.frameworks.table import TOOLKIT_PACKAGES, is_core, row_of
 from envkit.models.build import Claim, Record, Variant, disagree
 from envkit.models.fact import Reason
 
-__all__ = ["read_variant"]
-
 _FROM_SIGNALS: tuple[Variant, ...] = ("cuda", "cpu")
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 from itertools import zip_longest
 
-__all__ = ["VersionKey", "version_key", "version_matches"]
-
 _VALID = re.compile(r"[*.+!_0-9a-z]+\Z")
 _RUN = re.compile(r"[0-9]+|\*+|[^0-9*]+")
 _CLAUSE = re.compile(r"(>=|<=|==|!=|~=|>|<|=)?\s*(\S+)\Z")

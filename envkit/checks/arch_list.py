@@ -12,8 +12,6 @@ from envkit.models.host import Gpu
 from envkit.models.report import Finding
 from envkit.models.version import ComputeCapability
 
-__all__ = ["arch_finding"]
-
 
 def arch_finding(run: Run, device: Mapping[str, object]) -> Finding | None:
     """Compare the fact ``arch_list`` of a build with a GPU; None where either is not known."""

@@ -21,8 +21,6 @@ from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import CudaVersion, DriverVersion
 
-__all__ = ["DriverVerdict", "ceiling_of", "judge_driver", "needed_driver", "wants_cuda"]
-
 
 class DriverVerdict(NamedTuple):
     """What the driver allows: ``native``, ``minor``, ``compat``, ``unknown`` or ``no``, and why."""

@@ -17,8 +17,6 @@ from envkit.models.codes.frameworks import NO_GPU
 from envkit.models.fact import Blame, Code, Fact
 from envkit.models.report import Finding
 
-__all__ = ["call_finding"]
-
 _BLURRED = (3, 100, 304, 999)  # what the driver answers when it may not open a node, or does not find it
 _COMPUTE_MODES = {2: codes.DEVICE_PROHIBITED, 3: codes.DEVICE_EXCLUSIVE}
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from envkit.models.codes import driver as codes
 from envkit.models.fact import Code
 
-__all__ = ["DEVICE_UNAVAILABLE", "INVALID_DEVICE", "LIBRARY_CAUSES", "MEANINGS", "NO_DEVICE", "OUT_OF_MEMORY"]
-
 OUT_OF_MEMORY, DEVICE_UNAVAILABLE, NO_DEVICE, INVALID_DEVICE = 2, 46, 100, 101
 
 MEANINGS: Mapping[int, Code] = {

@@ -11,8 +11,6 @@ from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, TraceStep
 from envkit.models.report import Finding
 
-__all__ = ["ending_findings"]
-
 # What Python 3.6 says of a __future__ that it does not know, and Python 2 of the option -I.
 _TOO_OLD = ("future feature annotations", "Unknown option: -I")
 

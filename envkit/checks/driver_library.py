@@ -11,8 +11,6 @@ from envkit.models.fact import Fact
 from envkit.models.probe import list_of, mapping_of
 from envkit.models.report import Finding
 
-__all__ = ["library_findings"]
-
 
 def library_findings(run: DriverRun, *, explained: bool) -> Iterator[Finding]:
     """Judge the loaded libcuda.

@@ -22,8 +22,6 @@ from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
 
-__all__ = ["check_driver"]
-
 _COMPUTES = frozenset({"vadd", "matmul", "reduce", "bandwidth"})
 _FIGURES = {
     "context": ("context_s",),

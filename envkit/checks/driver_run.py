@@ -10,8 +10,6 @@ from envkit.models.fact import Blame, Code, Fact
 from envkit.models.probe import ProbeOutcome, Shadow, list_of, mapping_of
 from envkit.models.report import Finding, Status
 
-__all__ = ["DriverRun", "driver_finding"]
-
 
 @dataclass(frozen=True, slots=True)
 class DriverRun:

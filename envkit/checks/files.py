@@ -12,19 +12,6 @@ from envkit.models.installed import BadRecord, Distribution, InstalledPackage, R
 from envkit.models.manifest import Manifest, ValidationRecord
 from envkit.models.report import Finding, Status
 
-__all__ = [
-    "added_findings",
-    "closed_finding",
-    "files_finding",
-    "gone_finding",
-    "manifest_finding",
-    "no_manifest_finding",
-    "place_finding",
-    "record_findings",
-    "validation_finding",
-    "venv_findings",
-]
-
 _LISTED = 100
 
 

@@ -17,8 +17,6 @@ from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
 
-__all__ = ["Gpus", "Run", "framework_findings"]
-
 GpuState = Literal["ok", "failed", "none", "unasked"]
 
 

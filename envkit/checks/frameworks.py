@@ -12,8 +12,6 @@ from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding
 
-__all__ = ["is_cuda_build", "judge_collective", "judge_framework"]
-
 
 def judge_framework(row: FrameworkRow, outcome: ProbeOutcome, gpus: Gpus) -> list[Finding]:
     """Return the findings of a framework's probe: its build, and what it computed on the CPU and on each GPU.

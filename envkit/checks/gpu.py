@@ -23,8 +23,6 @@ from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["GpuVerdict", "judge_gpu", "misses_newest_gpus"]
-
 
 class GpuVerdict(NamedTuple):
     """``native`` (machine code), ``jit`` (PTX), ``unknown`` or ``no``, and why."""

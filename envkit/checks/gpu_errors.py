@@ -5,8 +5,6 @@ from __future__ import annotations
 from envkit.models.codes import driver, frameworks
 from envkit.models.fact import Blame, Code
 
-__all__ = ["classify_error"]
-
 # In the order in which they are looked for: what explains more comes first.
 _TEXTS: tuple[tuple[tuple[str, ...], Code], ...] = (
     (

@@ -13,8 +13,6 @@ from envkit.models.fact import Reason
 from envkit.models.host import Gpu, MachineKind, Target
 from envkit.models.request import Request
 
-__all__ = ["common_target", "group_kinds", "judge_builds", "ruling_out"]
-
 
 def group_kinds(targets: Mapping[str, Target]) -> tuple[MachineKind, ...]:
     """Group machines that are alike, in their order: a cluster has many machines of few kinds."""

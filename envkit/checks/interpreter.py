@@ -10,8 +10,6 @@ from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding
 
-__all__ = ["ending_of", "import_ending", "python_findings", "said_last"]
-
 
 def python_findings(outcome: ProbeOutcome) -> list[Finding]:
     """Judge whether the environment's Python started, and each module."""

@@ -10,8 +10,6 @@ from envkit.models.codes import reasons as codes
 from envkit.models.fact import Reason
 from envkit.models.host import Target
 
-__all__ = ["judge_machine", "judge_python"]
-
 _LEVEL = re.compile(r"x86_64_v([1-4])\Z")
 _OS = {"linux": "linux", "osx": "osx", "win": "win"}
 

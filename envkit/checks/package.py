@@ -11,8 +11,6 @@ from envkit.activation import HOOK
 from envkit.models.build import Record
 from envkit.paths import MANIFEST
 
-__all__ = ["check_entry_points", "check_link_target", "check_paths", "check_record"]
-
 _SHOWN = 200
 _LONGEST = 240  # file systems take 255 bytes, and a suffix comes after it
 _WORD = re.compile(r"[A-Za-z0-9._+!~-]+\Z")

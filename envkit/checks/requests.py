@@ -7,8 +7,6 @@ from typing import Any
 
 from envkit.models.manifest import RecordedRequest
 
-__all__ = ["requests_differ"]
-
 
 def requests_differ(one: RecordedRequest, other: RecordedRequest) -> set[str]:
     """Return the names of the members in which two requests differ."""

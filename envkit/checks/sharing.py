@@ -9,8 +9,6 @@ from envkit.models.fact import Fact
 from envkit.models.report import Finding, Status
 from envkit.models.volume import SharingState
 
-__all__ = ["barred_findings", "sharing_findings"]
-
 _LISTED = 100
 
 

@@ -20,8 +20,6 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["Refusal", "asks_cuda", "check_solution"]
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

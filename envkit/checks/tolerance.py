@@ -21,8 +21,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-__all__ = ["ALLOWANCES", "tolerance"]
-
 UNIT_ROUNDOFF: Mapping[str, float] = {"float32": 2.0**-24, "float64": 2.0**-53, "bfloat16": 2.0**-8}
 ALLOWANCES: Mapping[str, float] = {
     "matmul": 4.0,

@@ -10,8 +10,6 @@ from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
-__all__ = ["Violation", "check_validity"]
-
 
 @dataclass(frozen=True, slots=True)
 class Violation:

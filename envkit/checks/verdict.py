@@ -16,8 +16,6 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
 
-__all__ = ["judge", "judge_all"]
-
 
 def _worst(*tiers: Tier) -> Tier:
     return max(tiers, key=lambda tier: tier.rank)

@@ -10,8 +10,6 @@ from envkit.models.installed import WrongFile
 from envkit.models.manifest import VolumeFile
 from envkit.models.report import Finding
 
-__all__ = ["cache_finding", "leftover_findings", "volume_finding"]
-
 
 def volume_finding(root: str, described: VolumeFile | None, *, made: bool, here: bool) -> Finding:
     """Judge the description of a volume.

@@ -17,7 +17,6 @@ from envkit.errors import UsageError
 if TYPE_CHECKING:
     from envkit.cli.launch import Place
 
-__all__ = ["activate_command", "deactivate_command", "shell_command"]
 
 _Shell = Annotated[
     str | None,

@@ -35,8 +35,6 @@ from envkit.cli import (
 from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
 
-__all__ = ["app", "run"]
-
 BUG = 70
 _LONGEST = 300  # characters of a path in a message
 # typer brings its own click since 0.26; this is the base of its errors in either case.

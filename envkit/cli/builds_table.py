@@ -20,8 +20,6 @@ from envkit.words.reasons import phrase
 from envkit.words.say import say
 from envkit.words.values import size_words
 
-__all__ = ["answer_rows", "builds_table", "matrix_table", "pick_rows"]
-
 _FIRST = ("runs", "version", "CUDA", "Python", "channel")
 _ALL = (*_FIRST, "size", "date", "build", "why")
 _COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"))

@@ -11,8 +11,6 @@ import typer
 from envkit.cli import options
 from envkit.errors import UsageError
 
-__all__ = ["clean_command", "parse_age"]
-
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _WORDS = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 
-__all__ = ["names", "recipe_names", "shells"]
-
 
 def names(incomplete: str) -> list[str]:
     """List environments of the volume."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from envkit.models.inputs import Locked, Recipe
     from envkit.models.results import CreateResult
 
-__all__ = ["create_command", "finish", "render_outcome"]
 
 # The parameters that have an effect on an @EXPLICIT file.
 _FOR_EXPLICIT = (

@@ -9,9 +9,6 @@ import typer
 
 from envkit.cli import options
 
-__all__ = ["detect_command"]
-
-
 _FACTS = (
     "subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "wsl", "jetson", "mps",
 )  # fmt: skip

@@ -8,8 +8,6 @@ import typer
 
 from envkit.cli import options
 
-__all__ = ["doctor_command"]
-
 _UNHEALTHY = 6
 
 

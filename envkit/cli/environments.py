@@ -12,8 +12,6 @@ from envkit.errors import UsageError
 if TYPE_CHECKING:
     from envkit.models.manifest import ValidationRecord
 
-__all__ = ["list_command", "recipes_command", "run_command", "show_command"]
-
 
 def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the environments of the volume."""

@@ -15,8 +15,6 @@ from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 
-__all__ = ["Fix", "correction_rows", "fixed", "given_flags", "hinted"]
-
 Fix = Annotated[bool, typer.Option("--fix", help="Correct a request that is known not to work as it stands.")]
 _REPLACED = frozenset({"channel", "cuda", "fix", "file", "recipe", "as_json", "why"})
 

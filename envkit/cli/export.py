@@ -11,8 +11,6 @@ import typer
 from envkit.cli import options
 from envkit.errors import UsageError
 
-__all__ = ["export_command"]
-
 
 def export_command(
     *,

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from envkit.models.request import Correction
     from envkit.models.results import FindResult
 
-__all__ = ["find_command"]
 
 _ROWS = 20
 _NAMES = 4  # of machines, in the heading

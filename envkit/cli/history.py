@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from envkit.models.changes import Difference, PackageState
 
-__all__ = ["diff_command", "history_command", "render_difference", "rollback_command"]
-
 
 def history_command(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """Show the generations of an environment and what each changed."""

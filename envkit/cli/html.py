@@ -14,8 +14,6 @@ from envkit.words.cures import cure
 from envkit.words.say import say
 from envkit.words.values import figure_words
 
-__all__ = ["render_html"]
-
 _STYLE = """
 :root{color-scheme:light dark;--line:#8883;--dim:#8889}
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:72rem}

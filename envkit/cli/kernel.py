@@ -13,7 +13,6 @@ from envkit.cli import options
 if TYPE_CHECKING:
     from envkit.kernels import Kernel
 
-__all__ = ["kernel_app"]
 
 kernel_app = typer.Typer(help="Manage Jupyter kernels that start in an environment.", no_args_is_help=True)
 

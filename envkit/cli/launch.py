@@ -15,8 +15,6 @@ from envkit.client.volume import environment_name, linked_generation, load_manif
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
 from envkit.shells import detect_shell, dialect, render
 
-__all__ = ["Place", "activation_code", "become", "deactivation_code", "do_quickly", "find_place"]
-
 
 class Place(NamedTuple):
     """A prefix to work in, resolved, and the name of its environment."""

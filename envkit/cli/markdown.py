@@ -6,8 +6,6 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown, TableElement
 from rich.table import Table
 
-__all__ = ["Page"]
-
 
 class _WholeNames(TableElement):
     """A table that cuts nothing off: its first column is as wide as the longest name, the others wrap."""

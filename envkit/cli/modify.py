@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from envkit.api.session import Session
     from envkit.models.changes import ChangeResult
 
-__all__ = ["install_command", "uninstall_command", "upgrade_command"]
 
 _Name = Annotated[
     str, typer.Option("-n", "--name", metavar="NAME", help="The environment.", autocompletion=complete.names)

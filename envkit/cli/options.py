@@ -18,30 +18,6 @@ if TYPE_CHECKING:
     from envkit.api.make import Proof
     from envkit.api.session import Session
 
-__all__ = [
-    "Channels",
-    "Cuda",
-    "DryRun",
-    "EngineOption",
-    "Json",
-    "Name",
-    "NameOrPrefix",
-    "NewName",
-    "NoValidate",
-    "Offline",
-    "Override",
-    "Persist",
-    "Platform",
-    "PreferOption",
-    "ProgressOption",
-    "Python",
-    "Yes",
-    "parse_channels",
-    "parse_platform",
-    "parse_proof",
-    "parse_request",
-    "session_of",
-]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
 ProgressOption = Annotated[

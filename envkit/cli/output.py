@@ -17,20 +17,6 @@ from rich.text import Text
 
 from envkit.models.problem import LINES, Problem, ProblemKind, problem_lines
 
-__all__ = [
-    "STATUS_STYLE",
-    "TIER_STYLE",
-    "console",
-    "human_date",
-    "labelled",
-    "literal",
-    "print_json",
-    "render_problem",
-    "table",
-    "visible",
-    "without",
-]
-
 _PIPE_WIDTH = 160
 # C0 and C1 controls but tab and newline, and the marks that turn the direction of text (Unicode UAX 9).
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

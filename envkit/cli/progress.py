@@ -14,7 +14,6 @@ from envkit.words.values import size_words
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["clear_bar", "make_reporter"]
 
 _STYLES = ("auto", "bars", "lines", "jsonl", "none")
 

@@ -12,8 +12,6 @@ import typer
 from envkit.cli import options
 from envkit.errors import UsageError
 
-__all__ = ["commands", "read_topic", "register", "topics"]
-
 _FOLDER = Path(__file__).parent.parent / "data" / "reference"
 
 

@@ -8,8 +8,6 @@ import typer
 
 from envkit.cli import options
 
-__all__ = ["clone_command", "remove_command", "rename_command"]
-
 
 def remove_command(
     *, name: options.Name, persist: options.Persist = None, _yes: options.Yes = False, as_json: options.Json = False

@@ -15,8 +15,6 @@ from envkit.models.host import Target
 if TYPE_CHECKING:
     from envkit.api.session import Session
 
-__all__ = ["Described", "TargetFlags", "describe"]
-
 
 def _flag(name: str, metavar: str | None, text: str) -> Any:
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel="For another machine")

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from envkit.models.report import Finding, Report
     from envkit.models.results import ValidateResult
 
-__all__ = ["exit_code", "render_findings", "validate_command"]
-
 
 def validate_command(
     *,

@@ -11,7 +11,6 @@ from envkit.cli import options
 if TYPE_CHECKING:
     from envkit.models.volume import VolumeReport
 
-__all__ = ["volume_app"]
 
 volume_app = typer.Typer(invoke_without_command=True)
 

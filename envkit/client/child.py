@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 from envkit import errors
 from envkit.process import run_child
 
-__all__ = ["ORIGIN", "Event", "error_of", "run_envkit"]
-
 ORIGIN = "ENVKIT_PYTHON"
 """Variable that names the Python with envkit, for a process that `Environment.activate` moved to another Python."""
 

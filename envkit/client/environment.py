@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from envkit.client.report import ReportView
 
-__all__ = ["GUARD", "Environment", "current_environment"]
 
 GUARD = "ENVKIT_ACTIVATED"
 """Variable with process id, volume, name and prefix, set by `Environment.activate` for the process that it becomes."""

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from envkit.client.table import html_table, text_table
 
-__all__ = ["GpuView", "HostView"]
-
 _SHOWN = ("subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "jetson")
 
 

@@ -12,8 +12,6 @@ from envkit.client.environment import Environment
 from envkit.client.report import ReportView
 from envkit.client.volume import find_validation, linked_generation, load_manifest, locate_volume, settle
 
-__all__ = ["Wanted", "look", "matches", "refusal"]
-
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
 

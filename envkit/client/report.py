@@ -9,8 +9,6 @@ from envkit.client.host import HostView
 from envkit.client.table import html_table, text_table
 from envkit.errors import HostCannotRunError, ValidationFailedError
 
-__all__ = ["FindingView", "ReportView"]
-
 
 class FindingView(NamedTuple):
     """The result of one check.

@@ -8,8 +8,6 @@ from typing import Any
 from envkit.client.table import html_table, text_table
 from envkit.errors import EnvkitError
 
-__all__ = ["BuildView", "FindResultView"]
-
 
 class BuildView:
     """One build of a package and how it runs on the target.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from envkit.client.volume import find_validation, read_validations
 from envkit.paths import split_generation
 
-__all__ = ["standing_note"]
-
 
 def standing_note(prefix: str, name: str | None) -> str | None:
     """Return the warning for a generation; None if it passed on a host like this one, or was never validated.

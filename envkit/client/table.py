@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["html_table", "text_table"]
-
 _STYLE = "text-align:left;vertical-align:top"
 _WIDEST = 60
 

@@ -8,8 +8,6 @@ import time
 
 from envkit.paths import LEASES, PRIVATE, split_generation
 
-__all__ = ["share_for_life"]
-
 _WAIT_S = 0.5
 
 

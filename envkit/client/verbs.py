@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
     Words = str | Iterable[str]
 
-__all__ = ["create", "detect", "ensure", "find", "require", "validate"]
-
 
 def detect(*, refresh: bool = False) -> HostView:
     """Detect the platform, driver and GPUs of this machine.

@@ -11,17 +11,6 @@ from typing import Any
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, validation_folders, volume_path
 
-__all__ = [
-    "environment_name",
-    "find_validation",
-    "linked_generation",
-    "load_manifest",
-    "locate_volume",
-    "read_validations",
-    "settle",
-    "unknown",
-]
-
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
 

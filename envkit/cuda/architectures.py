@@ -11,20 +11,6 @@ from envkit.cuda.tables import covers, last_known_toolkit, load_table
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
-__all__ = [
-    "Arch",
-    "dropped_by_driver",
-    "dropped_by_toolkit",
-    "first_branch",
-    "first_drivers",
-    "fits_ptx",
-    "is_tegra",
-    "knows_arch",
-    "parse_arch",
-    "runs_sass",
-    "supported_archs",
-]
-
 _ARCH = re.compile(r"(?:(?:sm|compute)_?(\d{2,3})|(\d{1,2})\.(\d))([af]?)\Z")
 
 

@@ -9,19 +9,6 @@ from typing import Literal
 from envkit.cuda.tables import load_table
 from envkit.models.version import CudaVersion, DriverVersion
 
-__all__ = [
-    "OS",
-    "at_least",
-    "driver_ceiling",
-    "forward_compat_branches",
-    "is_beyond_tables",
-    "min_driver",
-    "minor_compat_min",
-    "newest_branch",
-    "newest_toolkit",
-    "os_of",
-]
-
 OS = Literal["linux", "windows"]
 
 

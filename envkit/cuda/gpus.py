@@ -12,8 +12,6 @@ from envkit.cuda.tables import load_table
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability
 
-__all__ = ["GpuKind", "gpu_kind", "known_gpus", "parse_gpu"]
-
 GpuKind = Literal["datacenter", "workstation", "geforce", "tegra"]
 
 _TOKEN = re.compile(r"[a-z]+|\d+")

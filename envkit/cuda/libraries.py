@@ -9,15 +9,6 @@ from typing import NamedTuple
 from envkit.cuda.tables import covers, load_table
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = [
-    "LIBRARY_NAMES",
-    "DroppedGpu",
-    "dropped_by_library",
-    "libraries_need_toolkit",
-    "library_constraints",
-    "library_min_version",
-]
-
 LIBRARY_NAMES = frozenset({"cudnn", "libcudnn", "libcublas"})
 """The packages that these rules are about."""
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["TABLES", "covers", "load_table"]
-
 TABLES = ("archs", "drivers", "forward_compat", "gpus", "libraries", "ptx", "toolkits")
 
 

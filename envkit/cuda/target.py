@@ -13,8 +13,6 @@ from envkit.errors import UsageError
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
-__all__ = ["describe_target"]
-
 
 @contextlib.contextmanager
 def _reading(flag: str, hint: str | None = None) -> Iterator[None]:

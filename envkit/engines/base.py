@@ -14,16 +14,6 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
-__all__ = [
-    "HOW_TO_WRITE_SPECS",
-    "Capabilities",
-    "ChannelAccess",
-    "Engine",
-    "QueryResult",
-    "named_package",
-    "unreadable_spec",
-]
-
 HOW_TO_WRITE_SPECS = (
     "Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'."
 )

@@ -30,8 +30,6 @@ from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.process import ChildResult, run_child
 
-__all__ = ["CondaEngine", "beside", "conda_version", "find_conda"]
-
 _SOLVE_S = 300.0
 _REQUEST_WORDS = "the constraints of the request"
 _DERIVED = ("fn", "url", "channel", "package_type", "auth", "preferred_env")

@@ -18,8 +18,6 @@ from envkit.engines.base import ChannelAccess
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
-__all__ = ["REQUEST_NAME", "Call", "child_variables", "request_records", "roots", "write_condarc", "write_request"]
-
 REQUEST_NAME = "_envkit-request"
 """Name of the record that carries pins and constraints; never part of an answer."""
 

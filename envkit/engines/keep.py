@@ -11,8 +11,6 @@ from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
-__all__ = ["solve_keeping"]
-
 
 def solve_keeping(task: SolveTask, solve: Callable[[SolveTask], tuple[Record, ...]]) -> tuple[Record, ...]:
     """Solve keeping all of `SolveTask.installed`, else those that were requested, else none.

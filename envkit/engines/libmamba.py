@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from libmambapy.solver.libsolv import Database
     from libmambapy.specs import MatchSpec, PackageInfo
 
-__all__ = ["LibmambaEngine"]
-
 
 class LibmambaEngine:
     """libmambapy as an `Engine`."""

@@ -14,7 +14,6 @@ from envkit.models.problem import Problem, ProblemKind, shortened
 if TYPE_CHECKING:
     from libmambapy.solver.libsolv import Database, UnSolvable
 
-__all__ = ["explain_conflict"]
 
 _PIN = "pin on "  # libmamba's name for the package that carries a pin
 

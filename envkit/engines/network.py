@@ -14,8 +14,6 @@ from envkit.models.network import NetworkPolicy
 if TYPE_CHECKING:
     from rattler import Client
 
-__all__ = ["make_client"]
-
 
 def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Client:
     """Create a client that retries, uses stored credentials, and adds those of `channels` to requests.

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["MEMORY_S", "Outage", "describe_outage", "recall_outage", "remember_outage"]
-
 MEMORY_S = 60.0
 """For so long a host that could not be reached is not asked again by what has another answer."""
 

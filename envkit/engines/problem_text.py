@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from envkit.models.problem import Problem, ProblemKind, shortened
 from envkit.models.spec import parse_match_spec
 
-__all__ = ["parse_classic", "parse_not_found", "parse_tree"]
-
 _BRANCH = re.compile(r"((?:│  |   )*)[├└]─ (.*)")
 _RESOLVO = "Cannot solve the request because of: "
 _CELL = 3  # characters of one level

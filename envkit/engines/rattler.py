@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import rattler
     from rattler.networking.fetch_repo_data import CacheAction
 
-__all__ = ["RattlerEngine", "to_rattler"]
 
 T = TypeVar("T")
 _SOLVE_S = 300.0

@@ -11,8 +11,6 @@ from importlib import metadata, util
 from envkit.engines.base import Engine
 from envkit.errors import SettingsError
 
-__all__ = ["NAMES", "EngineInfo", "list_engines", "make_engine"]
-
 NAMES = ("rattler", "libmamba", "conda")
 
 _HOW_TO_GET = {

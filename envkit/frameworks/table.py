@@ -9,17 +9,6 @@ from pkgutil import iter_modules
 from envkit import frameworks
 from envkit.frameworks.row import FrameworkRow
 
-__all__ = [
-    "CUDA_FRAMEWORKS",
-    "EXTRA_CHANNELS",
-    "PTX_TO_DRIVER",
-    "ROWS",
-    "TOOLKIT_PACKAGES",
-    "is_core",
-    "is_stub",
-    "row_of",
-]
-
 
 def _rows() -> Iterator[FrameworkRow]:
     """Read ``ROW`` of every module beside this one that has one."""

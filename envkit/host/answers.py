@@ -10,8 +10,6 @@ from typing import Any
 from envkit.host.nvidia_smi import parse_smi_cuda, parse_smi_list, parse_smi_query
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
-__all__ = ["Answers", "CallError", "Device", "DriverAnswer", "parse_answers", "parse_library_version"]
-
 
 @dataclass(frozen=True, slots=True)
 class CallError:

@@ -13,8 +13,6 @@ from envkit.host.requirements import unmet_requirements
 from envkit.models.host import OVERRIDES, Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["assemble_host", "variable_traces"]
-
 # Variables in which 0 is a GPU, variables in which it is their number, and those with a list of resources.
 _NAMING = (
     "NVIDIA_VISIBLE_DEVICES",

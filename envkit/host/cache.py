@@ -15,8 +15,6 @@ from collections.abc import Mapping
 
 from envkit.host.tree import read_bounded
 
-__all__ = ["default_cache_dir", "read_entry", "write_entry"]
-
 _LIFETIME_S = 24 * 3600  # for so long an entry is believed
 _SCHEMA = 1
 _LIMIT_BYTES = 1 << 20

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from envkit.host.tree import Tree
 
-__all__ = ["parse_cgroup", "parse_root_mount", "read_container"]
-
 _MARKS = (
     ("/.singularity.d", "apptainer"),
     ("/run/.containerenv", "podman"),

@@ -18,8 +18,6 @@ from envkit.host.readings import read_machine
 from envkit.host.tree import Tree
 from envkit.models.host import Host
 
-__all__ = ["detect_host"]
-
 # NVML 9 and 12, cuInit 100: no driver, no library, no device. These end with a change of the cache's key; any other
 # error may be over in a minute (a fabric manager that starts, a GPU that is reset).
 _LASTING = frozenset({9, 12, 100})

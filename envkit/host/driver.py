@@ -15,8 +15,6 @@ from envkit.host.nvidia_smi import QUERIES
 from envkit.models.host import OVERRIDES
 from envkit.process import run_child
 
-__all__ = ["ask_driver"]
-
 _HUNG = "ran into the time limit"  # begins the failure of a stage that was cut off
 _CHILD = Path(__file__).with_name("child.py")
 _OUTPUT_LIMIT_BYTES = 1 << 20

@@ -13,8 +13,6 @@ from envkit.host.visible import select_visible
 from envkit.models.host import Gpu
 from envkit.models.version import CudaVersion, DriverVersion
 
-__all__ = ["Draft", "conclude_driver"]
-
 T = TypeVar("T")
 
 _STUB = 34  # CUDA_ERROR_STUB_LIBRARY

@@ -15,8 +15,6 @@ from envkit.host.cache import default_cache_dir, read_entry, write_entry
 from envkit.host.nodes import is_gpu_node, list_capabilities, list_models, list_nodes
 from envkit.host.tree import Tree, read_bounded
 
-__all__ = ["Quick", "fingerprint_now", "remember_fingerprint"]
-
 # They decide which devices a program sees, and which driver it loads.
 _DRIVER_VARIABLES = (
     "CUDA_DEVICE_ORDER",

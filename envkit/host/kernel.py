@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from envkit.host.tree import Tree
 from envkit.models.version import DriverVersion
 
-__all__ = ["KernelModule", "parse_proc_version", "parse_sys_version", "read_kernel_module"]
-
 PROC = "/proc/driver/nvidia/version"
 SYS = "/sys/module/nvidia"
 

@@ -11,23 +11,6 @@ from collections.abc import Mapping
 
 from envkit.host.tree import Tree
 
-__all__ = [
-    "UNKNOWN_RELEASE",
-    "parse_glibc",
-    "parse_osx_version",
-    "parse_tegra_release",
-    "parse_version_json",
-    "parse_version_txt",
-    "parse_wsl",
-    "read_glibc",
-    "read_jetson",
-    "read_osx",
-    "read_subdir",
-    "read_toolkits",
-    "read_wsl",
-    "subdir_of",
-]
-
 UNKNOWN_RELEASE = "unknown"
 """The release of a Tegra that does not name one."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from envkit.host.tree import Tree
 
-__all__ = ["is_gpu_node", "is_tegra_node", "list_capabilities", "list_models", "list_nodes", "parse_model"]
-
 _TEGRA = frozenset({"nvgpu", "nvhost-gpu", "nvmap"})
 _OTHERS = frozenset({"nvidiactl", "nvidia-uvm", "dxg"})
 _GPUS = "/proc/driver/nvidia/gpus"

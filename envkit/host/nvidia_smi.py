@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from envkit.models.version import ComputeCapability, DriverVersion
 
-__all__ = ["QUERIES", "SmiRow", "parse_smi_cuda", "parse_smi_list", "parse_smi_query"]
-
 QUERIES = (
     "name,uuid,driver_version,memory.total,compute_cap,mig.mode.current",
     "name,uuid,driver_version,memory.total,compute_cap",

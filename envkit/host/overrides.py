@@ -10,8 +10,6 @@ from envkit.errors import SettingsError
 from envkit.models.host import OVERRIDES
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["parse_overrides"]
-
 
 def parse_overrides(env: Mapping[str, str]) -> dict[str, Any]:
     """Return the parsed values by attribute of `Host`; that of ``gpus`` is the least compute capability of the host.

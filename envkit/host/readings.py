@@ -11,8 +11,6 @@ from envkit.host.machine import read_glibc, read_jetson, read_osx, read_subdir, 
 from envkit.host.nodes import is_gpu_node, list_nodes
 from envkit.host.tree import Tree
 
-__all__ = ["Readings", "read_machine"]
-
 
 @dataclass(frozen=True, slots=True)
 class Readings:

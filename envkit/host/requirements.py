@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 from envkit.models.host import Host
 
-__all__ = ["Condition", "parse_requirement", "read_requirements", "unmet_requirements"]
-
 _CONDITION = re.compile(r"([a-z]+)(>=|<=|!=|>|<|=)([^\s,]+)\Z")
 _COMPARE = {
     ">=": operator.ge,

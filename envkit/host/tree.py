@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import stat
 
-__all__ = ["Tree", "read_bounded"]
-
 _LIMIT_BYTES = 64 * 1024
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 from envkit.host.answers import Device
 
-__all__ = ["Selection", "select_visible"]
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:

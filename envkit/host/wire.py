@@ -10,8 +10,6 @@ from envkit.errors import SettingsError
 from envkit.models.host import Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
-__all__ = ["host_from_json", "host_to_json"]
-
 T = TypeVar("T")
 _SCHEMA = 1
 

@@ -12,8 +12,6 @@ from envkit.inputs.yaml import parse_yaml
 from envkit.models.channel import redact
 from envkit.models.inputs import Recipe
 
-__all__ = ["parse_environment_yml"]
-
 _KEYS = {"name", "channels", "dependencies", "platforms", "variables", "prefix", "category"}
 _MAX_BYTES = 1 << 20
 _CEP = "CEP 24 says what an environment.yml may hold: name, channels, dependencies, platforms, variables."

@@ -15,8 +15,6 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.inputs import Locked
 
-__all__ = ["is_explicit", "parse_explicit"]
-
 _HASH = re.compile(r"(?:(?:sha256:)?(?P<sha256>[0-9a-fA-F]{64})|(?P<md5>[0-9a-fA-F]{32}))\Z")
 _MARK = re.compile(rb"^\s*@EXPLICIT\s*$", re.MULTILINE)
 

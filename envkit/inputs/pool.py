@@ -11,8 +11,6 @@ from envkit.errors import SettingsError
 from envkit.host.wire import host_from_json
 from envkit.models.host import Target
 
-__all__ = ["read_pool"]
-
 _HINT = "Write it with `envkit detect --json` on each machine: a JSON array, or one document after the other."
 
 

@@ -10,8 +10,6 @@ from envkit.inputs.environment_yml import parse_environment_yml
 from envkit.inputs.explicit import is_explicit, parse_explicit
 from envkit.models.inputs import Locked, Recipe
 
-__all__ = ["read_input"]
-
 _MAX_BYTES = 64 << 20
 
 _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, Path], Recipe | Locked]], ...] = (

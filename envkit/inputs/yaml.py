@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-__all__ = ["parse_yaml"]
-
 # Quoted parts of the parser's messages: its own names of tokens, and text of the file from first to last quote.
 _TOKEN_KIND = re.compile(r"'(?:<[a-z ]+>|.)'")
 _QUOTED = re.compile(r"(['\"]).*\1|['\"].*", re.DOTALL)

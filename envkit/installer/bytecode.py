@@ -30,8 +30,6 @@ from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
 
-__all__ = ["Kept", "link_kept", "make_bytecode"]
-
 _TIMEOUT_S = 1800.0
 _LIST = "files.json"
 _DOING = "bytecode was made"

@@ -39,8 +39,6 @@ _TOLD: Mapping[str, type | tuple[type, ...]] = {
 }
 _UNLEASED_AGE_S = 24 * 3600  # without locks, only age tells that a run is dead
 
-__all__ = ["adopt", "archive_in", "cached", "incoming", "key", "package_dir", "read_index"]
-
 
 def key(record: Record) -> str:
     """Return the cache key of a record: its sha256, or its md5 for old indexes.

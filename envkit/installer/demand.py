@@ -15,8 +15,6 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.words.values import size_words
 
-__all__ = ["check_room"]
-
 # With more room than this, do not count: no environment's folders, records and rewritten files need more.
 _PLENTY_INODES = 2_000_000
 _PLENTY_RATIO = 12

@@ -17,7 +17,6 @@ from envkit.models.progress import Reporter
 if TYPE_CHECKING:
     from rattler import Client
 
-__all__ = ["download", "is_whole"]
 
 _CHUNK = 1 << 20
 

@@ -28,7 +28,6 @@ from envkit.words.values import size_words
 if TYPE_CHECKING:
     from rattler import Client
 
-__all__ = ["fetch"]
 
 _PARALLEL = 6
 _SYNC_S = 5.0

@@ -12,8 +12,6 @@ from pathlib import Path
 from envkit.activation import HOOK, quote
 from envkit.layout.atomic import write_atomic
 
-__all__ = ["write_hooks"]
-
 _ABOUT = "# Written by envkit: use this generation, not the link that named it and may name the next one tomorrow."
 
 # -ef: the same directory. No command is started; PATH is searched from its beginning, as conda does.

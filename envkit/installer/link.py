@@ -21,8 +21,6 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 
-__all__ = ["link", "link_scripts"]
-
 T = TypeVar("T")
 
 _FROZEN = (

@@ -14,8 +14,6 @@ from envkit.errors import IntegrityError
 from envkit.installer import cache
 from envkit.models.build import Record
 
-__all__ = ["check_and_seal"]
-
 
 def check_and_seal(record: Record, target: Path) -> None:
     """Check the files of an extracted package and make them read-only.

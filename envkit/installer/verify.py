@@ -13,8 +13,6 @@ from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
 from envkit.models.installed import WrongFile
 
-__all__ = ["cached_packages", "find_damage", "remove_damaged"]
-
 
 def cached_packages(volume: Volume) -> list[Path]:
     """List the directory of each extracted package in the cache that this user may enter."""

@@ -8,8 +8,6 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["sync_directory", "sync_file_system", "write_atomic"]
-
 
 def write_atomic(path: Path, text: str, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write a file so that readers see the old content or the new one, also after a power cut unless not `durable`.

@@ -11,8 +11,6 @@ from envkit.frameworks.table import ROWS, row_of
 from envkit.models.installed import InstalledPackage
 from envkit.models.manifest import Manifest
 
-__all__ = ["Contents", "owners", "read_contents"]
-
 # CUDA's own packages, which conda installs with builds for GPUs (conda-forge, defaults), and its wheel.
 _CUDA_PACKAGES = ("cuda-cudart", "cudatoolkit", "libcublas")
 _CUDA_FILES = ("nvidia/*/lib/libcudart.so.*",)

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from envkit.models.installed import Distribution, InstalledPackage, WrongFile
 
-__all__ = ["distributions", "find_wrong", "moved_from", "sha256_of"]
-
 _CHUNK = 1 << 20
 # A package's record is written right after its files. A file that is newer by more was changed later.
 _LATER_S = 2.0

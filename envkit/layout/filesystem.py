@@ -15,8 +15,6 @@ from envkit.models.codes.advice import EPHEMERAL_VOLUME, NETWORK_VOLUME, NO_HARD
 from envkit.models.fact import Advice
 from envkit.process import run_child
 
-__all__ = ["Mount", "concerns", "missing_abilities", "parse_mountinfo", "probe_abilities", "read_mount"]
-
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
 # File systems that HPC sites and clouds mount. FUSE names are the programs' own mount types.

@@ -22,17 +22,6 @@ from envkit.layout.volume import Volume, environments
 from envkit.models.care import CleanItem
 from envkit.models.manifest import Manifest
 
-__all__ = [
-    "CACHE",
-    "Keep",
-    "Rubbish",
-    "find_rubbish",
-    "find_stale_indexes",
-    "remove_generation",
-    "remove_leftovers",
-    "remove_rubbish",
-]
-
 CACHE = "cache"
 """The lease that makers of generations share, and that `clean` holds exclusively to remove packages."""
 

@@ -20,22 +20,6 @@ from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import Manifest
 from envkit.paths import MANIFEST, split_generation
 
-__all__ = [
-    "active",
-    "active_name",
-    "claim",
-    "is_finished",
-    "is_moved",
-    "known_manifest",
-    "list_generations",
-    "list_manifests",
-    "publish",
-    "read_manifest",
-    "refuse_moved",
-    "resolve",
-    "write_manifest",
-]
-
 
 @contextlib.contextmanager
 def claim(volume: Volume, name: str) -> Iterator[Path]:

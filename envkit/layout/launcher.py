@@ -12,8 +12,6 @@ from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
 from envkit.paths import JUPYTER, LAUNCHER, PRIVATE
 
-__all__ = ["RUN_SCRIPT", "own_python", "publish_launcher", "write_entry_script"]
-
 # It finds everything from its own place, through links and at any mount path.
 _LAUNCHER = """\
 #!/bin/sh

@@ -20,8 +20,6 @@ from envkit.layout.refusal import cannot_write, is_refused
 from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
 
-__all__ = ["NAME_WAIT_S", "can_lock", "hold", "is_held"]
-
 NAME_WAIT_S = 3600.0
 """How long a command waits for another process that changes the same environment."""
 

@@ -11,8 +11,6 @@ from envkit.layout.generation import active, known_manifest, list_generations, l
 from envkit.layout.volume import Volume
 from envkit.models.manifest import Manifest
 
-__all__ = ["Origin", "directories_of", "generation_of", "generations_of", "next_origin", "previous"]
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:

@@ -20,8 +20,6 @@ from envkit.models.channel import redact
 from envkit.models.manifest import VolumeFile
 from envkit.paths import is_plain
 
-__all__ = ["check_writable", "open_volume", "probe_volume", "read_volume_file"]
-
 # conda packages bake the prefix into a placeholder of 255 bytes (conda-build, PREFIX_LENGTH).
 _PREFIX_LENGTH = 255
 

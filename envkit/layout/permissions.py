@@ -19,8 +19,6 @@ from envkit.models.codes import files as codes
 from envkit.models.fact import Fact
 from envkit.models.volume import PathsOf, SharingState
 
-__all__ = ["make_shared", "mend_permissions", "owner_of", "read_barred", "read_sharing", "shared_bits", "sharing"]
-
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 

@@ -18,8 +18,6 @@ from pathlib import Path
 from envkit.checks.quota import Quota
 from envkit.layout.filesystem import read_mount
 
-__all__ = ["read_quotas"]
-
 # linux/quota.h
 _GETQUOTA = 0x800007
 _USER, _GROUP = 0, 1

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from envkit.models.installed import BadRecord, InstalledPackage
 
-__all__ = ["installed_packages"]
-
 
 def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[BadRecord]]:
     """Read the packages of a conda environment (CEP 32), and list the records that cannot be read."""

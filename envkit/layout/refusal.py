@@ -11,8 +11,6 @@ from pathlib import Path
 from envkit.errors import NoSpaceError, VolumeError
 from envkit.layout.volume import Volume
 
-__all__ = ["cannot_write", "full_while", "is_refused", "no_space", "what_is_full", "writing"]
-
 
 def no_space(error: BaseException) -> bool:
     """Return whether an error says that the disk or the quota is full."""

@@ -16,8 +16,6 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.words.values import size_words
 
-__all__ = ["EXTRACTED_RATIO", "Space", "check_space", "free_space", "is_full"]
-
 # Records hold the compressed size only. Extracted, packages of conda-forge take 2 to 5 times that (PyTorch 3.6).
 EXTRACTED_RATIO = 4.0
 # Bytes of an average extracted file; environments of 5 GB have about 100,000 files (nebari-dev/nebari#2505).

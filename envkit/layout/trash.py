@@ -11,8 +11,6 @@ from pathlib import Path
 
 from envkit.layout.volume import Volume
 
-__all__ = ["discard"]
-
 
 def discard(volume: Volume, path: Path, *, unless: Callable[[], bool] = lambda: False) -> bool:
     """Rename a directory out of sight, then delete it; return whether it is gone.

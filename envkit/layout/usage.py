@@ -12,8 +12,6 @@ from envkit.layout import lease
 from envkit.layout.generation import list_generations
 from envkit.layout.volume import Volume
 
-__all__ = ["Freed", "Share", "freed_by", "in_use", "measure", "seen_in_processes", "shares"]
-
 _BLOCK = 512  # the unit of st_blocks
 
 

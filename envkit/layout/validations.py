@@ -18,8 +18,6 @@ from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.paths import validation_folders
 
-__all__ = ["add_token", "last_pass", "latest_validation", "past_validations", "read_validation", "write_validation"]
-
 _KEPT = 50
 _TOKENS = 64
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from envkit.errors import UsageError
 from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, VALIDATIONS
 
-__all__ = ["Volume", "VolumePath", "check_name", "environments"]
-
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 _ENTRY_SCRIPT = "env.sh"
 # conda's own names for the installation itself, and names that would hide our files.

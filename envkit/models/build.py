@@ -12,8 +12,6 @@ from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
 from envkit.models.version import ComputeCapability, CudaVersion
 
-__all__ = ["ArchList", "Build", "Claim", "Needs", "Record", "Tier", "Variant", "Verdict", "digest", "disagree"]
-
 Variant = Literal["cpu", "cuda", "mps", "generic"]
 
 

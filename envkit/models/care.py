@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from envkit.models.fact import Fact
 from envkit.models.report import Finding
 
-__all__ = ["BootstrapResult", "Checkup", "CleanItem", "CleanResult", "Subject"]
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:

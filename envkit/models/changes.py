@@ -8,18 +8,6 @@ from typing import Literal
 
 from envkit.models.results import CreateResult
 
-__all__ = [
-    "ChangeResult",
-    "Difference",
-    "GenerationInfo",
-    "History",
-    "PackageChange",
-    "PackageState",
-    "RemoveResult",
-    "SwitchResult",
-    "difference",
-]
-
 ChangeKind = Literal["added", "removed", "changed"]
 
 

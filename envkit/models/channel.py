@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-__all__ = ["Channel", "has_credentials", "parse_channel", "redact"]
-
 DEFAULT_ALIAS = "https://conda.anaconda.org"
 # What the name `defaults` stands for where no condarc says otherwise (conda documentation, "default_channels").
 DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")

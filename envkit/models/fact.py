@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["REGISTRY", "Advice", "Answer", "Blame", "Code", "Fact", "FactKind", "Reason"]
-
 FactKind = Literal["reason", "finding", "seen", "advice", "correction", "topic"]
 """``seen`` is part of a finding without being its code: what passed, and parts of sentences."""
 Blame = Literal["environment", "host"]

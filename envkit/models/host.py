@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
-__all__ = ["OVERRIDES", "Gpu", "Host", "MachineKind", "Target"]
-
 OVERRIDES = {
     "driver_cuda": "CONDA_OVERRIDE_CUDA",
     "gpus": "CONDA_OVERRIDE_CUDA_ARCH",

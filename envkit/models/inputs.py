@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from envkit.models.build import Record
 from envkit.models.channel import Channel
 
-__all__ = ["Locked", "Recipe"]
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["LockedPackage", "Manifest", "PastValidation", "RecordedRequest", "ValidationRecord", "VolumeFile"]
-
 
 class _File(BaseModel):
     # Built at first use: a command reads or writes one or two of these, and to build them all takes longer than that.

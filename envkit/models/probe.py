@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple
 
 from envkit.models.fact import Blame
 
-__all__ = ["Level", "ProbeOutcome", "ProbeState", "Shadow", "TraceStep", "list_of", "mapping_of"]
-
 Level = Literal["driver", "framework", "collective"]
 ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-started"]
 

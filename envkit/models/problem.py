@@ -8,18 +8,6 @@ from typing import Literal
 
 from envkit.errors import EnvkitError, UnsatisfiableError
 
-__all__ = [
-    "LINES",
-    "MEMBER",
-    "Problem",
-    "ProblemKind",
-    "cause_of",
-    "problem_lines",
-    "problem_of",
-    "shortened",
-    "unsatisfiable",
-]
-
 LINES = 40
 """So many lines of a tree are shown; the whole of it is in the value."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Phase", "Reporter"]
-
 Phase = Literal["detect", "index", "solve", "download", "link", "bytecode", "validate", "clean"]
 
 

@@ -9,8 +9,6 @@ from typing import Literal, NamedTuple
 from envkit.models.codes.frameworks import GPU_NOT_ASKED, NO_GPU
 from envkit.models.fact import Blame, Code, Fact
 
-__all__ = ["Blame", "Finding", "Recorded", "Report", "ReportVerdict", "Status"]
-
 Status = Literal["pass", "fail", "skip", "warn"]
 ReportVerdict = Literal["pass", "fail", "skip"]
 _WITHOUT_GPU = frozenset({NO_GPU, GPU_NOT_ASKED})

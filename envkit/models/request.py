@@ -14,8 +14,6 @@ from envkit.models.host import Target
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
-__all__ = ["Correction", "CudaChoice", "Inquiry", "Prefer", "Request"]
-
 Prefer = Literal["version", "native"]
 _CHOICE = re.compile(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
 _LONGEST_MAJOR = 2  # "121" and "cu118" leave out the dot

@@ -15,16 +15,6 @@ from envkit.models.request import Correction, Request
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
     from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 
-__all__ = [
-    "Cell",
-    "CreateResult",
-    "EnvironmentInfo",
-    "FindResult",
-    "Matrix",
-    "Source",
-    "ValidateResult",
-    "VolumeListing",
-]
 
 Source = Literal["channels", "cache", "table"]
 

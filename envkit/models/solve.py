@@ -7,8 +7,6 @@ from typing import Literal, NamedTuple
 
 from envkit.models.build import Record
 
-__all__ = ["ChannelPriority", "Pin", "SolveTask", "VirtualPackage"]
-
 ChannelPriority = Literal["strict", "flexible"]
 
 

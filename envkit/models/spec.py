@@ -6,8 +6,6 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["MatchSpec", "parse_match_spec"]
-
 _BRACKET = re.compile(r"\[([^\]]*)\]")
 _KEY = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,]*)")
 _PLAIN = re.compile(

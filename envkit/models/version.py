@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["ComputeCapability", "CudaVersion", "DriverVersion"]
-
 _TWO = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.\d+)*\Z")
 _DRIVER = re.compile(r"\d{1,5}(?:\.\d{1,5}){0,3}\Z")
 

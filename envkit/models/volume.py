@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from envkit.models.fact import Advice
 
-__all__ = ["PathsOf", "SharingState", "VolumeReport", "VolumeUse"]
-
 
 @dataclass(frozen=True, slots=True)
 class VolumeUse:

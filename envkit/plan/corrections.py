@@ -19,8 +19,6 @@ from envkit.models.request import Correction, CudaChoice, Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
-__all__ = ["apply_corrections", "find_corrections"]
-
 _MOST = 8  # corrections of one request: each takes something out, so that they end
 
 _PYTORCH_CUDA = tuple(CudaVersion.parse(text) for text in ("12.4", "12.1", "11.8", "11.7"))

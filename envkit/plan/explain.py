@@ -18,8 +18,6 @@ from envkit.models.request import Request
 from envkit.models.version import DriverVersion
 from envkit.plan.rank import pick, rank
 
-__all__ = ["explain"]
-
 _SHOWN = 4
 _DRIVER_CODES = frozenset({reasons.DRIVER_TOO_OLD, reasons.JIT_NEEDS_NEWER_DRIVER, reasons.GPU_NEEDS_NEWER_DRIVER})
 

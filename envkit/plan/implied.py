@@ -13,8 +13,6 @@ from envkit.models.request import CudaChoice, Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
-__all__ = ["allows_toolkit", "imply_cuda"]
-
 
 class _Implied(NamedTuple):
     choice: CudaChoice

@@ -15,8 +15,6 @@ from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
 from envkit.plan.rank import conservative, pick, rank
 
-__all__ = ["limits"]
-
 
 class _Part(NamedTuple):
     """A part of a request that could be dropped: its CUDA, its versions, or both."""

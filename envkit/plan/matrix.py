@@ -9,8 +9,6 @@ from envkit.models.build import Build, Verdict
 from envkit.models.results import Cell, Matrix
 from envkit.plan.rank import ELSEWHERE
 
-__all__ = ["make_matrix"]
-
 _LAST = ("CUDA", "CPU", "MPS", "any")
 
 

@@ -18,8 +18,6 @@ from envkit.models.request import Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
 
-__all__ = ["ELSEWHERE", "conservative", "nearest", "pick", "rank", "solve_candidates"]
-
 ELSEWHERE = frozenset({WRONG_PLATFORM, WRONG_PYTHON})
 """Reasons of builds that are for another platform or Python than the one asked for."""
 

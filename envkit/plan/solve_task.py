@@ -19,8 +19,6 @@ from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
 from envkit.models.spec import MatchSpec
 
-__all__ = ["ASSUMED", "framework_of", "plan_solve", "virtual_packages"]
-
 ASSUMED = {"glibc": "2.28", "osx": "13.0"}
 """What a described machine has where nothing says it (pixi's default system requirements)."""
 

@@ -20,26 +20,6 @@ from envkit.words.say import say
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
     from envkit.models.manifest import ValidationRecord
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "build_json",
-    "correction_json",
-    "create_json",
-    "error_json",
-    "find_json",
-    "finding_from_json",
-    "finding_json",
-    "list_json",
-    "matrix_json",
-    "members",
-    "problem_json",
-    "reasons_json",
-    "report_json",
-    "show_json",
-    "target_from_json",
-    "target_json",
-    "validate_json",
-]
 
 SCHEMA_VERSION = 1
 LIST_LIMIT = 20

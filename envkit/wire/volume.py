@@ -19,18 +19,6 @@ from envkit.models.volume import VolumeReport
 from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json, members
 from envkit.words.say import say
 
-__all__ = [
-    "bootstrap_json",
-    "change_json",
-    "checkup_json",
-    "clean_json",
-    "difference_json",
-    "history_json",
-    "remove_json",
-    "switch_json",
-    "volume_json",
-]
-
 
 def _package(state: PackageState | None) -> dict[str, Any] | None:
     return None if state is None else members(state, "version", "build", "size_bytes")

@@ -10,8 +10,6 @@ from envkit.models.codes import topics
 from envkit.models.request import CudaChoice
 from envkit.words.values import build_words, join, size_words
 
-__all__ = ["ADVICE", "TOPICS"]
-
 _NO_REASON = "it does not run there"
 TOPICS: dict[str, str] = {
     topics.THIS_BUILD: "why this build",

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from envkit.models.codes import corrections as codes
 from envkit.models.version import CudaVersion
 
-__all__ = ["CORRECTIONS"]
-
 
 def _without_gpu(asked: CudaVersion | None) -> str:
     return (

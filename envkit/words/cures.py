@@ -11,8 +11,6 @@ from envkit.models.probe import Shadow
 from envkit.models.report import Finding, Recorded
 from envkit.words.say import fill
 
-__all__ = ["CURES", "cure"]
-
 _REPORT = "Please report this."
 _RESET = "Look for Xid messages in `dmesg`, then reset the GPU (`nvidia-smi --gpu-reset`) or reboot the host."
 _MPS = "Look at the MPS control daemon's log, restart it, or unset CUDA_MPS_PIPE_DIRECTORY to go without MPS."

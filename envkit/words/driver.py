@@ -8,8 +8,6 @@ from envkit.models.codes import driver as codes
 from envkit.models.probe import Shadow, TraceStep
 from envkit.words.values import join
 
-__all__ = ["DRIVER"]
-
 _STEPS = {
     "version": "driver version",
     "init": "initialisation",

@@ -10,8 +10,6 @@ from envkit.models.codes import files as codes
 from envkit.models.installed import WrongFile
 from envkit.words.values import host_words, join
 
-__all__ = ["FILES"]
-
 _SHOWN = 3
 _SHOWN_ADDED = 5
 

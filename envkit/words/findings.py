@@ -9,8 +9,6 @@ from envkit.words.driver import DRIVER
 from envkit.words.files import FILES
 from envkit.words.frameworks import FRAMEWORKS
 
-__all__ = ["FINDINGS"]
-
 
 def _plain(meaning: str) -> str:
     """Return a meaning as part of a sentence."""

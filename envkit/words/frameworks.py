@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from envkit.models.codes import frameworks as codes
 from envkit.words.values import figure_words, join, plural
 
-__all__ = ["FRAMEWORKS"]
-
 _STEPS = {
     "matmul": "matrix product",
     "bf16": "matrix product in bfloat16",

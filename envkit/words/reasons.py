@@ -11,8 +11,6 @@ from envkit.models.codes import reasons as codes
 from envkit.models.version import CudaVersion, DriverVersion
 from envkit.words.values import join
 
-__all__ = ["REASONS", "phrase"]
-
 
 def _who(described: bool) -> str:  # noqa: FBT001 - a parameter of the fact
     return "the target" if described else "this host"

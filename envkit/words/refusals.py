@@ -12,8 +12,6 @@ from envkit.models.request import Request
 from envkit.words.say import say
 from envkit.words.values import build_words, join
 
-__all__ = ["UNCLEAR_HINT", "no_build", "none_runs", "unclear", "what_helps", "will_not_run"]
-
 UNCLEAR_HINT = "Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none."
 _WHERE = {"hosts": "on all of the machines", "target": "there", "host": "here"}
 

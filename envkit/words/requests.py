@@ -6,8 +6,6 @@ from envkit.checks.requests import requests_differ
 from envkit.models.host import OVERRIDES
 from envkit.models.manifest import RecordedRequest
 
-__all__ = ["instead_words", "unlike_words"]
-
 # The members of a request that `_words` does not show.
 _MEMBERS = {"prefer": "--prefer", "platform": "the platform", "variables": "the variables", "pip": "the pip packages"}
 

@@ -9,8 +9,6 @@ from envkit.models.fact import Fact, FactKind
 from envkit.models.report import Finding, Recorded
 from envkit.words.values import word
 
-__all__ = ["fill", "say", "sayings"]
-
 
 def sayings(kind: FactKind) -> Mapping[str, str | Callable[..., str]]:
     """Return the sayings of a kind of fact by code; each kind is loaded when it is first said."""

@@ -9,19 +9,6 @@ from envkit.builds.families import channel_name
 from envkit.models.build import Build, Verdict
 from envkit.models.host import Gpu, MachineKind, Target
 
-__all__ = [
-    "build_words",
-    "exact_words",
-    "figure_words",
-    "gpu_words",
-    "host_words",
-    "join",
-    "plural",
-    "size_words",
-    "target_words",
-    "word",
-]
-
 
 def build_words(build: Build) -> str:
     """Return a build as people name it: ``pytorch 2.12.1 for CUDA 12.9 of conda-forge``."""

@@ -67,8 +67,7 @@ def named_variables() -> dict[str, str]:
         for name, line in _names(tree):
             if name not in _OTHERS | constants:
                 found.setdefault(name, f"{path.relative_to(_SOURCES)}:{line}")
-    exported = {name for path in _SOURCES.rglob("*.py") for name in _exports(path)}
-    return {name: where for name, where in found.items() if name not in exported}
+    return found
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -102,11 +101,3 @@ def _asked(node: ast.Call | ast.Subscript | ast.Compare) -> str | None:
     if not _ENVIRONMENTS.match(ast.unparse(mapping)):
         return None
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
-
-
-def _exports(path: Path) -> set[str]:
-    """Return the names in a module's ``__all__``."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return {str(name) for name in ast.literal_eval(node.value)}
-    return set()
