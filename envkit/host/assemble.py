@@ -49,11 +49,20 @@ def assemble_host(
         mps="subdir",
     )
     version, ceiling, gpus, compat = conclude_driver(readings, answers, env, draft)
+    glibc, draft.sources["glibc"] = readings.glibc
+    if glibc and answers.glibc and glibc != answers.glibc:
+        draft.notes.append(f"glibc is {glibc} by {readings.glibc[1]}, {answers.glibc} by py-rattler")
+    draft.sources["microarch"] = "py-rattler (archspec)"
+    if failed := answers.failures.get("machine"):
+        draft.sources["microarch"] += f", which {failed}"
+        draft.notes.append(f"microarchitecture: py-rattler {failed}")
+    draft.notes += answers.troubles
+    osx, draft.sources["osx"] = (answers.osx, "py-rattler") if answers.osx and not readings.osx[0] else readings.osx
     host = Host(
         subdir=readings.subdir[0],
-        glibc=_glibc(readings, answers, draft),
-        microarch=_microarch(answers, draft),
-        osx=_osx(readings, answers, draft),
+        glibc=glibc,
+        microarch=answers.microarch,
+        osx=osx,
         driver_version=version,
         driver_cuda=ceiling,
         gpus=gpus,
@@ -76,28 +85,6 @@ def assemble_host(
         sources=draft.sources,
         notes=tuple(dict.fromkeys(draft.notes)),
     )
-
-
-def _glibc(readings: Readings, answers: Answers, draft: Draft) -> str | None:
-    value, draft.sources["glibc"] = readings.glibc
-    if value and answers.glibc and value != answers.glibc:
-        draft.notes.append(f"glibc is {value} by {readings.glibc[1]}, {answers.glibc} by py-rattler")
-    return value
-
-
-def _microarch(answers: Answers, draft: Draft) -> str | None:
-    draft.sources["microarch"] = "py-rattler (archspec)"
-    failed = answers.failures.get("machine")
-    if failed:
-        draft.sources["microarch"] += f", which {failed}"
-        draft.notes.append(f"microarchitecture: py-rattler {failed}")
-    draft.notes += answers.troubles
-    return answers.microarch
-
-
-def _osx(readings: Readings, answers: Answers, draft: Draft) -> str | None:
-    draft.sources["osx"] = readings.osx[1] if readings.osx[0] or not answers.osx else "py-rattler"
-    return readings.osx[0] or answers.osx
 
 
 def _note_surroundings(host: Host, env: Mapping[str, str], draft: Draft) -> None:

@@ -18,7 +18,6 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.installer import cache
@@ -36,22 +35,15 @@ _DOING = "bytecode was made"
 _Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in the prefix, and the names in it
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Files linked from the cache, and the packages still to be compiled."""
-
-    linked: int
-    rest: tuple[Record, ...]
-
-
-def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
-    """Link the bytecode of packages that are complete in the cache.
+def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[int, list[Record]]:
+    """Link the bytecode of complete packages in the cache; return the number of files, and the other packages.
 
     Raises:
         NoSpaceError: The volume is full.
     """
     tag = _tag(records)
-    linked, rest = 0, []
+    linked = 0
+    rest: list[Record] = []
     for record in records if tag is not None else ():
         folder = volume.bytecode / cache.key(record) / str(tag)
         try:
@@ -64,14 +56,14 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> Kept:
             if no_space(error):
                 raise full_while(volume, error, _DOING) from error
             rest.append(record)  # too many links (EMLINK), none at all, or a file is gone: compile
-    return Kept(linked, tuple(rest))
+    return linked, rest
 
 
 def make_bytecode(
     volume: Volume,
     records: Sequence[Record],
     prefix: Path,
-    kept: Kept,
+    kept: tuple[int, list[Record]],
     *,
     env: Mapping[str, str],
     reporter: Reporter,
@@ -88,24 +80,22 @@ def make_bytecode(
     if tag is None or not python.exists():
         return
     reporter.start("bytecode", f"{len(records)} packages")
-    counts = {"linked": kept.linked} if kept.linked else {}
-    files = [(cache.key(record), name) for record in kept.rest for name in _modules(prefix, record)]
+    linked, rest = kept
+    counts = {"linked": linked} if linked else {}
+    files = [(cache.key(record), name) for record in rest for name in _modules(prefix, record)]
     if files:
         for what, count in _compile(volume, python, prefix, tag, files, env).items():
             counts[what] = counts.get(what, 0) + count
-        for record in kept.rest:
-            _keep_list(volume, volume.bytecode / cache.key(record) / tag)
+        for record in rest:
+            folder = volume.bytecode / cache.key(record) / tag
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_atomic(folder / _LIST, json.dumps(list(_walk(folder))), durable=False)
+            except OSError as error:
+                if no_space(error):
+                    raise full_while(volume, error, _DOING) from error
+                # A folder of another user. The cache only saves work.
     reporter.finish("bytecode", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none")
-
-
-def _keep_list(volume: Volume, folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / _LIST, json.dumps(list(_walk(folder))), durable=False)
-    except OSError as error:
-        if no_space(error):
-            raise full_while(volume, error, _DOING) from error
-        # A folder of another user. The cache only saves work.
 
 
 def _tag(records: Sequence[Record]) -> str | None:

@@ -34,12 +34,7 @@ _SYNC_S = 5.0
 
 
 def fetch(
-    volume: Volume,
-    records: Sequence[Record],
-    *,
-    channels: Sequence[Channel],
-    policy: NetworkPolicy,
-    reporter: Reporter,
+    volume: Volume, records: Sequence[Record], *, channels: Sequence[Channel], policy: NetworkPolicy, reporter: Reporter
 ) -> None:
     """Bring every package into the volume's cache; cached ones cost nothing.
 
