@@ -11,6 +11,8 @@ from envkit.host.cache import default_cache_dir
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, remove_rubbish
 from envkit.layout.usage import Freed, freed_by
 from envkit.models.care import CleanItem, CleanResult
+from envkit.models.codes.advice import NEEDED_ELSEWHERE
+from envkit.models.fact import Advice
 from envkit.words.values import size_words
 
 
@@ -32,7 +34,7 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
         reporter.start("clean", f"{len(items)} things")
         stay = remove_rubbish(volume, items)
         if stay:
-            kept += [(Path(item.path).name, "another process needs it, or it is somebody else's") for item in stay]
+            kept += [(Path(item.path).name, Advice(NEEDED_ELSEWHERE)) for item in stay]
             items = [item for item in items if item not in stay]
             freed -= _freed(stay)
             there -= _freed([item for item in stay if item in elsewhere])

@@ -47,6 +47,7 @@ def clean_command(
     from envkit.cli.output import console, print_json, table
     from envkit.layout.gc import Keep
     from envkit.wire.volume import clean_json
+    from envkit.words.say import say
     from envkit.words.values import size_words
 
     kept = Keep(keep, parse_age(older_than))
@@ -59,10 +60,10 @@ def clean_command(
     if shown:
         view = table("", "what", "why")
         for item in shown:
-            view.add_row(item.kind, _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/")), item.why)
+            view.add_row(item.kind, _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/")), say(item.why))
         out.print(view)
     for name, why in result.kept:
-        out.print(f"[yellow]kept[/yellow]  {name}: {why}")
+        out.print(f"[yellow]kept[/yellow]  {name}: {say(why)}")
     counts = Counter(item.kind for item in result.items)
     words = ", ".join(_counted(kind, count) for kind, count in sorted(counts.items())) or "nothing to remove"
     where = f", {size_words(result.elsewhere_bytes)} of it in your own cache" if result.elsewhere_bytes else ""

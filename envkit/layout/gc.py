@@ -20,6 +20,8 @@ from envkit.layout.trash import discard
 from envkit.layout.usage import in_use, seen_in_processes
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import CleanItem
+from envkit.models.codes import advice as codes
+from envkit.models.fact import Advice
 from envkit.models.manifest import Manifest
 
 CACHE = "cache"
@@ -110,7 +112,7 @@ class Rubbish:
     """Items to remove, and generations that stay although nothing points to them, with the reason."""
 
     items: list[CleanItem] = field(default_factory=list)
-    kept: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[tuple[str, Advice]] = field(default_factory=list)
 
 
 def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
@@ -120,23 +122,23 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
     downloads of dead processes, validations of removed generations, unused channel indexes, and the trash.
     """
     found = Rubbish()
-    found.items += [CleanItem("unfinished", str(path), "its maker died") for path in _unfinished(volume)]
-    found.items += [CleanItem("unfinished", str(path), "a link that never got its name") for path in _strays(volume)]
+    found.items += [CleanItem("unfinished", str(path), Advice(codes.UNFINISHED)) for path in _unfinished(volume)]
+    found.items += [CleanItem("unfinished", str(path), Advice(codes.UNNAMED_LINK)) for path in _strays(volume)]
     dead = {item.path for item in found.items}
     generations = {path.name: manifest for path, manifest in list_manifests(volume) if str(path) not in dead}
     manifests = {name: manifest for name, manifest in generations.items() if manifest is not None}
     gone = _superseded(volume, manifests, keep, found)
     remaining = [manifest for name, manifest in manifests.items() if name not in gone]
     if len(manifests) < len(generations):  # newer schema, damaged, or being made
-        found.kept.append(("packages", "a generation cannot be read, so it is not known which packages it needs"))
+        found.kept.append(("packages", Advice(codes.NEEDS_UNKNOWN)))
     else:
         found.items += _unneeded(volume, remaining)
     dropped = [path for path in _listdir(volume.incoming) if not lease.is_held(volume, path.name)]
-    found.items += [CleanItem("download", str(path), "its run died") for path in dropped]
+    found.items += [CleanItem("download", str(path), Advice(codes.DOWNLOAD_ABANDONED)) for path in dropped]
     void = [path for path in _listdir(volume.validations) if path.name not in generations or path.name in gone]
-    found.items += [CleanItem("validation", str(path), "its generation is gone") for path in void]
+    found.items += [CleanItem("validation", str(path), Advice(codes.GENERATION_GONE)) for path in void]
     found.items += find_stale_indexes(volume.index, keep.younger_than_s)
-    found.items += [CleanItem("trash", str(path), "was being deleted") for path in _listdir(volume.trash)]
+    found.items += [CleanItem("trash", str(path), Advice(codes.HALF_DELETED)) for path in _listdir(volume.trash)]
     return found
 
 
@@ -160,16 +162,15 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
         for place, (name, manifest) in enumerate(older):
             age = now - _made(manifest)
             if owner and place < keep.superseded:
-                newest = f"the {keep.superseded} newest" if keep.superseded > 1 else "the newest"
-                found.kept.append((name, f"number {manifest.number} of {owner}: {newest} to go back to stay (--keep)"))
+                facts = {"number": manifest.number, "owner": owner, "newest": keep.superseded}
+                found.kept.append((name, Advice(codes.KEPT_NEWEST, **facts)))
             elif name in used:
-                found.kept.append((name, "a process is using it"))
+                found.kept.append((name, Advice(codes.KEPT_IN_USE)))
             elif age < keep.younger_than_s:
-                least = keep.younger_than_s / 86400
-                found.kept.append((name, f"it is {age / 86400:.1f} days old, younger than {least:g} (--older-than)"))
+                found.kept.append((name, Advice(codes.KEPT_YOUNG, age_s=age, least_s=keep.younger_than_s)))
             else:
-                why = f"superseded in {owner}, number {manifest.number}" if owner else "no environment points to it"
                 kind = "generation" if owner else "orphan"
+                why = Advice(codes.SUPERSEDED, owner=owner, number=manifest.number) if owner else Advice(codes.ORPHANED)
                 found.items.append(CleanItem(kind, str(volume.generations / name), why))
                 gone.add(name)
     return gone
@@ -197,7 +198,7 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
         for path in _listdir(folder):
             if path.name not in needed and not path.name.startswith("."):
                 package = next((child.name for child in _listdir(path) if child.is_dir()), path.name)
-                yield CleanItem(kind, str(path), f"no generation holds {package}")
+                yield CleanItem(kind, str(path), Advice(codes.NOT_HELD, package=package))
 
 
 def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
@@ -219,7 +220,7 @@ def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
     for members in groups.values():
         idle = now - max(used for _, used in members)
         if idle >= max(younger_than_s, _INDEX_AGE_S):
-            why = f"a channel's index, last used {idle / 86400:.1f} days ago"
+            why = Advice(codes.INDEX_UNUSED, idle_s=idle)
             found += [CleanItem("index", str(path), why) for path, _ in members if path.suffix != ".lock"]
     return sorted(found, key=lambda item: item.path)
 

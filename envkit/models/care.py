@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from envkit.models.fact import Fact
+from envkit.models.fact import Advice, Fact
 from envkit.models.report import Finding
 
 
@@ -57,7 +57,7 @@ class CleanItem:
 
     kind: str
     path: str
-    why: str
+    why: Advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class CleanResult:
 
     volume: str
     items: tuple[CleanItem, ...]
-    kept: tuple[tuple[str, str], ...]
+    kept: tuple[tuple[str, Advice], ...]
     freed_bytes: int
     freed_inodes: int
     dry_run: bool

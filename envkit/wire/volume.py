@@ -96,8 +96,8 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         **members(result, "volume", "dry_run"),
-        "items": [members(item, "kind", "path", "why") for item in result.items],
-        "kept": [{"what": what, "why": why} for what, why in result.kept],
+        "items": [{**members(item, "kind", "path"), "why": say(item.why)} for item in result.items],
+        "kept": [{"what": what, "why": say(why)} for what, why in result.kept],
         **members(result, "freed_bytes", "freed_inodes", "elsewhere_bytes"),
     }
 

@@ -8,7 +8,7 @@ from envkit.models.build import Build, Verdict
 from envkit.models.codes import advice as codes
 from envkit.models.codes import topics
 from envkit.models.request import CudaChoice
-from envkit.words.values import build_words, join, size_words
+from envkit.words.values import build_words, days_words, join, size_words
 
 _NO_REASON = "it does not run there"
 TOPICS: dict[str, str] = {
@@ -67,6 +67,11 @@ def _no_hard_links(fs_type: str, copied_bytes: int | None, *, reflink: bool) -> 
     return f"{fs_type or 'the file system'} has no hard links, so each environment's files are {how}"
 
 
+def _kept_newest(number: int, owner: str, newest: int) -> str:
+    which = f"the {newest} newest" if newest > 1 else "the newest"
+    return f"number {number} of {owner}: {which} to go back to stay (--keep)"
+
+
 def _leave_out(kinds: Sequence[object]) -> str:
     return f"leave {join(kinds, ' or ')} out of --hosts, or choose for it apart"
 
@@ -84,23 +89,39 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.CPU_RUNS: "{build} runs on the CPU: --cuda none",
     codes.CPU_TRACES: "no GPU can be used here, though there are signs of one: {traces}",
     codes.DESCRIBE_MACHINE: "signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu",
+    codes.DOWNLOAD_ABANDONED: "its run died",
     codes.DROP_LIMIT: _limit,
     codes.EPHEMERAL_VOLUME: _ephemeral,
+    codes.GENERATION_GONE: "its generation is gone",
     codes.GLIBC_ASSUMED: "glibc {version} is assumed: --glibc names another",
+    codes.HALF_DELETED: "was being deleted",
     codes.HIDDEN_BUILD: _hidden,
+    codes.INDEX_UNUSED: lambda idle_s: f"a channel's index, last used {days_words(idle_s)} ago",
+    codes.KEPT_IN_USE: "a process is using it",
+    codes.KEPT_NEWEST: _kept_newest,
+    codes.KEPT_YOUNG: lambda age_s, least_s: (
+        f"it is {days_words(age_s)} old, younger than {least_s / 86400:g} (--older-than)"
+    ),
     codes.LEAVE_OUT: _leave_out,
     codes.MORE_REASONS: "and {number} more reasons: --all --why",
     codes.NEWER_DRIVER: "driver {driver} or newer runs {build}, {tier}",
+    codes.NEEDED_ELSEWHERE: "another process needs it, or it is somebody else's",
+    codes.NEEDS_UNKNOWN: "a generation cannot be read, so it is not known which packages it needs",
     codes.NETWORK_VOLUME: "{fs_type} is a network file system: linking takes longer than on a local disk",
     codes.NO_HARD_LINKS: _no_hard_links,
     codes.NO_LOCKS: "it has no locks: two commands at once may do the same work twice, nothing is lost by it",
+    codes.NOT_HELD: "no generation holds {package}",
     codes.NO_NEWER: "no channel that was asked has a newer one that matches the request",
+    codes.ORPHANED: "no environment points to it",
     codes.OTHER_PYTHONS: "--python {python}: the builds are for Python {known}",
     codes.PUBLISHED_ELSEWHERE: "{build} was published, by the table of {date}, and runs as {tier}: -c {channel}",
     codes.SAME_VERSION: _same,
+    codes.SUPERSEDED: "superseded in {owner}, number {number}",
     codes.TABLE_CHANNELS: lambda channels: (
         f"the table knows these of {join(channels, ' and ')}: -c {join(channels, ' -c ')}"
     ),
+    codes.UNFINISHED: "its maker died",
+    codes.UNNAMED_LINK: "a link that never got its name",
     codes.UNSOLVED_BUILD: "{build} runs, and does not go together with the rest of the request: {why}",
     codes.WOULD_RUN: lambda build, tier, reason: f"{build_words(build)} would run as {tier} only: {reason}",
 }

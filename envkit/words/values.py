@@ -82,6 +82,11 @@ def figure_words(name: str, value: float) -> tuple[str, str]:
     return name.replace("_", " "), f"{value:.4g}"
 
 
+def days_words(seconds: float) -> str:
+    """Return a long time in days: ``1.5 days``."""
+    return f"{seconds / 86400:.1f} days"
+
+
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 GPU``, ``2 GPUs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
