@@ -10,6 +10,7 @@ from envkit.api.examine import repair_of
 from envkit.checks.files import (
     added_findings,
     closed_finding,
+    duplicate_findings,
     files_finding,
     gone_finding,
     manifest_finding,
@@ -108,6 +109,7 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     packages, bad = installed_packages(prefix)
     repair = repair_of(prefix, ours=ours or manifest is not None)
     findings += record_findings(bad, repair)
+    findings += duplicate_findings(packages, repair)
     if manifest is not None:
         findings.append(manifest_finding(manifest, packages, repair))
     elif ours and not findings:

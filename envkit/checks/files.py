@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,12 @@ def record_findings(bad: Sequence[BadRecord], repair: Repair) -> list[Finding]:
         Finding("records", "fail", Fact(codes.BAD_RECORD, record=item.record, error=item.error, repair=repair))
         for item in bad
     ]
+
+
+def duplicate_findings(packages: Sequence[InstalledPackage], repair: Repair) -> list[Finding]:
+    """Judge records of the same package, which an interrupted update leaves."""
+    twice = sorted(name for name, count in Counter(package.name for package in packages).items() if count > 1)
+    return [Finding("records", "fail", Fact(codes.DUPLICATE_RECORDS, names=twice, repair=repair))] if twice else []
 
 
 def manifest_finding(manifest: Manifest, packages: Sequence[InstalledPackage], repair: Repair) -> Finding:

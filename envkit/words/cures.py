@@ -189,6 +189,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     files.CACHE_DAMAGED: "--fix takes them out of the cache; they are fetched again when they are needed.",
     files.CACHE_WRITABLE: "--fix takes the right to write away.",
     files.CLOSED: "Ask the owner to run `envkit doctor --fix`.",
+    files.DUPLICATE_RECORDS: _repair,
     files.FILES_DAMAGED: _repair,
     files.GONE: "Go back with `envkit rollback {name} N`, or remove it with `envkit remove {name}`.",
     files.HOST_CHANGED: f"{_VALIDATE} --fix does so.",

@@ -79,6 +79,7 @@ FILES: dict[str, str | Callable[..., str]] = {
     ),
     codes.DISTRIBUTIONS_SOUND: "{count} distributions, their files as recorded",
     codes.FAULT: _fault,
+    codes.DUPLICATE_RECORDS: "conda-meta holds more than one record of {names}",
     codes.FILES_DAMAGED: _damaged,
     codes.FILES_SOUND: lambda files, full: (
         f"{files} files are as they were installed ({'by sha256' if full else 'by size and time'})"

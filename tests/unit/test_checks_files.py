@@ -9,6 +9,7 @@ import pytest
 from envkit.checks.files import (
     added_findings,
     closed_finding,
+    duplicate_findings,
     files_finding,
     gone_finding,
     manifest_finding,
@@ -188,3 +189,11 @@ def test_validations_on_this_kind_of_host_count(
     if code == "host-changed":
         assert "driver 535" in say(finding)
         assert "here driver 570" in say(finding)
+
+
+def test_two_records_of_a_package_are_found() -> None:
+    assert duplicate_findings([installed("app"), installed("lib")], FIX) == []
+    [twice] = duplicate_findings([installed("app"), installed("lib"), installed("app")], FIX)
+    assert (twice.status, twice.code, twice.blames) == ("fail", "duplicate-records", "environment")
+    assert say(twice) == "conda-meta holds more than one record of app"
+    assert cure(twice) == cured(FIX)

@@ -20,6 +20,7 @@ BARRED = _finding("barred", "Files of an environment are closed to users of its 
 CACHE_DAMAGED = _finding("cache-damaged", "Cached packages are damaged.")
 CACHE_WRITABLE = _finding("cache-writable", "Files that environments share can be written.", None)
 CLOSED = _finding("closed", "The owner keeps something closed to this user.", "host")
+DUPLICATE_RECORDS = _finding("duplicate-records", "A package has several records in conda-meta.")
 FILES_DAMAGED = _finding("files-damaged", "Files differ from what was installed.")
 GONE = _finding("gone", "An environment points to a generation that does not exist.")
 HOST_CHANGED = _finding("host-changed", "The environment was validated on another kind of host only.", None)
