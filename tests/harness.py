@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -152,3 +153,21 @@ def real_channels() -> Path | None:
     named = os.environ.get("ENVKIT_TEST_CHANNELS")
     candidates = [Path(named)] if named else [parent / "shared" / "channels" for parent in ROOT.parents[:2]]
     return next((path for path in candidates if (path / "conda-forge").is_dir()), None)
+
+
+def find_python(version: str, *options: str) -> str | None:
+    """An interpreter of that version that runs: on PATH, or kept by pyenv."""
+    candidates = [shutil.which(f"python{version}")]
+    if pyenv := shutil.which("pyenv"):
+        names = subprocess.run([pyenv, "versions", "--bare"], check=False, capture_output=True, text=True).stdout
+        for name in names.split():
+            if name.startswith(f"{version}."):
+                found = subprocess.run([pyenv, "prefix", name], check=False, capture_output=True, text=True).stdout
+                candidates.append(f"{found.strip()}/bin/python{version}")
+    code = "import sys, ctypes; print('%d.%d' % sys.version_info[:2])"
+    for candidate in candidates:
+        if candidate and Path(candidate).exists():
+            ran = subprocess.run([candidate, *options, code], check=False, capture_output=True, text=True)
+            if ran.stdout.strip() == version:
+                return candidate
+    return None

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from channels import Package, write_channel
+from harness import find_python
 from interpreter_cost import costs_at_most
 
 import envkit
@@ -28,8 +29,8 @@ from envkit.errors import (
     VolumeError,
 )
 
-REAL_HOME = os.environ.get("HOME")  # read before the isolation takes it away
 ENSURE_LIMIT_S = 0.050
+OTHER_PYTHONS = ("3.8", "3.9", "3.12", "3.13")
 # Everything in this process that starts another, or loads a library.
 WATCH = """
 import sys
@@ -118,11 +119,16 @@ def test_another_kind_of_host_is_said_and_validated(request_words: str, volume: 
     assert run_python(code) == "False True pass ()\n"
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])
-def test_inside_an_environment_of_another_python(version: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def pythons() -> dict[str, str | None]:
+    """Other Pythons that run here; a session's, so that it looks before a test's own HOME hides what pyenv keeps."""
+    return {version: find_python(version, "-c") for version in OTHER_PYTHONS}
+
+
+@pytest.mark.parametrize("version", OTHER_PYTHONS)
+def test_inside_an_environment_of_another_python(version: str, pythons: dict[str, str | None], tmp_path: Path) -> None:
     """What a program asks for after `activate` runs on the environment's Python, which may be an older one."""
-    found = sorted(Path(REAL_HOME or "/").glob(f".pyenv/versions/{version}.*/bin/python"))
-    python = str(found[-1]) if found else shutil.which(f"python{version}")
+    python = pythons[version]
     if python is None:
         pytest.skip(f"no Python {version} here")
     prefix = str(tmp_path / "prefix")
@@ -262,6 +268,8 @@ def test_progress_is_told_in_the_callers_thread(volume: Path) -> None:
 def test_inside_a_running_event_loop_and_in_threads(request_words: str, volume: Path) -> None:
     code = f"""
 import asyncio, concurrent.futures, envkit
+
+OTHER_PYTHONS = ("3.8", "3.9", "3.12", "3.13")
 async def main():
     one = envkit.ensure({request_words})
     two = await asyncio.to_thread(envkit.validate, "train", persist={str(volume)!r})

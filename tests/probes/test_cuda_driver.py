@@ -16,6 +16,7 @@ from pathlib import Path
 import fake_driver
 import pytest
 from fake_driver import FakeDriver, read_counters
+from harness import find_python
 
 from envkit.checks.driver_codes import MEANINGS
 from envkit.checks.driver_probe import check_driver
@@ -747,24 +748,6 @@ def test_a_python_that_is_broken(bench: Bench, tmp_path: Path, body: str) -> Non
     python.chmod(0o755)
     finding = only_failure(bench.run(python=str(python)))
     assert (finding.code, finding.blames) == ("python-unusable", "environment")
-
-
-def find_python(version: str, *options: str) -> str | None:
-    """An interpreter of that version that runs: on PATH, or kept by pyenv."""
-    candidates = [shutil.which(f"python{version}")]
-    if pyenv := shutil.which("pyenv"):
-        names = subprocess.run([pyenv, "versions", "--bare"], check=False, capture_output=True, text=True).stdout
-        for name in names.split():
-            if name.startswith(f"{version}."):
-                found = subprocess.run([pyenv, "prefix", name], check=False, capture_output=True, text=True).stdout
-                candidates.append(f"{found.strip()}/bin/python{version}")
-    code = "import sys, ctypes; print('%d.%d' % sys.version_info[:2])"
-    for candidate in candidates:
-        if candidate and Path(candidate).exists():
-            ran = subprocess.run([candidate, *options, code], check=False, capture_output=True, text=True)
-            if ran.stdout.strip() == version:
-                return candidate
-    return None
 
 
 @pytest.fixture(scope="session")
