@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeCompiler:
+class RuntimeCompiler(NamedTuple):
     """A compiler that a framework brings along, so that minor-version compatibility of the driver is enough for it.
 
     Attributes:
@@ -21,8 +21,7 @@ class RuntimeCompiler:
     slower: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PackageLimit:
+class PackageLimit(NamedTuple):
     """A package that breaks a framework from some version on, which no record says.
 
     Attributes:
@@ -40,8 +39,7 @@ class PackageLimit:
     symbol: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameworkRow:
+class FrameworkRow(NamedTuple):
     """A framework as conda channels publish it and as Python sees it.
 
     Attributes:
@@ -82,6 +80,7 @@ class FrameworkRow:
     module: str
     packages: tuple[str, ...]
     compiled: str
+    probe: str | None
     wrappers: tuple[str, ...] = ()
     picked: str | None = None
     core: tuple[str, ...] = ()
@@ -94,12 +93,11 @@ class FrameworkRow:
     math_is_cpu: bool = False
     metal_since: str | None = None
     channels: tuple[str, ...] = ()
-    companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    companions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     limits: tuple[PackageLimit, ...] = ()
     runtime_compiler: RuntimeCompiler | None = None
     ptx_to_driver: bool = False
     cuda_files: tuple[str, ...] = ()
-    probe: str | None
     collective: str | None = None
     cuda_fact: str | None = "cuda"
     cuda_value: str | None = None

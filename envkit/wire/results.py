@@ -14,7 +14,6 @@ from envkit.models.report import Finding, Recorded, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, Matrix, ValidateResult, VolumeListing
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
-from envkit.words.cures import cure
 from envkit.words.say import say
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
@@ -178,6 +177,8 @@ def find_json(
 
 def finding_json(finding: Finding) -> dict[str, Any]:
     """Return the document of a finding."""
+    from envkit.words.cures import cure
+
     return {
         "check": finding.check,
         "status": finding.status,
