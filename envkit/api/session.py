@@ -6,17 +6,16 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from platformdirs import user_cache_path
-
-from envkit.engines.base import Engine
-from envkit.engines.registry import make_engine
-from envkit.host.detect import detect_host
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.settings import Settings
+
+if TYPE_CHECKING:
+    from envkit.engines.base import Engine
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,15 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """The solver, loaded at its first use."""
+        from envkit.engines.registry import make_engine
+
         return self.solver or make_engine(self.settings.engine)
 
     @cached_property
     def host(self) -> Host:
         """This machine, detected once."""
+        from envkit.host.detect import detect_host
+
         return detect_host()
 
     @property
@@ -69,4 +72,6 @@ class Session:
 
 def user_index_dir() -> Path:
     """Return the user's own cache of channel indexes."""
+    from platformdirs import user_cache_path
+
     return user_cache_path("envkit") / "index"
