@@ -97,7 +97,7 @@ def _validate_here(session: Session, subject: Subject) -> list[Fact]:
 def _remove_damaged(
     volume: Volume, packages: Sequence[Path], reporter: Reporter, *, wait_s: float = _MAKERS_WAIT_S
 ) -> list[str]:
-    """Remove packages from the cache that are still damaged, while nobody links them; return their names."""
+    """Remove packages that are still damaged from the cache while no process links them; return their names."""
     if not packages:
         return []
     with lease.hold(volume, gc.CACHE, reporter=reporter, wait_s=wait_s):

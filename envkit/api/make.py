@@ -46,12 +46,12 @@ CLEAN_WAIT_S = 600.0
 
 
 Proof = Literal["none", "any", "gpu"]
-"""What it takes to publish: nothing; a validation that the environment passes; one that computed on a GPU."""
+"""The proof needed to publish: none; a validation that the environment passes; one that computed on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What a generation will be."""
+    """The content and origin of a generation to be made."""
 
     name: str  # the environment
     plan: Plan  # the records and what they were chosen for

@@ -1,4 +1,4 @@
-"""What a build string says: variant, CUDA, Python. Read second, after the dependencies.
+"""Build strings: variant, CUDA and Python. Read second, after the dependencies.
 
 The grammars (conda recipes of pytorch/builder, the conda-forge feedstocks and AnacondaRecipes):
 
@@ -34,7 +34,7 @@ _FIRST_THREE_DIGIT_MAJOR = 8  # "cuda92" is 9.2, "cuda12" is some 12.x: no CUDA 
 
 
 class BuildString(NamedTuple):
-    """What a build string says; None where it says nothing."""
+    """The parts of a build string; None where it says nothing."""
 
     variant: Variant | None = None
     cuda: CudaVersion | None = None

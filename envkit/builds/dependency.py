@@ -1,4 +1,4 @@
-"""What a MatchSpec admits: packages, and ranges of CUDA versions."""
+"""MatchSpecs: the packages and the ranges of CUDA versions that they admit."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _METAL: dict[str, Variant] = {"mps": "mps", "metal": "mps", "gpu:mps": "mps", "g
 
 
 class Flags(NamedTuple):
-    """What the flags say; `text` is the flag that said it."""
+    """The variant and CUDA of a record's flags; `text` is the flag that said it."""
 
     variant: Variant | None = None
     cuda: CudaVersion | None = None

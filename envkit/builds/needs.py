@@ -1,4 +1,4 @@
-"""What a record asks of the machine besides CUDA: glibc, macOS, microarchitecture, Python."""
+"""Demands of a record besides CUDA: glibc, macOS, microarchitecture, Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one dependency or constraint says about the package that carries it."""
+"""Signals: statements of a dependency or constraint about the package that carries it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Kind = Literal[
     "arm",
     "platform",
 ]
-"""What a signal is about."""
+"""The subjects of signals."""
 
 
 class Signal(NamedTuple):

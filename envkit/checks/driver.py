@@ -23,7 +23,7 @@ from envkit.models.version import CudaVersion, DriverVersion
 
 
 class DriverVerdict(NamedTuple):
-    """What the driver allows: ``native``, ``minor``, ``compat``, ``unknown`` or ``no``, and why."""
+    """The best tier that the driver allows (``native``, ``minor``, ``compat``, ``unknown`` or ``no``), and why."""
 
     tier: Tier
     reasons: tuple[Reason, ...]

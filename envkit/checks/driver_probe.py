@@ -1,4 +1,4 @@
-"""What the facts of the driver probe mean: the one place where a CUresult becomes a finding.
+"""Judge the facts of the driver probe: the one place where a CUresult becomes a finding.
 
 `envkit/probes/cuda_driver.py` reports which call answered which number, which libcuda was loaded and what the host's
 files show.

@@ -84,7 +84,7 @@ class DriverRun:
 
     @property
     def library_data(self) -> dict[str, object]:
-        """What scripts are told of the library and the driver."""
+        """Data of the library and the driver, for scripts."""
         keys = ("path", "file", "kind", "owner", "library_version", "loaded_by", "through", "system_copies")
         data = {key: self.libcuda.get(key) for key in keys}
         return {**data, **self.driver, "kernel_driver_version": self.host.get("kernel_driver_version")}
@@ -103,7 +103,7 @@ class DriverRun:
         return self.devices.get(str(ordinal), {})
 
     def device_data(self, ordinal: object) -> dict[str, object]:
-        """What scripts are told of a device."""
+        """Data of a device, for scripts."""
         device = self.device(ordinal)
         return {"device": ordinal, "uuid": device.get("uuid"), "name": device.get("name")}
 

@@ -22,7 +22,7 @@ GpuState = Literal["ok", "failed", "none", "unasked"]
 
 @dataclass(frozen=True, slots=True)
 class Gpus:
-    """What is known of the GPUs before a framework is asked.
+    """The state of the GPUs before a framework is asked.
 
     Attributes:
         state: ``ok``: the driver level computed on them. ``failed``: it did not. ``none``: this host has none that CUDA
@@ -44,17 +44,17 @@ class Run:
 
     @property
     def build(self) -> Mapping[str, object]:
-        """What the framework says of its build."""
+        """The framework's own facts about its build."""
         return mapping_of(self.outcome.facts.get("build"))
 
     @property
     def devices(self) -> list[Mapping[str, object]]:
-        """What it sees."""
+        """The devices that it sees."""
         return [mapping_of(device) for device in list_of(self.outcome.facts.get("devices"))]
 
     @property
     def checks(self) -> list[Mapping[str, object]]:
-        """What it computed."""
+        """The checks that it computed."""
         return [mapping_of(check) for check in list_of(self.outcome.facts.get("checks"))]
 
     @property

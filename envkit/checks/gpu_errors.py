@@ -35,7 +35,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], Code], ...] = (
 
 
 def classify_error(text: str) -> tuple[Code, Blame | None]:
-    """Return the code of an exception's text, and whom it blames: the build where it is too new for the driver."""
+    """Return the code for an exception's text, and the blame: the build's where it is too new for the driver."""
     lowered = text.lower()
     code = next((code for needles, code in _TEXTS if any(n in lowered for n in needles)), frameworks.COMPUTE_FAILED)
     return code, "environment" if code == driver.DRIVER_TOO_OLD else code.blames

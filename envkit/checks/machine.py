@@ -1,4 +1,4 @@
-"""What a build asks of the machine besides CUDA, against the target and the request."""
+"""Judge the demands of a build besides CUDA against the target and the request."""
 
 from __future__ import annotations
 

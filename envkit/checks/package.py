@@ -1,4 +1,4 @@
-"""What a record may be called and what an extracted package may write, decided before anything of it is on the disk."""
+"""Check the names of a record and the paths of a package before anything of it is on the disk."""
 
 from __future__ import annotations
 

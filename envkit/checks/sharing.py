@@ -1,4 +1,4 @@
-"""Judge whether the users who share a volume can work there, and whether nobody can change what they share."""
+"""Judge whether the users of a volume can work there without changing the files that they share."""
 
 from __future__ import annotations
 

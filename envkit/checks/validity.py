@@ -1,4 +1,4 @@
-"""Whether a solution is one: the rules of CEP 29, 30 and 36, asked of the records alone and of no solver."""
+"""Check that a solution is valid by the rules of CEP 29, 30 and 36, from the records alone and without a solver."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
 def _what_counts(build: Build) -> tuple[object, ...]:
     """Return everything of a build that a verdict depends on.
 
-    Needs and arch lists are the same objects wherever they are equal, nearly; their identity is quicker to compare.
+    Equal needs and arch lists are usually the same object, so compare their identity.
     """
     return (
         build.record.subdir,

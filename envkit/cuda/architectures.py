@@ -120,7 +120,7 @@ def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:
     """Return whether machine code for one architecture runs on a GPU.
 
     The rule (CUDA programming guide, binary compatibility): the same major, and a minor of the GPU that is no lower.
-    Corrections: an ``a`` target is for exactly one GPU; Tegra takes exactly its own code, and nobody else takes that;
+    Corrections: an ``a`` target is for exactly one GPU; Tegra takes exactly its own code, and no other GPU takes that;
     ``sm_101`` of CUDA 12 is ``sm_110`` of CUDA 13.
     """
     if gpu.compute_capability is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MEMORY_S = 60.0
-"""For so long a host that could not be reached is not asked again by what has another answer."""
+"""Do not retry an unreachable host for this long when a cache can answer."""
 
 _URL = re.compile(r"[a-z0-9+]+://\S+")
 # Words in the native engine's chain of causes (hyper, rustls, the operating system), most certain first.

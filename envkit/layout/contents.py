@@ -19,7 +19,7 @@ _MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a validation can try."""
+    """The parts of an environment that a validation can try."""
 
     python: Path | None  # the interpreter; None if there is none
     modules: tuple[str, ...]  # names to import: those of the requested packages

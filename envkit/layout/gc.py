@@ -95,7 +95,7 @@ def _age_s(path: Path) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What `clean` keeps.
+    """The limits up to which `clean` keeps things.
 
     Attributes:
         superseded: Number of superseded generations of each environment; the newest ones stay.
@@ -264,7 +264,7 @@ def remove_generation(volume: Volume, path: Path) -> bool:
 def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
     """Remove what was found; return the items that stay because another process needs them by now.
 
-    Minutes may have passed, so each item is checked again: a generation under its own lease, packages while nobody
+    Minutes may have passed, so each item is checked again: a generation under its own lease, packages while no process
     makes a generation.
     """
     packages = [item for item in items if item.kind in {"package", "bytecode"}]

@@ -142,7 +142,7 @@ def can_lock(volume: Volume) -> bool:
 
 
 def _lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Return whether nobody else has the lock: true also on a file system without locks."""
+    """Return whether no other process has the lock; true on a file system without locks, too."""
     return not isinstance(_flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX), BlockingIOError)
 
 

@@ -1,4 +1,4 @@
-"""Refusals of the operating system to write: read-only, full, or somebody else's volumes, as errors of envkit."""
+"""Refused writes (a volume that is read-only, full, or owned by another user) as errors of envkit."""
 
 from __future__ import annotations
 

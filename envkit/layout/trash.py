@@ -1,4 +1,4 @@
-"""Trash: directories are renamed out of sight before they are deleted, so that nobody sees one half gone."""
+"""Trash: directories are renamed before they are deleted, so that no process sees one half gone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from envkit.layout.volume import Volume
 def discard(volume: Volume, path: Path, *, unless: Callable[[], bool] = lambda: False) -> bool:
     """Rename a directory out of sight, then delete it; return whether it is gone.
 
-    `unless` is asked when nobody can find the directory any more, and puts it back if true.
+    `unless` is asked once no process can find the directory any more; if true, it is put back.
     """
     grave = volume.trash / f"{path.name}-{secrets.token_hex(4)}"
     try:

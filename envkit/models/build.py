@@ -53,7 +53,7 @@ class Record:
 
 
 class Claim(NamedTuple):
-    """What one part of a record says of a build."""
+    """A statement of one part of a record about its build."""
 
     where: str  # the part, such as ``build string``; empty for a dependency
     text: str  # its content
@@ -79,7 +79,7 @@ class ArchList:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a record asks of the machine besides CUDA, read from its dependencies and constraints."""
+    """Demands of a record on the machine besides CUDA, read from its dependencies and constraints."""
 
     glibc: str | None = None  # least glibc, such as ``"2.28"``
     osx: str | None = None  # least macOS

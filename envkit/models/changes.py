@@ -1,4 +1,4 @@
-"""What changes between two generations, and what the verbs that make or show changes return."""
+"""Changes between two generations, and results of the verbs that make or show changes."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class PackageChange:
 
     @property
     def kind(self) -> ChangeKind:
-        """What happened to it."""
+        """The kind of change."""
         return "added" if self.before is None else "removed" if self.after is None else "changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two environments.
+    """The differences between two environments.
 
     Attributes:
         before: What the first one is called.
@@ -86,7 +86,7 @@ def _total(packages: Mapping[str, PackageState]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
-    """What `install`, `uninstall` or `upgrade` made, and how it differs from what was there."""
+    """Result of `install`, `uninstall` or `upgrade`, and how it differs from the generation before."""
 
     created: CreateResult
     difference: Difference
@@ -157,7 +157,7 @@ class SwitchResult:
 
 @dataclass(frozen=True, slots=True)
 class RemoveResult:
-    """What `remove` took away.
+    """Result of `remove`.
 
     Attributes:
         environment: The name that is free again.

@@ -17,7 +17,7 @@ class Code(str):
     Attributes:
         kind: What carries the code.
         meaning: One sentence for the reference.
-        blames: Who is at fault where the fact is a failure; None where nobody is, or where it depends.
+        blames: The side at fault where the fact is a failure; None where there is none, or where it depends.
         family: The registered name: another than the code itself for a member of a family (`of`).
     """
 

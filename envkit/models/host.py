@@ -1,4 +1,4 @@
-"""What a machine can run, and the machine that a choice is made for."""
+"""Hosts, and the targets that a choice is made for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a machine can run; every fact has its origin in `sources`.
+    """The facts that decide what a machine can run; every fact has its origin in `sources`.
 
     Attributes:
         subdir: conda's name of the platform, such as ``linux-64``.

@@ -1,4 +1,4 @@
-"""What a prefix was found to hold: packages, files that differ from their records, what pip added."""
+"""Contents of a prefix: packages, files that differ from their records, packages that pip added."""
 
 from __future__ import annotations
 

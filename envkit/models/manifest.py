@@ -41,7 +41,7 @@ class LockedPackage(_File):
 
 
 class RecordedRequest(_File):
-    """What the user asked for; the same request again is recognised by equality.
+    """The request of the user; the same request again is recognised by equality.
 
     Attributes:
         specs: The packages as MatchSpecs, in the user's order.

@@ -1,4 +1,4 @@
-"""What a probe, a script run by another Python, came back with."""
+"""Outcomes of probes: scripts that another Python runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-s
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """What a probe was about to do."""
+    """The step that a probe was about to take."""
 
     check: str  # the check it belongs to, such as ``init``
     call: str  # the call or action, such as ``cuInit``
@@ -30,7 +30,7 @@ class ProbeOutcome:
     """How a probe ended and what it said.
 
     Attributes:
-        state: ``done``: a document came and the exit status was 0. ``crashed``: a signal that nobody here sent.
+        state: ``done``: a document came and the exit status was 0. ``crashed``: a signal not sent from here.
             ``timed-out``: the whole process group was killed at the limit. ``garbled``: exit status 0 without a
             readable document, or too much output. ``failed``: another exit status. ``not-started``: no such program.
         command: The arguments it was started with; carries no secret.

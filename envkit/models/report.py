@@ -89,7 +89,7 @@ class Report:
 
     @property
     def figures(self) -> tuple[tuple[str, str, float], ...]:
-        """What was measured, of which no verdict is made: check, name with its unit at the end, number."""
+        """Measured figures, which no verdict rests on: check, name with its unit at the end, number."""
         return tuple(
             (finding.check, str(name), float(value))
             for finding in self.findings
@@ -99,5 +99,5 @@ class Report:
         )
 
     def blaming(self, whom: Blame) -> tuple[Finding, ...]:
-        """Return the failures that are the fault of `whom`."""
+        """Return the failures that blame `whom`."""
         return tuple(f for f in self.findings if f.status == "fail" and f.blames == whom)

@@ -1,4 +1,4 @@
-"""What the user asked for, and which channels and machines that is about."""
+"""Requests, with the channels and machines that they are about."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class CudaChoice:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for.
+    """The packages that the user asked for, and how.
 
     Attributes:
         specs: MatchSpecs, in the user's order.

@@ -1,4 +1,4 @@
-"""What the verbs return."""
+"""Results of the verbs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Source = Literal["channels", "cache", "table"]
 
 @dataclass(frozen=True, slots=True)
 class FindResult:
-    """What the channels have for a request, and how each of it runs on the target.
+    """The builds that the channels have for a request, and how each runs on the target.
 
     Attributes:
         request: What was asked.
@@ -60,7 +60,7 @@ class FindResult:
 
 @dataclass(frozen=True, slots=True)
 class CreateResult:
-    """What `create` made, or would make.
+    """The environment that `create` made, or would make.
 
     Attributes:
         environment: Name.

@@ -1,4 +1,4 @@
-"""What a solver is asked."""
+"""The question that a solver answers."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class PathsOf:
 
 @dataclass(frozen=True, slots=True)
 class SharingState:
-    """What keeps users from working on a volume that its root's mode lets them use."""
+    """Permissions that keep users from working on a volume that its root's mode lets them use."""
 
     root: str
     mode: int  # of the root

@@ -1,4 +1,4 @@
-"""What the packages of a request say about CUDA, where no flag does."""
+"""The CUDA that packages of a request imply where no flag names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What limits a choice: what holds it back, what to take instead, what to change."""
+"""Limits of a choice: what holds it back, what to take instead, what to change."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from envkit.models.solve import Pin, SolveTask, VirtualPackage
 from envkit.models.spec import MatchSpec
 
 ASSUMED = {"glibc": "2.28", "osx": "13.0"}
-"""What a described machine has where nothing says it (pixi's default system requirements)."""
+"""Versions assumed of a described machine where nothing names them (pixi's default system requirements)."""
 
 _PYTHON_IN_BUILD = re.compile(r"py\d\.?\d{1,2}(?=_|h[0-9a-f]|$)")
 _HASH = re.compile(r"h[0-9a-f]{6,9}(?=_|$)")
