@@ -8,7 +8,7 @@ from typing import Any
 
 from envkit.models.codes import files as codes
 from envkit.models.installed import WrongFile
-from envkit.words.values import host_words, join
+from envkit.words.values import host_words, join, plural
 
 _SHOWN = 3
 _SHOWN_ADDED = 5
@@ -97,7 +97,7 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.OPENED: lambda count, name: (
         f"opened {count} files and folders of {name or 'the volume'} to those who share it"
     ),
-    codes.PACKAGES_MATCH: "{count} packages, the ones that were asked for",
+    codes.PACKAGES_MATCH: lambda count: f"{plural(count, 'package')}, as in the manifest",
     codes.PLACE_KEPT: "it lies where it was made",
     codes.RECORDS_DIFFER: _differ,
     codes.SEALED: "took the right to write {count} files of cached packages away",
