@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from harness import (
     ENVKIT,
+    REAL_CHANNELS,
     TIMEOUT_S,
     Envkit,
     Outcome,
     build_wheel_channel,
     kept_variables,
-    real_channels,
     run_program,
     serve,
 )
@@ -62,7 +62,7 @@ def wheel_channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def index_server() -> Iterator[str]:
     """The real channel indexes over loopback HTTP; its URL is a channel alias."""
-    folder = real_channels()
+    folder = REAL_CHANNELS
     if folder is None:
         pytest.skip("no real channel indexes: name their folder with ENVKIT_TEST_CHANNELS")
     with serve(folder) as url:

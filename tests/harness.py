@@ -148,11 +148,14 @@ def build_wheel_channel(out: Path, requirements: Sequence[str], *options: str) -
     return out
 
 
-def real_channels() -> Path | None:
-    """The folder with real channel indexes, when it lies beside the checkout or ENVKIT_TEST_CHANNELS names it."""
+def _real_channels() -> Path | None:
     named = os.environ.get("ENVKIT_TEST_CHANNELS")
     candidates = [Path(named)] if named else [parent / "shared" / "channels" for parent in ROOT.parents[:2]]
     return next((path for path in candidates if (path / "conda-forge").is_dir()), None)
+
+
+REAL_CHANNELS = _real_channels()  # read before a test's isolation takes the variable away
+"""The folder with real channel indexes, where it lies beside the checkout or ENVKIT_TEST_CHANNELS names it."""
 
 
 def find_python(version: str, *options: str) -> str | None:

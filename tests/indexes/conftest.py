@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from harness import REAL_CHANNELS
 
 from envkit.builds.classify import classify
 from envkit.builds.record import record_from_repodata
@@ -19,19 +18,11 @@ from envkit.models.build import Build, Record
 Load = Callable[[str, str], list[Record]]
 
 
-def _folder() -> Path | None:
-    named = os.environ.get("ENVKIT_TEST_CHANNELS")
-    root = Path(__file__).resolve().parents[2]
-    candidates = [Path(named)] if named else [root.parent / "shared/channels", root.parent.parent / "shared/channels"]
-    return next((path for path in candidates if path.is_dir()), None)
-
-
 @cache
 def _load(channel: str, subdir: str) -> list[Record]:
-    folder = _folder()
-    if folder is None:
+    if REAL_CHANNELS is None:
         pytest.skip("the real channel indexes are not here")
-    path = folder / channel / subdir / "repodata.json.zst"
+    path = REAL_CHANNELS / channel / subdir / "repodata.json.zst"
     if not path.exists():
         return []
     with path.open("rb") as stream:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import real_channels
+from harness import REAL_CHANNELS
 
 COLD = """
 import gc, json, sys, time, zstandard
@@ -42,7 +42,7 @@ print(json.dumps([times[0], min(times)]))
 
 def test_two_thousand_records() -> None:
     """Processor time, the best of five processes: a shared machine is slow now and then, the code is not."""
-    folder = real_channels()
+    folder = REAL_CHANNELS
     if folder is None:
         pytest.skip("the real channel indexes are not here")
     command = [sys.executable, "-c", COLD, str(folder)]

@@ -14,7 +14,7 @@ import pytest
 from channels import Package, write_channel
 from differing.compare import Answer, compare, minimise
 from differing.draw import draw
-from harness import ROOT, real_channels
+from harness import REAL_CHANNELS, ROOT
 
 from envkit.checks.validity import Violation
 from envkit.models.build import Record
@@ -109,7 +109,7 @@ def test_a_run_goes_on_where_it_stopped(channels: Path, tmp_path: Path) -> None:
 
 def test_every_engine_here_over_real_indexes(tmp_path: Path) -> None:
     """Each solution is one, and no engine finds a solution where another says that there is none."""
-    folder = real_channels()
+    folder = REAL_CHANNELS
     if folder is None:
         pytest.skip("no real channel indexes: name their folder with ENVKIT_TEST_CHANNELS")
     said = run(folder, "--requests", "10", "--json", tmp_path / "found.json", env={"CONDA_EXE": CONDA} if CONDA else {})
