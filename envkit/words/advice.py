@@ -86,7 +86,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     ),
     codes.CPU_ASKED: "--cuda none was asked for, or a package that means it",
     codes.CPU_NO_GPU: _no_gpu,
-    codes.CPU_RUNS: "{build} runs on the CPU: --cuda none",
+    codes.CPU_RUNS: "{build} runs: --cuda none",
     codes.CPU_TRACES: "no GPU can be used here, though there are signs of one: {traces}",
     codes.DESCRIBE_MACHINE: "signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu",
     codes.DOWNLOAD_ABANDONED: "its run died",
