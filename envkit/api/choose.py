@@ -21,7 +21,15 @@ from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, Packag
 from envkit.frameworks.table import EXTRA_CHANNELS, row_of
 from envkit.models.build import Record, Tier, Verdict
 from envkit.models.channel import Channel
-from envkit.models.codes import advice as codes
+from envkit.models.codes.advice import (
+    BEST_REFUSED,
+    COMPILED_PART,
+    CPU_RUNS,
+    HIDDEN_BUILD,
+    LEAVE_OUT,
+    PUBLISHED_ELSEWHERE,
+    TABLE_CHANNELS,
+)
 from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
 from envkit.models.network import NetworkPolicy
@@ -144,7 +152,7 @@ def advise(candidates: Candidates, request: Request, target: Target) -> list[Adv
         build = hidden.build
         held = cuda.asks_cuda and not cuda.matches(build.build_cuda, major_only=build.cuda_major_only)
         channel = channel_name(build.record.channel)
-        found.append(Advice(codes.HIDDEN_BUILD, verdict=hidden, channel=channel, cuda=cuda if held else None))
+        found.append(Advice(HIDDEN_BUILD, verdict=hidden, channel=channel, cuda=cuda if held else None))
     return found
 
 
@@ -171,12 +179,12 @@ def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) 
     """List what to know of an answer of the table."""
     found: list[Advice] = []
     if candidates.name != name:
-        found.append(Advice(codes.COMPILED_PART, name=name, part=candidates.name))
+        found.append(Advice(COMPILED_PART, name=name, part=candidates.name))
     asked = {channel_name(channel.url) for channel in channels}
     verdicts = (*candidates.ranked, *candidates.rejected, *candidates.others)
     others = {channel_name(verdict.build.record.channel) for verdict in verdicts} - asked
     if others:
-        found.append(Advice(codes.TABLE_CHANNELS, channels=sorted(others)))
+        found.append(Advice(TABLE_CHANNELS, channels=sorted(others)))
     return found
 
 
@@ -190,7 +198,7 @@ def elsewhere(
         best = pick(rank(judge_builds(builds, target, hosts, request=request), request, target))
         if best is not None and best.tier not in {Tier.UNKNOWN, Tier.CPU}:
             tier = best.tier.value
-            return Advice(codes.PUBLISHED_ELSEWHERE, build=best.build, tier=tier, date=table_date(), channel=channel)
+            return Advice(PUBLISHED_ELSEWHERE, build=best.build, tier=tier, date=table_date(), channel=channel)
     return None
 
 
@@ -210,10 +218,10 @@ def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> 
 def nothing_runs(candidates: Candidates, request: Request, target: Target) -> EnvkitError:
     """Return why there is no answer, nothing that matches or nothing that runs, and what would help."""
     ranked = candidates.ranked
-    known = Advice(codes.BEST_REFUSED, build=ranked[0].build, reason=ranked[0].decisive) if ranked else None
+    known = Advice(BEST_REFUSED, build=ranked[0].build, reason=ranked[0].decisive) if ranked else None
     every = advise(candidates, request, target)
     others = (fact for fact in every if fact != known)
-    advice = sorted(others, key=lambda fact: fact.code == codes.CPU_RUNS)  # the last resort
+    advice = sorted(others, key=lambda fact: fact.code == CPU_RUNS)  # the last resort
     error: EnvkitError
     culprits: Sequence[MachineKind] = ()
     if not ranked:
@@ -224,7 +232,7 @@ def nothing_runs(candidates: Candidates, request: Request, target: Target) -> En
     else:
         culprits = ruling_out([v.build for v in ranked], candidates.hosts, request=request)
         served = _served(culprits[0], candidates, request) if culprits else None
-        advice = [*([Advice(codes.LEAVE_OUT, kinds=culprits)] if culprits else []), *advice]
+        advice = [*([Advice(LEAVE_OUT, kinds=culprits)] if culprits else []), *advice]
         message = refusals.none_runs(
             candidates.name,
             request,

@@ -21,7 +21,17 @@ from envkit.layout.opening import probe_volume
 from envkit.layout.permissions import mend_permissions
 from envkit.layout.volume import Volume
 from envkit.models.care import Checkup, Subject
-from envkit.models.codes import files as codes
+from envkit.models.codes.files import (
+    CACHE_DAMAGED,
+    CACHE_MENDED,
+    HOST_CHANGED,
+    HOST_VALIDATED,
+    LEFTOVERS_REMOVED,
+    LINKED_ANEW,
+    MOVED,
+    VOLUME_DESCRIBED,
+    VOLUME_FILE,
+)
 from envkit.models.fact import Fact
 from envkit.models.progress import Reporter
 from envkit.wire.results import target_from_json
@@ -60,16 +70,16 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
     mended = []
     removed = gc.remove_leftovers(volume) if reference is None else 0
     if removed:
-        mended.append(Fact(codes.LEFTOVERS_REMOVED, count=removed))
+        mended.append(Fact(LEFTOVERS_REMOVED, count=removed))
     for subject in subjects:
         for finding in subject.findings:
-            if finding.code in {codes.MOVED, codes.VOLUME_FILE} and subject.name == "volume":
+            if finding.code in {MOVED, VOLUME_FILE} and subject.name == "volume":
                 probe_volume(volume)
-                mended.append(Fact(codes.VOLUME_DESCRIBED, root=volume.root))
-            if finding.code == codes.CACHE_DAMAGED:
+                mended.append(Fact(VOLUME_DESCRIBED, root=volume.root))
+            if finding.code == CACHE_DAMAGED:
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
                 names = _remove_damaged(volume, wrong, session.reporter)
-                mended += [Fact(codes.CACHE_MENDED, package=name, fetched=False) for name in names]
+                mended += [Fact(CACHE_MENDED, package=name, fetched=False) for name in names]
     for subject in subjects:
         name = subject.name
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:
@@ -83,7 +93,7 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
 
 def _validate_here(session: Session, subject: Subject) -> list[Fact]:
     """Validate on this kind of host an environment that was validated on another kind."""
-    if not any(finding.code == codes.HOST_CHANGED for finding in subject.findings):
+    if not any(finding.code == HOST_CHANGED for finding in subject.findings):
         return []
     prefix = Path(subject.path)
     manifest = read_manifest(prefix)
@@ -91,7 +101,7 @@ def _validate_here(session: Session, subject: Subject) -> list[Fact]:
         return []
     report = validate_prefix(prefix, manifest=manifest, host=session.host, reporter=session.reporter)
     record_validation(session.volume, manifest.generation, report, session.host)
-    return [Fact(codes.HOST_VALIDATED, name=subject.name, verdict=report.verdict)]
+    return [Fact(HOST_VALIDATED, name=subject.name, verdict=report.verdict)]
 
 
 def _remove_damaged(
@@ -119,5 +129,5 @@ def _link_anew(session: Session, name: str) -> list[Fact]:
         removed = _remove_damaged(change.volume, suspects, session.reporter)
         plan, target = plan_of(manifest, session.settings), target_from_json(manifest.target)
         made = change.make(plan, manifest.request, target=target, verb="doctor --fix")
-    mended = [Fact(codes.CACHE_MENDED, package=package, fetched=True) for package in removed]
-    return [*mended, Fact(codes.LINKED_ANEW, name=name, generation=made.prefix.name)]
+    mended = [Fact(CACHE_MENDED, package=package, fetched=True) for package in removed]
+    return [*mended, Fact(LINKED_ANEW, name=name, generation=made.prefix.name)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from envkit.checks.framework import Run
 from envkit.cuda.architectures import Arch, fits_ptx, is_tegra, parse_arch, runs_sass
-from envkit.models.codes import frameworks as codes
+from envkit.models.codes.frameworks import ARCH_COVERED, ARCH_NOT_COVERED, ARCH_PTX
 from envkit.models.fact import Fact
 from envkit.models.host import Gpu
 from envkit.models.report import Finding
@@ -32,13 +32,13 @@ def arch_finding(run: Run, device: Mapping[str, object]) -> Finding | None:
     check, where = f"{run.framework.key}.arch {device.get('id')}", run.where(device.get("id"))
     data = {"arch_list": list(listed), "compute_capability": capability, "device": device.get("id")}
     if any(runs_sass(arch, gpu) for arch in sass):
-        return Finding(check, "pass", Fact(codes.ARCH_COVERED, where=where, capability=capability), data=data)
+        return Finding(check, "pass", Fact(ARCH_COVERED, where=where, capability=capability), data=data)
     if any(fits_ptx(arch, gpu) for arch in ptx):
-        return Finding(check, "pass", Fact(codes.ARCH_PTX, where=where), data=data)
+        return Finding(check, "pass", Fact(ARCH_PTX, where=where), data=data)
     computed = any(
         ran.get("device") == device.get("id") and ran.get("check") == "matmul" and ran.get("outcome") == "ok"
         for ran in run.checks
     )
     package = run.framework.compiled
-    fact = Fact(codes.ARCH_NOT_COVERED, where=where, capability=capability, listed=listed, package=package)
+    fact = Fact(ARCH_NOT_COVERED, where=where, capability=capability, listed=listed, package=package)
     return Finding(check, "warn" if computed else "fail", fact, data=data, subject=run.framework.key)

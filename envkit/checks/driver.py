@@ -16,7 +16,16 @@ from envkit.cuda.drivers import (
 )
 from envkit.cuda.gpus import gpu_kind
 from envkit.models.build import Tier
-from envkit.models.codes import reasons as codes
+from envkit.models.codes.reasons import (
+    CUDA_COMPAT,
+    DRIVER_COVERS_TOOLKIT,
+    DRIVER_NEWER_THAN_TABLES,
+    DRIVER_TOO_OLD,
+    DRIVER_UNKNOWN,
+    FORWARD_COMPAT_POSSIBLE,
+    MINOR_COMPATIBILITY,
+    NO_GPU,
+)
 from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import CudaVersion, DriverVersion
@@ -59,13 +68,13 @@ def _forward_compat(build_cuda: CudaVersion, driver: DriverVersion | None, gpus:
     if any(gpu_kind(gpu.name) not in {"datacenter", "tegra"} for gpu in gpus):
         return None
     package = f"cuda-compat-{build_cuda.major}-{build_cuda.minor}"
-    return Reason(codes.FORWARD_COMPAT_POSSIBLE, package=package, branch=driver.branch, build_cuda=build_cuda)
+    return Reason(FORWARD_COMPAT_POSSIBLE, package=package, branch=driver.branch, build_cuda=build_cuda)
 
 
 def _too_old(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
     reasons = [
         Reason(
-            codes.DRIVER_TOO_OLD,
+            DRIVER_TOO_OLD,
             build_cuda=build_cuda,
             needed=needed_driver(build_cuda, target.subdir),
             driver=target.driver_version,
@@ -83,14 +92,14 @@ def _beyond(target: Target) -> tuple[Reason, ...]:
     driver = target.driver_version
     if driver is None or not is_beyond_tables(driver) or target.tegra:
         return ()
-    return (Reason(codes.DRIVER_NEWER_THAN_TABLES, branch=driver.branch, ceiling=ceiling_of(target)),)
+    return (Reason(DRIVER_NEWER_THAN_TABLES, branch=driver.branch, ceiling=ceiling_of(target)),)
 
 
 def _no_ceiling(build_cuda: CudaVersion, target: Target) -> DriverVerdict:
     if target.gpus and target.driver_version is None:
         needed = needed_driver(build_cuda, target.subdir)
-        return DriverVerdict(Tier.UNKNOWN, (Reason(codes.DRIVER_UNKNOWN, build_cuda=build_cuda, needed=needed),))
-    return DriverVerdict(Tier.NO, (Reason(codes.NO_GPU),))
+        return DriverVerdict(Tier.UNKNOWN, (Reason(DRIVER_UNKNOWN, build_cuda=build_cuda, needed=needed),))
+    return DriverVerdict(Tier.NO, (Reason(NO_GPU),))
 
 
 @lru_cache(maxsize=4096)
@@ -107,7 +116,7 @@ def judge_driver(build_cuda: CudaVersion, target: Target, *, major_only: bool = 
     if target.compat and target.driver_version is not None and not target.tegra:
         return _judge_compat(build_cuda, target, ceiling)
     if ceiling >= build_cuda and not (major_only and ceiling.major == build_cuda.major):
-        covers = Reason(codes.DRIVER_COVERS_TOOLKIT, ceiling=ceiling, build_cuda=build_cuda)
+        covers = Reason(DRIVER_COVERS_TOOLKIT, ceiling=ceiling, build_cuda=build_cuda)
         return DriverVerdict(Tier.NATIVE, (covers, *_beyond(target)))
     minimum = minor_compat_min(build_cuda, os_of(target.subdir))
     # Tegra has its own drivers: neither the table of minimums nor desktop's minor-version compatibility is for it.
@@ -116,7 +125,7 @@ def judge_driver(build_cuda: CudaVersion, target: Target, *, major_only: bool = 
     if target.driver_version is not None and not at_least(target.driver_version, minimum):
         return _too_old(build_cuda, target)
     facts = {"build_cuda": build_cuda, "major_only": major_only, "ceiling": ceiling, "minimum": minimum}
-    return DriverVerdict(Tier.MINOR, (Reason(codes.MINOR_COMPATIBILITY, **facts), *_beyond(target)))
+    return DriverVerdict(Tier.MINOR, (Reason(MINOR_COMPATIBILITY, **facts), *_beyond(target)))
 
 
 def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion) -> DriverVerdict:
@@ -129,6 +138,6 @@ def _judge_compat(build_cuda: CudaVersion, target: Target, ceiling: CudaVersion)
     except ValueError:
         own = None
     if own is not None and own >= build_cuda:
-        covers = Reason(codes.DRIVER_COVERS_TOOLKIT, ceiling=own, build_cuda=build_cuda, kernel_alone=True)
+        covers = Reason(DRIVER_COVERS_TOOLKIT, ceiling=own, build_cuda=build_cuda, kernel_alone=True)
         return DriverVerdict(Tier.NATIVE, (covers,))
-    return DriverVerdict(Tier.COMPAT, (Reason(codes.CUDA_COMPAT, ceiling=ceiling, driver=driver),))
+    return DriverVerdict(Tier.COMPAT, (Reason(CUDA_COMPAT, ceiling=ceiling, driver=driver),))

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from envkit.checks.driver_codes import (
-    DEVICE_UNAVAILABLE,
-    INVALID_DEVICE,
+    CUDA_ERROR_DEVICE_UNAVAILABLE,
+    CUDA_ERROR_INVALID_DEVICE,
+    CUDA_ERROR_OUT_OF_MEMORY,
     LIBRARY_CAUSES,
     MEANINGS,
-    OUT_OF_MEMORY,
 )
 from envkit.checks.driver_run import DriverRun, driver_finding
-from envkit.models.codes import driver as codes
+from envkit.models.codes.driver import (
+    CALL_ANSWERED,
+    CALL_FAILED,
+    DEVICE_EXCLUSIVE,
+    DEVICE_PERMISSION,
+    DEVICE_PROHIBITED,
+    DRIVER_MISMATCH,
+    DRIVER_TOO_OLD,
+    LIBCUDA_SHADOWED,
+    NO_DEVICE,
+    OUT_OF_MEMORY,
+    PINNED_MEMORY,
+    STUB_LIBRARY,
+    UVM_MISSING,
+)
 from envkit.models.codes.frameworks import NO_GPU
 from envkit.models.fact import Blame, Code, Fact
 from envkit.models.report import Finding
 
 _BLURRED = (3, 100, 304, 999)  # what the driver answers when it may not open a node, or does not find it
-_COMPUTE_MODES = {2: codes.DEVICE_PROHIBITED, 3: codes.DEVICE_EXCLUSIVE}
+_COMPUTE_MODES = {2: DEVICE_PROHIBITED, 3: DEVICE_EXCLUSIVE}
 
 
 def call_finding(run: DriverRun, record: Mapping[str, object], where: Fact, data: Mapping[str, object]) -> Finding:
@@ -32,24 +46,22 @@ def call_finding(run: DriverRun, record: Mapping[str, object], where: Fact, data
     """
     check, shadow = str(record.get("check")), run.shadow
     code = _code_of(run, record)
-    if code == codes.NO_DEVICE and (run.hidden or not run.traces):
+    if code == NO_DEVICE and (run.hidden or not run.traces):
         return _no_device(run, check, data)
     shown, blames = code, None
     more = {key: record.get(key) for key in ("call", "result", "result_name", "result_text")}
     answer = [record.get(key) for key in ("result_name", "result") if record.get(key) is not None]
     meaning = _meaning(run, record, code)
-    fact = Fact(
-        codes.CALL_ANSWERED, where=where, meaning=meaning, call=record.get("call"), answer=answer, shadow=shadow
-    )
-    if shadow is not None and (code in LIBRARY_CAUSES or code == codes.STUB_LIBRARY):
+    fact = Fact(CALL_ANSWERED, where=where, meaning=meaning, call=record.get("call"), answer=answer, shadow=shadow)
+    if shadow is not None and (code in LIBRARY_CAUSES or code == STUB_LIBRARY):
         blames = shadow.blames
         more |= run.library_data
         if code in LIBRARY_CAUSES:
-            shown, fact = codes.LIBCUDA_SHADOWED, Fact(codes.LIBCUDA_SHADOWED, shadow=shadow, failure=fact)
+            shown, fact = LIBCUDA_SHADOWED, Fact(LIBCUDA_SHADOWED, shadow=shadow, failure=fact)
     elif check == "ptx" and (foreign := run.foreign_files):
-        shown, blames = codes.LIBCUDA_SHADOWED, _ENVIRONMENT
-        fact = Fact(codes.LIBCUDA_SHADOWED, files=foreign, failure=fact)
-    elif code == codes.DRIVER_MISMATCH:
+        shown, blames = LIBCUDA_SHADOWED, _ENVIRONMENT
+        fact = Fact(LIBCUDA_SHADOWED, files=foreign, failure=fact)
+    elif code == DRIVER_MISMATCH:
         more |= run.library_data
     return driver_finding(check, "fail", fact, shown, blames, {**data, **more})
 
@@ -59,15 +71,15 @@ _ENVIRONMENT: Blame = "environment"
 
 def _meaning(run: DriverRun, record: Mapping[str, object], code: Code) -> Fact:
     """Return what the answer means, with the numbers that explain it."""
-    if code == codes.DRIVER_MISMATCH:
+    if code == DRIVER_MISMATCH:
         versions = run.libcuda.get("library_version"), run.host.get("kernel_driver_version")
-        return Fact(codes.DRIVER_MISMATCH, library=versions[0], kernel=versions[1])
-    if code == codes.OUT_OF_MEMORY:
+        return Fact(DRIVER_MISMATCH, library=versions[0], kernel=versions[1])
+    if code == OUT_OF_MEMORY:
         device = run.device(record.get("device"))
         free, total = device.get("memory_free_bytes"), device.get("memory_total_bytes")
-        return Fact(codes.OUT_OF_MEMORY, free_bytes=free, total_bytes=total)
-    if code == codes.DRIVER_TOO_OLD:
-        return Fact(codes.DRIVER_TOO_OLD, lacks_function=record.get("result") is None)
+        return Fact(OUT_OF_MEMORY, free_bytes=free, total_bytes=total)
+    if code == DRIVER_TOO_OLD:
+        return Fact(DRIVER_TOO_OLD, lacks_function=record.get("result") is None)
     return Fact(code)
 
 
@@ -75,23 +87,23 @@ def _code_of(run: DriverRun, record: Mapping[str, object]) -> Code:
     """Return the code of an answer, which a mode of the device, a device node or a variable may explain."""
     result, check = record.get("result"), record.get("check")
     if result is None:
-        return codes.DRIVER_TOO_OLD  # there is no such function
+        return DRIVER_TOO_OLD  # there is no such function
     if not isinstance(result, int):
-        return codes.CALL_FAILED
-    if check in ("init", "devices") and result == INVALID_DEVICE and run.hidden:
-        return codes.NO_DEVICE  # how older drivers answer a UUID that they do not know
-    if check == "context" and result in (DEVICE_UNAVAILABLE, INVALID_DEVICE):
+        return CALL_FAILED
+    if check in ("init", "devices") and result == CUDA_ERROR_INVALID_DEVICE and run.hidden:
+        return NO_DEVICE  # how older drivers answer a UUID that they do not know
+    if check == "context" and result in (CUDA_ERROR_DEVICE_UNAVAILABLE, CUDA_ERROR_INVALID_DEVICE):
         mode = run.device(record.get("device")).get("compute_mode")
         if isinstance(mode, int) and mode in _COMPUTE_MODES:
             return _COMPUTE_MODES[mode]
-    elif result == OUT_OF_MEMORY and record.get("call") == "cuMemAllocHost_v2":
-        return codes.PINNED_MEMORY
+    elif result == CUDA_ERROR_OUT_OF_MEMORY and record.get("call") == "cuMemAllocHost_v2":
+        return PINNED_MEMORY
     elif check in ("init", "context") and result in _BLURRED:
         if _is_forbidden(run.nodes):
-            return codes.DEVICE_PERMISSION
+            return DEVICE_PERMISSION
         if run.nodes.get("/dev/nvidiactl", "ENOENT") is None and run.nodes.get("/dev/nvidia-uvm") is not None:
-            return codes.UVM_MISSING
-    return MEANINGS.get(result, codes.CALL_FAILED)
+            return UVM_MISSING
+    return MEANINGS.get(result, CALL_FAILED)
 
 
 def _is_forbidden(nodes: Mapping[str, object]) -> bool:

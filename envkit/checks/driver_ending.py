@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from envkit.checks.driver_run import DriverRun, driver_finding
 from envkit.checks.interpreter import ending_of
-from envkit.models.codes import driver as codes
+from envkit.models.codes.driver import CRASH, HANG, KILLED, PROBE_FAILED, PROBE_GARBLED, PYTHON_TOO_OLD, PYTHON_UNUSABLE
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, TraceStep
 from envkit.models.report import Finding
@@ -30,28 +30,28 @@ def ending_findings(run: DriverRun) -> Iterator[Finding]:
     }
     if step is None or outcome.state == "not-started":
         old = any(words in outcome.stderr_tail for words in _TOO_OLD)
-        fact = Fact(codes.PYTHON_TOO_OLD) if old else Fact(codes.PYTHON_UNUSABLE, ending=ending_of(outcome))
+        fact = Fact(PYTHON_TOO_OLD) if old else Fact(PYTHON_UNUSABLE, ending=ending_of(outcome))
         yield driver_finding("probe", "fail", fact, data=data)
         return
     data |= {"step": str(step), "device": step.device, **(run.library_data if run.libcuda else {})}
     fact = _ending(run, outcome, step)
-    blames = shadow.blames if shadow is not None and fact.code != codes.KILLED else None
+    blames = shadow.blames if shadow is not None and fact.code != KILLED else None
     yield driver_finding(step.check, "fail", fact, blames=blames, data=data)
 
 
 def _ending(run: DriverRun, outcome: ProbeOutcome, step: TraceStep) -> Fact:
     shadow = run.shadow
     if outcome.signal == "SIGKILL":
-        return Fact(codes.KILLED, step=step)
+        return Fact(KILLED, step=step)
     match outcome.state:
         case "timed-out":
-            return Fact(codes.HANG, step=step, elapsed_s=outcome.elapsed_s, reaped=outcome.reaped, shadow=shadow)
+            return Fact(HANG, step=step, elapsed_s=outcome.elapsed_s, reaped=outcome.reaped, shadow=shadow)
         case "crashed":
-            return Fact(codes.CRASH, step=step, signal=outcome.signal, shadow=shadow)
+            return Fact(CRASH, step=step, signal=outcome.signal, shadow=shadow)
         case "garbled":
-            return Fact(codes.PROBE_GARBLED, why=_why(outcome), shadow=shadow)
+            return Fact(PROBE_GARBLED, why=_why(outcome), shadow=shadow)
         case _:
-            return Fact(codes.PROBE_FAILED, step=step, error=_why(outcome), shadow=shadow)
+            return Fact(PROBE_FAILED, step=step, error=_why(outcome), shadow=shadow)
 
 
 def _why(outcome: ProbeOutcome) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envkit.checks.driver_run import DriverRun, driver_finding
-from envkit.models.codes import driver as codes
+from envkit.models.codes.driver import (
+    LIBCUDA_DORMANT,
+    LIBCUDA_LOADED,
+    LIBCUDA_OFF_PATH,
+    LIBCUDA_SHADOWED,
+    LIBCUDA_UNLOADABLE,
+    NO_LIBCUDA,
+)
 from envkit.models.codes.frameworks import NO_GPU
 from envkit.models.fact import Fact
 from envkit.models.probe import list_of, mapping_of
@@ -27,11 +34,11 @@ def library_findings(run: DriverRun, *, explained: bool) -> Iterator[Finding]:
     data, shadow = run.library_data, run.shadow
     compat = run.libcuda.get("kind") == "compat"
     if shadow is not None and not compat and not explained:
-        fact = Fact(codes.LIBCUDA_SHADOWED, shadow=shadow)
+        fact = Fact(LIBCUDA_SHADOWED, shadow=shadow)
         yield driver_finding("library", "warn", fact, blames=shadow.blames, data=data)
     else:
         fact = Fact(
-            codes.LIBCUDA_LOADED,
+            LIBCUDA_LOADED,
             path=run.library_path,
             version=run.libcuda.get("library_version"),
             cuda=run.driver.get("driver_cuda"),
@@ -39,7 +46,7 @@ def library_findings(run: DriverRun, *, explained: bool) -> Iterator[Finding]:
         )
         yield driver_finding("library", "pass", fact, data=data)
     if run.libcuda.get("loaded_by") == "path":
-        yield driver_finding("library", "warn", Fact(codes.LIBCUDA_OFF_PATH, path=run.library_path), data=data)
+        yield driver_finding("library", "warn", Fact(LIBCUDA_OFF_PATH, path=run.library_path), data=data)
     if shadow is None or shadow.blames != "environment":
         yield from _dormant_shadow(run)
 
@@ -49,8 +56,8 @@ def _dormant_shadow(run: DriverRun) -> Iterator[Finding]:
     for copy in list_of(run.libcuda.get("environment_copies")):
         path = str(copy)
         if "/stubs/" not in path and "compat" not in path and path.endswith("/libcuda.so.1"):
-            fact = Fact(codes.LIBCUDA_DORMANT, path=path)
-            yield driver_finding("library", "warn", fact, codes.LIBCUDA_SHADOWED, "environment", {"path": path})
+            fact = Fact(LIBCUDA_DORMANT, path=path)
+            yield driver_finding("library", "warn", fact, LIBCUDA_SHADOWED, "environment", {"path": path})
             return
 
 
@@ -65,8 +72,8 @@ def _missing_library(run: DriverRun) -> Finding:
     if broken or present:
         error = (broken or errors or [""])[-1]
         ours = any(error.startswith(str(copy)) for copy in list_of(run.libcuda.get("environment_copies")))
-        fact = Fact(codes.LIBCUDA_UNLOADABLE, error=error)
+        fact = Fact(LIBCUDA_UNLOADABLE, error=error)
         return driver_finding("library", "fail", fact, blames="environment" if ours else "host", data=data)
     if run.traces:
-        return driver_finding("library", "fail", Fact(codes.NO_LIBCUDA, traces=run.traces), data=data)
+        return driver_finding("library", "fail", Fact(NO_LIBCUDA, traces=run.traces), data=data)
     return driver_finding("library", "skip", Fact(NO_GPU), data=data)

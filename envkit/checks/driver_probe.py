@@ -13,11 +13,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from envkit.checks.driver_calls import call_finding
-from envkit.checks.driver_codes import NO_DEVICE
+from envkit.checks.driver_codes import CUDA_ERROR_NO_DEVICE
 from envkit.checks.driver_ending import ending_findings
 from envkit.checks.driver_library import library_findings
 from envkit.checks.driver_run import DriverRun, driver_finding
-from envkit.models.codes import driver as codes
+from envkit.models.codes.driver import (
+    DEVICE_NOT_FOUND,
+    DEVICES_PARTLY_HIDDEN,
+    DRIVER_STEP,
+    MIG_UNCHECKED,
+    NOT_REACHED,
+    OUT_OF_TIME,
+    PROBE_FAILED,
+    RELEASE_FAILED,
+    STEP_DONE,
+    WRONG_RESULT,
+)
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
@@ -62,7 +73,7 @@ def _check_findings(run: DriverRun) -> Iterator[Finding]:
         device = str(record.get("device"))
         if record.get("check") == "release" and finding.status == "fail":
             if device not in failed:  # after a failure that loses the context, releasing fails too
-                yield replace(finding, status="warn", code=codes.RELEASE_FAILED)
+                yield replace(finding, status="warn", code=RELEASE_FAILED)
             continue
         if finding.status == "fail":
             failed.add(device)
@@ -87,11 +98,11 @@ def _merge(findings: Iterator[Finding]) -> list[Finding]:
 def _record_finding(run: DriverRun, record: Mapping[str, object]) -> Finding:
     """Judge one ended check."""
     check, device, detail = str(record.get("check")), record.get("device"), mapping_of(record.get("detail"))
-    where = Fact(codes.DRIVER_STEP, check=check, device=device, name=run.device(device).get("name"))
+    where = Fact(DRIVER_STEP, check=check, device=device, name=run.device(device).get("name"))
     data = {**(run.device_data(device) if device is not None else {}), **detail}
     outcome = record.get("outcome")
     if outcome == "ok" and check == "devices" and run.outcome.facts.get("devices_count") == 0:
-        outcome, record = "error", {**record, "call": "cuDeviceGetCount", "result": NO_DEVICE}
+        outcome, record = "error", {**record, "call": "cuDeviceGetCount", "result": CUDA_ERROR_NO_DEVICE}
     match outcome:
         case "ok":
             figures = mapping_of(run.figures.get(str(device)))
@@ -103,20 +114,20 @@ def _record_finding(run: DriverRun, record: Mapping[str, object]) -> Finding:
                 "count": run.outcome.facts.get("devices_count"),
                 **detail,
             }
-            fact = Fact(codes.STEP_DONE, where=where, check=check, about=about)
+            fact = Fact(STEP_DONE, where=where, check=check, about=about)
             return driver_finding(check, "pass", fact, data={**data, "gpu": check in _COMPUTES, "figures": own})
         case "error":
             return call_finding(run, record, where, data)
         case "wrong":
-            fact = Fact(codes.WRONG_RESULT, where=where, detail=detail)
+            fact = Fact(WRONG_RESULT, where=where, detail=detail)
             return driver_finding(check, "fail", fact, blames="host", data=data)
         case "skipped":
-            fact = Fact(codes.NOT_REACHED, where=where, because=str(record.get("because")))
+            fact = Fact(NOT_REACHED, where=where, because=str(record.get("because")))
             return driver_finding(check, "skip", fact, data=data)
         case "late":
-            return driver_finding(check, "fail", Fact(codes.OUT_OF_TIME, where=where), data=data)
+            return driver_finding(check, "fail", Fact(OUT_OF_TIME, where=where), data=data)
         case _:
-            fact = Fact(codes.PROBE_FAILED, step=where, error=record.get("exception"))
+            fact = Fact(PROBE_FAILED, step=where, error=record.get("exception"))
             return driver_finding(check, "fail", fact, data=data)
 
 
@@ -125,13 +136,13 @@ def _device_findings(run: DriverRun) -> Iterator[Finding]:
     missing = [str(name) for name in list_of(run.outcome.facts.get("devices_missing"))]
     if missing:
         seen = [f"{ordinal}: {device.get('uuid')}" for ordinal, device in run.devices.items()]
-        fact = Fact(codes.DEVICE_NOT_FOUND, missing=missing, visible=seen)
+        fact = Fact(DEVICE_NOT_FOUND, missing=missing, visible=seen)
         yield driver_finding("devices", "fail", fact, data={"missing": missing})
     visible = str(run.variables.get("CUDA_VISIBLE_DEVICES", ""))
     listed = [word.strip() for word in visible.split(",") if word.strip()]
     count = run.outcome.facts.get("devices_count")
     if isinstance(count, int) and 0 < count < len(listed):
-        fact = Fact(codes.DEVICES_PARTLY_HIDDEN, value=visible, listed=len(listed), count=count)
+        fact = Fact(DEVICES_PARTLY_HIDDEN, value=visible, listed=len(listed), count=count)
         yield driver_finding("devices", "warn", fact, data={"devices_count": count})
 
 
@@ -140,6 +151,6 @@ def _unchecked_instances(runs: Sequence[DriverRun]) -> Iterator[Finding]:
     seen = {str(d.get("uuid")) for run in runs for d in run.devices.values() if d.get("mig")}
     counts = [count for run in runs if isinstance(count := run.host.get("mig_instances"), int)]
     if seen and counts and len(seen) < max(counts):
-        fact = Fact(codes.MIG_UNCHECKED, checked=len(seen), count=max(counts))
+        fact = Fact(MIG_UNCHECKED, checked=len(seen), count=max(counts))
         data = {"mig_instances_count": max(counts), "checked_count": len(seen)}
         yield driver_finding("devices", "warn", fact, data=data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from envkit.models.codes import driver as codes
+from envkit.models.codes.driver import DEVICES_HIDDEN, NVIDIA_TRACE
 from envkit.models.fact import Blame, Code, Fact
 from envkit.models.probe import ProbeOutcome, Shadow, list_of, mapping_of
 from envkit.models.report import Finding, Status
@@ -60,7 +60,7 @@ class DriverRun:
             found.append(("jetson", None))
         if self.libcuda.get("kind") == "wsl":
             found.append(("windows", None))
-        return [Fact(codes.NVIDIA_TRACE, sign=sign, what=what) for sign, what in found]
+        return [Fact(NVIDIA_TRACE, sign=sign, what=what) for sign, what in found]
 
     @property
     def library_path(self) -> str:
@@ -114,10 +114,10 @@ class DriverRun:
         if visible is not None:
             listed = str(visible).strip()
             everything = not listed or listed.startswith("-1") or listed == "NoDevFiles"
-            return Fact(codes.DEVICES_HIDDEN, variable="CUDA_VISIBLE_DEVICES", value=visible, everything=everything)
+            return Fact(DEVICES_HIDDEN, variable="CUDA_VISIBLE_DEVICES", value=visible, everything=everything)
         container = self.variables.get("NVIDIA_VISIBLE_DEVICES")
         if container in ("", "none", "void"):
-            return Fact(codes.DEVICES_HIDDEN, variable="NVIDIA_VISIBLE_DEVICES", value=container, everything=True)
+            return Fact(DEVICES_HIDDEN, variable="NVIDIA_VISIBLE_DEVICES", value=container, everything=True)
         return None
 
 

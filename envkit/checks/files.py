@@ -6,7 +6,28 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from envkit.models.codes import files as codes
+from envkit.models.codes.files import (
+    ADDED_BY_HAND,
+    BAD_RECORD,
+    CLOSED,
+    DISTRIBUTIONS_SOUND,
+    DUPLICATE_RECORDS,
+    FAULT,
+    FILES_DAMAGED,
+    FILES_SOUND,
+    GONE,
+    HOST_CHANGED,
+    MOVED,
+    NEVER_VALIDATED,
+    NO_MANIFEST,
+    NOT_AN_ENVIRONMENT,
+    PACKAGES_MATCH,
+    PLACE_KEPT,
+    RECORDS_DIFFER,
+    VALIDATED,
+    VALIDATION_FAILED,
+    VENV_PYTHON,
+)
 from envkit.models.codes.frameworks import NO_PYTHON
 from envkit.models.fact import Fact
 from envkit.models.installed import BadRecord, Distribution, InstalledPackage, Repair, WrongFile
@@ -18,23 +39,23 @@ _LISTED = 100
 
 def gone_finding(generation: str, name: str) -> Finding:
     """Judge a link to a generation that does not exist."""
-    return Finding("link", "fail", Fact(codes.GONE, generation=generation, name=name))
+    return Finding("link", "fail", Fact(GONE, generation=generation, name=name))
 
 
 def closed_finding(generation: str, owner: str) -> Finding:
     """Judge a generation that this user may not enter."""
-    return Finding("permissions", "fail", Fact(codes.CLOSED, paths=[generation], owners=[owner]))
+    return Finding("permissions", "fail", Fact(CLOSED, paths=[generation], owners=[owner]))
 
 
 def no_manifest_finding() -> Finding:
     """Judge a generation without a manifest."""
-    return Finding("manifest", "fail", Fact(codes.NO_MANIFEST))
+    return Finding("manifest", "fail", Fact(NO_MANIFEST))
 
 
 def record_findings(bad: Sequence[BadRecord], repair: Repair) -> list[Finding]:
     """Judge the records that cannot be read."""
     return [
-        Finding("records", "fail", Fact(codes.BAD_RECORD, record=item.record, error=item.error, repair=repair))
+        Finding("records", "fail", Fact(BAD_RECORD, record=item.record, error=item.error, repair=repair))
         for item in bad
     ]
 
@@ -42,7 +63,7 @@ def record_findings(bad: Sequence[BadRecord], repair: Repair) -> list[Finding]:
 def duplicate_findings(packages: Sequence[InstalledPackage], repair: Repair) -> list[Finding]:
     """Judge records of the same package, which an interrupted update leaves."""
     twice = sorted(name for name, count in Counter(package.name for package in packages).items() if count > 1)
-    return [Finding("records", "fail", Fact(codes.DUPLICATE_RECORDS, names=twice, repair=repair))] if twice else []
+    return [Finding("records", "fail", Fact(DUPLICATE_RECORDS, names=twice, repair=repair))] if twice else []
 
 
 def manifest_finding(manifest: Manifest, packages: Sequence[InstalledPackage], repair: Repair) -> Finding:
@@ -50,8 +71,8 @@ def manifest_finding(manifest: Manifest, packages: Sequence[InstalledPackage], r
     locked = {f"{p.name}-{p.version}-{p.build}" for p in manifest.packages}
     there = {f"{p.name}-{p.version}-{p.build}" for p in packages}
     if locked == there:
-        return Finding("manifest", "pass", Fact(codes.PACKAGES_MATCH, count=len(locked)))
-    fact = Fact(codes.RECORDS_DIFFER, added=sorted(there - locked), gone=sorted(locked - there), repair=repair)
+        return Finding("manifest", "pass", Fact(PACKAGES_MATCH, count=len(locked)))
+    fact = Fact(RECORDS_DIFFER, added=sorted(there - locked), gone=sorted(locked - there), repair=repair)
     return Finding("manifest", "fail", fact)
 
 
@@ -64,8 +85,8 @@ def place_finding(made_at: str | None, repair: Repair, *, moved: bool) -> Findin
         moved: Whether its files hold another path.
     """
     if not moved:
-        return Finding("place", "pass", Fact(codes.PLACE_KEPT))
-    return Finding("place", "fail", Fact(codes.MOVED, made_at=made_at, repair=repair))
+        return Finding("place", "pass", Fact(PLACE_KEPT))
+    return Finding("place", "fail", Fact(MOVED, made_at=made_at, repair=repair))
 
 
 def files_finding(
@@ -81,9 +102,9 @@ def files_finding(
         lenient: Only warn: users install over conda packages with pip.
     """
     if not wrong:
-        return Finding("files", "pass", Fact(codes.FILES_SOUND, files=files, full=full), data={"files": files})
-    listed = [Fact(codes.FAULT, file=item) for item in wrong[:_LISTED]]
-    fact = Fact(codes.FILES_DAMAGED, wrong=listed, count=len(wrong), files=files, repair=repair)
+        return Finding("files", "pass", Fact(FILES_SOUND, files=files, full=full), data={"files": files})
+    listed = [Fact(FAULT, file=item) for item in wrong[:_LISTED]]
+    fact = Fact(FILES_DAMAGED, wrong=listed, count=len(wrong), files=files, repair=repair)
     return Finding("files", "warn" if lenient else "fail", fact, data={"wrong": listed, "files": files})
 
 
@@ -98,7 +119,7 @@ def added_findings(found: Sequence[Distribution], repair: Repair, *, ours: bool,
     """
     if not found:
         return []
-    fact = Fact(codes.ADDED_BY_HAND, found=[f"{d.name} {d.version} ({d.installer})" for d in found], repair=repair)
+    fact = Fact(ADDED_BY_HAND, found=[f"{d.name} {d.version} ({d.installer})" for d in found], repair=repair)
     status: Status = "fail" if ours else "warn"
     data = {"distributions": [f"{d.name}=={d.version}" for d in found]}
     findings = [Finding("added", status, fact, blames="environment" if ours else None, data=data)]
@@ -119,15 +140,15 @@ def venv_findings(
         full: Whether each file was hashed.
     """
     if python is None:
-        return [Finding("environment", "fail", Fact(codes.NOT_AN_ENVIRONMENT, prefix=prefix))]
+        return [Finding("environment", "fail", Fact(NOT_AN_ENVIRONMENT, prefix=prefix))]
     if exists:
-        first = Finding("python", "pass", Fact(codes.VENV_PYTHON, python=python))
+        first = Finding("python", "pass", Fact(VENV_PYTHON, python=python))
     else:
         first = Finding("python", "fail", Fact(NO_PYTHON, home=python), blames="environment")
     wrong = [item for distribution in found for item in distribution.wrong]
     if wrong:
         return [first, files_finding(wrong, Repair("pip"), files=len(wrong), full=full)]
-    return [first, Finding("files", "pass", Fact(codes.DISTRIBUTIONS_SOUND, count=len(found)))]
+    return [first, Finding("files", "pass", Fact(DISTRIBUTIONS_SOUND, count=len(found)))]
 
 
 def validation_finding(
@@ -146,9 +167,9 @@ def validation_finding(
         here: The facts of this host.
     """
     if known is not None and known.verdict == "fail":
-        return Finding("validation", "warn", Fact(codes.VALIDATION_FAILED, created=known.created, name=name))
+        return Finding("validation", "warn", Fact(VALIDATION_FAILED, created=known.created, name=name))
     if known is not None:
-        return Finding("validation", "pass", Fact(codes.VALIDATED, verdict=known.verdict, created=known.created))
+        return Finding("validation", "pass", Fact(VALIDATED, verdict=known.verdict, created=known.created))
     if last is None:
-        return Finding("validation", "warn", Fact(codes.NEVER_VALIDATED, name=name))
-    return Finding("validation", "warn", Fact(codes.HOST_CHANGED, there=last.host, here=here, name=name))
+        return Finding("validation", "warn", Fact(NEVER_VALIDATED, name=name))
+    return Finding("validation", "warn", Fact(HOST_CHANGED, there=last.host, here=here, name=name))

@@ -11,8 +11,27 @@ from envkit.checks.gpu_errors import classify_error
 from envkit.checks.interpreter import ending_of, import_ending, said_last
 from envkit.checks.tolerance import tolerance
 from envkit.frameworks.row import FrameworkRow
-from envkit.models.codes import frameworks as codes
 from envkit.models.codes.driver import WRONG_RESULT
+from envkit.models.codes.frameworks import (
+    COMPILE_FAILED,
+    COMPUTE_FAILED,
+    COMPUTED,
+    COMPUTED_RIGHT,
+    COMPUTED_WRONG,
+    CPU_BUILD,
+    DRIVER_FAILED,
+    FRAMEWORK_CRASHED,
+    FRAMEWORK_DEVICE,
+    FRAMEWORK_FAILED,
+    FRAMEWORK_HUNG,
+    FRAMEWORK_STEP,
+    GPU_NOT_ASKED,
+    GPUS_MISSING,
+    NO_GPU,
+    NOT_APPLICABLE,
+    SEES_NO_GPU,
+    THROUGHPUT_FAILED,
+)
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
@@ -68,7 +87,7 @@ class Run:
 
     def where(self, device: object) -> Fact:
         """A device as its framework names it."""
-        return Fact(codes.FRAMEWORK_DEVICE, device=device, name=self.device(device).get("name"))
+        return Fact(FRAMEWORK_DEVICE, device=device, name=self.device(device).get("name"))
 
 
 def framework_findings(
@@ -107,7 +126,7 @@ def _cpu_build(run: Run) -> Iterator[Finding]:
     """Warn of a build for the CPU in an environment that is meant for a GPU."""
     if run.framework.gpu_is_optional or not run.outcome.facts.get("version"):  # processes together: told already
         return
-    fact = Fact(codes.CPU_BUILD, title=run.framework.title, package=run.framework.compiled)
+    fact = Fact(CPU_BUILD, title=run.framework.title, package=run.framework.compiled)
     yield Finding(f"{run.framework.key}.gpu", "warn", fact)
 
 
@@ -117,14 +136,14 @@ def _gpu_findings(run: Run) -> Iterator[Finding]:
     gpus = [device for device in run.devices if device.get("kind") == "gpu"]
     match run.gpus.state:
         case "none":
-            yield Finding(f"{key}.gpu", "skip", Fact(codes.NO_GPU, title=title, version=run.version))
+            yield Finding(f"{key}.gpu", "skip", Fact(NO_GPU, title=title, version=run.version))
         case "failed":
-            yield Finding(f"{key}.gpu", "skip", Fact(codes.DRIVER_FAILED, title=title))
+            yield Finding(f"{key}.gpu", "skip", Fact(DRIVER_FAILED, title=title))
         case "unasked":
-            yield Finding(f"{key}.gpu", "skip", Fact(codes.GPU_NOT_ASKED, title=title))
+            yield Finding(f"{key}.gpu", "skip", Fact(GPU_NOT_ASKED, title=title))
         case "ok":
             if 0 < len(gpus) < run.gpus.count:
-                fact = Fact(codes.GPUS_MISSING, title=title, seen=len(gpus), count=run.gpus.count)
+                fact = Fact(GPUS_MISSING, title=title, seen=len(gpus), count=run.gpus.count)
                 yield Finding(f"{key}.devices", "warn", fact)
             elif not gpus and not any(record.get("check") == "devices" for record in run.checks):
                 yield _sees_none(run, None)
@@ -134,7 +153,7 @@ def _sees_none(run: Run, error: str | None) -> Finding:
     row = run.framework
     cause, blames = classify_error(error or "")
     fact = Fact(
-        codes.SEES_NO_GPU.of(framework=row.key),
+        SEES_NO_GPU.of(framework=row.key),
         title=row.title,
         count=run.gpus.count,
         error=error,
@@ -151,27 +170,27 @@ def _record_findings(run: Run, record: Mapping[str, object]) -> Iterator[Finding
         if record.get("outcome") == "error":
             yield _sees_none(run, str(record.get("error")))
         return
-    step = Fact(codes.FRAMEWORK_STEP, check=check, where=run.where(device) if device else None)
+    step = Fact(FRAMEWORK_STEP, check=check, where=run.where(device) if device else None)
     on_gpu = run.device(device).get("kind") == "gpu"
     data: dict[str, object] = {"device": device, "gpu": on_gpu, "seconds": record.get("elapsed_s")}
     match record.get("outcome"):
         case "ok":
             yield _computed(run, name, check, step, mapping_of(record.get("detail")), data)
         case "skipped":
-            yield Finding(name, "skip", Fact(codes.NOT_APPLICABLE, step=step, reason=record.get("reason")), data=data)
+            yield Finding(name, "skip", Fact(NOT_APPLICABLE, step=step, reason=record.get("reason")), data=data)
         case _:
             error = str(record.get("error"))
             code, blames = classify_error(error)
             data["error_type"] = record.get("error_type")
             match check:  # what a framework works without only warns
                 case "compile":
-                    fact = Fact(codes.COMPILE_FAILED, step=step, error=error, cause=code)
+                    fact = Fact(COMPILE_FAILED, step=step, error=error, cause=code)
                     yield Finding(name, "warn", fact, None, blames, data)
                 case "throughput":
-                    fact = Fact(codes.THROUGHPUT_FAILED, step=step, error=error, cause=code)
+                    fact = Fact(THROUGHPUT_FAILED, step=step, error=error, cause=code)
                     yield Finding(name, "warn", fact, None, blames, data)
                 case _:
-                    fact = Fact(codes.COMPUTE_FAILED, step=step, error=error)
+                    fact = Fact(COMPUTE_FAILED, step=step, error=error)
                     yield Finding(name, "fail", fact, code, blames, data, key)
 
 
@@ -181,15 +200,15 @@ def _computed(
     """Judge a check that ran: right, wrong, or a figure."""
     figures = mapping_of(detail.get("figures"))
     if "relative_error" not in detail:
-        return Finding(name, "pass", Fact(codes.COMPUTED, step=step, figures=figures), data={**data, **detail})
+        return Finding(name, "pass", Fact(COMPUTED, step=step, figures=figures), data={**data, **detail})
     error, terms = detail["relative_error"], detail.get("terms")
     limit = tolerance(check, str(detail.get("arithmetic")), terms if isinstance(terms, int) else 0)
     data = {**data, **detail, "tolerance": limit}
     if isinstance(error, (int, float)) and math.isfinite(error) and error <= limit:
-        fact = Fact(codes.COMPUTED_RIGHT, step=step, error=error, limit=limit, figures=figures)
+        fact = Fact(COMPUTED_RIGHT, step=step, error=error, limit=limit, figures=figures)
         return Finding(name, "pass", fact, data=data)
     worst = mapping_of(detail.get("worst"))
-    fact = Fact(codes.COMPUTED_WRONG, step=step, error=error, limit=limit, worst=worst)
+    fact = Fact(COMPUTED_WRONG, step=step, error=error, limit=limit, worst=worst)
     return Finding(name, "fail", fact, WRONG_RESULT, "environment", data, run.framework.key)
 
 
@@ -202,9 +221,9 @@ def _ending(run: Run) -> Finding:
     said = {"title": row.title, "ending": ending_of(outcome), "call": step.call, "said": said_last(outcome)}
     match outcome.state:
         case "crashed":
-            fact = Fact(codes.FRAMEWORK_CRASHED.of(framework=row.key), **said)
+            fact = Fact(FRAMEWORK_CRASHED.of(framework=row.key), **said)
         case "timed-out":
-            fact = Fact(codes.FRAMEWORK_HUNG.of(framework=row.key), **said)
+            fact = Fact(FRAMEWORK_HUNG.of(framework=row.key), **said)
         case _:
-            fact = Fact(codes.FRAMEWORK_FAILED.of(framework=row.key), **said)
+            fact = Fact(FRAMEWORK_FAILED.of(framework=row.key), **said)
     return Finding(f"{row.key}.{step.check}", "fail", fact, data=data, subject=row.key)

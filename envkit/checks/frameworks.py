@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from envkit.checks.arch_list import arch_finding
 from envkit.checks.framework import Gpus, Run, framework_findings
 from envkit.frameworks.row import FrameworkRow
-from envkit.models.codes import frameworks as codes
+from envkit.models.codes.frameworks import FRAMEWORK_BUILD
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding
@@ -64,4 +64,4 @@ def _build(run: Run, *, for_gpu: bool) -> Fact:
         kind = "CUDA"
     elif not for_gpu and row.cuda_fact is not None and row.cuda_value is None and not run.build.get("hip"):
         kind = "CPU"
-    return Fact(codes.FRAMEWORK_BUILD, title=row.title, version=run.version, told=told, kind=kind)
+    return Fact(FRAMEWORK_BUILD, title=row.title, version=run.version, told=told, kind=kind)

@@ -18,7 +18,19 @@ from envkit.cuda.architectures import (
 from envkit.cuda.drivers import min_driver, os_of
 from envkit.cuda.libraries import libraries_need_toolkit
 from envkit.models.build import ArchList, Tier
-from envkit.models.codes import reasons as codes
+from envkit.models.codes.reasons import (
+    ARCH_LIST_UNKNOWN,
+    GPU_DROPPED_BY_DRIVER,
+    GPU_DROPPED_BY_TOOLKIT,
+    GPU_NEEDS_NEWER_DRIVER,
+    GPU_UNKNOWN,
+    JIT,
+    JIT_NEEDS_NEWER_DRIVER,
+    LIBRARY_LACKS_GPU,
+    MACHINE_CODE,
+    NO_KERNEL_IMAGE,
+    NOT_NEWEST_GPUS,
+)
 from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
@@ -42,10 +54,10 @@ def _support(gpu: Gpu, target: Target) -> GpuVerdict | None:
         return None
     last = dropped_by_driver(capability, driver)
     if last is not None:
-        return _no(Reason(codes.GPU_DROPPED_BY_DRIVER, gpu=gpu, last=last, branch=driver.branch))
+        return _no(Reason(GPU_DROPPED_BY_DRIVER, gpu=gpu, last=last, branch=driver.branch))
     first = first_branch(capability)
     if first is not None and driver.branch < first:
-        return _no(Reason(codes.GPU_NEEDS_NEWER_DRIVER, gpu=gpu, first=first, driver=driver))
+        return _no(Reason(GPU_NEEDS_NEWER_DRIVER, gpu=gpu, first=first, driver=driver))
     return None
 
 
@@ -58,7 +70,7 @@ def _libraries(
     toolkit, separate = needed
     if separate and library_cuda is not None and library_cuda >= toolkit:
         return None
-    return _no(Reason(codes.LIBRARY_LACKS_GPU, gpu=gpu, build_cuda=build_cuda, needed=toolkit))
+    return _no(Reason(LIBRARY_LACKS_GPU, gpu=gpu, build_cuda=build_cuda, needed=toolkit))
 
 
 @lru_cache(maxsize=8192)
@@ -78,12 +90,12 @@ def judge_gpu(
     """
     capability = gpu.compute_capability
     if capability is None:
-        return GpuVerdict(Tier.UNKNOWN, (Reason(codes.GPU_UNKNOWN, gpu=gpu),))
+        return GpuVerdict(Tier.UNKNOWN, (Reason(GPU_UNKNOWN, gpu=gpu),))
     unsupported = _support(gpu, target)
     if unsupported is not None:
         return unsupported
     if dropped_by_toolkit(capability, build_cuda):
-        return _no(Reason(codes.GPU_DROPPED_BY_TOOLKIT, gpu=gpu, build_cuda=build_cuda))
+        return _no(Reason(GPU_DROPPED_BY_TOOLKIT, gpu=gpu, build_cuda=build_cuda))
     sass = arch is not None and any(runs_sass(code, gpu) for code in arch.sass)
     if not sass:
         lacking = _libraries(gpu, capability, build_cuda, library_cuda)
@@ -92,7 +104,7 @@ def judge_gpu(
     if arch is None:
         return _unknown_arch(gpu, capability, build_cuda)
     if sass:
-        return GpuVerdict(Tier.NATIVE, (Reason(codes.MACHINE_CODE, gpu=gpu),))
+        return GpuVerdict(Tier.NATIVE, (Reason(MACHINE_CODE, gpu=gpu),))
     return _judge_ptx(gpu, build_cuda, arch, target)
 
 
@@ -104,14 +116,12 @@ def _prefer_kernel_image(gpu: Gpu, arch: ArchList, lacking: GpuVerdict) -> GpuVe
 
 
 def _no_kernel(gpu: Gpu, arch: ArchList) -> Reason:
-    return Reason(codes.NO_KERNEL_IMAGE, gpu=gpu, sass=arch.sass, ptx=arch.ptx)
+    return Reason(NO_KERNEL_IMAGE, gpu=gpu, sass=arch.sass, ptx=arch.ptx)
 
 
 def _unknown_arch(gpu: Gpu, capability: ComputeCapability, build_cuda: CudaVersion) -> GpuVerdict:
     compiles = knows_arch(build_cuda, capability)
-    return GpuVerdict(
-        Tier.UNKNOWN, (Reason(codes.ARCH_LIST_UNKNOWN, gpu=gpu, build_cuda=build_cuda, compiles=compiles),)
-    )
+    return GpuVerdict(Tier.UNKNOWN, (Reason(ARCH_LIST_UNKNOWN, gpu=gpu, build_cuda=build_cuda, compiles=compiles),))
 
 
 def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target) -> GpuVerdict:
@@ -122,8 +132,8 @@ def _judge_ptx(gpu: Gpu, build_cuda: CudaVersion, arch: ArchList, target: Target
     if ceiling is not None and ceiling < build_cuda:
         needed = min_driver(build_cuda, os_of(target.subdir))
         facts = {"gpu": gpu, "ptx": usable, "build_cuda": build_cuda, "needed": needed, "ceiling": ceiling}
-        return _no(Reason(codes.JIT_NEEDS_NEWER_DRIVER, **facts))
-    return GpuVerdict(Tier.JIT, (Reason(codes.JIT, gpu=gpu, ptx=usable),))
+        return _no(Reason(JIT_NEEDS_NEWER_DRIVER, **facts))
+    return GpuVerdict(Tier.JIT, (Reason(JIT, gpu=gpu, ptx=usable),))
 
 
 def misses_newest_gpus(build_cuda: CudaVersion, arch: ArchList | None, target: Target) -> Reason | None:
@@ -137,5 +147,5 @@ def misses_newest_gpus(build_cuda: CudaVersion, arch: ArchList | None, target: T
     for name, capability, branch in first_drivers():
         gpu = Gpu(name=name, compute_capability=capability)
         if driver.branch >= branch and not any(runs_sass(code, gpu) for code in arch.sass):
-            return Reason(codes.NOT_NEWEST_GPUS, build_cuda=build_cuda, name=name, capability=capability, driver=driver)
+            return Reason(NOT_NEWEST_GPUS, build_cuda=build_cuda, name=name, capability=capability, driver=driver)
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from envkit.models.codes import driver, frameworks
+from envkit.models.codes.driver import DRIVER_TOO_OLD
+from envkit.models.codes.frameworks import COMPUTE_FAILED
 from envkit.models.fact import Blame, Code
 
 # In the order in which they are looked for: what explains more comes first.
@@ -37,5 +39,5 @@ _TEXTS: tuple[tuple[tuple[str, ...], Code], ...] = (
 def classify_error(text: str) -> tuple[Code, Blame | None]:
     """Return the code for an exception's text, and the blame: the build's where it is too new for the driver."""
     lowered = text.lower()
-    code = next((code for needles, code in _TEXTS if any(n in lowered for n in needles)), frameworks.COMPUTE_FAILED)
-    return code, "environment" if code == driver.DRIVER_TOO_OLD else code.blames
+    code = next((code for needles, code in _TEXTS if any(n in lowered for n in needles)), COMPUTE_FAILED)
+    return code, "environment" if code == DRIVER_TOO_OLD else code.blames

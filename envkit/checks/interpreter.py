@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.models.codes import frameworks as codes
+from envkit.models.codes.frameworks import (
+    ENDED,
+    IMPORT_CRASHED,
+    IMPORT_FAILED,
+    IMPORT_HUNG,
+    MODULE_IMPORTS,
+    PYTHON_BROKEN,
+    PYTHON_STARTS,
+)
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome
 from envkit.models.report import Finding
@@ -17,11 +25,11 @@ def python_findings(outcome: ProbeOutcome) -> list[Finding]:
     if outcome.state != "done" and step is not None and step.check == "import":
         return [import_ending(step.call, outcome)]
     if outcome.state != "done":
-        fact = Fact(codes.PYTHON_BROKEN, ending=ending_of(outcome), said=said_last(outcome))
+        fact = Fact(PYTHON_BROKEN, ending=ending_of(outcome), said=said_last(outcome))
         return [Finding("python", "fail", fact)]
     python, modules = outcome.facts.get("python"), outcome.facts.get("modules")
     version = python.get("version") if isinstance(python, Mapping) else None
-    first = Finding("python", "pass", Fact(codes.PYTHON_STARTS, version=version))
+    first = Finding("python", "pass", Fact(PYTHON_STARTS, version=version))
     return [first, *(_module_finding(module) for module in (modules if isinstance(modules, list) else []))]
 
 
@@ -30,27 +38,27 @@ def import_ending(module: str, outcome: ProbeOutcome) -> Finding:
     ending, said = ending_of(outcome), said_last(outcome)
     match outcome.state:
         case "timed-out":
-            fact = Fact(codes.IMPORT_HUNG, module=module, ending=ending, said=said)
+            fact = Fact(IMPORT_HUNG, module=module, ending=ending, said=said)
         case "crashed":
-            fact = Fact(codes.IMPORT_CRASHED, module=module, ending=ending, said=said)
+            fact = Fact(IMPORT_CRASHED, module=module, ending=ending, said=said)
         case _:
-            fact = Fact(codes.IMPORT_FAILED, module=module, ending=ending, said=said)
+            fact = Fact(IMPORT_FAILED, module=module, ending=ending, said=said)
     return Finding(f"import {module}", "fail", fact, subject=module)
 
 
 def _module_finding(module: Mapping[str, Any]) -> Finding:
     name = str(module.get("name"))
     if module.get("ok"):
-        fact = Fact(codes.MODULE_IMPORTS, module=name, version=module.get("version"))
+        fact = Fact(MODULE_IMPORTS, module=name, version=module.get("version"))
         return Finding(f"import {name}", "pass", fact, data={"seconds": module.get("seconds")}, subject=name)
-    fact = Fact(codes.IMPORT_FAILED, module=name, error=module.get("error"))
+    fact = Fact(IMPORT_FAILED, module=name, error=module.get("error"))
     return Finding(f"import {name}", "fail", fact, subject=name)
 
 
 def ending_of(outcome: ProbeOutcome) -> Fact:
     """Return how a probe ended that did not end well."""
     return Fact(
-        codes.ENDED,
+        ENDED,
         state=outcome.state,
         signal=outcome.signal,
         elapsed_s=outcome.elapsed_s,

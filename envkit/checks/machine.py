@@ -6,7 +6,7 @@ import re
 
 from envkit.builds.version import version_key, version_matches
 from envkit.models.build import Build
-from envkit.models.codes import reasons as codes
+from envkit.models.codes.reasons import GLIBC_TOO_OLD, MACOS_TOO_OLD, MICROARCH_TOO_LOW, WRONG_PLATFORM, WRONG_PYTHON
 from envkit.models.fact import Reason
 from envkit.models.host import Target
 
@@ -30,11 +30,11 @@ def judge_python(build: Build, python: str | None) -> Reason | None:
     if build.python is not None:
         if build.python == wanted:
             return None
-        return Reason(codes.WRONG_PYTHON, python=build.python, wanted=wanted)
+        return Reason(WRONG_PYTHON, python=build.python, wanted=wanted)
     candidates = (f"{wanted}.0", f"{wanted}.9", f"{wanted}.99")
     for spec in build.needs.python:
         if not any(version_matches(spec, candidate) for candidate in candidates):
-            return Reason(codes.WRONG_PYTHON, spec=spec, wanted=wanted)
+            return Reason(WRONG_PYTHON, spec=spec, wanted=wanted)
     return None
 
 
@@ -42,17 +42,17 @@ def judge_machine(build: Build, target: Target) -> Reason | None:
     """Return the first demand that the target does not meet; None when it meets all."""
     record, needs = build.record, build.needs
     if record.subdir not in {"", "noarch", target.subdir}:
-        return Reason(codes.WRONG_PLATFORM, build_subdir=record.subdir, subdir=target.subdir)
+        return Reason(WRONG_PLATFORM, build_subdir=record.subdir, subdir=target.subdir)
     if needs.platform is not None and not target.subdir.startswith(_OS[needs.platform]):
-        return Reason(codes.WRONG_PLATFORM, only=needs.platform, subdir=target.subdir)
+        return Reason(WRONG_PLATFORM, only=needs.platform, subdir=target.subdir)
     if needs.glibc and target.glibc and version_key(target.glibc) < version_key(needs.glibc):
-        return Reason(codes.GLIBC_TOO_OLD, needed=needs.glibc, has=target.glibc)
+        return Reason(GLIBC_TOO_OLD, needed=needs.glibc, has=target.glibc)
     if needs.osx and target.osx and version_key(target.osx) < version_key(needs.osx):
-        return Reason(codes.MACOS_TOO_OLD, needed=needs.osx, has=target.osx)
+        return Reason(MACOS_TOO_OLD, needed=needs.osx, has=target.osx)
     if needs.microarch_level is not None and target.microarch is not None:
         level = _microarch_level(target.microarch)
         if level is not None and level < needs.microarch_level:
-            return Reason(codes.MICROARCH_TOO_LOW, needed=needs.microarch_level, has=target.microarch)
+            return Reason(MICROARCH_TOO_LOW, needed=needs.microarch_level, has=target.microarch)
     if needs.arm_variant in {"sbsa", "tegra"} and target.gpus and target.tegra is (needs.arm_variant == "sbsa"):
-        return Reason(codes.WRONG_PLATFORM, arm=needs.arm_variant, subdir=target.subdir)
+        return Reason(WRONG_PLATFORM, arm=needs.arm_variant, subdir=target.subdir)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envkit.models.codes import files as codes
+from envkit.models.codes.files import BARRED, CACHE_WRITABLE, CLOSED, NOT_REMOVABLE, SHARING_WORKS, VOLUME_BARRED
 from envkit.models.fact import Fact
 from envkit.models.report import Finding, Status
 from envkit.models.volume import SharingState
@@ -17,25 +17,25 @@ def sharing_findings(state: SharingState) -> list[Finding]:
     findings = []
     if state.barred:
         paths = _names(state.root, state.barred)
-        fact = Fact(codes.VOLUME_BARRED, root=state.root, mode=state.mode, paths=paths)
+        fact = Fact(VOLUME_BARRED, root=state.root, mode=state.mode, paths=paths)
         findings.append(_finding("warn", fact, state.barred))
     if state.writable:
-        fact = Fact(codes.CACHE_WRITABLE, paths=_names(state.root, state.writable))
+        fact = Fact(CACHE_WRITABLE, paths=_names(state.root, state.writable))
         findings.append(_finding("warn", fact, state.writable))
     if closed := state.closed.paths:
-        fact = Fact(codes.CLOSED, paths=_names(state.root, closed), owners=state.closed.owners)
+        fact = Fact(CLOSED, paths=_names(state.root, closed), owners=state.closed.owners)
         findings.append(_finding("fail", fact, closed))
     if kept := state.not_removable.paths:
-        fact = Fact(codes.NOT_REMOVABLE, paths=_names(state.root, kept), owners=state.not_removable.owners)
+        fact = Fact(NOT_REMOVABLE, paths=_names(state.root, kept), owners=state.not_removable.owners)
         findings.append(_finding("warn", fact, kept))
-    return findings or [Finding("permissions", "pass", Fact(codes.SHARING_WORKS))]
+    return findings or [Finding("permissions", "pass", Fact(SHARING_WORKS))]
 
 
 def barred_findings(root: str, barred: Sequence[str]) -> list[Finding]:
     """Judge the files and folders of an environment that are closed to users of its volume."""
     if not barred:
         return []
-    return [_finding("warn", Fact(codes.BARRED, paths=_names(root, barred), root=root), barred)]
+    return [_finding("warn", Fact(BARRED, paths=_names(root, barred), root=root), barred)]
 
 
 def _finding(status: Status, fact: Fact, paths: Sequence[str]) -> Finding:

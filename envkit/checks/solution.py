@@ -14,7 +14,16 @@ from envkit.checks.verdict import judge
 from envkit.cuda.libraries import LIBRARY_NAMES, dropped_by_library, libraries_need_toolkit, library_min_version
 from envkit.frameworks.table import CUDA_FRAMEWORKS, is_stub, row_of
 from envkit.models.build import Build, Record, Tier
-from envkit.models.codes import reasons as codes
+from envkit.models.codes.reasons import (
+    CPU_BUILD,
+    CUDA_BUILD,
+    LIBRARY_DROPPED_GPU,
+    LIBRARY_LACKS_GPU,
+    MIXED_CUDA,
+    MKL_TOO_NEW,
+    NOT_IN_SOLUTION,
+    WRONG_CUDA,
+)
 from envkit.models.fact import Reason
 from envkit.models.host import Target
 from envkit.models.request import Request
@@ -49,7 +58,7 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
     if request.cuda.kind == "none":
         for build in builds:
             if build.variant == "cuda" and build.framework in CUDA_FRAMEWORKS and not is_stub(build.record.name):
-                yield Refusal(build.record, Reason(codes.CUDA_BUILD, name=_called(build.record)))
+                yield Refusal(build.record, Reason(CUDA_BUILD, name=_called(build.record)))
         return
     if not asks_cuda(request, target):
         return
@@ -57,7 +66,7 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
     for build in builds:
         if build.variant == "cpu" and build.framework in CUDA_FRAMEWORKS and build.framework not in incidental:
             name = f"{build.record.name} {build.record.version} {build.record.build}"
-            yield Refusal(build.record, Reason(codes.CPU_BUILD, name=name))
+            yield Refusal(build.record, Reason(CPU_BUILD, name=name))
         elif (
             build.variant == "cuda"
             and build.framework in CUDA_FRAMEWORKS
@@ -67,7 +76,7 @@ def _variants(builds: Sequence[Build], target: Target, request: Request) -> Iter
             and not is_stub(build.record.name)
         ):
             facts = {"name": build.record.name, "build_cuda": build.build_cuda, "asked": request.cuda}
-            yield Refusal(build.record, Reason(codes.WRONG_CUDA, **facts))
+            yield Refusal(build.record, Reason(WRONG_CUDA, **facts))
 
 
 def _incidental(builds: Sequence[Build], request: Request) -> frozenset[str]:
@@ -111,7 +120,7 @@ def _majors(builds: Sequence[Build]) -> Iterable[Refusal]:
             first = build
         elif build.build_cuda.major != first.build_cuda.major:
             other = {"other": _called(first.record), "other_cuda": first.build_cuda}
-            mixed = Reason(codes.MIXED_CUDA, name=_called(build.record), build_cuda=build.build_cuda, **other)
+            mixed = Reason(MIXED_CUDA, name=_called(build.record), build_cuda=build.build_cuda, **other)
             yield Refusal(build.record, mixed)
 
 
@@ -137,7 +146,7 @@ def _libraries(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
             row = dropped_by_library(build.record.name, version, major, capability)
             if row is not None:
                 dropped = Reason(
-                    codes.LIBRARY_DROPPED_GPU,
+                    LIBRARY_DROPPED_GPU,
                     version=f"{version[0]}.{version[1]}",
                     cuda_major=major,
                     capability=capability,
@@ -149,11 +158,11 @@ def _libraries(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
             least = library_min_version(build.record.name, capability)
             if least is not None and version < least:
                 yield Refusal(
-                    build.record, Reason(codes.LIBRARY_LACKS_GPU, library=library, capability=capability, needed=least)
+                    build.record, Reason(LIBRARY_LACKS_GPU, library=library, capability=capability, needed=least)
                 )
             elif needed is not None and own is not None and own < needed[0]:
                 facts = {"library": library, "of_cuda": own, "capability": capability, "needed": needed[0]}
-                yield Refusal(build.record, Reason(codes.LIBRARY_LACKS_GPU, **facts))
+                yield Refusal(build.record, Reason(LIBRARY_LACKS_GPU, **facts))
 
 
 def _broken_by(records: Sequence[Record]) -> Iterable[Refusal]:
@@ -170,7 +179,7 @@ def _broken_by(records: Sequence[Record]) -> Iterable[Refusal]:
                 and version_key(other.version) >= version_key(limit.below)
             ):
                 facts = {"other": _called(other), "name": _called(record), "limit": limit}
-                yield Refusal(other, Reason(codes.MKL_TOO_NEW, **facts))
+                yield Refusal(other, Reason(MKL_TOO_NEW, **facts))
 
 
 def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
@@ -180,7 +189,7 @@ def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
         row = row_of(spec.name)
         if row is not None and not row.gpu_is_optional and spec.name not in names:
             record = Record(name=spec.name, version="", build="")
-            yield Refusal(record, Reason(codes.NOT_IN_SOLUTION, name=spec.name))
+            yield Refusal(record, Reason(NOT_IN_SOLUTION, name=spec.name))
 
 
 def check_solution(records: Sequence[Record], target: Target, request: Request) -> list[Refusal]:

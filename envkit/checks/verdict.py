@@ -10,7 +10,20 @@ from envkit.checks.gpu import judge_gpu, misses_newest_gpus
 from envkit.checks.machine import judge_machine, judge_python
 from envkit.frameworks.table import ROWS
 from envkit.models.build import Build, Tier, Verdict
-from envkit.models.codes import reasons as codes
+from envkit.models.codes.reasons import (
+    ANY_HOST,
+    CPU_BUILD,
+    CUDA_UNKNOWN,
+    DRIVER_TOO_OLD,
+    GPU_OPEN,
+    MPS,
+    NO_GPU,
+    NO_KERNEL_IMAGE,
+    NO_MPS,
+    NVIDIA_TRACES,
+    RUNTIME_COMPILER,
+    WRONG_GPU_VENDOR,
+)
 from envkit.models.fact import Reason
 from envkit.models.host import Target
 from envkit.models.request import Request
@@ -23,14 +36,14 @@ def _worst(*tiers: Tier) -> Tier:
 
 def _cpu(build: Build, target: Target) -> Verdict:
     if not wants_cuda(target):
-        return Verdict(build, Tier.CPU, (Reason(codes.CPU_BUILD),))
-    return Verdict(build, Tier.CPU, (Reason(codes.CPU_BUILD, unused_gpu=True),))
+        return Verdict(build, Tier.CPU, (Reason(CPU_BUILD),))
+    return Verdict(build, Tier.CPU, (Reason(CPU_BUILD, unused_gpu=True),))
 
 
 def _metal(build: Build, target: Target) -> Verdict:
     if target.mps or (target.subdir == "osx-arm64" and target.described):
-        return Verdict(build, Tier.NATIVE, (Reason(codes.MPS),))
-    return Verdict(build, Tier.CPU, (Reason(codes.NO_MPS),))
+        return Verdict(build, Tier.NATIVE, (Reason(MPS),))
+    return Verdict(build, Tier.CPU, (Reason(NO_MPS),))
 
 
 def _arch_demand(build: Build, target: Target) -> Reason | None:
@@ -42,11 +55,11 @@ def _arch_demand(build: Build, target: Target) -> Reason | None:
     lowest = str(min(known))
     if version_matches(spec, lowest):
         return None
-    return Reason(codes.NO_KERNEL_IMAGE, spec=spec, lowest=lowest)
+    return Reason(NO_KERNEL_IMAGE, spec=spec, lowest=lowest)
 
 
 def _open_gpu(build: Build, build_cuda: CudaVersion, target: Target) -> list[Reason]:
-    reasons = [Reason(codes.GPU_OPEN, sass=build.arch.sass if build.arch else None)]
+    reasons = [Reason(GPU_OPEN, sass=build.arch.sass if build.arch else None)]
     missing = misses_newest_gpus(build_cuda, build.arch, target)
     return [*reasons, missing] if missing else reasons
 
@@ -55,12 +68,12 @@ def _demands(build: Build, target: Target) -> Verdict | None:
     """Judge the record's own demands on driver and GPU, before any table."""
     ceiling = ceiling_of(target)
     if ceiling is None and not target.gpus:
-        reasons = [Reason(codes.NO_GPU)]
+        reasons = [Reason(NO_GPU)]
         if target.nvidia_traces:
-            reasons.append(Reason(codes.NVIDIA_TRACES, traces=target.nvidia_traces))
+            reasons.append(Reason(NVIDIA_TRACES, traces=target.nvidia_traces))
         return Verdict(build, Tier.NO, tuple(reasons))
     if build.min_cuda is not None and ceiling is not None and ceiling < build.min_cuda:
-        return Verdict(build, Tier.NO, (Reason(codes.DRIVER_TOO_OLD, build_cuda=build.min_cuda, ceiling=ceiling),))
+        return Verdict(build, Tier.NO, (Reason(DRIVER_TOO_OLD, build_cuda=build.min_cuda, ceiling=ceiling),))
     demand = _arch_demand(build, target)
     return Verdict(build, Tier.NO, (demand,)) if demand is not None else None
 
@@ -70,7 +83,7 @@ def _cuda(build: Build, target: Target) -> Verdict:
     if blocked is not None:
         return blocked
     if build.build_cuda is None:
-        return Verdict(build, Tier.UNKNOWN, (Reason(codes.CUDA_UNKNOWN),))
+        return Verdict(build, Tier.UNKNOWN, (Reason(CUDA_UNKNOWN),))
     driver = judge_driver(build.build_cuda, target, major_only=build.cuda_major_only)
     if driver.tier is Tier.NO:
         return Verdict(build, Tier.NO, driver.reasons)
@@ -89,7 +102,7 @@ def _cuda(build: Build, target: Target) -> Verdict:
         reasons.extend(_open_gpu(build, build.build_cuda, target))
     row = ROWS.get(build.framework or "")
     if tier is Tier.MINOR and row is not None and row.runtime_compiler is not None:
-        reasons.append(Reason(codes.RUNTIME_COMPILER, compiler=row.runtime_compiler))
+        reasons.append(Reason(RUNTIME_COMPILER, compiler=row.runtime_compiler))
     return Verdict(build, tier, tuple(reasons))
 
 
@@ -107,7 +120,7 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
     if blocked is not None:
         return Verdict(build, Tier.NO, (blocked,))
     if "rocm" in build.record.build:
-        return Verdict(build, Tier.NO, (Reason(codes.WRONG_GPU_VENDOR),))
+        return Verdict(build, Tier.NO, (Reason(WRONG_GPU_VENDOR),))
     if build.variant == "cuda":
         verdict = _cuda(build, target)
     elif build.variant == "mps":
@@ -115,7 +128,7 @@ def judge(build: Build, target: Target, *, request: Request | None = None) -> Ve
     elif build.variant == "cpu":
         verdict = _cpu(build, target)
     else:
-        verdict = Verdict(build, Tier.NATIVE, (Reason(codes.ANY_HOST),))
+        verdict = Verdict(build, Tier.NATIVE, (Reason(ANY_HOST),))
     return Verdict(build, verdict.tier, verdict.reasons + build.conflicts) if build.conflicts else verdict
 
 

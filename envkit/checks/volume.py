@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from envkit.models.codes import files as codes
+from envkit.models.codes.files import (
+    CACHE_DAMAGED,
+    CACHE_SOUND,
+    FAULT,
+    MOVED,
+    NOT_A_VOLUME,
+    UNFINISHED,
+    VOLUME_FILE,
+    VOLUME_FOUND,
+)
 from envkit.models.fact import Fact
 from envkit.models.installed import WrongFile
 from envkit.models.manifest import VolumeFile
@@ -22,18 +31,18 @@ def volume_finding(root: str, described: VolumeFile | None, *, made: bool, here:
     """
     if described is None:
         if not made:
-            return Finding("volume", "warn", Fact(codes.NOT_A_VOLUME))
-        return Finding("volume", "fail", Fact(codes.VOLUME_FILE))
+            return Finding("volume", "warn", Fact(NOT_A_VOLUME))
+        return Finding("volume", "fail", Fact(VOLUME_FILE))
     if here:
-        return Finding("volume", "pass", Fact(codes.VOLUME_FOUND, id=described.id, root=root))
-    return Finding("volume", "fail", Fact(codes.MOVED, made_at=described.mounted_at, root=root))
+        return Finding("volume", "pass", Fact(VOLUME_FOUND, id=described.id, root=root))
+    return Finding("volume", "fail", Fact(MOVED, made_at=described.mounted_at, root=root))
 
 
 def leftover_findings(unfinished: Sequence[str]) -> list[Finding]:
     """Judge the unfinished generations of dead processes, given their names."""
     if not unfinished:
         return []
-    return [Finding("leftovers", "warn", Fact(codes.UNFINISHED, names=unfinished))]
+    return [Finding("leftovers", "warn", Fact(UNFINISHED, names=unfinished))]
 
 
 def cache_finding(packages: int, damaged: Mapping[str, WrongFile], *, full: bool) -> Finding:
@@ -45,7 +54,7 @@ def cache_finding(packages: int, damaged: Mapping[str, WrongFile], *, full: bool
         full: Whether every file was hashed.
     """
     if not damaged:
-        return Finding("cache", "pass", Fact(codes.CACHE_SOUND, packages=packages, full=full))
-    wrong = [Fact(codes.FAULT, file=item) for item in damaged.values()]
-    fact = Fact(codes.CACHE_DAMAGED, wrong=wrong, packages=packages)
+        return Finding("cache", "pass", Fact(CACHE_SOUND, packages=packages, full=full))
+    wrong = [Fact(FAULT, file=item) for item in damaged.values()]
+    fact = Fact(CACHE_DAMAGED, wrong=wrong, packages=packages)
     return Finding("cache", "fail", fact, data={"packages": list(damaged)})

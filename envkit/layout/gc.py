@@ -20,7 +20,21 @@ from envkit.layout.trash import discard
 from envkit.layout.usage import in_use, seen_in_processes
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import CleanItem
-from envkit.models.codes import advice as codes
+from envkit.models.codes.advice import (
+    DOWNLOAD_ABANDONED,
+    GENERATION_GONE,
+    HALF_DELETED,
+    INDEX_UNUSED,
+    KEPT_IN_USE,
+    KEPT_NEWEST,
+    KEPT_YOUNG,
+    NEEDS_UNKNOWN,
+    NOT_HELD,
+    ORPHANED,
+    SUPERSEDED,
+    UNFINISHED,
+    UNNAMED_LINK,
+)
 from envkit.models.fact import Advice
 from envkit.models.manifest import Manifest
 
@@ -122,23 +136,23 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
     downloads of dead processes, validations of removed generations, unused channel indexes, and the trash.
     """
     found = Rubbish()
-    found.items += [CleanItem("unfinished", str(path), Advice(codes.UNFINISHED)) for path in _unfinished(volume)]
-    found.items += [CleanItem("unfinished", str(path), Advice(codes.UNNAMED_LINK)) for path in _strays(volume)]
+    found.items += [CleanItem("unfinished", str(path), Advice(UNFINISHED)) for path in _unfinished(volume)]
+    found.items += [CleanItem("unfinished", str(path), Advice(UNNAMED_LINK)) for path in _strays(volume)]
     dead = {item.path for item in found.items}
     generations = {path.name: manifest for path, manifest in list_manifests(volume) if str(path) not in dead}
     manifests = {name: manifest for name, manifest in generations.items() if manifest is not None}
     gone = _superseded(volume, manifests, keep, found)
     remaining = [manifest for name, manifest in manifests.items() if name not in gone]
     if len(manifests) < len(generations):  # newer schema, damaged, or being made
-        found.kept.append(("packages", Advice(codes.NEEDS_UNKNOWN)))
+        found.kept.append(("packages", Advice(NEEDS_UNKNOWN)))
     else:
         found.items += _unneeded(volume, remaining)
     dropped = [path for path in _listdir(volume.incoming) if not lease.is_held(volume, path.name)]
-    found.items += [CleanItem("download", str(path), Advice(codes.DOWNLOAD_ABANDONED)) for path in dropped]
+    found.items += [CleanItem("download", str(path), Advice(DOWNLOAD_ABANDONED)) for path in dropped]
     void = [path for path in _listdir(volume.validations) if path.name not in generations or path.name in gone]
-    found.items += [CleanItem("validation", str(path), Advice(codes.GENERATION_GONE)) for path in void]
+    found.items += [CleanItem("validation", str(path), Advice(GENERATION_GONE)) for path in void]
     found.items += find_stale_indexes(volume.index, keep.younger_than_s)
-    found.items += [CleanItem("trash", str(path), Advice(codes.HALF_DELETED)) for path in _listdir(volume.trash)]
+    found.items += [CleanItem("trash", str(path), Advice(HALF_DELETED)) for path in _listdir(volume.trash)]
     return found
 
 
@@ -163,14 +177,14 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
             age = now - _made(manifest)
             if owner and place < keep.superseded:
                 facts = {"number": manifest.number, "owner": owner, "newest": keep.superseded}
-                found.kept.append((name, Advice(codes.KEPT_NEWEST, **facts)))
+                found.kept.append((name, Advice(KEPT_NEWEST, **facts)))
             elif name in used:
-                found.kept.append((name, Advice(codes.KEPT_IN_USE)))
+                found.kept.append((name, Advice(KEPT_IN_USE)))
             elif age < keep.younger_than_s:
-                found.kept.append((name, Advice(codes.KEPT_YOUNG, age_s=age, least_s=keep.younger_than_s)))
+                found.kept.append((name, Advice(KEPT_YOUNG, age_s=age, least_s=keep.younger_than_s)))
             else:
                 kind = "generation" if owner else "orphan"
-                why = Advice(codes.SUPERSEDED, owner=owner, number=manifest.number) if owner else Advice(codes.ORPHANED)
+                why = Advice(SUPERSEDED, owner=owner, number=manifest.number) if owner else Advice(ORPHANED)
                 found.items.append(CleanItem(kind, str(volume.generations / name), why))
                 gone.add(name)
     return gone
@@ -198,7 +212,7 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
         for path in _listdir(folder):
             if path.name not in needed and not path.name.startswith("."):
                 package = next((child.name for child in _listdir(path) if child.is_dir()), path.name)
-                yield CleanItem(kind, str(path), Advice(codes.NOT_HELD, package=package))
+                yield CleanItem(kind, str(path), Advice(NOT_HELD, package=package))
 
 
 def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
@@ -220,7 +234,7 @@ def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
     for members in groups.values():
         idle = now - max(used for _, used in members)
         if idle >= max(younger_than_s, _INDEX_AGE_S):
-            why = Advice(codes.INDEX_UNUSED, idle_s=idle)
+            why = Advice(INDEX_UNUSED, idle_s=idle)
             found += [CleanItem("index", str(path), why) for path, _ in members if path.suffix != ".lock"]
     return sorted(found, key=lambda item: item.path)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from envkit.layout.generation import list_generations
 from envkit.layout.volume import Volume
-from envkit.models.codes import files as codes
+from envkit.models.codes.files import OPENED, SEALED
 from envkit.models.fact import Fact
 from envkit.models.volume import PathsOf, SharingState
 
@@ -47,11 +47,11 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
     """
     mended = []
     if opened := _open_up([*_barred_folders(volume), *_barred_cache(volume)]):
-        mended.append(Fact(codes.OPENED, count=opened, name=None))
+        mended.append(Fact(OPENED, count=opened, name=None))
     if sealed := _seal(_writable_in_cache(packages)):
-        mended.append(Fact(codes.SEALED, count=sealed))
+        mended.append(Fact(SEALED, count=sealed))
     counts = {prefix.name: _open_up(_barred_below(volume, prefix)) for prefix in prefixes}
-    return mended + [Fact(codes.OPENED, count=n, name=name) for name, n in counts.items() if n]
+    return mended + [Fact(OPENED, count=n, name=name) for name, n in counts.items() if n]
 
 
 @dataclass(frozen=True, slots=True)

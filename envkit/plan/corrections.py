@@ -12,7 +12,17 @@ from envkit.checks.driver import ceiling_of, judge_driver, wants_cuda
 from envkit.checks.gpu import judge_gpu
 from envkit.frameworks.table import row_of
 from envkit.models.build import Record, Tier
-from envkit.models.codes import corrections as codes
+from envkit.models.codes.corrections import (
+    CPUONLY_ON_MACOS,
+    CPUONLY_WITH_CONDA_FORGE,
+    CUDATOOLKIT_12,
+    PYTORCH_CHANNEL_LACKS_GPU,
+    PYTORCH_CUDA_DRIVER_TOO_OLD,
+    PYTORCH_CUDA_ON_MACOS,
+    PYTORCH_CUDA_TOO_NEW,
+    PYTORCH_CUDA_WITHOUT_GPU,
+    TENSORFLOW_GPU,
+)
 from envkit.models.fact import Fact, Reason
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
@@ -57,9 +67,9 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
     asked = _version(spec)
     rest = _without(request, "pytorch-cuda")
     if target.subdir.startswith("osx"):
-        return Correction(Fact(codes.PYTORCH_CUDA_ON_MACOS), rest, request.channels)
+        return Correction(Fact(PYTORCH_CUDA_ON_MACOS), rest, request.channels)
     if not wants_cuda(target):
-        fact = Fact(codes.PYTORCH_CUDA_WITHOUT_GPU, asked=asked)
+        fact = Fact(PYTORCH_CUDA_WITHOUT_GPU, asked=asked)
         return Correction(fact, (*rest, "cpuonly"), request.channels, "none")
     if asked is None or _runs(asked, target):
         return None
@@ -68,31 +78,31 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
     if works is not None:
         reason = driver.reasons[0] if driver.tier is Tier.NO else None
         specs = _replaced(request, "pytorch-cuda", f"pytorch-cuda={works}")
-        fact = Fact(codes.PYTORCH_CUDA_TOO_NEW, asked=asked, works=works, reason=reason)
+        fact = Fact(PYTORCH_CUDA_TOO_NEW, asked=asked, works=works, reason=reason)
         return Correction(fact, specs, request.channels)
     if driver.tier is Tier.NO:
-        fact = Fact(codes.PYTORCH_CUDA_DRIVER_TOO_OLD, asked=asked, reason=driver.reasons[0])
+        fact = Fact(PYTORCH_CUDA_DRIVER_TOO_OLD, asked=asked, reason=driver.reasons[0])
         return Correction(fact, (*rest, "cpuonly"), request.channels, "none")
     capabilities = sorted({str(gpu.compute_capability) for gpu in target.gpus})
-    fact = Fact(codes.PYTORCH_CHANNEL_LACKS_GPU, asked=asked, last=_LAST_OF_CHANNEL, capabilities=capabilities)
+    fact = Fact(PYTORCH_CHANNEL_LACKS_GPU, asked=asked, last=_LAST_OF_CHANNEL, capabilities=capabilities)
     return Correction(fact, rest, _conda_forge(request))
 
 
 def _cpuonly(_spec: MatchSpec, request: Request, target: Target) -> Correction | None:
     rest = _without(request, "cpuonly")
     if target.subdir.startswith("osx"):
-        return Correction(Fact(codes.CPUONLY_ON_MACOS), rest, request.channels, "none")
+        return Correction(Fact(CPUONLY_ON_MACOS), rest, request.channels, "none")
     if any(channel_name(channel) == "pytorch" for channel in request.channels):
         return None
     version = next((spec.version for spec in request.parsed if spec.name == "pytorch"), None)
     cpu = f"pytorch-cpu {version}" if version else "pytorch-cpu"
-    return Correction(Fact(codes.CPUONLY_WITH_CONDA_FORGE), (*rest, cpu), request.channels, "none")
+    return Correction(Fact(CPUONLY_WITH_CONDA_FORGE), (*rest, cpu), request.channels, "none")
 
 
 def _tensorflow_gpu(spec: MatchSpec, request: Request, target: Target) -> Correction | None:
     version = spec.version or ("*" if spec.build else None)
     plain = " ".join(part for part in ("tensorflow", version, spec.build) if part)
-    fact = Fact(codes.TENSORFLOW_GPU, macos=target.subdir.startswith("osx"))
+    fact = Fact(TENSORFLOW_GPU, macos=target.subdir.startswith("osx"))
     return Correction(fact, _replaced(request, "tensorflow-gpu", plain), request.channels)
 
 
@@ -108,10 +118,10 @@ def _cudatoolkit(spec: MatchSpec, request: Request, target: Target) -> Correctio
     if any(not row.gpu_is_optional for row in rows):
         exact = any(row.key == "pytorch" for row in rows) and asked in _PYTORCH_CUDA
         cuda = str(asked) if exact else str(asked.major)
-        fact = Fact(codes.CUDATOOLKIT_12, last=_LAST_CUDATOOLKIT, asked=asked, reason=reason, cuda=cuda)
+        fact = Fact(CUDATOOLKIT_12, last=_LAST_CUDATOOLKIT, asked=asked, reason=reason, cuda=cuda)
         return Correction(fact, _without(request, "cudatoolkit"), request.channels, cuda)
     specs = _replaced(request, "cudatoolkit", f"cuda-version={asked}")
-    fact = Fact(codes.CUDATOOLKIT_12, last=_LAST_CUDATOOLKIT, asked=asked, reason=reason, cuda=None)
+    fact = Fact(CUDATOOLKIT_12, last=_LAST_CUDATOOLKIT, asked=asked, reason=reason, cuda=None)
     return Correction(fact, specs, request.channels)
 
 

@@ -10,8 +10,21 @@ from envkit.checks.driver import ceiling_of, needed_driver, wants_cuda
 from envkit.checks.hosts import judge_builds
 from envkit.cuda.drivers import driver_ceiling, min_driver, os_of
 from envkit.models.build import Build, Tier, Verdict
-from envkit.models.codes import advice as codes
-from envkit.models.codes import reasons, topics
+from envkit.models.codes.advice import (
+    BUILDS_REFUSED,
+    CHOSEN_BUILD,
+    CPU_ASKED,
+    CPU_NO_GPU,
+    CPU_TRACES,
+    MORE_REASONS,
+    NEWER_DRIVER,
+    NO_NEWER,
+    SAME_VERSION,
+    UNSOLVED_BUILD,
+    WOULD_RUN,
+)
+from envkit.models.codes.reasons import DRIVER_TOO_OLD, GPU_NEEDS_NEWER_DRIVER, JIT_NEEDS_NEWER_DRIVER
+from envkit.models.codes.topics import CHANGE, CPU, NO_BUILD, NOT_NEWER, THIS_BUILD
 from envkit.models.fact import Advice, Answer, Fact, Reason
 from envkit.models.host import Target
 from envkit.models.request import Request
@@ -19,12 +32,12 @@ from envkit.models.version import DriverVersion
 from envkit.plan.rank import pick, rank
 
 _SHOWN = 4
-_DRIVER_CODES = frozenset({reasons.DRIVER_TOO_OLD, reasons.JIT_NEEDS_NEWER_DRIVER, reasons.GPU_NEEDS_NEWER_DRIVER})
+_DRIVER_CODES = frozenset({DRIVER_TOO_OLD, JIT_NEEDS_NEWER_DRIVER, GPU_NEEDS_NEWER_DRIVER})
 
 
 def _this(chosen: Verdict, request: Request, *, among_all: bool) -> Iterable[Fact]:
     facts = {"native_first": request.prefer == "native", "among_all": among_all}
-    yield Advice(codes.CHOSEN_BUILD, build=chosen.build, tier=chosen.tier.value, **facts)
+    yield Advice(CHOSEN_BUILD, build=chosen.build, tier=chosen.tier.value, **facts)
     yield from chosen.reasons
 
 
@@ -45,11 +58,11 @@ def _refused(verdicts: Iterable[Verdict]) -> list[Advice]:
     for verdict in _kinds(newest):
         by_reason.setdefault(verdict.decisive, []).append(verdict.build)
     found = [
-        Advice(codes.BUILDS_REFUSED, build=builds[0], more=len(builds) - 1, reason=reason)
+        Advice(BUILDS_REFUSED, build=builds[0], more=len(builds) - 1, reason=reason)
         for reason, builds in by_reason.items()
     ]
     rest = len(found) - _SHOWN
-    return [*found[:_SHOWN], *([Advice(codes.MORE_REASONS, number=rest)] if rest > 0 else [])]
+    return [*found[:_SHOWN], *([Advice(MORE_REASONS, number=rest)] if rest > 0 else [])]
 
 
 def _version(verdict: Verdict) -> VersionKey:
@@ -65,21 +78,21 @@ def _newer(ranked: Sequence[Verdict], chosen: Verdict) -> Iterable[Advice]:
         return
     if later:
         best = later[0]
-        yield Advice(codes.WOULD_RUN, build=best.build, tier=best.tier.value, reason=best.reasons[0])
+        yield Advice(WOULD_RUN, build=best.build, tier=best.tier.value, reason=best.reasons[0])
         return
     same = [v for v in ranked if _version(v) == mine and v.build.build_cuda != chosen.build.build_cuda]
-    yield Advice(codes.NO_NEWER)
+    yield Advice(NO_NEWER)
     for verdict in _kinds(same)[:2]:
         tier = verdict.tier
-        yield Advice(codes.SAME_VERSION, build=verdict.build, tier=tier.value, runs=tier.runs, reason=verdict.decisive)
+        yield Advice(SAME_VERSION, build=verdict.build, tier=tier.value, runs=tier.runs, reason=verdict.decisive)
 
 
 def _cpu(request: Request, target: Target) -> Advice:
     if request.cuda.kind == "none":
-        return Advice(codes.CPU_ASKED)
+        return Advice(CPU_ASKED)
     if target.nvidia_traces:
-        return Advice(codes.CPU_TRACES, traces=target.nvidia_traces)
-    return Advice(codes.CPU_NO_GPU, described=bool(target.described))
+        return Advice(CPU_TRACES, traces=target.nvidia_traces)
+    return Advice(CPU_NO_GPU, described=bool(target.described))
 
 
 def _better(found: Verdict | None, chosen: Verdict | None) -> bool:
@@ -119,7 +132,7 @@ def _drivers(
         newer = {name: _raised(host, driver) for name, host in hosts.items()}
         found = pick(rank(judge_builds([v.build for v in ranked], there, newer, request=request), request, there))
         if found is not None and _better(found, best):
-            yield Advice(codes.NEWER_DRIVER, driver=driver, build=found.build, tier=found.tier.value)
+            yield Advice(NEWER_DRIVER, driver=driver, build=found.build, tier=found.tier.value)
             best = found
 
 
@@ -150,17 +163,17 @@ def explain(
     chosen = taken or pick(ranked)
     answers: list[Answer] = []
     if chosen is not None:
-        answers += [Answer(topics.THIS_BUILD, fact) for fact in _this(chosen, request, among_all=not unsolved)]
+        answers += [Answer(THIS_BUILD, fact) for fact in _this(chosen, request, among_all=not unsolved)]
         for verdict, why in unsolved[:_SHOWN]:
-            answers.append(Answer(topics.NOT_NEWER, Advice(codes.UNSOLVED_BUILD, build=verdict.build, why=why)))
+            answers.append(Answer(NOT_NEWER, Advice(UNSOLVED_BUILD, build=verdict.build, why=why)))
         held = {verdict.build.record.version for verdict, _ in unsolved}
         rest = [verdict for verdict in ranked if not verdict.tier.runs or verdict.build.record.version not in held]
         if not unsolved or any(_version(verdict) > _version(chosen) for verdict in rest):
-            answers += [Answer(topics.NOT_NEWER, fact) for fact in _newer(rest, chosen)]
+            answers += [Answer(NOT_NEWER, fact) for fact in _newer(rest, chosen)]
         if chosen.tier is Tier.CPU:
-            answers.append(Answer(topics.CPU, _cpu(request, target)))
+            answers.append(Answer(CPU, _cpu(request, target)))
     else:
-        answers += [Answer(topics.NO_BUILD, fact) for fact in _refused(ranked)]
-    answers += [Answer(topics.CHANGE, fact) for fact in advice]
-    answers += [Answer(topics.CHANGE, fact) for fact in _drivers(ranked, request, target, hosts or {}, chosen)]
+        answers += [Answer(NO_BUILD, fact) for fact in _refused(ranked)]
+    answers += [Answer(CHANGE, fact) for fact in advice]
+    answers += [Answer(CHANGE, fact) for fact in _drivers(ranked, request, target, hosts or {}, chosen)]
     return tuple(answers)

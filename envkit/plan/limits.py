@@ -9,7 +9,14 @@ from typing import NamedTuple
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
 from envkit.models.build import Tier, Verdict
-from envkit.models.codes import advice as codes
+from envkit.models.codes.advice import (
+    BEST_REFUSED,
+    COVERED_BUILD,
+    CPU_RUNS,
+    DESCRIBE_MACHINE,
+    DROP_LIMIT,
+    OTHER_PYTHONS,
+)
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
@@ -60,13 +67,13 @@ def _no_choice(
     found: list[Advice] = []
     if ranked:
         best = ranked[0]
-        found.append(Advice(codes.BEST_REFUSED, build=best.build, reason=best.decisive))
+        found.append(Advice(BEST_REFUSED, build=best.build, reason=best.decisive))
     if request.python is not None and not ranked:
         pythons = {v.build.python for v in verdicts if v.build.python}
         if pythons and request.python not in pythons:
-            found.append(Advice(codes.OTHER_PYTHONS, python=request.python, known=sorted(pythons, key=version_key)))
+            found.append(Advice(OTHER_PYTHONS, python=request.python, known=sorted(pythons, key=version_key)))
     if not wants_cuda(target) and request.cuda.asks_cuda and target.nvidia_traces:
-        found.append(Advice(codes.DESCRIBE_MACHINE))
+        found.append(Advice(DESCRIBE_MACHINE))
     return found
 
 
@@ -74,7 +81,7 @@ def _on_cpu(verdicts: Sequence[Verdict], request: Request, target: Target) -> li
     if request.cuda.kind == "none":
         return []
     on_cpu = pick(rank(verdicts, replace(request, cuda=CudaChoice("none")), target))
-    return [Advice(codes.CPU_RUNS, build=on_cpu.build)] if on_cpu is not None and on_cpu.tier is Tier.CPU else []
+    return [Advice(CPU_RUNS, build=on_cpu.build)] if on_cpu is not None and on_cpu.tier is Tier.CPU else []
 
 
 def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> list[Advice]:
@@ -87,7 +94,7 @@ def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> lis
         part, newer = better
         found.append(
             Advice(
-                codes.DROP_LIMIT,
+                DROP_LIMIT,
                 cuda=part.cuda,
                 version=part.version,
                 build=newer.build,
@@ -100,5 +107,5 @@ def limits(verdicts: Sequence[Verdict], request: Request, target: Target) -> lis
         return found + _on_cpu(verdicts, request, target)
     safe = conservative(ranked, chosen)
     if safe is not None:
-        found.append(Advice(codes.COVERED_BUILD, build=chosen.build, tier=chosen.tier.value, covered=safe.build))
+        found.append(Advice(COVERED_BUILD, build=chosen.build, tier=chosen.tier.value, covered=safe.build))
     return found

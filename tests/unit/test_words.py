@@ -223,3 +223,22 @@ def test_a_member_of_a_family_has_its_saying() -> None:
 def test_what_was_recorded_is_said_again() -> None:
     finding = Finding("x", "fail", Recorded("it broke", "Mend it."), code="a-code-of-an-older-envkit")
     assert (say(finding), cure(finding)) == ("it broke", "Mend it.")
+
+
+@pytest.mark.parametrize("name", sorted(USERS))
+def test_a_code_that_is_not_registered_does_not_import(name: str) -> None:
+    """Codes are imported by name; those of a whole module are looked up in tables, at import."""
+    spaces = {
+        alias.asname or alias.name
+        for node in USERS[name].body
+        if isinstance(node, ast.ImportFrom) and node.module == "envkit.models.codes"
+        for alias in node.names
+    }
+    functions = [node for node in ast.walk(USERS[name]) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+    late = [
+        ast.unparse(node)
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in spaces
+    ]
+    assert late == []
