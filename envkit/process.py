@@ -93,7 +93,8 @@ def run_child(
     Args:
         command: The program and its arguments; they show in process lists, so they carry no secret.
         env: All of its environment variables; None for those of this process.
-        stdin: Written to its standard input, which stays open until it ends; None for an empty one.
+        stdin: Written to its standard input, which stays open until it ends; None for an empty one. It is written
+            before any output is read and outside the time limit, so keep it below what a pipe holds (64 KiB).
         output_limit: Bytes of standard output, and of the trace, above which it is killed.
         stderr_tail: Keep only so many bytes of standard error, the last ones.
         trace_flag: Give it a third pipe to write to: this argument and a descriptor are added to the command.

@@ -1,4 +1,4 @@
-"""What each framework is on conda, one row in a file of its own. Facts only: nothing here reads, runs or judges.
+"""Frameworks as conda has them, each one row in a file of its own. Facts only: nothing here reads, runs or judges.
 
 How to add a framework, with one new file in each place:
 
