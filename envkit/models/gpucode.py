@@ -30,15 +30,15 @@ class Architecture(NamedTuple):
         return f"{self.capability}{self.suffix}"
 
 
-class PtxEntries(NamedTuple):
+class PtxCode(NamedTuple):
     """The PTX of one architecture in a library.
 
     Attributes:
-        count: Number of entries.
+        entries: Number of entries.
         isa: The newest PTX ISA version among them: 9.0 needs a driver of CUDA 13.0.
     """
 
-    count: int
+    entries: int
     isa: CudaVersion
 
 
@@ -50,14 +50,14 @@ class GpuLibrary:
         path: Where it lies: below its package or prefix, else as it was given.
         size: Its size in bytes.
         sass: Number of machine code entries by architecture.
-        ptx: PTX entries by architecture.
+        ptx: PTX by architecture.
         other: Number of entries of other kinds, such as ``relocatable``, ``lto`` and ``rocm``.
     """
 
     path: str
     size: int
     sass: Mapping[Architecture, int] = field(default_factory=dict)
-    ptx: Mapping[Architecture, PtxEntries] = field(default_factory=dict)
+    ptx: Mapping[Architecture, PtxCode] = field(default_factory=dict)
     other: Mapping[str, int] = field(default_factory=dict)
 
 
