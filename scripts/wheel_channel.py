@@ -3,7 +3,8 @@
 For machines that reach PyPI and no conda channel: tests, demonstrations, closed networks. The channel holds
 `python` (a CPython installed on this machine, made relocatable), `pip`, and each REQUIREMENT with what it needs,
 for this platform. What it already holds stays, so that a second run with another --python or other requirements
-adds to it. CPU builds only: whatever needs NVIDIA's wheels is refused.
+adds to it. Whatever needs NVIDIA's wheels is refused, unless --with-torch cuda or --cuda asks for it: such packages
+say in `cuda-version`, `__cuda` and their build string what conda's say.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing.name} is not installed\nhint: this takes envkit's dependencies and zstandard")
 
-_TORCH: Final = ("torch==2.13.0", "numpy")
+_TORCH: Final = {"cpu": ("torch==2.13.0", "numpy"), "cuda": ("torch==2.14.1", "numpy")}
 _EXAMPLES: Final = """\
 examples:
   wheel_channel.py channel numpy pygments
   wheel_channel.py channel --with-torch
   wheel_channel.py channel --with-torch --torch-index https://example.org/whl/cpu
+  wheel_channel.py channel --with-torch cuda
+  wheel_channel.py channel --cuda cupy-cuda12x nvidia-cuda-runtime-cu12
   wheel_channel.py channel 'ipykernel>=6' --python /usr/local/bin/python3.12
 
 The channel's URL is printed on stdout: envkit, conda, mamba and pixi take it with -c.
@@ -56,7 +59,16 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "requirements", metavar="REQUIREMENT", nargs="*", help="what to take from PyPI (PEP 508), such as 'numpy>=2'"
     )
-    parser.add_argument("--with-torch", action="store_true", help=f"add {' and '.join(_TORCH)}, for the CPU")
+    parser.add_argument(
+        "--with-torch",
+        nargs="?",
+        const="cpu",
+        metavar="cpu|cuda",
+        help="add PyTorch and numpy: "
+        + ", ".join(f"{words[0]} for {kind}" for kind, words in _TORCH.items())
+        + ", the latter with NVIDIA's libraries, 6 GB installed (default: cpu)",
+    )
+    parser.add_argument("--cuda", action="store_true", help="package what needs NVIDIA's wheels, and those too")
     parser.add_argument(
         "--torch-index", metavar="URL", help="where CPU wheels of PyTorch are, besides pip's configured indexes"
     )
@@ -75,7 +87,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         help="where downloads and built packages are kept (default: %(default)s)",
     )
     # Intermixed: options may stand between OUT and the requirements.
-    return parser.parse_intermixed_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    if options.with_torch not in {None, *_TORCH}:  # `--with-torch numpy`: the word is a requirement
+        options.requirements.insert(0, options.with_torch)
+        options.with_torch = "cpu"
+    return options
 
 
 @contextmanager
@@ -98,13 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     try:
-        texts = [*(_TORCH if options.with_torch else ()), *options.requirements]
+        texts = [*_TORCH.get(options.with_torch, ()), *options.requirements]
         work = Work(
             out=options.out.resolve(),
             requirements=parse_requirements(texts),
             interpreter=detect_interpreter(options.python),
             pip_options=("--extra-index-url", options.torch_index) if options.torch_index else (),
             cache=options.cache.resolve(),
+            cuda=options.cuda or options.with_torch == "cuda",
         )
         with progress_on(console) as report:
             packages = make_channel(work, report)

@@ -21,14 +21,15 @@ from packaging.requirements import Requirement
 from rattler.index import index_fs
 
 from wheelchannel import pip, specs
-from wheelchannel.artifact import copy_whole, read_record
+from wheelchannel.artifact import copy_whole, read_record, write_package
+from wheelchannel.cuda import toolkit_of, version_package
 from wheelchannel.interpreter import Interpreter
 from wheelchannel.relocation import build_python, fingerprint
 from wheelchannel.unpack import build_package
 from wheelchannel.wheels import check_cpu_only, plan_package
 
 _DAY_S: Final = 86_400
-_PACKAGING: Final = ("artifact", "interpreter", "relocation", "specs", "unpack", "wheels")
+_PACKAGING: Final = ("artifact", "cuda", "interpreter", "relocation", "specs", "unpack", "wheels")
 """The modules that decide what is in a package."""
 
 
@@ -42,6 +43,7 @@ class Work:
         interpreter: What becomes the package `python`, and what wheels are chosen for.
         pip_options: More of pip's options, such as an index.
         cache: Where downloads and built packages are kept.
+        cuda: Whether wheels that need NVIDIA's are packaged too.
     """
 
     out: Path
@@ -49,6 +51,7 @@ class Work:
     interpreter: Interpreter
     pip_options: Sequence[str]
     cache: Path
+    cuda: bool = False
 
 
 Reporter = Callable[[str, int, int], None]
@@ -76,9 +79,11 @@ def make_channel(work: Work, report: Reporter) -> list[Path]:
     resolution = pip.resolve(roots, work.interpreter, work.pip_options)
     requires = {wheel.name: wheel.requires_dist for wheel in resolution.wheels}
     extras = specs.wanted_extras(roots, requires, resolution.environment)
-    check_cpu_only(resolution.wheels, resolution.environment, extras)
+    if not work.cuda:
+        check_cpu_only(resolution.wheels, resolution.environment, extras)
+    toolkit = toolkit_of(resolution.wheels)
     plans = {
-        wheel.sha256: plan_package(wheel, work.interpreter, resolution.environment, extras.get(wheel.name, ()))
+        wheel.sha256: plan_package(wheel, work.interpreter, resolution.environment, extras.get(wheel.name, ()), toolkit)
         for wheel in resolution.wheels
     }
     total = len(plans) + 1
@@ -100,6 +105,11 @@ def make_channel(work: Work, report: Reporter) -> list[Path]:
         if not place.is_file():
             build_package(plan, wheels[wheel.sha256], work.interpreter, place)
         built.append((plan.subdir, place))
+    if toolkit is not None:
+        version = version_package(toolkit)
+        place = _cached(work.cache, revision, version.origin) / version.file_name
+        write_package(version, (), {}, place)
+        built.append((version.subdir, place))
     report("indexing", total, total)
     return publish(built, work.out, work.interpreter.subdir)
 

@@ -16,12 +16,11 @@ from packaging.version import Version
 
 from wheelchannel import specs
 from wheelchannel.artifact import Package
+from wheelchannel.cuda import GPU_ONLY, build_prefix, cuda_depends
 from wheelchannel.errors import ChannelError
 from wheelchannel.interpreter import Interpreter
 
 _LEGACY_GLIBC: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-# nvidia-ml-py is Python alone, and asks the driver: it runs where there is none.
-_GPU_ONLY: Final = re.compile(r"(nvidia-(?!ml-py$)|cuda-|(pytorch-)?triton\b)")
 _CPU_BUILD: Final = {"pytorch": "cpu_generic_", "torchvision": "cpu_", "torchaudio": "cpu_"}
 """conda-forge's build strings say which framework builds are for the CPU, in these words."""
 
@@ -113,7 +112,7 @@ def _glibc(platform: str) -> Iterator[tuple[int, int]]:
 
 
 def check_cpu_only(wheels: Sequence[Wheel], environment: Mapping[str, str], extras: Mapping[str, set[str]]) -> None:
-    """Refuse wheels that need NVIDIA's: conda's GPU packages are made otherwise, and these weigh gigabytes.
+    """Refuse wheels that need NVIDIA's where nobody asked for these: they weigh gigabytes.
 
     Raises:
         ChannelError: It names what needs what.
@@ -127,16 +126,20 @@ def check_cpu_only(wheels: Sequence[Wheel], environment: Mapping[str, str], extr
     ]
     # What a person asked for comes first: torch, and not what torch brings.
     suspects = [*needs, *((wheel, wheel.name) for wheel in wheels)]
-    for wheel, name in sorted(suspects, key=lambda suspect: bool(_GPU_ONLY.match(suspect[0].name))):
-        if _GPU_ONLY.match(name):
+    for wheel, name in sorted(suspects, key=lambda suspect: bool(GPU_ONLY.match(suspect[0].name))):
+        if GPU_ONLY.match(name):
             raise ChannelError(
                 f"{wheel.name} {wheel.version} is for NVIDIA GPUs: it needs {name}",
-                hint="only CPU builds can be packaged; for PyTorch, name an index of CPU wheels with --torch-index",
+                hint="--cuda packages it as it is; for PyTorch on the CPU, name an index of such wheels: --torch-index",
             )
 
 
 def plan_package(
-    wheel: Wheel, interpreter: Interpreter, environment: Mapping[str, str], extras: Iterable[str]
+    wheel: Wheel,
+    interpreter: Interpreter,
+    environment: Mapping[str, str],
+    extras: Iterable[str],
+    toolkit: str | None = None,
 ) -> Package:
     """The package that a wheel becomes, without its time stamp, licences and entry points, which lie inside it.
 
@@ -145,13 +148,15 @@ def plan_package(
         interpreter: What it picked it for.
         environment: The markers' environment.
         extras: The extras that anything asks of it.
+        toolkit: The CUDA toolkit of what was resolved; None where all is for the CPU.
     """
     extras = sorted(extras)
     kind = classify_wheel(wheel.tags, interpreter.machine)
     needed = specs.active_requirements(wheel.requires_dist, environment, extras)
     requires_python = str(wheel.metadata.get("requires_python", ""))
     pinned = not kind.any_python or specs.depends_on_python(wheel.requires_dist, environment, extras, requires_python)
-    depends = sorted({specs.match_spec(requirement) for requirement in needed})
+    of_cuda = cuda_depends(wheel.name, toolkit) if toolkit else []
+    depends = sorted({*(specs.match_spec(requirement) for requirement in needed), *of_cuda})
     depends.append(interpreter.pin if pinned else _python_spec(wheel, kind))
     if kind.glibc:
         depends.append(f"__glibc >={kind.glibc},<3.0.a0")
@@ -161,7 +166,7 @@ def plan_package(
     index: dict[str, Any] = {
         "name": name,
         "version": specs.conda_version(wheel.version),
-        "build": _build_string(name, kind, interpreter.tag if pinned else _least_python_tag(kind), digest),
+        "build": _build_string(name, kind, interpreter.tag if pinned else _least_python_tag(kind), digest, toolkit),
         "build_number": 0,
         "subdir": "noarch" if kind.noarch else interpreter.subdir,
         "depends": depends,
@@ -177,10 +182,12 @@ def _least_python_tag(kind: Kind) -> str:
     return f"py{(kind.python or '3').replace('.', '')}"
 
 
-def _build_string(name: str, kind: Kind, python: str, digest: str) -> str:
+def _build_string(name: str, kind: Kind, python: str, digest: str, toolkit: str | None) -> str:
     if kind.noarch:
         return f"pyh{digest}_0"
-    return f"{_CPU_BUILD[name]}{python}_h{digest}_0" if name in _CPU_BUILD else f"{python}h{digest}_0"
+    if name not in _CPU_BUILD:
+        return f"{python}h{digest}_0"
+    return f"{build_prefix(toolkit) if toolkit else _CPU_BUILD[name]}{python}_h{digest}_0"
 
 
 def _python_spec(wheel: Wheel, kind: Kind) -> str:

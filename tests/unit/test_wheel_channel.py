@@ -25,12 +25,19 @@ from wheel_factory import write_wheel
 from wheelchannel import specs
 from wheelchannel.artifact import PLACEHOLDER, Entry, Package, read_record, write_package
 from wheelchannel.channel import publish
+from wheelchannel.cuda import toolkit_of, version_package
 from wheelchannel.errors import ChannelError
 from wheelchannel.interpreter import Interpreter, parse_interpreter
 from wheelchannel.pip import explain_failure, parse_requirements
 from wheelchannel.relocation import scrub
 from wheelchannel.unpack import Layout, build_package
 from wheelchannel.wheels import Kind, Wheel, check_cpu_only, classify_wheel, plan_package
+
+from envkit.builds.classify import classify
+from envkit.builds.dependency import spec_matches
+from envkit.builds.record import record_from_repodata
+from envkit.models.spec import parse_match_spec
+from envkit.models.version import CudaVersion
 
 PY311 = Interpreter("3.11.7", Path("/somewhere"), "linux-64", 1_700_000_000)
 ENVIRONMENT = {
@@ -247,6 +254,37 @@ def test_a_gpu_extra_that_nobody_asks_for_is_no_reason_to_refuse() -> None:
     check_cpu_only([made], ENVIRONMENT, {})
     with pytest.raises(ChannelError, match="nvidia-nvtx"):
         check_cpu_only([made], ENVIRONMENT, {"x": {"gpu"}})
+
+
+TOOLKIT = [
+    wheel("nvidia_cuda_runtime-13.0.96-py3-none-manylinux_2_17_x86_64.whl"),
+    wheel("nvidia_nvjitlink-13.5.37-py3-none-manylinux_2_12_x86_64.whl"),
+]
+
+
+def test_a_cuda_wheel_becomes_a_package_that_says_its_cuda() -> None:
+    needs = ["nvidia-nvjitlink<14", "triton==3.8.0", "numpy"]
+    torch = wheel("torch-2.14.1-cp311-cp311-manylinux_2_28_x86_64.whl", needs)
+    toolkit = toolkit_of([torch, *TOOLKIT])
+    assert toolkit == "13.0"
+    made = {
+        one.name: plan_package(one, PY311, ENVIRONMENT, (), toolkit)
+        for one in (torch, *TOOLKIT, wheel("numpy-2-cp311-cp311-manylinux_2_28_x86_64.whl"))
+    }
+    records = {name: record_from_repodata(p.index, p.file_name, "channel", p.subdir) for name, p in made.items()}
+    assert records["torch"].build.startswith("cuda130_py311_h")
+    builds = {name: classify(record) for name, record in records.items()}
+    assert {name: (build.variant, build.build_cuda) for name, build in builds.items()} == {
+        "torch": ("cuda", CudaVersion(13, 0)),
+        "nvidia-cuda-runtime": ("cuda", CudaVersion(13, 0)),
+        "nvidia-nvjitlink": ("cuda", CudaVersion(13, 0)),
+        "numpy": ("generic", None),
+    }
+    assert builds["nvidia-nvjitlink"].cuda_major_only
+    version = dict(version_package(toolkit).index)
+    assert (version["name"], version["version"]) == ("cuda-version", "13.0")
+    wanted = [spec for spec in map(parse_match_spec, records["torch"].depends) if spec.name == "cuda-version"]
+    assert [spec_matches(spec, "cuda-version", version["version"], version["build"]) for spec in wanted] == [True]
 
 
 # The files of a wheel.
