@@ -100,7 +100,7 @@ def create_command(
     packages = tuple(specs or ()) + (source.dependencies if source else ())
     if source is not None and source.pip:
         raise UsageError(
-            f"{source.path} asks pip for {', '.join(source.pip)}; envkit installs conda packages only",
+            f"{source.path} asks pip for {', '.join(source.pip.lines)}; envkit installs conda packages only",
             hint="List conda packages instead, or take `- pip:` out and install these into a venv on top.",
         )
     request = options.parse_request(packages, explicit, cuda=cuda, python=python, prefer=prefer)

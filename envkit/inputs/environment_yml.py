@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from envkit.activation import is_variable
 from envkit.errors import RecipeError
-from envkit.inputs.yaml import parse_yaml
-from envkit.models.channel import redact
+from envkit.inputs.requirements import Line, read_lines
+from envkit.inputs.yaml import find_lines, parse_yaml
 from envkit.models.inputs import Recipe
+from envkit.models.pip import FilePlace, PipSection
 
 _KEYS = {"name", "channels", "dependencies", "platforms", "variables", "prefix", "category"}
 _MAX_BYTES = 1 << 20
@@ -33,7 +35,7 @@ def parse_environment_yml(data: bytes, path: Path) -> Recipe:
         raise RecipeError(
             f"{path}: unknown key {', '.join(unknown)}", hint=f"An environment.yml has: {', '.join(sorted(_KEYS))}."
         )
-    dependencies, pip = _dependencies(content.get("dependencies"), path)
+    dependencies, pip = _dependencies(content.get("dependencies"), path, data)
     variables = content.get("variables") or {}
     if not isinstance(variables, dict) or not all(isinstance(v, str) for v in variables.values()):
         raise RecipeError(f"{path}: variables: is not a mapping of names to values", hint=_CEP)
@@ -51,26 +53,37 @@ def parse_environment_yml(data: bytes, path: Path) -> Recipe:
         name=name or None,
         channels=_texts(content.get("channels"), "channels", path),
         dependencies=dependencies,
-        pip=tuple(map(redact, pip)),  # for display only
+        pip=pip,
         platforms=_texts(content.get("platforms"), "platforms", path),
         variables=tuple(sorted((str(k), v) for k, v in variables.items())),
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
 
-def _dependencies(value: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _dependencies(value: Any, path: Path, data: bytes) -> tuple[tuple[str, ...], PipSection]:
     if not isinstance(value, list) or not value:
         raise RecipeError(f"{path}: dependencies: is not a list with entries", hint="List at least one package.")
     specs: list[str] = []
-    pip: list[str] = []
+    pip: list[Line] = []
     for number, item in enumerate(value, 1):
         if isinstance(item, str) and item.strip():
             specs.append(item.strip())
         elif isinstance(item, dict) and set(item) == {"pip"}:
-            pip += _texts(item["pip"], "dependencies: pip", path)
+            if not isinstance(item["pip"], list):
+                _texts(item["pip"], "dependencies: pip", path)
+            pip += _pip_lines(item["pip"], path, data, number - 1)
         else:
             raise RecipeError(f"{path}: dependencies: entry {number} is neither a package nor `pip:`", hint=_CEP)
-    return tuple(specs), tuple(pip)
+    # conda hands the section to pip as a requirements file beside the environment.yml.
+    return tuple(specs), read_lines(pip, path.parent)
+
+
+def _pip_lines(items: Any, path: Path, data: bytes, entry: int) -> Iterator[Line]:
+    texts = _texts(items, "dependencies: pip", path) and items
+    places = find_lines(data, "dependencies", entry, "pip") if texts else []
+    for (line, column), text in zip(places, texts, strict=True):
+        for offset, part in enumerate(text.split("\n")):
+            yield FilePlace(str(path), line + offset, column), part
 
 
 def _texts(value: Any, key: str, path: Path) -> tuple[str, ...]:

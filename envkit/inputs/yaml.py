@@ -10,6 +10,28 @@ _TOKEN_KIND = re.compile(r"'(?:<[a-z ]+>|.)'")
 _QUOTED = re.compile(r"(['\"]).*\1|['\"].*", re.DOTALL)
 
 
+def find_lines(data: bytes, *keys: str | int) -> list[tuple[int, int]]:
+    """Return line and column, from 1, of each entry of a sequence in a YAML document that `parse_yaml` reads.
+
+    Args:
+        data: The document.
+        keys: The way to the sequence: a key for a mapping, an index for a sequence.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+    node = YAML(typ="base", pure=True).compose(data.decode("utf-8-sig"))
+    for key in keys:
+        if isinstance(node, MappingNode):
+            node = next((value for name, value in node.value if name.value == key), None)
+        else:
+            node = node.value[key] if isinstance(node, SequenceNode) else None
+    entries = node.value if isinstance(node, SequenceNode) else []
+    # The text of a block begins in the line below its mark.
+    begins = (entry.start_mark.line + (2 if entry.style in {"|", ">"} else 1) for entry in entries)
+    return list(zip(begins, (entry.start_mark.column + 1 for entry in entries), strict=True))
+
+
 def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
     """Parse a YAML document, ``safe`` with YAML's own types, or ``base`` with every scalar as a string.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envkit.models.build import Record
 from envkit.models.channel import Channel
+from envkit.models.pip import PipSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Recipe:
     name: str | None  # name for the environment
     channels: tuple[str, ...]  # channels by name or URL, first wins
     dependencies: tuple[str, ...]  # MatchSpecs
-    pip: tuple[str, ...] = ()  # requirements for pip, without credentials
+    pip: PipSection = field(default_factory=PipSection)  # the pip section
     platforms: tuple[str, ...] = ()  # platforms that it is meant for
     variables: tuple[tuple[str, str], ...] = ()  # environment variables to set on activation
     sha256: str | None = None  # digest of the file

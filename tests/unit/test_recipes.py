@@ -39,7 +39,7 @@ def test_versions_stay_text(tmp_path: Path) -> None:
     assert recipe.name == "3.10"
     assert recipe.channels == ("no",)
     assert recipe.dependencies == ("python=3.10",)
-    assert recipe.pip == ("six==1.10",)
+    assert recipe.pip.lines == ("six==1.10",)
     assert recipe.variables == (("A", "0010"), ("B", "yes"))
     assert recipe.platforms == ("linux-64",)
 
