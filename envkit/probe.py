@@ -3,16 +3,22 @@
 A probe loads a driver library or a framework that may do anything. It writes to a third pipe, the trace, what it is
 about to do. A trace line is a JSON object: ``{"step": {"check", "call", "device"}}``, ``{"facts": {key: value}}`` or
 ``{"check": {...}}`` (one ended check). The outcome of an unfinished probe is put together from these.
+
+A program of that name, or code that Python runs at its start, may answer in place of the script. So each script gets a
+number that was never used before (``--nonce``), and its document repeats under ``answers`` all arguments with it, and
+which Python ran it. This finds what answers by mistake or for everything alike; code that knows envkit can still lie.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep
+from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep, mapping_of
 from envkit.process import run_child
 
 PROBES_DIR = Path(__file__).parent / "probes"
@@ -20,6 +26,8 @@ PROBES_DIR = Path(__file__).parent / "probes"
 
 OUTPUT_LIMIT_BYTES = 8 << 20
 STDERR_TAIL_BYTES = 16 << 10
+_MOST_NAMED = 5
+_PTH_BYTES = 1 << 16
 
 
 def run_driver_probe(
@@ -68,12 +76,14 @@ def run_probe(
     environment under test is not written to). Nothing that a child does raises.
 
     Args:
-        script: A stand-alone script that takes ``--trace FD`` and writes one JSON object to standard output.
+        script: A stand-alone script that takes ``--nonce TEXT --trace FD`` and writes one JSON object to standard
+            output, with its arguments and its Python under ``answers``.
         args: Its arguments; they show in process lists, so they carry no secret.
         timeout_s: After so many seconds the whole process group is killed.
     """
+    asked = (*args, "--nonce", secrets.token_hex(8))
     ended = run_child(
-        (python, "-I", "-B", script, *args),
+        (python, "-I", "-B", script, *asked),
         env={name: value for name, value in env.items() if not name.startswith("PYTHON")},
         timeout_s=timeout_s,
         output_limit=OUTPUT_LIMIT_BYTES,
@@ -82,6 +92,7 @@ def run_probe(
     )
     last_step, partial = _read_trace(ended.trace)
     document, reason = _read_document(ended.stdout)
+    answered_by: tuple[str, ...] = ()
     state: ProbeState
     if ended.state == "flooded":
         state, reason = "garbled", "it wrote more than any probe does"
@@ -89,6 +100,10 @@ def run_probe(
         state = "done" if document is not None else "garbled"
     else:
         state, reason = ended.state, None
+    if document is not None and not _is_answer(document.pop("answers", None), asked):
+        document = None
+        if state == "done":
+            state, answered_by = "foreign", _who_answers(python)
     if ended.error is not None:
         reason = ended.error.strerror or str(ended.error)
     return ProbeOutcome(
@@ -101,12 +116,13 @@ def run_probe(
         last_step=last_step,
         stderr_tail=ended.error_text,
         reason=reason,
+        answered_by=answered_by,
         elapsed_s=ended.elapsed_s,
         reaped=ended.reaped,
     )
 
 
-def _read_document(stdout: bytes) -> tuple[Mapping[str, object] | None, str | None]:
+def _read_document(stdout: bytes) -> tuple[dict[str, object] | None, str | None]:
     """Return the JSON object in the last line, or why there is none.
 
     Other lines may precede it: a ``.pth`` file or a ``sitecustomize`` of the environment may print first.
@@ -121,6 +137,44 @@ def _read_document(stdout: bytes) -> tuple[Mapping[str, object] | None, str | No
     if not isinstance(document, dict):
         return None, f"it wrote {type(document).__name__} instead of an object"
     return document, None
+
+
+def _is_answer(said: object, asked: Sequence[str]) -> bool:
+    """Return whether a document came from the script that was started, rather than from what Python ran before it."""
+    answers = mapping_of(said)
+    given = answers.get("asked")
+    python = mapping_of(answers.get("python"))
+    return (
+        isinstance(given, list)
+        and given[: len(asked)] == list(asked)
+        and all(isinstance(python.get(name), str) and python[name] for name in ("version", "implementation"))
+    )
+
+
+def _who_answers(python: Path) -> tuple[str, ...]:
+    """Return the program if it is a script, else the files of its environment that Python runs before any script."""
+    with contextlib.suppress(OSError), open(python, "rb", opener=_open_plain) as file:
+        if file.read(2) == b"#!":
+            return (str(python.resolve()),)
+    found = []
+    for site in sorted(python.parent.parent.glob("lib/python3*/site-packages")):
+        found += [str(site / name) for name in ("sitecustomize.py", "usercustomize.py") if (site / name).exists()]
+        found += [str(path) for path in sorted(site.glob("*.pth")) if _runs_code(path)]
+    return tuple(found[:_MOST_NAMED]) or (str(python.resolve()),)
+
+
+def _runs_code(path: Path) -> bool:
+    """Return whether a ``.pth`` file has a line that Python executes (the module site)."""
+    try:
+        with open(path, "rb", opener=_open_plain) as file:
+            lines = file.read(_PTH_BYTES).splitlines()
+    except OSError:
+        return False
+    return any(line.startswith((b"import ", b"import\t")) for line in lines)
+
+
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read_trace(trace: bytes) -> tuple[TraceStep | None, Mapping[str, object]]:

@@ -21,9 +21,10 @@ from envkit.checks.files import (
     venv_findings,
 )
 from envkit.checks.sharing import barred_findings, sharing_findings
-from envkit.checks.volume import cache_finding, leftover_findings, volume_finding
+from envkit.checks.volume import bytecode_findings, cache_finding, leftover_findings, volume_finding
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.host.wire import host_to_json
+from envkit.installer.bytecode_lists import damaged_lists
 from envkit.installer.verify import cached_packages, find_damage
 from envkit.layout import lease
 from envkit.layout.damage import distributions, find_wrong, moved_from
@@ -74,10 +75,13 @@ def _check_volume(volume: Volume, *, full: bool) -> list[Finding]:
         path.name for path in list_generations(volume) if not is_finished(path) and not lease.is_held(volume, path.name)
     ]
     packages = cached_packages(volume)
+    lists = damaged_lists(volume)
+    names = {package.parent.name: package.name for package in packages}
     return [
         volume_finding(str(volume.root), described, made=volume.private.is_dir(), here=here),
         *leftover_findings(unfinished),
         cache_finding(len(packages), _damaged(packages, full=full), full=full),
+        *bytecode_findings([str(p) for p in lists], [names.get(p.parts[-3], p.parts[-3]) for p in lists]),
         *sharing_findings(read_sharing(volume, packages)),
     ]
 

@@ -13,6 +13,7 @@ from envkit.api.session import Session
 from envkit.api.solve import plan_of, records_of
 from envkit.api.validate import record_validation
 from envkit.errors import IntegrityError
+from envkit.installer.bytecode_lists import damaged_lists, remove_lists
 from envkit.installer.cache import package_dir
 from envkit.installer.verify import cached_packages, find_damage, remove_damaged
 from envkit.layout import gc, lease
@@ -22,6 +23,8 @@ from envkit.layout.permissions import mend_permissions
 from envkit.layout.volume import Volume
 from envkit.models.care import Checkup, Subject
 from envkit.models.codes.files import (
+    BYTECODE_DAMAGED,
+    BYTECODE_MENDED,
     CACHE_DAMAGED,
     CACHE_MENDED,
     HOST_CHANGED,
@@ -80,6 +83,8 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
                 names = _remove_damaged(volume, wrong, session.reporter)
                 mended += [Fact(CACHE_MENDED, package=name, fetched=False) for name in names]
+            if finding.code == BYTECODE_DAMAGED and (gone := remove_lists(damaged_lists(volume))):
+                mended.append(Fact(BYTECODE_MENDED, count=len(gone)))
     for subject in subjects:
         name = subject.name
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:

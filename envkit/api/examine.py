@@ -21,7 +21,7 @@ from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import find_wrong
 from envkit.layout.generation import active_name
 from envkit.layout.records import installed_packages
-from envkit.models.codes.frameworks import NO_PYTHON, PYTHON_BROKEN
+from envkit.models.codes.frameworks import NO_PYTHON, PYTHON_BROKEN, PYTHON_FOREIGN
 from envkit.models.fact import Fact
 from envkit.models.host import Host
 from envkit.models.installed import InstalledPackage, Repair, WrongFile
@@ -108,9 +108,9 @@ def _run(
         if options.level == "driver":
             modules = []
         outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.timeout_s)
-        found = python_findings(outcome)
+        found = python_findings(outcome, modules)
         yield from found
-        if any(finding.code == PYTHON_BROKEN for finding in found):
+        if any(finding.code in {PYTHON_BROKEN, PYTHON_FOREIGN} for finding in found):
             python = None
     gpus = Gpus("unasked" if "cpu" in options.devices else "none")
     if gpus.state != "unasked" and (contents.for_gpu or options.level == "driver") and sys.platform == "linux":

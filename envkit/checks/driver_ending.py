@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envkit.checks.driver_run import DriverRun, driver_finding
-from envkit.checks.interpreter import ending_of
+from envkit.checks.interpreter import ending_of, foreign_fact
 from envkit.models.codes.driver import CRASH, HANG, KILLED, PROBE_FAILED, PROBE_GARBLED, PYTHON_TOO_OLD, PYTHON_UNUSABLE
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, TraceStep
@@ -28,6 +28,9 @@ def ending_findings(run: DriverRun) -> Iterator[Finding]:
         "elapsed_s": round(outcome.elapsed_s, 3),
         "command": list(outcome.command),
     }
+    if outcome.state == "foreign":
+        yield driver_finding("probe", "fail", foreign_fact(outcome), data=data)
+        return
     if step is None or outcome.state == "not-started":
         old = any(words in outcome.stderr_tail for words in _TOO_OLD)
         fact = Fact(PYTHON_TOO_OLD) if old else Fact(PYTHON_UNUSABLE, ending=ending_of(outcome))

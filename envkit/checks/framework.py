@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from envkit.checks.gpu_errors import classify_error
-from envkit.checks.interpreter import ending_of, import_ending, said_last
+from envkit.checks.interpreter import ending_of, foreign_finding, import_ending, said_last
 from envkit.checks.tolerance import tolerance
 from envkit.frameworks.row import FrameworkRow
 from envkit.models.codes.driver import WRONG_RESULT
@@ -29,6 +29,7 @@ from envkit.models.codes.frameworks import (
     GPUS_MISSING,
     NO_GPU,
     NOT_APPLICABLE,
+    NOTHING_COMPUTED,
     SEES_NO_GPU,
     THROUGHPUT_FAILED,
 )
@@ -115,6 +116,9 @@ def framework_findings(
         findings += _record_findings(run, record)
     if run.outcome.state != "done":
         findings.append(_ending(run))
+    elif not run.checks and (build is None or not run.outcome.facts.get("version")):
+        fact = Fact(NOTHING_COMPUTED, title=run.framework.title)
+        findings.append(Finding(key, "fail", fact, subject=key))
     elif for_gpu:
         findings += _gpu_findings(run)
     elif run.gpus.state == "ok" and not any(device.get("kind") == "gpu" for device in run.devices):
@@ -215,6 +219,8 @@ def _computed(
 def _ending(run: Run) -> Finding:
     """Judge a probe that did not end as it should."""
     row, outcome, step = run.framework, run.outcome, run.outcome.last_step
+    if outcome.state == "foreign":
+        return foreign_finding(row.key, outcome)
     data = {"stderr": outcome.stderr_tail[-2000:], "elapsed_s": round(outcome.elapsed_s, 3)}
     if step is None or step.check == "import":
         return replace(import_ending(row.module, outcome), data=data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envkit.models.codes.frameworks import (
@@ -12,16 +12,24 @@ from envkit.models.codes.frameworks import (
     IMPORT_HUNG,
     MODULE_IMPORTS,
     PYTHON_BROKEN,
+    PYTHON_FOREIGN,
     PYTHON_STARTS,
 )
 from envkit.models.fact import Fact
-from envkit.models.probe import ProbeOutcome
+from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
 
 
-def python_findings(outcome: ProbeOutcome) -> list[Finding]:
-    """Judge whether the environment's Python started, and each module."""
+def python_findings(outcome: ProbeOutcome, asked: Sequence[str] = ()) -> list[Finding]:
+    """Judge whether the environment's Python started, and each module.
+
+    Args:
+        outcome: Of the script ``modules.py``.
+        asked: The modules that it was asked to import.
+    """
     step = outcome.last_step
+    if outcome.state == "foreign":
+        return [foreign_finding("python", outcome)]
     if outcome.state != "done" and step is not None and step.check == "import":
         return [import_ending(step.call, outcome)]
     if outcome.state != "done":
@@ -30,7 +38,21 @@ def python_findings(outcome: ProbeOutcome) -> list[Finding]:
     python, modules = outcome.facts.get("python"), outcome.facts.get("modules")
     version = python.get("version") if isinstance(python, Mapping) else None
     first = Finding("python", "pass", Fact(PYTHON_STARTS, version=version))
-    return [first, *(_module_finding(module) for module in (modules if isinstance(modules, list) else []))]
+    told = {str(module.get("name")): module for module in map(mapping_of, list_of(modules))}
+    return [
+        first,
+        *(_module_finding(told.get(name, {"name": name, "error": "it was not tried"})) for name in (asked or told)),
+    ]
+
+
+def foreign_finding(check: str, outcome: ProbeOutcome) -> Finding:
+    """Judge an answer that did not come from the script that was started."""
+    return Finding(check, "fail", foreign_fact(outcome), data={"files": list(outcome.answered_by)})
+
+
+def foreign_fact(outcome: ProbeOutcome) -> Fact:
+    """Return what may have answered in place of the script that was started."""
+    return Fact(PYTHON_FOREIGN, program=outcome.command[0], files=list(outcome.answered_by))
 
 
 def import_ending(module: str, outcome: ProbeOutcome) -> Finding:

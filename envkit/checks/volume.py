@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from envkit.models.codes.files import (
+    BYTECODE_DAMAGED,
     CACHE_DAMAGED,
     CACHE_SOUND,
     FAULT,
@@ -43,6 +44,13 @@ def leftover_findings(unfinished: Sequence[str]) -> list[Finding]:
     if not unfinished:
         return []
     return [Finding("leftovers", "warn", Fact(UNFINISHED, names=unfinished))]
+
+
+def bytecode_findings(lists: Sequence[str], packages: Sequence[str]) -> list[Finding]:
+    """Judge the bytecode in the cache, given the lists that do not hold and the packages that they are of."""
+    if not lists:
+        return []
+    return [Finding("bytecode", "warn", Fact(BYTECODE_DAMAGED, packages=list(packages)), data={"lists": list(lists)})]
 
 
 def cache_finding(packages: int, damaged: Mapping[str, WrongFile], *, full: bool) -> Finding:

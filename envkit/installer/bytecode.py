@@ -17,22 +17,21 @@ import json
 import os
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envkit.installer import cache
-from envkit.layout.atomic import write_atomic
+from envkit.installer.bytecode_lists import BytecodeFiles, read_list, write_list
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.models.probe import list_of
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
 
 _TIMEOUT_S = 1800.0
-_LIST = "files.json"
 _DOING = "bytecode was made"
-_Files = list[tuple[str, list[str]]]  # each folder with bytecode, as a path in the prefix, and the names in it
 
 
 def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[int, list[Record]]:
@@ -47,7 +46,7 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[
     for record in records if tag is not None else ():
         folder = volume.bytecode / cache.key(record) / str(tag)
         try:
-            files = _listed(folder)
+            files = read_list(folder)
             if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
                 rest.append(record)
                 continue
@@ -84,13 +83,15 @@ def make_bytecode(
     counts = {"linked": linked} if linked else {}
     files = [(cache.key(record), name) for record in rest for name in _modules(prefix, record)]
     if files:
-        for what, count in _compile(volume, python, prefix, tag, files, env).items():
+        done, incomplete = _compile(volume, python, prefix, tag, files, env)
+        for what, count in done.items():
             counts[what] = counts.get(what, 0) + count
         for record in rest:
+            if incomplete is None or cache.key(record) in incomplete:
+                continue  # compiled again by the next run
             folder = volume.bytecode / cache.key(record) / tag
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomic(folder / _LIST, json.dumps(list(_walk(folder))), durable=False)
+                write_list(folder)
             except OSError as error:
                 if no_space(error):
                     raise full_while(volume, error, _DOING) from error
@@ -109,31 +110,7 @@ def _tag(records: Sequence[Record]) -> str | None:
     return f"{kind}-{series}{'t' if python.build.endswith('t') and '_cp' in python.build else ''}"
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    stack = [""]
-    while stack:
-        inner = stack.pop()
-        names = []
-        with os.scandir(f"{folder}/{inner}") as entries:
-            for entry in entries:
-                if entry.name.endswith(".pyc"):
-                    names.append(entry.name)
-                elif entry.is_dir(follow_symlinks=False):
-                    stack.append(f"{inner}/{entry.name}" if inner else entry.name)
-        if names:
-            yield inner, names
-
-
-def _listed(folder: Path) -> _Files | None:
-    """Read the list of a package's bytecode; None if it is incomplete."""
-    try:
-        found = json.loads((folder / _LIST).read_bytes())
-        return [(str(inner), [str(name) for name in names]) for inner, names in found if names[0]]
-    except (OSError, ValueError, TypeError, LookupError):
-        return None  # torn, or of another user: compile the package again
-
-
-def _fits(folder: Path, files: _Files, package: Path) -> bool:
+def _fits(folder: Path, files: BytecodeFiles, package: Path) -> bool:
     """Check on one file whether bytecode has the time and size of its source (PEP 552).
 
     All sources of a package come from one archive, and hard links keep the time. Copies may differ; then the
@@ -154,7 +131,7 @@ def _fits(folder: Path, files: _Files, package: Path) -> bool:
     return True
 
 
-def _link_files(folder: Path, files: _Files, prefix: Path) -> int:
+def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> int:
     count = 0
     for inner, names in files:
         source, target = f"{folder}/{inner}", f"{prefix}/{inner}"
@@ -186,7 +163,8 @@ def _modules(prefix: Path, record: Record) -> list[str]:
 
 def _compile(
     volume: Volume, python: Path, prefix: Path, tag: str, files: list[tuple[str, str]], env: Mapping[str, str]
-) -> dict[str, int]:
+) -> tuple[dict[str, int], frozenset[str] | None]:
+    """Compile; return what was done, and the keys of packages with modules left over: None if that is not known."""
     with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
         listing = Path(folder) / "files.json"
         listing.write_text(json.dumps(files), encoding="utf-8")
@@ -202,5 +180,7 @@ def _compile(
         raise full_while(volume, OSError(said or errno.ENOSPC, "while modules were compiled"), _DOING)
     counts = outcome.facts.get("counts")
     if not isinstance(counts, Mapping):
-        return {f"modules not compiled ({outcome.state})": len(files)}
-    return {str(what): int(count) for what, count in counts.items()}
+        return {f"modules not compiled ({outcome.state})": len(files)}, None
+    left = list_of(outcome.facts.get("incomplete")) if outcome.state == "done" else None
+    done = {str(what): count for what, count in counts.items() if isinstance(count, int)}
+    return done, None if left is None else frozenset(map(str, left))

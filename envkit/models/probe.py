@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from envkit.models.fact import Blame
 
 Level = Literal["driver", "framework", "collective"]
-ProbeState = Literal["done", "crashed", "timed-out", "garbled", "failed", "not-started"]
+ProbeState = Literal["done", "crashed", "timed-out", "garbled", "foreign", "failed", "not-started"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class ProbeOutcome:
     Attributes:
         state: ``done``: a document came and the exit status was 0. ``crashed``: a signal not sent from here.
             ``timed-out``: the whole process group was killed at the limit. ``garbled``: exit status 0 without a
-            readable document, or too much output. ``failed``: another exit status. ``not-started``: no such program.
+            readable document, or too much output. ``foreign``: a document that is not the script's. ``failed``: another
+            exit status. ``not-started``: no such program.
         command: The arguments it was started with; carries no secret.
         document: What it wrote, when it got that far; whatever the state, this was read whole.
         partial: The same facts as far as the trace told them: what is known of a probe that did not finish.
@@ -41,6 +42,7 @@ class ProbeOutcome:
         last_step: What it was about to do when it ended; None when it never began.
         stderr_tail: The end of what it wrote to standard error.
         reason: Why it is garbled or could not be started, in words.
+        answered_by: Files that may have answered in place of the script, when the state is ``foreign``.
         elapsed_s: Seconds from start to end.
         reaped: False when the process outlived SIGKILL, as one does that waits inside the driver.
     """
@@ -54,6 +56,7 @@ class ProbeOutcome:
     last_step: TraceStep | None = None
     stderr_tail: str = ""
     reason: str | None = None
+    answered_by: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     reaped: bool = True
 

@@ -2,12 +2,13 @@
 
 Run by the environment's own Python (3.7 and newer):
 
-    python bytecode.py PREFIX CACHE TAG FILES
+    python bytecode.py PREFIX CACHE TAG FILES [--nonce TEXT] [--trace FD]
 
 FILES is a JSON file with a list of [key, path]: the key of the package (its archive's digest) and the path of a ``.py``
 file in the prefix. The cache holds the prefix's ``__pycache__`` folders below ``<key>/<TAG>/``; a file there fits when
 its header has the source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object
-is set right by the import system on loading. One JSON line on stdout says what was done.
+is set right by the import system on loading. One JSON line on stdout says what was done, and which packages
+(``incomplete``) have modules whose bytecode could not be written or kept.
 """
 
 import importlib.util
@@ -54,14 +55,15 @@ def place(source, cached):
 
 
 def keep(target, cached):
-    """Put bytecode that is on the disk into the cache."""
+    """Put bytecode that is on the disk into the cache; return whether it is there."""
     temporary = "%s.%d" % (cached, os.getpid())
     try:
         os.makedirs(os.path.dirname(cached), exist_ok=True)
         os.link(target, temporary)
         os.replace(temporary, cached)
     except OSError:
-        pass  # the cache is a saving, not a need
+        return False  # the cache is a saving, not a need
+    return True
 
 
 def sync(path):
@@ -80,9 +82,10 @@ def sync(path):
 
 
 def work(prefix, cache, tag, files):
-    """Place the bytecode of all files; count what was done, and list what is new to the cache."""
+    """Place the bytecode of all files; count what was done, list what is new to the cache, and what was hindered."""
     counts = {}
     compiled = []
+    hindered = set()
     for key, path in files:
         cached = os.path.join(cache, key, tag, importlib.util.cache_from_source(path))
         try:
@@ -91,10 +94,11 @@ def work(prefix, cache, tag, files):
             if error.errno in (28, 122):  # ENOSPC, EDQUOT
                 raise
             done = "failed"
+            hindered.add(key)
         counts[done] = counts.get(done, 0) + 1
-        if done == "compiled":
-            compiled.append((importlib.util.cache_from_source(os.path.join(prefix, path)), cached))
-    return counts, compiled
+        if done == "compiled" or (done == "present" and not os.path.exists(cached)):
+            compiled.append((key, importlib.util.cache_from_source(os.path.join(prefix, path)), cached))
+    return counts, compiled, sorted(hindered)
 
 
 def die_with_parent():
@@ -122,15 +126,17 @@ def main():
         with multiprocessing.get_context("fork").Pool(jobs, die_with_parent) as pool:
             totals = pool.starmap(work, [(prefix, cache, tag, files[n::jobs]) for n in range(jobs)])
     total = {}
-    for counts, _ in totals:
+    for counts, _, _ in totals:
         for key, count in counts.items():
             total[key] = total.get(key, 0) + count
-    new = [pair for _, compiled in totals for pair in compiled]
+    new = [item for _, compiled, _ in totals for item in compiled]
+    left = {key for _, _, hindered in totals for key in hindered}
     if new:
         sync(prefix)
-        for target, cached in new:
-            keep(target, cached)
-    print(json.dumps({"schema_version": 1, "counts": total}))
+        left.update(key for key, target, cached in new if not keep(target, cached))
+    python = {"version": sys.version, "implementation": sys.implementation.name}
+    answers = {"asked": sys.argv[1:], "python": python}
+    print(json.dumps({"schema_version": 1, "counts": total, "incomplete": sorted(left), "answers": answers}))
 
 
 if __name__ == "__main__":

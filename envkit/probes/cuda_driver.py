@@ -2,7 +2,7 @@
 
 Run by a target environment's own Python, 3.7 or newer, with nothing but the standard library::
 
-    PYTHON -I cuda_driver.py [--device N|UUID]... [--timeout S] [--trace FD] [--libcuda PATH]
+    PYTHON -I cuda_driver.py [--device N|UUID]... [--timeout S] [--nonce TEXT] [--trace FD]
 
 It finds and loads libcuda the way every program of the environment does, says which file that was, then goes through
 every device: context, PTX (``kernels.ptx`` beside this file), vector add, tiled matrix product, reduction with atomics,
@@ -19,6 +19,7 @@ The document::
     schema_version   1
     probe            "cuda_driver"
     python           version, executable, prefix
+    answers          asked (all arguments), python (version, implementation): who answers, and to what
     variables        those of VARIABLES that are set
     host             kernel_driver_version, modules, nodes (path to null or errno name), pci_gpus, nvswitch,
                      mig_instances, mps, wsl, tegra, container
@@ -1000,6 +1001,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", action="append", default=[], help="ordinal or UUID; repeatable; default all")
     parser.add_argument("--timeout", type=float, default=0.0, help="seconds after which nothing new is started")
     parser.add_argument("--trace", type=int, default=None, help="file descriptor for the trace")
+    parser.add_argument("--nonce", default=None, help="repeated in the answer, with all arguments")
     parser.add_argument("--libcuda", default=None, help="load this file instead of searching")
     parser.add_argument("--ptx", default=PTX_FILE, help="load this PTX instead of the one beside the script")
     parser.add_argument("--root", default="", help="read device nodes, /proc and /sys under this folder")
@@ -1018,6 +1020,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.dup2(2, 1)  # a library that prints must not break the document
     run = Run(options)
     run.run()
+    python = {"version": sys.version, "implementation": sys.implementation.name}
+    run.document["answers"] = {"asked": sys.argv[1:], "python": python}
     with os.fdopen(answer, "w", encoding="ascii") as file:
         file.write(json.dumps(run.document) + "\n")
     sys.stderr.flush()

@@ -2,7 +2,7 @@
 
 Run by a target environment's own Python, 3.7 or newer, with nothing but the standard library::
 
-    PYTHON -I modules.py MODULE... [--trace FD]
+    PYTHON -I modules.py MODULE... [--nonce TEXT] [--trace FD]
 
 The trace says which module is about to be imported, so that the parent can name the one that crashed or hung.
 Exit status: 0 when the document was written, whatever it says.
@@ -33,6 +33,7 @@ def main():
     """Import each module and write what came of it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("modules", nargs="*")
+    parser.add_argument("--nonce", help="repeated in the answer, with all arguments")
     parser.add_argument("--trace", type=int)
     arguments = parser.parse_args()
     out = os.dup(1)
@@ -47,6 +48,7 @@ def main():
         },
         "modules": [],
     }
+    document["answers"] = {"asked": sys.argv[1:], "python": document["python"]}
     for name in arguments.modules:
         if arguments.trace is not None:
             step = {"step": {"check": "import", "call": name, "device": None}}

@@ -2,7 +2,7 @@
 
 Run by a target environment's own Python, 3.7 or newer, with nothing but the standard library::
 
-    PYTHON -I session.py SCRIPT [--gpu COUNT] [--thorough] [--trace FD]
+    PYTHON -I session.py SCRIPT [--gpu COUNT] [--thorough] [--nonce TEXT] [--trace FD]
 
 The folder stays off ``sys.path``, where ``jax.py`` would hide JAX. SCRIPT is loaded by path; it may import this module
 and the mathematics as ``envkit_session`` and ``envkit_exercises``, and has ``main(probe)``. A script that starts
@@ -15,6 +15,7 @@ Nothing is judged here. The document::
     version         of the framework
     build           what the framework says of its build: cuda, cudnn, arch_list, ...
     devices         id ("cpu", "cuda:0", "mps"), kind ("cpu", "gpu"), name, compute_capability, ...
+    answers         asked (all arguments), python (version, implementation): who answers, and to what
     checks          check, device (an id or null), outcome ("ok", "error", "skipped"), elapsed_s; with "ok" detail,
                     with "error" error_type and error, with "skipped" reason
 """
@@ -45,6 +46,7 @@ class Session:
         parser = argparse.ArgumentParser()
         parser.add_argument("script")
         parser.add_argument("--trace", type=int)
+        parser.add_argument("--nonce", help="repeated in the answer, with all arguments")
         parser.add_argument("--gpu", type=int, default=0, metavar="COUNT", help="so many GPUs are expected: use them")
         parser.add_argument("--thorough", action="store_true", help="also what takes its time")
         self.options = parser.parse_args()
@@ -61,6 +63,10 @@ class Session:
             "build": {},
             "devices": self.devices,
             "checks": self.checks,
+            "answers": {
+                "asked": sys.argv[1:],
+                "python": {"version": sys.version, "implementation": sys.implementation.name},
+            },
         }
 
     def use_scratch(self):

@@ -186,6 +186,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     files.BAD_MANIFEST: f"It was copied or damaged, or written by a newer envkit. {_MAKE_AGAIN}",
     files.BAD_RECORD: _repair,
     files.BARRED: "Their owner has to run --fix, which opens them; or close the volume: chmod go-rwx {root}.",
+    files.BYTECODE_DAMAGED: "--fix removes these lists: the next environment compiles the packages again.",
     files.CACHE_DAMAGED: "--fix takes them out of the cache; they are fetched again when they are needed.",
     files.CACHE_WRITABLE: "--fix takes the right to write away.",
     files.CLOSED: "Ask the owner to run `envkit doctor --fix`.",
@@ -226,6 +227,9 @@ CURES: dict[str, str | Callable[..., str]] = {
     ),
     frameworks.NO_KERNEL_IMAGE: f"The build has no code for this GPU. {_FIND}",
     frameworks.NO_PYTHON: lambda home=None: "Make the virtual environment again." if home is not None else "",
+    frameworks.NOTHING_COMPUTED: "Make the environment again; if it stays, please report this.",
+    frameworks.PYTHON_FOREIGN: "Look at that file: it answers in place of Python. Remove it, or make the environment "
+    "again with create --replace.",
     frameworks.PYTHON_BROKEN: _said("Make the environment again."),
     frameworks.SEES_NO_GPU: _sees_none,
     frameworks.SHARED_MEMORY: "Give the container more shared memory: `--shm-size=8g` or `--ipc=host`.",

@@ -62,6 +62,11 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.BAD_MANIFEST: "{error}",
     codes.BAD_RECORD: "conda-meta/{record} cannot be read: {error}",
     codes.BARRED: lambda paths: f"{len(paths)} files and folders are closed to users of the volume: {_some(paths)}",
+    codes.BYTECODE_DAMAGED: lambda packages: (
+        f"{plural(len(packages), 'package')} would go without bytecode, or a part of it: "
+        f"{join(packages, most=_SHOWN_ADDED)}"
+    ),
+    codes.BYTECODE_MENDED: lambda count: f"{plural(count, 'package')} will get bytecode again, in the next environment",
     codes.CACHE_DAMAGED: _cached,
     codes.CACHE_MENDED: lambda package, fetched: (
         f"took {package} out of the cache{' and fetched it again' if fetched else ''}"

@@ -68,6 +68,13 @@ def _import_failed(module: str, error: object = None, ending: str | None = None)
     return f"importing {module} {ending}" if ending else f"{module} does not import: {error}"
 
 
+def _foreign(program: str, files: Sequence[str]) -> str:
+    text = f"{program} answered, but not what it was asked: "
+    if list(files) == [program]:
+        return f"{text}it is a script, or another program than Python"
+    return f"{text}something else did in its place, {join(files, ' or ')}"
+
+
 def _sees_none(title: str, count: int, error: str | None) -> str:
     return f"the driver computes on {plural(count, 'GPU')} but {title} sees none: {error or 'it does not say why'}"
 
@@ -110,6 +117,7 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
     codes.IMPORT_FAILED: _import_failed,
     codes.IMPORT_HUNG: _IMPORTING,
     codes.MODULE_IMPORTS: lambda module, version: f"{module} {version} imports" if version else f"{module} imports",
+    codes.NOTHING_COMPUTED: "{title} came back without a single check: nothing was computed",
     codes.NOT_APPLICABLE: "{step}: {reason}",
     codes.NO_GPU: _no_gpu,
     codes.NO_PYTHON: lambda home=None: (
@@ -118,6 +126,7 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
         else "the environment has no Python; nothing was run in it"
     ),
     codes.PYTHON_BROKEN: "the environment's Python {ending}",
+    codes.PYTHON_FOREIGN: _foreign,
     codes.PYTHON_STARTS: "Python {version} starts",
     codes.SEES_NO_GPU: _sees_none,
     codes.THROUGHPUT_FAILED: _FAILED,

@@ -134,16 +134,16 @@ def test_a_broken_list_of_bytecode_is_made_again(envkit: Envkit, channel: str, t
     only = ("-c", channel, "--override-channels", "--persist", str(tmp_path / "envs"), "--no-validate", "--json")
     assert envkit("create", "numpy", "-n", "one", *only).code == 0
     lists = sorted((tmp_path / "envs/.envkit/pyc").glob("*/*/files.json"))
-    before = [sorted(json.loads(path.read_text())) for path in lists]
+    before = [sorted(json.loads(path.read_text())["files"]) for path in lists]
     assert lists
-    assert all(before)
+    assert any(before)
     for number, content in enumerate(("", "[1]", '[["lib", []]]', '{"a": 1}', "null")):
         for path in lists:
             path.write_text(content)
         again = envkit("create", "numpy", "-n", f"again{number}", *only)
         assert again.code == 0, again.err
         _has_bytecode_of_its_own(Path(again.json["prefix"]))
-        assert [sorted(json.loads(path.read_text())) for path in lists] == before, content
+        assert [sorted(json.loads(path.read_text())["files"]) for path in lists] == before, content
 
 
 def _holds_the_prefix(path: Path, prefix: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envkit.checks.driver_probe import check_driver
 from envkit.checks.framework import Gpus
 from envkit.checks.frameworks import judge_collective, judge_framework
 from envkit.checks.gpu_errors import classify_error
@@ -219,6 +220,26 @@ def test_other_frameworks_say_what_they_are() -> None:
     providers = {"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
     assert say(onnxruntime_findings(ran([], providers), NONE)[0]).endswith("providers CUDA, CPU")
     assert onnxruntime_findings(ran([], providers), OK)[-1].code == "onnxruntime-sees-no-gpu"
+
+
+def test_a_probe_that_did_nothing_is_no_pass() -> None:
+    nothing = ProbeOutcome("done", ("python",), document={"checks": [], "devices": []})
+    assert only(pytorch_findings(nothing, NONE)) == [("pytorch", "nothing-computed", "environment")]
+    assert only(collective_findings(nothing, NONE)) == [("pytorch", "nothing-computed", "environment")]
+    [python, module] = python_findings(ProbeOutcome("done", ("python",), document={"modules": []}), ["numpy"])
+    assert (python.status, module.status, module.code, module.check) == (
+        "pass",
+        "fail",
+        "import-failed",
+        "import numpy",
+    )
+
+
+def test_an_answer_of_somebody_else_is_a_failure() -> None:
+    outcome = ProbeOutcome("foreign", ("/x/bin/python",), answered_by=("/x/lib/python3.11/site-packages/a.pth",))
+    for findings in (pytorch_findings(outcome, OK), python_findings(outcome, []), check_driver([outcome])):
+        assert [(f.status, f.code, f.blames) for f in findings] == [("fail", "python-foreign", "environment")]
+        assert "a.pth" in say(findings[0])
 
 
 def test_a_cpu_build_among_cuda_builds_is_said_aloud() -> None:

@@ -7,18 +7,25 @@ import signal
 import sys
 import threading
 import time
+import venv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from envkit.checks.interpreter import python_findings
 from envkit.models.probe import ProbeOutcome, TraceStep
-from envkit.probe import STDERR_TAIL_BYTES, run_probe
+from envkit.probe import PROBES_DIR, STDERR_TAIL_BYTES, run_probe
+from envkit.words.cures import cure
+from envkit.words.say import say
 
 BEGIN = """
 import json, os, signal, subprocess, sys, time
 fd = int(sys.argv[sys.argv.index("--trace") + 1])
+def answer(**members):
+    answers = {"asked": sys.argv[1:], "python": {"version": sys.version, "implementation": sys.implementation.name}}
+    print(json.dumps({**members, "answers": answers}), flush=True)
 def trace(**line): os.write(fd, json.dumps(line).encode() + b"\\n")
 """
 STEP = "trace(step={'check': 'init', 'call': 'cuInit', 'device': 0})\n"
@@ -58,7 +65,7 @@ def wait_until_gone(pid: int) -> bool:
 
 
 def test_done(run: Run) -> None:
-    outcome = run("print(json.dumps({'arguments': sys.argv[1:3]}))", "--device", "0")
+    outcome = run("answer(arguments=sys.argv[1:3])", "--device", "0")
     assert outcome.state == "done"
     assert outcome.document == {"arguments": ["--device", "0"]}
     assert outcome.facts is outcome.document
@@ -67,7 +74,7 @@ def test_done(run: Run) -> None:
 
 def test_python_is_isolated(run: Run) -> None:
     outcome = run(
-        "print(json.dumps({'flags': [sys.flags.isolated, sys.dont_write_bytecode], 'variables': dict(os.environ)}))",
+        "answer(flags=[sys.flags.isolated, sys.dont_write_bytecode], variables=dict(os.environ))",
         env={"PYTHONPATH": "/nowhere", "PYTHONSTARTUP": "x", "CUDA_VISIBLE_DEVICES": "1"},
     )
     assert outcome.document is not None
@@ -79,7 +86,7 @@ def test_python_is_isolated(run: Run) -> None:
 
 
 def test_what_a_site_prints_first_is_let_through(run: Run) -> None:
-    outcome = run("print('hello from sitecustomize')\nprint(json.dumps({'a': 1}))")
+    outcome = run("print('hello from sitecustomize')\nanswer(a=1)")
     assert outcome.document == {"a": 1}
 
 
@@ -96,7 +103,7 @@ def test_a_crash_names_signal_step_and_what_was_known(run: Run) -> None:
 
 
 def test_the_answer_of_one_that_crashes_at_its_end_is_kept(run: Run) -> None:
-    outcome = run("print(json.dumps({'a': 1}), flush=True)\nos.abort()")
+    outcome = run("answer(a=1)\nos.abort()")
     assert (outcome.state, outcome.signal, outcome.document) == ("crashed", "SIGABRT", {"a": 1})
 
 
@@ -125,7 +132,7 @@ def test_one_that_stays_behind_is_ended_too(run: Run) -> None:
     started = time.monotonic()
     outcome = run(  # it holds the pipes open
         "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], pass_fds=(fd,))\n"
-        "print(json.dumps({'pid': other.pid}))"
+        "answer(pid=other.pid)"
     )
     assert time.monotonic() - started < 10
     assert outcome.state == "done"
@@ -146,6 +153,44 @@ def test_garbled(run: Run, code: str, reason: str) -> None:
     outcome = run(STEP + code)
     assert outcome.state == "garbled"
     assert reason in str(outcome.reason)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        None,
+        [],
+        {"asked": None, "python": {"version": "3", "implementation": "cpython"}},
+        {"asked": ["--nonce", "0"], "python": {"version": "3", "implementation": "cpython"}},
+        {"asked": "sys.argv[1:]"},
+        {"asked": "sys.argv[1:]", "python": {"version": "", "implementation": "cpython"}},
+    ],
+)
+def test_an_answer_without_what_was_asked_is_not_the_scripts(run: Run, answers: object) -> None:
+    told = repr(answers).replace("'sys.argv[1:]'", "sys.argv[1:]")
+    outcome = run(f"print(json.dumps({{'checks': [], 'answers': {told}}}))")
+    assert (outcome.state, outcome.document) == ("foreign", None)
+
+
+@pytest.mark.parametrize("how", ["script", "pth", "sitecustomize"])
+def test_who_answered_in_place_of_python_is_named(tmp_path: Path, how: str) -> None:
+    venv.create(tmp_path, symlinks=True)
+    python, [site] = tmp_path / "bin" / "python", tmp_path.glob("lib/python3*/site-packages")
+    answer = """import json, os, sys; os.write(1, json.dumps({"modules": []}).encode()); os._exit(0)\n"""
+    said = {"script": python, "pth": site / "early.pth", "sitecustomize": site / "sitecustomize.py"}[how]
+    if how == "script":
+        python.unlink()
+        python.write_text("#!/bin/sh\necho '{}'\n")
+        python.chmod(0o755)
+    else:
+        (site / "innocent.pth").write_text("/nowhere\n")
+        said.write_text(answer)
+    outcome = run_probe(python, PROBES_DIR / "modules.py", ["json"], env={}, timeout_s=20)
+    assert (outcome.state, outcome.document, outcome.answered_by) == ("foreign", None, (str(said),))
+    [finding] = python_findings(outcome, ["json"])
+    assert (finding.status, finding.code, finding.blames) == ("fail", "python-foreign", "environment")
+    assert str(said) in say(finding)
+    assert cure(finding)
 
 
 def test_output_is_bounded(run: Run) -> None:

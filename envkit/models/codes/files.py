@@ -17,6 +17,7 @@ ADDED_BY_HAND = _finding("added-by-hand", "Packages were installed besides those
 BAD_MANIFEST = _finding("bad-manifest", "The manifest of an environment cannot be read.")
 BAD_RECORD = _finding("bad-record", "A package's record in conda-meta cannot be read.")
 BARRED = _finding("barred", "Files of an environment are closed to users of its volume.", None)
+BYTECODE_DAMAGED = _finding("bytecode-damaged", "Packages lack bytecode, and their lists hide that.", None)
 CACHE_DAMAGED = _finding("cache-damaged", "Cached packages are damaged.")
 CACHE_WRITABLE = _finding("cache-writable", "Files that environments share can be written.", None)
 CLOSED = _finding("closed", "The owner keeps something closed to this user.", "host")
@@ -37,6 +38,7 @@ VOLUME_BARRED = _finding("volume-barred", "Folders of a volume are closed to use
 VOLUME_FILE = _finding("volume-file", "The description of a volume is missing or cannot be read.")
 
 # What `doctor --fix` did.
+BYTECODE_MENDED = _seen("bytecode-mended", "Packages that lacked bytecode get it again.")
 CACHE_MENDED = _seen("cache-mended", "A damaged package was removed from the cache.")
 HOST_VALIDATED = _seen("host-validated", "An environment was validated on this kind of host.")
 LEFTOVERS_REMOVED = _seen("leftovers-removed", "Unfinished generations were removed.")

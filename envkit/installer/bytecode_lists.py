@@ -1,0 +1,129 @@
+"""The lists of bytecode files that say that a package in ``pyc/`` is complete.
+
+A list is written only after a run that compiled every module of the package. A package without one, or with one that
+does not hold, is compiled again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from envkit.layout.atomic import write_atomic
+from envkit.layout.volume import Volume
+
+BytecodeFiles = list[tuple[str, list[str]]]
+"""Each folder with bytecode, as a path in the prefix, and the names in it."""
+
+_LIST = "files.json"
+_LIST_BYTES = 32 << 20
+
+
+def read_list(folder: Path) -> BytecodeFiles | None:
+    """Read the list in the folder of a package and a Python; None if there is none that can be used.
+
+    Others may write the folder: a list with a path that leads out of a prefix is none.
+    """
+    try:
+        found = json.loads(_read(folder / _LIST))
+        if not isinstance(found, dict):  # of before, when an interrupted run could leave one
+            return None
+        files = [(str(inner), [str(name) for name in names]) for inner, names in found["files"]]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return files if all(_stays_inside(inner, names) for inner, names in files) else None
+
+
+def write_list(folder: Path) -> None:
+    """List the bytecode in a folder, which is complete.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / _LIST, json.dumps({"schema_version": 1, "files": list(_walk(folder))}), durable=False)
+
+
+def damaged_lists(volume: Volume) -> list[Path]:
+    """Find the lists by which packages would go without bytecode, or without a part of it, for good."""
+    return sorted(path for path in volume.bytecode.glob(f"*/*/{_LIST}") if _is_damaged(volume, path))
+
+
+def remove_lists(paths: list[Path]) -> list[Path]:
+    """Remove lists, so that their packages are compiled again; return those that are gone."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:  # another user's
+            continue
+    return [path for path in paths if not os.path.lexists(path)]
+
+
+def _is_damaged(volume: Volume, path: Path) -> bool:
+    try:
+        found = json.loads(_read(path))
+    except FileNotFoundError:
+        return False  # removed meanwhile
+    except (OSError, ValueError, RecursionError):
+        return True
+    if isinstance(found, list):
+        return not found and _has_modules(volume.packages / path.parent.parent.name)
+    files = read_list(path.parent)
+    return files is None or not all(_are_there(path.parent / inner, names) for inner, names in files)
+
+
+def _are_there(folder: Path, names: list[str]) -> bool:
+    try:
+        return set(os.listdir(folder)).issuperset(names)
+    except OSError:
+        return False
+
+
+def _has_modules(home: Path) -> bool:
+    """Return whether a package in the cache installs modules outside of its tests."""
+    for path in home.glob("*/info/paths.json"):
+        try:
+            entries = json.loads(_read(path))["paths"]
+            names = [str(entry["_path"]) for entry in entries]
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+            continue
+        if any(name.endswith(".py") and "site-packages" in name and "/tests/" not in name for name in names):
+            return True
+    return False
+
+
+def _stays_inside(inner: str, names: list[str]) -> bool:
+    parts = inner.split("/")
+    return (
+        parts[-1] == "__pycache__"
+        and ".." not in parts
+        and all(parts)
+        and bool(names)
+        and all(name.endswith(".pyc") and "/" not in name for name in names)
+    )
+
+
+def _read(path: Path) -> bytes:
+    with open(path, "rb", opener=_open_plain) as file:
+        return file.read(_LIST_BYTES)
+
+
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    stack = [""]
+    while stack:
+        inner = stack.pop()
+        names = []
+        with os.scandir(f"{folder}/{inner}") as entries:
+            for entry in entries:
+                if entry.name.endswith(".pyc"):
+                    names.append(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    stack.append(f"{inner}/{entry.name}" if inner else entry.name)
+        if names:
+            yield inner, names
