@@ -8,7 +8,8 @@ from pathlib import Path
 
 from envkit.api.session import Session
 from envkit.host.cache import default_cache_dir
-from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, remove_rubbish
+from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, find_stale_measurements, remove_rubbish
+from envkit.layout.measured import user_measurements
 from envkit.layout.usage import Freed, freed_by
 from envkit.models.care import CleanItem, CleanResult
 from envkit.models.codes.advice import NEEDED_ELSEWHERE
@@ -19,7 +20,8 @@ from envkit.words.values import size_words
 def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     """Remove superseded generations, unused packages, bytecode and indexes, orphans, leftovers and trash.
 
-    The user's own cache of channel indexes, which is used while there is no volume, is cleaned too.
+    The user's own cache of channel indexes, which is used while there is no volume, is cleaned too, and so is that of
+    measured GPU code.
     """
     volume, reporter = session.find_volume(), session.reporter
     if not dry_run and volume.private.is_dir():
@@ -27,6 +29,8 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     rubbish = find_rubbish(volume, keep)
     cache = default_cache_dir(os.environ)
     elsewhere = find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
+    measured = user_measurements()
+    elsewhere += find_stale_measurements(measured, keep.younger_than_s) if measured else []
     items, kept = [*rubbish.items, *elsewhere], list(rubbish.kept)
     # Measure before deleting.
     freed, there = _freed(items), _freed(elsewhere)

@@ -18,6 +18,7 @@ _WORDS = {
     "bytecode": ("folder of bytecode", "folders of bytecode"),
     "trash": ("piece of trash", "pieces of trash"),
     "index": ("index", "indexes"),
+    "gpucode": ("measurement of GPU code", "measurements of GPU code"),
 }
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 86400.0, "w": 604800.0}
 
@@ -56,7 +57,7 @@ def clean_command(
         print_json(clean_json(result))
         return
     out = console()
-    shown = [item for item in result.items if item.kind not in {"bytecode", "validation", "index"}]
+    shown = [item for item in result.items if item.kind not in {"bytecode", "validation", "index", "gpucode"}]
     if shown:
         view = table("", "what", "why")
         for item in shown:

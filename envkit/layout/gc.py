@@ -28,6 +28,7 @@ from envkit.models.codes.advice import (
     KEPT_IN_USE,
     KEPT_NEWEST,
     KEPT_YOUNG,
+    MEASUREMENT_UNUSED,
     NEEDS_UNKNOWN,
     NOT_HELD,
     ORPHANED,
@@ -213,6 +214,9 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
             if path.name not in needed and not path.name.startswith("."):
                 package = next((child.name for child in _listdir(path) if child.is_dir()), path.name)
                 yield CleanItem(kind, str(path), Advice(NOT_HELD, package=package))
+    for path in _listdir(volume.gpucode):
+        if path.stem not in needed and (not path.name.startswith(".") or _age_s(path) > _INDEX_AGE_S):
+            yield CleanItem("gpucode", str(path), Advice(NOT_HELD, package=path.name))
 
 
 def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
@@ -237,6 +241,24 @@ def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
             why = Advice(INDEX_UNUSED, idle_s=idle)
             found += [CleanItem("index", str(path), why) for path, _ in members if path.suffix != ".lock"]
     return sorted(found, key=lambda item: item.path)
+
+
+def find_stale_measurements(folder: Path, younger_than_s: float) -> list[CleanItem]:
+    """Find measurements of GPU code that were not used for `younger_than_s` seconds, in a cache without packages."""
+    idle = ((path, _idle_s(path)) for path in _listdir(folder))
+    return [
+        CleanItem("gpucode", str(path), Advice(MEASUREMENT_UNUSED, idle_s=idle_s))
+        for path, idle_s in idle
+        if idle_s >= max(younger_than_s, _INDEX_AGE_S)
+    ]
+
+
+def _idle_s(path: Path) -> float:
+    try:
+        state = path.lstat()
+    except OSError:  # replaced meanwhile
+        return 0.0
+    return time.time() - max(state.st_mtime, state.st_atime)
 
 
 def _keys(manifests: Iterable[Manifest]) -> set[str]:
@@ -281,7 +303,7 @@ def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
     Minutes may have passed, so each item is checked again: a generation under its own lease, packages while no process
     makes a generation.
     """
-    packages = [item for item in items if item.kind in {"package", "bytecode"}]
+    packages = [item for item in items if item.kind in {"package", "bytecode"} or _is_measurement(volume, item)]
     stay = [item for item in items if item not in packages and not _remove(volume, item, Path(item.path))]
     if not packages:
         return stay
@@ -290,8 +312,8 @@ def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
             needed = _needed_now(volume)
             for item in packages:
                 path = Path(item.path)
-                if needed is not None and path.name not in needed:
-                    discard(volume, path)
+                if needed is not None and path.name.removesuffix(".json") not in needed:
+                    _remove_link(path) if _is_measurement(volume, item) else discard(volume, path)
                 if path.exists():
                     stay.append(item)
     except (HeldError, VolumeError):
@@ -299,11 +321,15 @@ def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
     return stay
 
 
+def _is_measurement(volume: Volume, item: CleanItem) -> bool:
+    return Path(item.path).parent == volume.gpucode
+
+
 def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
     """Remove one item that is no package; return whether it is gone."""
     if item.kind in {"generation", "orphan"}:
         return remove_generation(volume, path)
-    if path.is_symlink() or item.kind == "index":
+    if path.is_symlink() or item.kind in {"index", "gpucode"}:
         return _remove_link(path)
     if item.kind == "unfinished":
         return _remove_unfinished(volume, path)

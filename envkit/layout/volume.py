@@ -40,6 +40,7 @@ class Volume:
     incoming = VolumePath("Downloads of processes that are running, or that died.", PRIVATE, "pkgs", ".incoming")
     bytecode = VolumePath("Compiled Python by package sha256 and Python tag.", PRIVATE, "pyc")
     index = VolumePath("Channel indexes.", PRIVATE, "index")
+    gpucode = VolumePath("GPU code of packages as it was measured, by sha256.", PRIVATE, "gpucode")
     validations = VolumePath("Outcomes of validations by generation and fingerprint.", PRIVATE, VALIDATIONS)
     leases = VolumePath("Locks. They save work; correctness does not rest on them.", PRIVATE, LEASES)
     binaries = VolumePath("The launcher that `entry_script` puts on PATH.", PRIVATE, LAUNCHER)
@@ -51,7 +52,7 @@ class Volume:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of a new volume below its root, in the order in which they are made."""
-        caches = (self.packages, self.incoming, self.bytecode, self.index)
+        caches = (self.packages, self.incoming, self.bytecode, self.index, self.gpucode)
         return (self.private, self.generations, *caches, self.validations, self.leases, self.trash, self.own)
 
     def link(self, name: str) -> Path:

@@ -45,6 +45,7 @@ INDEX_UNUSED = _advice("index-unused", "The index of a channel was not used for 
 KEPT_IN_USE = _advice("kept-in-use", "A process is using the generation.")
 KEPT_NEWEST = _advice("kept-newest", "The newest superseded generations stay, to go back to.")
 KEPT_YOUNG = _advice("kept-young", "The generation is younger than what is removed.")
+MEASUREMENT_UNUSED = _advice("measurement-unused", "What was measured of a package was not used for days.")
 NEEDED_ELSEWHERE = _advice("needed-elsewhere", "Another process needs it, or another user owns it.")
 NEEDS_UNKNOWN = _advice("needs-unknown", "A generation cannot be read, so the packages that it needs are not known.")
 NOT_HELD = _advice("not-held", "No generation holds the package.")

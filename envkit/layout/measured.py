@@ -1,0 +1,97 @@
+"""Measured GPU code of packages: one file for each, by the sha256 of its archive.
+
+It is kept on the volume, and in the user's own cache for what measures or asks without a volume; so the cache knows
+what this user measured on any volume. Both may cost time, never truth: what cannot be read is measured again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from envkit.host.cache import default_cache_dir
+from envkit.host.tree import read_bounded
+from envkit.layout.atomic import write_atomic
+from envkit.layout.volume import Volume
+from envkit.models.gpucode import GpuPackage
+from envkit.wire.gpucode import package_from_json, package_json
+
+FOLDER = "gpucode"
+"""The folder of measurements in the user's cache."""
+
+_LIMIT_BYTES = 8 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+Lookup = Callable[[str], GpuPackage | None]
+"""Returns what was measured of the package with a sha256, or None."""
+
+
+def user_measurements() -> Path | None:
+    """Return the folder of measurements in the user's cache; None without a home."""
+    cache = default_cache_dir(os.environ)
+    return Path(cache, FOLDER) if cache else None
+
+
+def read_measured(volume: Volume | None, sha256: str) -> GpuPackage | None:
+    """Read what was measured of a package, on the volume or by this user; None if nothing is known.
+
+    A file that is truncated, damaged, of another schema or of another package counts as none.
+    """
+    found = (_read(folder, sha256.lower()) for folder in _folders(volume))
+    return next((package for package in found if package is not None), None)
+
+
+def measured_lookup(volume: Volume | None) -> Lookup:
+    """Return a lookup for many packages: it lists the folders once, and reads what is asked for and there."""
+    known: dict[str, Path] = {}
+    for folder in reversed(_folders(volume)):
+        with contextlib.suppress(OSError):
+            known.update((name.removesuffix(".json"), folder) for name in os.listdir(folder))
+    read: dict[str, GpuPackage | None] = {}
+
+    def look_up(sha256: str) -> GpuPackage | None:
+        digest = sha256.lower()
+        if digest not in known:
+            return None
+        if digest not in read:
+            read[digest] = read_measured(volume, digest)
+        return read[digest]
+
+    return look_up
+
+
+def write_measured(volume: Volume | None, package: GpuPackage) -> None:
+    """Keep what was measured: on the volume and, where there is GPU code, in the user's cache.
+
+    A folder that cannot be written, or is full, keeps nothing. Two processes that measure the same package write the
+    same file, and the last one stays.
+    """
+    if not _DIGEST.match(package.sha256):
+        return
+    text = json.dumps(package_json(package), separators=(",", ":"))
+    own = user_measurements() if package.libraries or volume is None else None
+    for folder in filter(None, (volume.gpucode if volume is not None else None, own)):
+        with contextlib.suppress(OSError):
+            if folder == own:
+                folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(folder / f"{package.sha256}.json", text, durable=False)
+
+
+def _folders(volume: Volume | None) -> list[Path]:
+    own = user_measurements()
+    return [*([volume.gpucode] if volume is not None else []), *([own] if own is not None else [])]
+
+
+def _read(folder: Path, sha256: str) -> GpuPackage | None:
+    if not _DIGEST.match(sha256):
+        return None
+    data = read_bounded(folder / f"{sha256}.json", limit_bytes=_LIMIT_BYTES)
+    try:
+        package = package_from_json(json.loads(data)) if data else None
+    except (ValueError, RecursionError):
+        return None
+    return package if package is not None and package.sha256 == sha256 else None
