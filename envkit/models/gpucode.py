@@ -51,7 +51,8 @@ class GpuLibrary:
         size: Its size in bytes.
         sass: Number of machine code entries by architecture.
         ptx: PTX by architecture.
-        other: Number of entries of other kinds, such as ``relocatable``, ``lto`` and ``rocm``.
+        other: Number of entries of other kinds: ``lto``, ``relocatable``, ``relocatable-ptx``, ``tile-ir``, and
+            ``rocm:gfx90a`` and its like for AMD GPUs.
     """
 
     path: str
@@ -59,6 +60,11 @@ class GpuLibrary:
     sass: Mapping[Architecture, int] = field(default_factory=dict)
     ptx: Mapping[Architecture, PtxCode] = field(default_factory=dict)
     other: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it holds GPU code of any kind."""
+        return bool(self.sass or self.ptx or self.other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The GPU code in files, folders and archives: which files to look at, and reading them."""

@@ -1,0 +1,89 @@
+"""Scanning files and folders for GPU code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from gpu_files import Entry, archive, fatbin, library
+
+from envkit.errors import IntegrityError
+from envkit.scan.file import scan_file
+from envkit.scan.tree import scan_tree
+
+VOLTA, HOPPER = library(Entry("7.0")), library(Entry("9.0a"), Entry("9.0", "8.3"))
+
+
+def put(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_tree_is_read_whatever_its_files_are_called(tmp_path: Path) -> None:
+    for name in ("lib/libx.so.1.2", "lib/plain", "lib/deep/er/y.cpython-311-x86_64-linux-gnu.so", "bin/program"):
+        put(tmp_path / name, VOLTA)
+    put(tmp_path / "lib/k.fatbin", fatbin(Entry("9.0a")))
+    put(tmp_path / "lib/z.a", archive([("z.o", HOPPER)]))
+    put(tmp_path / "lib/empty.so", b"")
+    put(tmp_path / "lib/cpu.so", library())
+    put(tmp_path / "share/module.py", VOLTA)
+    scan = scan_tree(tmp_path)
+    assert [(found.path, [str(arch) for arch in found.sass]) for found in scan.libraries] == [
+        ("bin/program", ["7.0"]),
+        ("lib/deep/er/y.cpython-311-x86_64-linux-gnu.so", ["7.0"]),
+        ("lib/k.fatbin", ["9.0a"]),
+        ("lib/libx.so.1.2", ["7.0"]),
+        ("lib/plain", ["7.0"]),
+        ("lib/z.a", ["9.0a"]),
+    ]
+    assert scan.unreadable == ()
+
+
+def test_each_file_is_read_once_and_no_link_is_followed(tmp_path: Path) -> None:
+    outside = put(tmp_path / "outside/x.so", VOLTA)
+    tree = tmp_path / "tree"
+    first = put(tree / "lib/liba.so.1", VOLTA)
+    (tree / "lib/liba.so.2").hardlink_to(first)
+    (tree / "lib/liba.so").symlink_to("liba.so.1")
+    (tree / "lib/out.so").symlink_to(outside)
+    (tree / "away").symlink_to(outside.parent)
+    (tree / "loop").symlink_to(tree)
+    os.mkfifo(tree / "lib/pipe.so")
+    assert [found.path for found in scan_tree(tree).libraries] == ["lib/liba.so.1"]
+
+
+def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(tmp_path / "good.so", VOLTA)
+    put(tmp_path / "cut.so", HOPPER[:-100])
+    scan = scan_tree(tmp_path)
+    assert [found.path for found in scan.libraries] == ["good.so"]
+    assert [(path, "cut off" in why) for path, why in scan.unreadable] == [("cut.so", True)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "good.so", VOLTA)
+    put(tmp_path / "closed.so", VOLTA).chmod(0)
+    put(tmp_path / "shut/x.so", VOLTA).parent.chmod(0)
+    try:
+        scan = scan_tree(tmp_path)
+    finally:
+        (tmp_path / "shut").chmod(0o755)
+    assert [found.path for found in scan.libraries] == ["good.so"]
+    assert {path for path, _ in scan.unreadable} == {"closed.so", "shut"}
+
+
+def test_one_file(tmp_path: Path) -> None:
+    found = scan_file(put(tmp_path / "x.so", VOLTA))
+    assert found is not None
+    assert found.path == str(tmp_path / "x.so")
+    assert scan_file(put(tmp_path / "x.py", b"print(1)\n")) is None
+    with pytest.raises(IntegrityError, match=r"cut\.so cannot be read as a library") as caught:
+        scan_file(put(tmp_path / "cut.so", VOLTA[:-9]))
+    assert caught.value.exit_code == 6
+    os.mkfifo(tmp_path / "pipe")
+    assert scan_file(tmp_path / "pipe") is None
+    with pytest.raises(FileNotFoundError):
+        scan_file(tmp_path / "missing.so")
