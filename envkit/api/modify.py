@@ -35,6 +35,7 @@ class ModifyOptions:
     """How a modification works, apart from what it changes."""
 
     channels: tuple[Channel, ...] = ()  # asked before those that the environment was made from
+    only_channels: bool = False  # ask no others
     dry_run: bool = False  # only plan
     proof: Proof = "any"  # how much validation it takes to publish
     hosts: Mapping[str, Target] = field(default_factory=dict)  # where it has to run from now on, by name
@@ -119,7 +120,7 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
         target = target_from_json(recorded.target)
     else:
         target = keep_target(current, request, Target.from_host(session.host), session.reporter)
-    channels = _channels(session.settings, current, options.channels)
+    channels = options.channels if options.only_channels else _channels(session.settings, current, options.channels)
     inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True)
     plan = solve_request(session, inquiry, installed=installed)
     refuse_loss(current, request, target, plan.choice)

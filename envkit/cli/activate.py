@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from envkit.cli import complete, options
+from envkit.cli import complete, options, which
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ _Shell = Annotated[
 ]
 
 
-def activate_command(*, name: options.NameOrPrefix, persist: options.Persist = None, shell: _Shell = None) -> None:
+def activate_command(
+    *,
+    name: which.AnyArgument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    shell: _Shell = None,
+) -> None:
     """Print shell code that activates an environment.
 
     Run it with: eval "$(envkit activate NAME)". In fish: envkit activate NAME | source.
@@ -41,6 +48,7 @@ def activate_command(*, name: options.NameOrPrefix, persist: options.Persist = N
     from envkit.cli.launch import activation_code
     from envkit.shells import detect_shell
 
+    name = which.anything(name, given, prefix)
     kind = shell or detect_shell(os.environ)
     sys.stdout.write(activation_code(name, persist, kind))
     _advise(kind, f"activate {name}")
@@ -63,12 +71,19 @@ def _advise(kind: str, command: str) -> None:
         sys.stderr.write(f"envkit: this is code for {kind}; to run it: {how}\n")
 
 
-def shell_command(*, name: options.NameOrPrefix, persist: options.Persist = None, shell: _Shell = None) -> None:
+def shell_command(
+    *,
+    name: which.AnyArgument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    shell: _Shell = None,
+) -> None:
     """Start a shell in an environment; leave it with `exit`."""
     from envkit.cli.launch import find_place
     from envkit.shells import SHELLS, detect_shell
 
-    place = find_place(name, persist)
+    place = find_place(which.anything(name, given, prefix), persist)
     kind = shell or detect_shell(os.environ)
     program = shutil.which(kind)
     if kind not in SHELLS or program is None:

@@ -32,6 +32,7 @@ from envkit.cli import (
     validate,
     volume,
 )
+from envkit.cli.habits import translate
 from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
 
@@ -107,10 +108,15 @@ def run(argv: Sequence[str]) -> NoReturn:
             signal.signal(number, _interrupted)
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in reference.commands(app):
         argv = [*argv[1:], "--help"]
-    called = [command for command in app.registered_commands if command.name in argv[:1]]
-    if called:  # typer builds every command that it knows, which takes 40 ms
-        app.registered_commands, app.registered_groups = called, []
-    code = _run(argv)
+    try:
+        argv = translate(argv)
+    except UsageError as error:
+        code = _report(error, wants_json="--json" in argv)
+    else:
+        called = [command for command in app.registered_commands if command.name in argv[:1]]
+        if called:  # typer builds every command that it knows, which takes 40 ms
+            app.registered_commands, app.registered_groups = called, []
+        code = _run(argv)
     try:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import options, which
 
 _UNHEALTHY = 6
 
@@ -16,6 +16,8 @@ def doctor_command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME|PREFIX", help="An environment, NAME@N, or a path: conda, pixi, venv.")
     ] = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     full: Annotated[bool, typer.Option("--full", help="Hash every file, in the package cache too.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
@@ -30,6 +32,8 @@ def doctor_command(
     from envkit.wire.volume import checkup_json
     from envkit.words.say import say
 
+    if name or given or prefix:  # else the whole volume
+        name = which.anything(name, given, prefix)
     session = options.session_of(persist, name=name, offline=offline, as_json=as_json, progress=progress)
     alone = name is not None and "/" in name and persist is None
     result = doctor(session, name, full=full, fix=fix, alone=alone)

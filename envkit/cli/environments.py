@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import options, which
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,13 +66,21 @@ def _machine(record: ValidationRecord) -> str:
     return escape(", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])]))
 
 
-def show_command(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def show_command(
+    *,
+    name: which.Argument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
     """Show an environment: its request, packages and last validation."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, print_json, table
     from envkit.wire.results import show_json
     from envkit.words.values import size_words
 
+    name, persist = which.environment(name, given, prefix, persist)
     session = options.session_of(persist, name=name)
     info = show_environment(session.find_volume(), name, fingerprint=session.host.fingerprint)
     if as_json:
@@ -109,18 +117,23 @@ def show_command(*, name: options.Name, persist: options.Persist = None, as_json
 
 def run_command(
     *,
-    name: options.NameOrPrefix,
-    command: Annotated[list[str], typer.Argument(metavar="[--] CMD [ARG]...")],
+    name: which.AnyArgument = None,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[--] CMD [ARG]...", help="What to run, with its arguments.")
+    ] = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
 ) -> None:
     """Run a command in an environment and pass on its exit code."""
-    from envkit.cli.launch import become, find_place
+    from envkit.cli.launch import become, find_place, leading_persist
 
-    if command and command[0] == "--":
-        command = command[1:]
-    if not command:
+    words = [*([name] if name is not None and (given or prefix) else []), *(command or [])]
+    later, words = leading_persist(words)
+    if not words:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
-    become(find_place(name, persist), command)
+    environment = which.anything(None if given or prefix else name, given, prefix)
+    become(find_place(environment, later or persist), words)
 
 
 def recipes_command(*, as_json: options.Json = False) -> None:

@@ -8,13 +8,20 @@ from typing import Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import options, which
 from envkit.errors import UsageError
 
 
 def export_command(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME[@N]]", show_default="the active one", help="An environment, or one of its generations."
+        ),
+    ] = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     explicit: Annotated[bool, typer.Option("--explicit", help="Print URLs with sha256 (CEP 23).")] = False,
     pins: Annotated[bool, typer.Option("--pins", help="Print every package with its version and build.")] = False,
@@ -26,6 +33,7 @@ def export_command(
 
     if explicit and pins:
         raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
+    name, persist = which.environment(name, given, prefix, persist)
     manifest = export_manifest(options.session_of(persist, name=name).find_volume(), name)
     if as_json:
         content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)

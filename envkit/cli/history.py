@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import options, which
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from envkit.models.changes import Difference, PackageState
 
 
-def history_command(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def history_command(
+    *,
+    name: which.Argument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history
     from envkit.cli.output import console, print_json, table, without
     from envkit.wire.volume import history_json
 
+    name, persist = which.environment(name, given, prefix, persist)
     found = read_history(options.session_of(persist, name=name).find_volume(), name)
     if as_json:
         print_json(history_json(found))
@@ -77,11 +85,13 @@ def diff_command(
 
 def rollback_command(
     *,
-    name: options.Name,
+    name: which.Argument = None,
     number: Annotated[
         int | None,
-        typer.Argument(metavar="N", show_default="the one before", help="Number in `envkit history`."),
+        typer.Argument(metavar="[N]", show_default="the one before", help="Number in `envkit history`."),
     ] = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     as_json: options.Json = False,
 ) -> None:
@@ -90,6 +100,9 @@ def rollback_command(
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import switch_json
 
+    if name is not None and number is None and name.isdigit() and (given or prefix or which.is_active()):
+        number, name = int(name), None
+    name, persist = which.environment(name, given, prefix, persist)
     result = roll_back(options.session_of(persist, name=name, as_json=as_json), name, number)
     if as_json:
         print_json(switch_json(result))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import options, which
 
 if TYPE_CHECKING:
     from envkit.kernels import Kernel
@@ -20,7 +20,9 @@ kernel_app = typer.Typer(help="Manage Jupyter kernels that start in an environme
 @kernel_app.command("install")
 def _install(
     *,
-    name: options.Name,
+    name: which.Argument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     shared: Annotated[bool, typer.Option("--shared", help="Register it on the volume, for all users.")] = False,
     display_name: Annotated[
@@ -36,6 +38,7 @@ def _install(
     from envkit.client.volume import linked_generation, locate_volume, unknown
     from envkit.kernels import install_kernel
 
+    name, persist = which.environment(name, given, prefix, persist)
     root = locate_volume(persist)
     if linked_generation(root, name) is None:
         raise unknown(root, name)
@@ -75,13 +78,21 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
 
 
 @kernel_app.command("remove")
-def _remove(*, name: options.Name, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def _remove(
+    *,
+    name: which.Argument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
     """Remove the kernels of an environment; the environment stays."""
     from envkit.cli.output import console, print_json
     from envkit.client.volume import locate_volume
     from envkit.errors import UnknownEnvironmentError
     from envkit.kernels import remove_kernels
 
+    name, persist = which.environment(name, given, prefix, persist)
     root = locate_volume(persist)
     removed = remove_kernels(root, name)
     if not removed:

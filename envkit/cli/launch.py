@@ -15,6 +15,10 @@ from envkit.client.volume import environment_name, linked_generation, load_manif
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
 from envkit.shells import detect_shell, dialect, render
 
+# The options that need no command line parser, each by its meaning.
+_RUN = {"--persist": "persist", "-n": "name", "--name": "name"}
+_ACTIVATE = {"--persist": "persist", "--shell": "shell"}
+
 
 class Place(NamedTuple):
     """A prefix to work in, resolved, and the name of its environment."""
@@ -88,11 +92,22 @@ def become(place: Place, command: Sequence[str]) -> NoReturn:
         raise UsageError(f"{command[0]} cannot be started: {error.strerror}", hint="Is it executable?") from error
 
 
+def leading_persist(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Split a ``--persist DIR`` off the words after the name of `run`; what follows, without ``--``, is the command."""
+    words, persist = list(words), None
+    if words and words[0].startswith("--persist="):
+        persist = words.pop(0).partition("=")[2]
+    elif words[:1] == ["--persist"] and len(words) > 1:
+        persist = words[1]
+        del words[:2]
+    return persist, words[1:] if words[:1] == ["--"] else words
+
+
 def do_quickly(argv: Sequence[str]) -> bool:
     """Do `run`, `activate` or `deactivate`; return False, for the whole command line, if anything is not plain."""
     verb, *words = argv
     flags: dict[str, str] = {}
-    known = {"--persist"} if verb == "run" else {"--persist", "--shell"}
+    known = _RUN if verb == "run" else _ACTIVATE
     names: list[str] = []
     while words and not (verb == "run" and names) and words[0] != "--":
         word = words.pop(0)
@@ -102,15 +117,19 @@ def do_quickly(argv: Sequence[str]) -> bool:
         option, equals, value = word.partition("=")
         if option not in known or not (equals or words):
             return False
-        flags[option] = value if equals else words.pop(0)
-    command = words[1:] if words[:1] == ["--"] else words
+        flags[known[option]] = value if equals else words.pop(0)
+        if verb == "run" and known[option] == "name":
+            names.append(flags["name"])
+    later, command = leading_persist(words)
+    if later is not None:
+        flags["persist"] = later
     try:
         if verb == "run" and len(names) == 1 and command:
-            become(find_place(names[0], flags.get("--persist")), command)
+            become(find_place(names[0], flags.get("persist")), command)
         elif verb == "activate" and len(names) == 1 and not words and not sys.stdout.isatty():
-            sys.stdout.write(activation_code(names[0], flags.get("--persist"), flags.get("--shell")))
+            sys.stdout.write(activation_code(names[0], flags.get("persist"), flags.get("shell")))
         elif verb == "deactivate" and not names and not words and not sys.stdout.isatty():
-            sys.stdout.write(deactivation_code(flags.get("--shell")))
+            sys.stdout.write(deactivation_code(flags.get("shell")))
         else:
             return False
     except (EnvkitError, UnicodeError):

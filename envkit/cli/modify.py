@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import complete, options
+from envkit.cli import options, which
 from envkit.cli.target import TargetFlags
 
 if TYPE_CHECKING:
@@ -17,17 +17,14 @@ if TYPE_CHECKING:
     from envkit.models.changes import ChangeResult
 
 
-_Name = Annotated[
-    str, typer.Option("-n", "--name", metavar="NAME", help="The environment.", autocompletion=complete.names)
-]
-
-
 def install_command(
     *,
     specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Packages, such as scipy 'numpy<2'.")],
-    name: _Name,
+    name: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     channel: options.Channels = None,
+    override_channels: options.Override = False,
     hosts: TargetFlags.hosts = None,
     dry_run: options.DryRun = False,
     no_validate: options.NoValidate = False,
@@ -40,15 +37,17 @@ def install_command(
     """Add packages in a new generation; keep the others if possible."""
     from envkit.api import modify
 
+    name, persist = which.environment(None, name, prefix, persist)
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
-    how = _options(session, channel, hosts, dry_run=dry_run, no_validate=no_validate)
+    how = _options(session, channel, hosts, override=override_channels, dry_run=dry_run, no_validate=no_validate)
     return _finish(modify.install(session, name, specs, how), as_json=as_json)
 
 
 def uninstall_command(
     *,
     packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Packages of the request.")],
-    name: _Name,
+    name: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     dry_run: options.DryRun = False,
     no_validate: options.NoValidate = False,
@@ -61,8 +60,9 @@ def uninstall_command(
     """Remove packages, and what only they needed, in a new generation."""
     from envkit.api import modify
 
+    name, persist = which.environment(None, name, prefix, persist)
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
-    how = _options(session, None, None, dry_run=dry_run, no_validate=no_validate)
+    how = _options(session, None, None, override=False, dry_run=dry_run, no_validate=no_validate)
     return _finish(modify.uninstall(session, name, packages, how), as_json=as_json)
 
 
@@ -71,9 +71,14 @@ def upgrade_command(
     specs: Annotated[
         list[str] | None, typer.Argument(metavar="SPEC", help="Only these; a version replaces what was asked.")
     ] = None,
-    name: _Name,
+    _everything: Annotated[
+        bool, typer.Option("--all", hidden=True, help="Accepted: it is what no SPEC means.")
+    ] = False,
+    name: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     channel: options.Channels = None,
+    override_channels: options.Override = False,
     hosts: TargetFlags.hosts = None,
     dry_run: options.DryRun = False,
     no_validate: options.NoValidate = False,
@@ -86,21 +91,29 @@ def upgrade_command(
     """Upgrade to the newest that the request allows."""
     from envkit.api import modify
 
+    name, persist = which.environment(None, name, prefix, persist)
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
-    how = _options(session, channel, hosts, dry_run=dry_run, no_validate=no_validate)
+    how = _options(session, channel, hosts, override=override_channels, dry_run=dry_run, no_validate=no_validate)
     return _finish(
         modify.upgrade(session, name, specs or (), how), as_json=as_json, nothing="has nothing newer to take"
     )
 
 
 def _options(
-    session: Session, channel: list[str] | None, hosts: list[Path] | None, *, dry_run: bool, no_validate: bool
+    session: Session,
+    channel: list[str] | None,
+    hosts: list[Path] | None,
+    *,
+    override: bool,
+    dry_run: bool,
+    no_validate: bool,
 ) -> ModifyOptions:
     from envkit.api.modify import ModifyOptions
     from envkit.inputs.pool import read_pool
 
     return ModifyOptions(
-        channels=options.parse_channels(channel, session.settings, override=False),
+        channels=options.parse_channels(channel, session.settings, override=override),
+        only_channels=override,
         dry_run=dry_run,
         proof=options.parse_proof(no_validate=no_validate),
         hosts=read_pool(hosts) if hosts else {},

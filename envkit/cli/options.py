@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from envkit.cli import complete
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
@@ -51,15 +50,6 @@ EngineOption = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
 NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="An environment of the volume.", autocompletion=complete.names)
-]
-NameOrPrefix = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME|PREFIX", help="An environment, or a path: conda, pixi, venv.", autocompletion=complete.names
-    ),
-]
 NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import modify, options, which
+from envkit.errors import UsageError
 
 
 def remove_command(
-    *, name: options.Name, persist: options.Persist = None, _yes: options.Yes = False, as_json: options.Json = False
-) -> None:
+    *,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="An environment. After -n or -p: packages, as `uninstall` takes them."),
+    ] = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    _everything: Annotated[bool, typer.Option("--all", hidden=True, help="Accepted: conda's.")] = False,
+    _yes: options.Yes = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
     """Remove an environment; `envkit clean` removes its packages."""
+    words = words or []
+    if words and (given or prefix):
+        return modify.uninstall_command(
+            packages=words, name=given, prefix=prefix, persist=persist, as_json=as_json, progress=progress
+        )
+    if len(words) > 1:
+        raise UsageError(
+            f"{len(words)} names are given, and one environment is removed at a time",
+            hint=f"Packages of an environment: envkit uninstall -n NAME {shlex.join(words)}",
+        )
+    if not words and given is None and prefix is None:
+        raise UsageError("no environment is given", hint="Give its name: the active one is not removed unnamed.")
+    name, persist = which.environment(words[0] if words else None, given, prefix, persist)
+    _remove(name, persist, as_json=as_json)
+    return 0
+
+
+def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
     from envkit.api import remove
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import remove_json
@@ -30,18 +62,26 @@ def remove_command(
 
 
 def rename_command(
-    *, name: options.Name, new_name: options.NewName, persist: options.Persist = None, as_json: options.Json = False
+    *,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default="the active one", help="An environment.")],
+    new_name: Annotated[str | None, typer.Argument(metavar="NEW", help="Its new name.")] = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
+    persist: options.Persist = None,
+    as_json: options.Json = False,
 ) -> None:
     """Rename an environment; running jobs are not affected."""
     from envkit.api import remove
     from envkit.cli.output import console, print_json
     from envkit.wire.volume import switch_json
 
-    result = remove.rename(options.session_of(persist, name=name, as_json=as_json), name, new_name)
+    old, new = (name, new_name) if new_name is not None else (None, name)
+    name, persist = which.environment(old, given, prefix, persist)
+    result = remove.rename(options.session_of(persist, name=name, as_json=as_json), name, new)
     if as_json:
         print_json(switch_json(result))
         return
-    console().print(f"{name} is [green]{new_name}[/green] now ({result.path})")
+    console().print(f"{name} is [green]{new}[/green] now ({result.path})")
 
 
 def clone_command(

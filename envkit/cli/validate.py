@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envkit.cli import options
+from envkit.cli import options, which
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def validate_command(
     *,
-    name: options.NameOrPrefix,
+    name: which.AnyArgument = None,
+    given: which.Name = None,
+    prefix: which.Prefix = None,
     persist: options.Persist = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page, too.")
@@ -52,6 +54,7 @@ def validate_command(
     from envkit.host.wire import host_to_json
     from envkit.wire.results import validate_json
 
+    name = which.anything(name, given, prefix)
     volume = None
     if "/" not in name or persist is not None:
         volume = options.session_of(persist, name=name).find_volume()
