@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from envkit.checks.framework import Run
-from envkit.cuda.architectures import Arch, fits_ptx, is_tegra, parse_arch, runs_sass
+from envkit.cuda.architectures import fits_ptx, is_tegra, parse_arch, runs_sass
 from envkit.models.codes.frameworks import ARCH_COVERED, ARCH_NOT_COVERED, ARCH_PTX
 from envkit.models.fact import Fact
+from envkit.models.gpucode import Architecture
 from envkit.models.host import Gpu
 from envkit.models.report import Finding
 from envkit.models.version import ComputeCapability
@@ -21,8 +22,8 @@ def arch_finding(run: Run, device: Mapping[str, object]) -> Finding | None:
         return None
     found = ComputeCapability.parse(capability)
     gpu = Gpu(name=None, compute_capability=found, tegra=is_tegra(found))
-    sass: list[Arch] = []
-    ptx: list[Arch] = []
+    sass: list[Architecture] = []
+    ptx: list[Architecture] = []
     for text in map(str, listed):
         try:
             arch = parse_arch(text)

@@ -5,27 +5,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from envkit.cuda.tables import covers, last_known_toolkit, load_table
+from envkit.models.gpucode import Architecture
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
 _ARCH = re.compile(r"(?:(?:sm|compute)_?(\d{2,3})|(\d{1,2})\.(\d))([af]?)\Z")
 
 
-class Arch(NamedTuple):
-    """A compilation target: 9.0 with suffix ``a`` is ``sm_90a``.
-
-    ``a`` code runs on exactly that GPU; ``f`` code inside its family; without a suffix the usual rule holds.
-    """
-
-    compute_capability: ComputeCapability
-    suffix: str = ""
-
-
 @lru_cache(maxsize=256)
-def parse_arch(text: str) -> Arch:
+def parse_arch(text: str) -> Architecture:
     """Read ``sm_90a``, ``compute_86`` or ``10.0f``.
 
     Raises:
@@ -36,7 +26,7 @@ def parse_arch(text: str) -> Arch:
         raise ValueError(f"not an architecture: {text!r} (write it as 8.6, sm_86 or compute_86)")
     sm, major, minor, suffix = match.groups()
     capability = ComputeCapability.from_sm(int(sm)) if sm else ComputeCapability(int(major), int(minor))
-    return Arch(capability, suffix)
+    return Architecture(capability, suffix)
 
 
 @cache
@@ -116,7 +106,7 @@ def first_drivers() -> tuple[tuple[str, ComputeCapability, int], ...]:
     return tuple((row["architecture"], ComputeCapability.parse(row["from"]), int(row["branch"])) for row in rows)
 
 
-def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:
+def runs_sass(sass: Architecture | ComputeCapability, gpu: Gpu) -> bool:
     """Return whether machine code for one architecture runs on a GPU.
 
     The rule (CUDA programming guide, binary compatibility): the same major, and a minor of the GPU that is no lower.
@@ -125,19 +115,19 @@ def runs_sass(sass: Arch | ComputeCapability, gpu: Gpu) -> bool:
     """
     if gpu.compute_capability is None:
         return False
-    arch = sass if isinstance(sass, Arch) else Arch(sass)
-    code, device = _renamed(arch.compute_capability), _renamed(gpu.compute_capability)
+    arch = sass if isinstance(sass, Architecture) else Architecture(sass)
+    code, device = _renamed(arch.capability), _renamed(gpu.compute_capability)
     if arch.suffix == "a" or gpu.tegra or device in _tegra() or code in _tegra():
         return code == device
     return code.major == device.major and code.minor <= device.minor
 
 
-def fits_ptx(ptx: Arch | ComputeCapability, gpu: Gpu) -> bool:
+def fits_ptx(ptx: Architecture | ComputeCapability, gpu: Gpu) -> bool:
     """Return whether PTX is for this GPU or an earlier one, whatever the driver."""
     if gpu.compute_capability is None:
         return False
-    arch = ptx if isinstance(ptx, Arch) else Arch(ptx)
-    code, device = _renamed(arch.compute_capability), _renamed(gpu.compute_capability)
+    arch = ptx if isinstance(ptx, Architecture) else Architecture(ptx)
+    code, device = _renamed(arch.capability), _renamed(gpu.compute_capability)
     if arch.suffix == "a":
         return code == device
     if arch.suffix == "f":

@@ -98,7 +98,7 @@ def parse_gpu(text: str) -> Gpu:
     """
     stripped = text.strip()
     try:
-        capability = parse_arch(stripped).compute_capability
+        capability = parse_arch(stripped).capability
     except ValueError:
         pass
     else:

@@ -14,6 +14,8 @@ ROW = FrameworkRow(
     compiled="cudf",
     always_cuda=("cudf", "libcudf", "pylibcudf", "cudf_kafka", "libcudf_kafka"),
     channels=("rapidsai",),
+    gpu_libraries=("libcudf.so",),
+    wheels=("libcudf-cu*",),
     probe="cudf.py",
     identity=(("CUDA", "cuda"),),
 )

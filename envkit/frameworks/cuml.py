@@ -13,6 +13,8 @@ ROW = FrameworkRow(
     cpu_packages=("cuml-cpu",),
     always_cuda=("cuml", "libcuml", "libcumlprims"),
     channels=("rapidsai",),
+    gpu_libraries=("libcuml.so", "libcuml++.so"),
+    wheels=("libcuml-cu*",),
     probe="cuml.py",
     identity=(("CUDA", "cuda"),),
 )

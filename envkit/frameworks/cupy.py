@@ -13,6 +13,8 @@ ROW = FrameworkRow(
     always_cuda=("cupy", "cupy-core"),
     runtime_compiler=RuntimeCompiler("CuPy", "NVRTC", slower=False),
     cuda_files=("cupy_backends/cuda",),
+    gpu_libraries=("cub.*.so", "thrust.*.so", "cub.*.pyd", "thrust.*.pyd"),
+    wheels=("cupy-cuda*",),
     probe="cupy.py",
     identity=(("CUDA", "cuda"),),
 )

@@ -16,6 +16,7 @@ ROW = FrameworkRow(
     companions={"conda-forge": ("jaxlib * cuda*",)},
     runtime_compiler=RuntimeCompiler("XLA", "ptxas", slower=True),
     cuda_files=("jax_cuda1*_plugin",),
+    gpu_libraries=("xla_cuda_plugin.so", "xla_extension.so", "libjax_common.so"),
     probe="jax.py",
     cuda_fact="plugins",
     identity=(("jaxlib", "jaxlib"), ("", "plugins")),

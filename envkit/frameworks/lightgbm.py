@@ -13,6 +13,7 @@ ROW = FrameworkRow(
     wrappers=("lightgbm",),
     core=("lightgbm", "liblightgbm"),
     cuda_variants=("liblightgbm * cuda*",),
+    gpu_libraries=("lib_lightgbm.so",),
     probe="lightgbm.py",
     identity=(("trees by", "learners"),),
     gpu_is_optional=True,

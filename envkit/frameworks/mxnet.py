@@ -14,5 +14,7 @@ ROW = FrameworkRow(
     picked="mxnet",
     core=("mxnet", "libmxnet", "py-mxnet"),
     math_is_cpu=True,
+    gpu_libraries=("libmxnet.so",),
+    wheels=("mxnet-cu*",),
     probe=None,
 )

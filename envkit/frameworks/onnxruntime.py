@@ -12,6 +12,7 @@ ROW = FrameworkRow(
     compiled="onnxruntime",
     core=("onnxruntime", "onnxruntime-cpp"),
     cuda_files=("onnxruntime/capi/libonnxruntime_providers_cuda.so",),
+    gpu_libraries=("libonnxruntime_providers_cuda.so", "onnxruntime_providers_cuda.dll"),
     probe="onnxruntime.py",
     cuda_fact="providers",
     cuda_value="CUDAExecutionProvider",

@@ -21,6 +21,7 @@ ROW = FrameworkRow(
     always_cuda=("paddlepaddle-gpu",),
     channels=("paddle", "nvidia"),
     companions={"paddle": ("paddlepaddle-cuda {cuda}.*",)},
+    gpu_libraries=("libphi.so", "libphi_gpu.so"),
     probe="paddlepaddle.py",
     identity=(("CUDA", "cuda"), ("cuDNN", "cudnn")),
 )

@@ -44,6 +44,8 @@ ROW = FrameworkRow(
     limits=(PackageLimit("pytorch", "2.6", "mkl", "2024.1", "iJIT_NotifyEvent"),),
     runtime_compiler=RuntimeCompiler("torch.compile (Triton)", "ptxas", slower=False),
     cuda_files=("torch/lib/libtorch_cuda.so", "torch/lib/libtorch_cuda_cu.so"),
+    gpu_libraries=("libtorch_cuda.so", "libtorch_cuda_cu.so", "torch_cuda.dll", "torch_cuda_cu.dll"),
+    wheels=("torch",),
     probe="pytorch.py",
     collective="pytorch_collective.py",
     identity=(("CUDA", "cuda"), ("ROCm", "hip"), ("cuDNN", "cudnn"), ("NCCL", "nccl")),

@@ -66,6 +66,8 @@ class FrameworkRow(NamedTuple):
         runtime_compiler: The compiler that it brings along.
         ptx_to_driver: Whether it hands PTX to the driver, which minor-version compatibility does not cover.
         cuda_files: Files below site-packages that only a CUDA build has, as globs.
+        gpu_libraries: File names, as globs, of the libraries with its kernels: where one lacks a GPU, it does not run.
+        wheels: Names on PyPI, as globs, of the wheels with these libraries, where they are not among `packages`.
         probe: The script in ``envkit/probes`` that runs it.
         collective: The script in ``envkit/probes`` that runs several of its processes together.
         cuda_fact: The fact of the probe's ``build`` that is true of CUDA builds; None where no fact tells.
@@ -98,6 +100,8 @@ class FrameworkRow(NamedTuple):
     runtime_compiler: RuntimeCompiler | None = None
     ptx_to_driver: bool = False
     cuda_files: tuple[str, ...] = ()
+    gpu_libraries: tuple[str, ...] = ()
+    wheels: tuple[str, ...] = ()
     collective: str | None = None
     cuda_fact: str | None = "cuda"
     cuda_value: str | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -48,6 +50,15 @@ _STUBS = frozenset(name for row in ROWS.values() for name in row.stubs)
 def row_of(package: str) -> FrameworkRow | None:
     """Return the framework that a package belongs to."""
     return _BY_PACKAGE.get(package)
+
+
+@lru_cache(maxsize=1024)
+def wheel_row(package: str) -> FrameworkRow | None:
+    """Return the framework whose libraries a wheel carries; its name is normalised (PEP 503)."""
+    for row in ROWS.values():
+        if any(fnmatchcase(package, pattern) for pattern in row.wheels):
+            return row
+    return row_of(package)
 
 
 def is_core(package: str) -> bool:

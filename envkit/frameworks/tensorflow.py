@@ -29,6 +29,7 @@ ROW = FrameworkRow(
         )
     },
     runtime_compiler=RuntimeCompiler("XLA", "ptxas", slower=True),
+    gpu_libraries=("libtensorflow_cc.so*", "_pywrap_tensorflow_internal.so"),
     probe="tensorflow.py",
     cuda_fact="is_cuda_build",
     identity=(("CUDA", "cuda_version"), ("cuDNN", "cudnn_version"), ("code for", "cuda_compute_capabilities")),

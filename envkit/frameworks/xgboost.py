@@ -19,6 +19,7 @@ ROW = FrameworkRow(
     cpu_packages=("py-xgboost-cpu", "xgboost-cpu"),
     cuda_packages=("py-xgboost-gpu", "xgboost-gpu"),
     cuda_variants=("libxgboost * *cuda*",),
+    gpu_libraries=("libxgboost.so", "xgboost.dll"),
     probe="xgboost.py",
     identity=(("CUDA", "cuda"), ("NCCL", "nccl")),
 )

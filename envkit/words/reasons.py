@@ -49,10 +49,69 @@ def _no_kernel_image(
     *,
     spec: str | None = None,
     lowest: object = None,
+    library: str | None = None,
+    package: str = "",
 ) -> str:
     if spec is not None:
         return f"the record demands __cuda_arch {spec}, the target's lowest is {lowest}"
+    if library is not None:
+        return f"{_in_package(library, package)} holds {_held(sass, ptx)}: nothing for {join([gpu])}"
     return f"no code for {join([gpu])}: machine code for {join([sass])}, PTX for {join([ptx])}"
+
+
+def _in_package(library: str, package: str) -> str:
+    return f"{library} of {package}" if package else library
+
+
+def _held(sass: frozenset[object], ptx: frozenset[object]) -> str:
+    return " and ".join([*([join([sass])] if sass else []), *([f"PTX {join([ptx])}"] if ptx else [])])
+
+
+def _machine_code(gpu: object, library: str | None = None, package: str = "") -> str:
+    has = f"machine code for {join([gpu])}"
+    return f"has {has}" if library is None else f"{_in_package(library, package)} has {has}"
+
+
+def _partly(
+    gpu: object,
+    library: str,
+    package: str,
+    entries: int,
+    least: int,
+    sass: frozenset[object],
+    ptx: frozenset[object],
+) -> str:
+    few = f"{entries} {'kernel file' if entries == 1 else 'kernel files'} for {join([gpu])} where {least} would do"
+    return f"{_in_package(library, package)} holds {_held(sass, ptx)}: only {few}"
+
+
+def _without(gpu: object, libraries: Sequence[str], package: str) -> str:
+    return f"{_in_package(join(libraries), package)}: nothing for {join([gpu])}, so what needs it fails there"
+
+
+def _jit(gpu: object, ptx: object, library: str | None = None, package: str = "") -> str:
+    where = f"{_in_package(library, package)}: " if library is not None else ""
+    return (
+        f"{where}only PTX ({join([ptx])}) for {join([gpu])}: compiled by the driver at the first start, "
+        "which takes minutes"
+    )
+
+
+def _jit_needs(
+    gpu: object,
+    ptx: object,
+    build_cuda: object,
+    needed: object,
+    ceiling: object,
+    *,
+    library: str | None = None,
+    package: str = "",
+) -> str:
+    where = f"{_in_package(library, package)}: " if library is not None else ""
+    return (
+        f"{where}only PTX ({join([ptx])}) for {join([gpu])}, and PTX of CUDA {build_cuda} needs driver {needed} or "
+        f"newer; this one compiles up to CUDA {ceiling}"
+    )
 
 
 def _open(sass: frozenset[object] | None) -> str:
@@ -150,17 +209,15 @@ REASONS: dict[str, str | Callable[..., str]] = {
     codes.GPU_NEEDS_NEWER_DRIVER: "{gpu} needs driver branch {first} or newer, not {driver}",
     codes.GPU_OPEN: _open,
     codes.GPU_UNKNOWN: "{gpu}: its compute capability is not known",
-    codes.JIT: "only PTX ({ptx}) for {gpu}: compiled by the driver at the first start, which takes minutes",
-    codes.JIT_NEEDS_NEWER_DRIVER: (
-        "only PTX ({ptx}) for {gpu}, and PTX of CUDA {build_cuda} needs driver {needed} or newer; "
-        "this one compiles up to CUDA {ceiling}"
-    ),
+    codes.JIT: _jit,
+    codes.JIT_NEEDS_NEWER_DRIVER: _jit_needs,
     codes.LIBRARY_DROPPED_GPU: (
         "cuDNN {version} for CUDA {cuda_major} has no code for compute capability {capability}: "
         "{dropped_from} and newer begin at {lowest}"
     ),
     codes.LIBRARY_LACKS_GPU: _lacks,
-    codes.MACHINE_CODE: "has machine code for {gpu}",
+    codes.LIBRARY_WITHOUT_CODE: _without,
+    codes.MACHINE_CODE: _machine_code,
     codes.MACOS_TOO_OLD: "needs macOS {needed} or newer, the target has {has}",
     codes.MICROARCH_TOO_LOW: "needs x86-64 level {needed}, the target is {has}",
     codes.MINOR_COMPATIBILITY: _minor,
@@ -175,6 +232,7 @@ REASONS: dict[str, str | Callable[..., str]] = {
     codes.NO_KERNEL_IMAGE: _no_kernel_image,
     codes.NO_MPS: "Metal (MPS) is not usable here: runs on the CPU",
     codes.NVIDIA_TRACES: "signs of NVIDIA without a usable GPU: {traces}",
+    codes.PARTLY_COVERED: _partly,
     codes.RECORD_CONFLICT: _conflict,
     codes.RUNTIME_COMPILER: _compiler,
     codes.WRONG_CUDA: "{name} was compiled with CUDA {build_cuda}, asked for {asked}",
@@ -207,6 +265,7 @@ _PHRASES = {
     codes.NO_GPU: "no usable GPU",
     codes.NO_KERNEL_IMAGE: "no code for this GPU",
     codes.NO_MPS: "MPS not usable",
+    codes.PARTLY_COVERED: "little code for this GPU",
     codes.WRONG_GPU_VENDOR: "for AMD GPUs",
     codes.WRONG_PLATFORM: "another platform",
     codes.WRONG_PYTHON: "another Python",

@@ -34,6 +34,9 @@ JIT_NEEDS_NEWER_DRIVER = _reason(
 )
 LIBRARY_DROPPED_GPU = _reason("library-dropped-gpu", "A newer CUDA library no longer holds code for the GPU.", "host")
 LIBRARY_LACKS_GPU = _reason("library-lacks-gpu", "A CUDA library is too old to hold code for the GPU.", "host")
+LIBRARY_WITHOUT_CODE = _reason(
+    "library-without-code", "A library that does not decide holds no code for the GPU: what needs it fails."
+)
 MACHINE_CODE = _reason("machine-code", "The build holds machine code for the GPU.")
 MACOS_TOO_OLD = _reason("macos-too-old", "The build needs a newer macOS.", "host")
 MICROARCH_TOO_LOW = _reason("microarch-too-low", "The build needs a newer x86-64 processor.", "host")
@@ -47,6 +50,9 @@ NO_MPS = _reason("no-mps", "Metal cannot be used on the target, so the build run
 NOT_IN_SOLUTION = _reason("not-in-solution", "A framework that was asked for is missing from the solution.")
 NOT_NEWEST_GPUS = _reason("not-newest-gpus", "The build holds no code for the newest GPUs of the driver.")
 NVIDIA_TRACES = _reason("nvidia-traces", "The host shows signs of NVIDIA without a usable GPU.")
+PARTLY_COVERED = _reason(
+    "partly-covered", "A library holds a few of its kernels for the GPU and lacks the others.", "host"
+)
 RECORD_CONFLICT = _reason("record-conflict", "Dependencies and build string of the record disagree.")
 RUNTIME_COMPILER = _reason("runtime-compiler", "The framework compiles at run time with a compiler of its own.")
 WRONG_CUDA = _reason("wrong-cuda", "The build was compiled with another CUDA than the one asked for.")
