@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
+from envkit.api.exact import inquiries_of, lists_builds
 from envkit.api.session import Session
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
 from envkit.checks.solution import check_solution
-from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
+from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, NoAnswerError, UnsatisfiableError
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
 from envkit.models.codes.advice import GLIBC_ASSUMED
@@ -50,8 +51,21 @@ class Plan:
 def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = ()) -> Plan:
     """Choose the framework's build, solve around it, and check the solution record by record.
 
-    The solution keeps `installed`, the records of the generation before, where it can.
+    The solution keeps `installed`, the records of the generation before, where it can. Of a request that lists builds
+    (`conda env export`), those that the channels no longer have are solved by their versions.
     """
+    if not lists_builds(inquiry):
+        return _solve(session, inquiry, installed)
+    failure: EnvkitError | None = None
+    for attempt in inquiries_of(session, inquiry):
+        try:
+            return _solve(session, attempt, installed)
+        except (NoAnswerError, HostCannotRunError) as error:
+            failure = failure or error
+    raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> Plan:
     reporter, target = session.reporter, inquiry.target
     request = imply_cuda(inquiry.request)
     inquiry = replace(inquiry, request=request)

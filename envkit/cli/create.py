@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,18 +13,21 @@ from envkit.cli import complete, options
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
 from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
+from envkit.words.values import article
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from envkit.models.inputs import Locked, Recipe
+    from envkit.api.create import CreateOptions
+    from envkit.api.session import Session
+    from envkit.models.inputs import LockFile, Recipe
     from envkit.models.results import CreateResult
 
 
-# The parameters that have an effect on an @EXPLICIT file.
-_FOR_EXPLICIT = (
-    "name", "file", "persist", "replace", "no_validate", "require_gpu", "engine", "offline", "_yes", "as_json",
-    "progress",
+# The parameters that have an effect on a lock file.
+_FOR_LOCKS = (
+    "name", "file", "environment", "persist", "platform", "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "replace",
+    "dry_run", "no_validate", "require_gpu", "engine", "offline", "_yes", "as_json", "progress",
 )  # fmt: skip
 
 
@@ -39,8 +42,16 @@ def create_command(
         typer.Option("-n", "--name", metavar="NAME", show_default="of file, recipe or package", help="Its name."),
     ] = None,
     file: Annotated[
-        Path | None,
-        typer.Option("-f", "--file", metavar="FILE", help="environment.yml (CEP 24) or @EXPLICIT file (CEP 23)."),
+        list[str] | None,
+        typer.Option(
+            *("-f", "--file"),
+            metavar="FILE",
+            help="A file, URL or - for stdin: environment.yml, requirements.txt, pixi.lock, conda-lock.yml, @EXPLICIT, "
+            "`conda list --export`; repeatable.",
+        ),
+    ] = None,
+    environment: Annotated[
+        str | None, typer.Option("--environment", metavar="NAME", help="The environment of a lock file that has many.")
     ] = None,
     recipe: Annotated[
         str | None,
@@ -75,8 +86,8 @@ def create_command(
     Repeating a request returns at once. Without SPEC, --file and --recipe: ./environment.yml, else recipe pytorch.
     """
     from envkit.api.create import CreateOptions, create_environment
-    from envkit.api.explicit import create_explicit
-    from envkit.models.inputs import Locked
+    from envkit.inputs.selectors import select
+    from envkit.models.inputs import LockFile
     from envkit.models.request import Inquiry
     from envkit.plan.corrections import find_corrections
 
@@ -84,15 +95,22 @@ def create_command(
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
     how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
-    source = _source(specs, file, recipe)
-    if isinstance(source, Locked):
-        if not name:
-            raise UsageError(
-                f"{file} is an @EXPLICIT file, which has no name for the environment",
-                hint=f"envkit create -n NAME -f {file}",
-            )
-        _refuse_flags(source.path, given_flags(context, _FOR_EXPLICIT))
-        return finish(create_explicit(session, name, source, how), (), as_json=as_json)
+    source = _source(session, specs, file, recipe)
+    flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
+    if isinstance(source, LockFile):
+        _refuse_flags(source, given_flags(context, _FOR_LOCKS))
+        return finish(_create_locked(session, source, how, flags, name, environment), (), as_json=as_json)
+    if environment is not None:
+        raise UsageError(
+            "--environment names an environment of a lock file, and there is none", hint="-n names the new environment."
+        )
+    target, machines = describe(session, hosts, flags)
+    if source is not None:
+        source = select(source, target.subdir)
+        tell_notes(session, source, target.subdir)
+        cuda = _value(context, source, "cuda", cuda)
+        python = _value(context, source, "python", python)
+        prefer = _value(context, source, "prefer", prefer)
     texts = list(channel or [])
     if source is not None and not override_channels:
         texts += [c for c in source.channels if c not in texts and c != "nodefaults"]
@@ -104,8 +122,6 @@ def create_command(
             hint="List conda packages instead, or take `- pip:` out and install these into a venv on top.",
         )
     request = options.parse_request(packages, explicit, cuda=cuda, python=python, prefer=prefer)
-    flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
-    target, machines = describe(session, hosts, flags)
     asked = request
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     corrections = tuple(find_corrections(request, target))
@@ -121,11 +137,49 @@ def create_command(
     return finish(result, correction_rows(context, request, corrections), as_json=as_json)
 
 
-def _refuse_flags(path: str, flags: Sequence[str]) -> None:
-    """Refuse flags that have no effect on an @EXPLICIT file."""
+def _create_locked(
+    session: Session, lock: LockFile, how: CreateOptions, flags: Described, name: str | None, environment: str | None
+) -> CreateResult:
+    from envkit.api.locked import choose_part, create_locked
+
+    if not name:
+        raise UsageError(
+            f"{lock.path} is {article(lock.format)}, which has no name for the environment",
+            hint=f"envkit create -n NAME -f {lock.path}",
+        )
+    target, _ = describe(session, None, flags)
+    any_host = how.proof == "none"
+    part = choose_part(session, lock, target, environment=environment, any_host=any_host)
+    return create_locked(session, name, part, how, target=target)
+
+
+def _value(context: typer.Context, recipe: Recipe, name: str, value: Any) -> Any:
+    """Return the value of a flag: of the command line, else of the file."""
+    given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    return value if given else recipe.flags.get(name, value)
+
+
+def tell_notes(session: Session, recipe: Recipe, platform: str) -> None:
+    """Say how a file was read, where that is not plain."""
+    from envkit.models.codes.inputs import FILE_PLATFORMS
+    from envkit.models.fact import Advice
+    from envkit.words.say import say
+
+    for note in recipe.notes:
+        session.reporter.note(say(note))
+    if recipe.platforms and platform not in recipe.platforms:
+        fact = Advice(FILE_PLATFORMS, path=recipe.path, platforms=list(recipe.platforms), platform=platform)
+        raise UsageError(
+            say(fact), hint="Name one of these with --platform, add this one to the file, or take its `platforms:` out."
+        )
+
+
+def _refuse_flags(lock: LockFile, flags: Sequence[str]) -> None:
+    """Refuse flags that have no effect on a lock file."""
     if flags:
         raise UsageError(
-            f"{path} is an @EXPLICIT file: it lists exact packages, so that {', '.join(flags)} would have no effect",
+            f"{lock.path} is {article(lock.format)}: it lists exact packages, so that {', '.join(flags)} would have no "
+            "effect",
             hint="Leave that out. --replace, --no-validate, --require-gpu and --offline go with such a file.",
         )
 
@@ -144,20 +198,22 @@ def finish(result: CreateResult, fixes: Sequence[tuple[str, str, str]], *, as_js
     return exit_code(result.report)
 
 
-def _source(specs: list[str] | None, file: Path | None, recipe: str | None) -> Recipe | Locked | None:
-    from envkit.inputs.recognise import read_input
+def _source(
+    session: Session, specs: list[str] | None, files: list[str] | None, recipe: str | None
+) -> Recipe | LockFile | None:
+    from envkit.api.sources import read_source, read_sources
     from envkit.recipes import load_builtin
 
-    if file is not None and recipe is not None:
+    if files and recipe is not None:
         raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
-    if file is not None:
-        return read_input(file)
+    if files:
+        return read_sources(files, session.policy)
     if recipe is not None:
         return load_builtin(recipe)
     if specs:
         return None
     local = Path("environment.yml")
-    return read_input(local) if local.is_file() else load_builtin("pytorch")
+    return read_source(local) if local.is_file() else load_builtin("pytorch")
 
 
 def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None:

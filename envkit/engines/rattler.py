@@ -55,6 +55,10 @@ class RattlerEngine:
             (matching if match_spec.matches(record) else others).append(from_rattler(record))
         return QueryResult(name, tuple(matching), tuple(others))
 
+    def records(self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
+        """Return every record of these names."""
+        return tuple(map(from_rattler, self._records(names, platforms, access, recursive=False)))
+
     def closure(self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
         """Return every record of these names and of all their possible dependencies, for another solver."""
         return tuple(map(from_rattler, self._records(names, platforms, access, recursive=True)))

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import Node
 
 # Quoted parts of the parser's messages: its own names of tokens, and text of the file from first to last quote.
 _TOKEN_KIND = re.compile(r"'(?:<[a-z ]+>|.)'")
 _QUOTED = re.compile(r"(['\"]).*\1|['\"].*", re.DOTALL)
-
-
-def find_lines(data: bytes, *keys: str | int) -> list[tuple[int, int]]:
-    """Return line and column, from 1, of each entry of a sequence in a YAML document that `parse_yaml` reads.
-
-    Args:
-        data: The document.
-        keys: The way to the sequence: a key for a mapping, an index for a sequence.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.nodes import MappingNode, SequenceNode
-
-    node = YAML(typ="base", pure=True).compose(data.decode("utf-8-sig"))
-    for key in keys:
-        if isinstance(node, MappingNode):
-            node = next((value for name, value in node.value if name.value == key), None)
-        else:
-            node = node.value[key] if isinstance(node, SequenceNode) else None
-    entries = node.value if isinstance(node, SequenceNode) else []
-    # The text of a block begins in the line below its mark.
-    begins = (entry.start_mark.line + (2 if entry.style in {"|", ">"} else 1) for entry in entries)
-    return list(zip(begins, (entry.start_mark.column + 1 for entry in entries), strict=True))
 
 
 def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
@@ -40,15 +23,37 @@ def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
             passwords.
     """
     from ruamel.yaml import YAML
+
+    with _translated():
+        return YAML(typ=kind, pure=True).load(data.decode("utf-8-sig"))
+
+
+def compose_yaml(text: str) -> Node | None:
+    """Parse a YAML document to its nodes, which know their places and keep every scalar as text.
+
+    Raises:
+        ValueError: As `parse_yaml`.
+    """
+    from ruamel.yaml import YAML
+
+    with _translated():
+        node: Node | None = YAML(typ="base", pure=True).compose(text)
+        return node
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return YAML(typ=kind, pure=True).load(data.decode("utf-8-sig"))
+        yield
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
     except MarkedYAMLError as error:
         problem = error.problem or error.context or "it cannot be read"
-        if not set(_TOKEN_KIND.sub("", problem)).isdisjoint("'\""):
+        if "'\\t'" in problem:
+            problem = "a tab indents, where YAML takes spaces only"
+        elif not set(_TOKEN_KIND.sub("", problem)).isdisjoint("'\""):
             problem = _QUOTED.sub("...", problem)
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""

@@ -1,12 +1,22 @@
-"""The content of files that name packages: a recipe still to be solved, or a locked solution."""
+"""The content of files that name packages: a recipe still to be solved, or locked solutions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from envkit.models.build import Record
 from envkit.models.channel import Channel
+from envkit.models.fact import Advice
 from envkit.models.pip import PipSection
+
+
+class Selected(NamedTuple):
+    """A dependency that a selector keeps for some platforms only (CEP 24)."""
+
+    spec: str  # the MatchSpec
+    selector: str  # a boolean expression over platforms, such as ``linux and x86_64``
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,20 @@ class Recipe:
     platforms: tuple[str, ...] = ()  # platforms that it is meant for
     variables: tuple[tuple[str, str], ...] = ()  # environment variables to set on activation
     sha256: str | None = None  # digest of the file
+    format: str = "environment.yml"  # name of its format
+    selected: tuple[Selected, ...] = ()  # dependencies for some platforms only
+    exact: bool = False  # whether it lists builds, as `conda env export` does
+    flags: Mapping[str, str] = field(default_factory=dict)  # flags of `create` that it holds: name without ``--``
+    notes: tuple[Advice, ...] = ()  # how it was read, where that is not plain
+
+
+class LockedDistribution(NamedTuple):
+    """One Python distribution of a lock, from PyPI or a URL."""
+
+    name: str
+    version: str | None
+    url: str  # an archive, a VCS URL or a path
+    hashes: tuple[tuple[str, str], ...] = ()  # algorithm and hex digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +54,17 @@ class Locked:
     path: str  # the file
     records: tuple[Record, ...]  # one record for each package, by name, with as much as the file tells
     channels: tuple[Channel, ...]  # the channels of the records
+    platform: str | None = None  # the platform that it is for; None where the records tell
+    environment: str = "default"  # its name in the file
+    distributions: tuple[LockedDistribution, ...] = ()  # Python distributions, installed after the packages
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """A lock file: exact packages for one or several platforms and environments."""
+
+    path: str  # the file
+    format: str  # name of its format
+    parts: tuple[Locked, ...]  # each environment on each platform
+    made_for: Mapping[str, Any] = field(default_factory=dict)  # what envkit noted of request and targets
+    notes: tuple[Advice, ...] = ()  # how it was read, where that is not plain

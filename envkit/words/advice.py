@@ -8,6 +8,7 @@ from envkit.models.build import Build, Verdict
 from envkit.models.codes import advice as codes
 from envkit.models.codes import topics
 from envkit.models.request import CudaChoice
+from envkit.words.inputs import INPUTS
 from envkit.words.values import build_words, days_words, join, size_words
 
 _NO_REASON = "it does not run there"
@@ -77,6 +78,7 @@ def _leave_out(kinds: Sequence[object]) -> str:
 
 
 ADVICE: dict[str, str | Callable[..., str]] = {
+    **INPUTS,
     codes.BEST_REFUSED: lambda build, reason: f"{build_words(build)}: {reason or _NO_REASON}",
     codes.BUILDS_REFUSED: _refused,
     codes.CHOSEN_BUILD: _chosen,

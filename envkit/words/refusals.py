@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from envkit.checks.locks import Misfit
 from envkit.models.build import Verdict
 from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
+from envkit.models.inputs import LockFile
 from envkit.models.request import Request
 from envkit.words.say import say
 from envkit.words.values import build_words, join
 
 UNCLEAR_HINT = "Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none."
+_SHOWN = 8
 _WHERE = {"hosts": "on all of the machines", "target": "there", "host": "here"}
 
 
@@ -77,3 +80,21 @@ def what_helps(advice: Sequence[Advice]) -> str:
 def will_not_run(refusals: Sequence[str]) -> str:
     """Return the message for a solution that is refused."""
     return "the solution would not run: " + "; ".join(refusals)
+
+
+def lock_misfits(lock: LockFile, misfits: Sequence[Misfit], target: Target) -> str:
+    """Return why nothing of a lock file, or of a part of it, would run."""
+    where = f"this host is {target.subdir}" if not target.described else f"the target is {target.subdir}"
+    platforms = sorted({part.platform for part in lock.parts if part.platform is not None})
+    if misfits and all(not misfit.refusals for misfit in misfits):
+        foreign = [record for misfit in misfits for record in misfit.foreign][:_SHOWN]
+        what = "; ".join(
+            f"{record.fn}: it is for {record.subdir}, {where}" for record in foreign if len(lock.parts) == 1
+        )
+        known = f"{lock.path} ({lock.format}) is for {join(platforms)}, {where}"
+        return f"what {lock.path} lists would not run: {what}" if what else known
+    told = []
+    for misfit in (misfit for misfit in misfits if misfit.refusals):
+        before = f"environment {misfit.part.environment}: " if len(lock.parts) > 1 else ""
+        told += [f"{before}{record.fn}: {say(reason)}" for record, reason in misfit.refusals[:_SHOWN]]
+    return f"what {lock.path} lists would not run: {'; '.join(told)}"

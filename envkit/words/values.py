@@ -92,6 +92,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def article(noun: str) -> str:
+    """Return a noun with its article: ``a pixi.lock``, ``an @EXPLICIT file``."""
+    return f"{'an' if noun.lstrip('@')[:1].lower() in set('aeiou') else 'a'} {noun}"
+
+
 def join(values: Iterable[object], between: str = ", ", *, most: int | None = None) -> str:
     """Return values as a list in a sentence; beyond `most` of them, how many more there are."""
     words = [word(value) for value in values]

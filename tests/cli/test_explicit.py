@@ -10,7 +10,7 @@ import pytest
 from channels import Package, archive
 from harness import Envkit, serve
 
-import envkit.api.explicit
+import envkit.api.locked
 from envkit.api.create import CreateOptions
 from envkit.api.session import Session
 from envkit.inputs.explicit import parse_explicit
@@ -46,14 +46,10 @@ def explicit(tmp_path: Path, *lines: str) -> Path:
     ("flags", "named"),
     [
         (["--cuda", "12.4"], "--cuda"),
-        (["--driver", "550"], "--driver"),
-        (["--gpu", "h100"], "--gpu"),
-        (["--cuda-arch", "8.0"], "--cuda-arch"),
         (["--python", "3.11"], "--python"),
-        (["--platform", "linux-aarch64"], "--platform"),
         (["--prefer", "native"], "--prefer"),
         (["--hosts", "hosts.json"], "--hosts"),
-        (["--fix", "--no-gpu"], "--no-gpu, --fix"),
+        (["--fix"], "--fix"),
         (["-c", "conda-forge", "numpy"], "SPEC, --channel"),
     ],
 )
@@ -73,7 +69,7 @@ def test_flags_without_effect(envkit: Envkit, tmp_path: Path, flags: Sequence[st
         ("file:///ch/noarch/a-1.0-x%2f..%2f..%2f..%2fevil.conda#" + "0" * 64, "is not one plain word"),
         ("file:///ch/../a-1.0-0.conda#" + "0" * 64, "subdir '..' is not one plain word"),
         ("file:///ch/noarch/a.conda#" + "0" * 64, "version '' is not one plain word"),
-        ("file:///ch/noarch/a-1.0-0.conda", "no hash"),
+        ("file:///ch/noarch/a-1.0-0.conda#abc", "a hash that is none"),
         ("a-1.0-0.conda#" + "0" * 64, "not the URL"),
     ],
 )
@@ -166,13 +162,13 @@ def test_clean_takes_nothing_meanwhile(tmp_path: Path, monkeypatch: pytest.Monke
         held.append(lease.is_held(volume, CACHE))  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(envkit.api.explicit, "fetch", fetched)
+    monkeypatch.setattr(envkit.api.locked, "fetch", fetched)
     file = explicit(tmp_path, put(tmp_path / "channel", GOOD))
     with pytest.raises(KeyboardInterrupt):
-        envkit.api.explicit.create_explicit(
+        envkit.api.locked.create_locked(
             Session(load_settings(persist=tmp_path / "envs")),
             "x",
-            parse_explicit(file.read_bytes(), file),
+            parse_explicit(file.read_bytes(), file).parts[0],
             CreateOptions(),
         )
     assert held == [True]

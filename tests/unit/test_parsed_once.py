@@ -9,6 +9,7 @@ import envkit
 
 ROOT = Path(envkit.__file__).parent
 EDGES = {"models/request.py", "models/spec.py", "builds/dependency.py", "builds/signals.py", "checks/validity.py"}
+EDGES |= {"inputs/merge.py", "inputs/spec_file.py"}
 
 
 def test_specs_are_parsed_at_the_edge_alone() -> None:

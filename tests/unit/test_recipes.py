@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from envkit.api.sources import read_source
 from envkit.errors import RecipeError
-from envkit.inputs.recognise import read_input
 from envkit.models.inputs import Recipe
 from envkit.models.spec import parse_match_spec
 from envkit.recipes import builtin_names, load_builtin
@@ -34,7 +34,7 @@ def test_versions_stay_text(tmp_path: Path) -> None:
         "name: 3.10\nchannels: [no]\nplatforms: [linux-64]\ndependencies:\n"
         "  - python=3.10\n  - pip:\n    - six==1.10\nvariables:\n  A: 0010\n  B: yes\n"
     )
-    recipe = read_input(path)
+    recipe = read_source(path)
     assert isinstance(recipe, Recipe)
     assert recipe.name == "3.10"
     assert recipe.channels == ("no",)
@@ -47,6 +47,6 @@ def test_versions_stay_text(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "environment.yml"
     path.write_bytes(b"\xef\xbb\xbfdependencies: [python]\n")
-    recipe = read_input(path)
+    recipe = read_source(path)
     assert isinstance(recipe, Recipe)
     assert recipe.dependencies == ("python",)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from harness import ROOT
 
+from envkit.api.sources import read_source
 from envkit.errors import RecipeError
-from envkit.inputs.recognise import read_input
 from envkit.inputs.requirements import parse_requirements_txt, read_lines
 from envkit.models.inputs import Recipe
 from envkit.models.pip import FilePlace, PipSection, parse_address
@@ -182,10 +182,10 @@ def test_places_of_a_pip_section(tmp_path: Path) -> None:
     path = tmp_path / "environment.yml"
     path.write_text("dependencies:\n  - python\n  - pip:\n    - six\n    - |\n      attrs\n      --oops\n")
     with pytest.raises(RecipeError, match=r"environment.yml:7:7: '--oops' is no option"):
-        read_input(path)
+        read_source(path)
     path.write_text("dependencies: [python, {pip: [six, 'numpy=1']}]\n")
     with pytest.raises(RecipeError, match=r"environment.yml:1:36: 'numpy=1' is no requirement"):
-        read_input(path)
+        read_source(path)
 
 
 _PLACES = [Path(os.environ.get("ENVKIT_TEST_FILES", "/nowhere")), *(p / "shared/files" for p in ROOT.parents[:2])]
@@ -199,7 +199,7 @@ def test_pip_sections_that_people_have_are_read() -> None:
     read_items = 0
     for path in sorted(FILES.glob("env__*")):
         try:
-            recipe = read_input(path)
+            recipe = read_source(path)
         except RecipeError as error:
             refused.update(start for start in _REFUSED if start in error.message)
             continue
