@@ -40,20 +40,21 @@ def read_fatbin(source: FileBytes, start: int, end: int, tally: Tally) -> None:
 
 
 def find_regions(source: FileBytes, start: int, end: int, tally: Tally) -> None:
-    """Count the entries of all regions anywhere between two offsets, for a file without a table of sections.
+    """Count the entries of all regions anywhere between two offsets, in data or a file without a table of sections.
 
     The magic number also stands in the code of programs that read fatbins: what does not continue as a region is
     passed over.
     """
     after = start
-    for at in _magics(source, start, end):
+    window = _Window(source)
+    for at in _magics(window, start, end):
         if at < after:
             continue  # inside the region before it
         tally.look()
         found = Tally()
         found.seen = tally.seen
         try:
-            after = _read_region(source, at, end, found)
+            after = _read_region(window, at, end, found)
         except MalformedCodeError:
             after = at + 1
         else:
@@ -61,8 +62,25 @@ def find_regions(source: FileBytes, start: int, end: int, tally: Tally) -> None:
         tally.seen = found.seen
 
 
-def _magics(source: FileBytes, start: int, end: int) -> Iterator[int]:
-    for offset, data in chunks(source, start, end, len(FATBIN_MAGIC) - 1):
+class _Window:
+    """A file, and the piece of it that is searched: the headers of most regions lie there."""
+
+    def __init__(self, source: FileBytes) -> None:
+        self.size = source.size
+        self.source = source
+        self.offset, self.data = 0, b""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes at an offset."""
+        at = offset - self.offset
+        if at >= 0 and at + size <= len(self.data):
+            return self.data[at : at + size]
+        return self.source.read(offset, size)
+
+
+def _magics(window: _Window, start: int, end: int) -> Iterator[int]:
+    for offset, data in chunks(window.source, start, end, len(FATBIN_MAGIC) - 1):
+        window.offset, window.data = offset, data
         at = data.find(FATBIN_MAGIC)
         while at >= 0:
             yield offset + at

@@ -17,6 +17,8 @@ from envkit.models.gpucode import GpuLibrary
 # Windows keeps eight letters of a name in a library, all of it in an object file.
 _READERS: dict[bytes, Callable[[FileBytes, int, int, Tally], None]] = {
     **dict.fromkeys((b".nv_fatbin", b"__nv_relfatbin", b".nv_fatb", b"__nv_rel"), read_fatbin),
+    # Data of the large code model: cuFFT 12 keeps all its kernels there, and loads them by itself.
+    **dict.fromkeys((b".ldata", b".lrodata"), find_regions),
     **dict.fromkeys((b".hip_fatbin", b".hip_fat"), read_bundles),
 }
 _HEAD_BYTES = 32

@@ -35,6 +35,13 @@ FILES = {
     "a library of 32 bits": elf({".nv_fatbin": FATBIN}, bits=32),
     "a library of a big-endian machine": elf({".text": b"code", ".nv_fatbin": FATBIN}, order=">"),
     "a library without a table of sections": elf({".data": b"\x50\xed\x55\xba", ".x": FATBIN}, headers=False),
+    "a library that loads its kernels from its data": elf(
+        {
+            ".nv_fatbin": fatbin(*ENTRIES[:1]),
+            ".lrodata": b"\x50\xed\x55\xba and other data",
+            ".ldata": b"odd" * 700_001 + fatbin(*ENTRIES[1:4]) + b"between" + fatbin(*ENTRIES[4:]) + b"after",
+        }
+    ),
     "a Windows library": pe({".text": b"code", ".nv_fatb": padded(fatbin(*ENTRIES[:1]), fatbin(*ENTRIES[1:]))}),
     "a Windows object file": coff({".text": b"code", ".nv_fatbin": FATBIN}),
     "an archive": archive([("a.o", library(*ENTRIES[:4])), ("b.txt", b"odd"), ("c.o", library(*ENTRIES[4:]))]),
