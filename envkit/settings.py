@@ -140,15 +140,22 @@ def _volume(
     if condarc.get("envs_dirs"):
         candidates.append((f"envs_dirs in {origins['envs_dirs']}", _absolute(condarc["envs_dirs"], env)))
     if not candidates:
-        from platformdirs import user_data_path
-
-        candidates.append(("default", [user_data_path("envkit") / "envs"]))
+        candidates.append(("default", [_default_volume()]))
     origin, paths = candidates[0]
     origins["volume"] = origin
     for other, others in candidates[1:]:
         if others and others[0] not in paths:
             notes.append(f"{other} names {others[0]}; {origin} comes first")
     return _first_usable(paths, notes, origin), tuple(paths)
+
+
+def _default_volume() -> Path:
+    from platformdirs import user_data_path
+
+    try:
+        return user_data_path("envkit") / "envs"
+    except RuntimeError:  # a user without a home directory, as in some pods: a volume has to be named
+        return Path("/nonexistent/envkit/envs")
 
 
 def _first_usable(paths: Sequence[Path], notes: list[str], name: str) -> Path:

@@ -95,7 +95,7 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
     """
     standings = {check_name(name): there} | ({check_name(also): False} if also is not None else {})
     volume = session.find_volume() if there else session.volume
-    check_writable(volume)
+    check_writable(volume, named=session.volume_is_named)
     for one, expected in standings.items():
         _check_standing(volume, one, there=expected)
     volume = session.make_volume()

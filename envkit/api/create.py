@@ -52,7 +52,7 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
     plan: Plan | None = None
     if options.dry_run or not volume.volume_file.exists():
         if not options.dry_run:
-            check_writable(volume)
+            check_writable(volume, named=session.volume_is_named)
         existing = _existing(volume, name, recorded, options)
         if existing is not None and options.dry_run:
             return reused_result(session, existing, name=name, dry_run=True)

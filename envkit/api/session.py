@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
+import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +63,15 @@ class Session:
         """Return the configured volume; make what is missing of it."""
         from envkit.layout.opening import open_volume
 
-        return open_volume(self.settings.volume, create=True)
+        root = self.settings.volume
+        if not self.volume_is_named and not root.is_dir():
+            self.reporter.note(f"the volume is {root}; for another, set CONDA_ENVS_PATH or give --persist DIR")
+        return open_volume(root, create=True, named=self.volume_is_named)
+
+    @property
+    def volume_is_named(self) -> bool:
+        """Whether a flag, a variable or a file names the volume; else it is the default one."""
+        return self.settings.origins.get("volume") != "default"
 
     @property
     def index_dir(self) -> Path:
@@ -71,7 +82,24 @@ class Session:
 
 
 def user_index_dir() -> Path:
-    """Return the user's own cache of channel indexes."""
+    """Return the user's own cache of channel indexes; one in the temporary directory where home takes no writes."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("envkit") / "index"
+    try:
+        usual = user_cache_path("envkit") / "index"
+    except RuntimeError:  # a user without a home directory
+        usual = Path("/nonexistent/envkit/index")
+    if _can_make(usual) or not hasattr(os, "geteuid"):
+        return usual
+    private = Path(tempfile.gettempdir()) / f"envkit-cache-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        private.mkdir(mode=0o700)
+    known = private.lstat()
+    if not stat.S_ISDIR(known.st_mode) or known.st_uid != os.geteuid() or known.st_mode & 0o077:
+        return usual  # somebody else's, in a directory for all
+    return private / "index"
+
+
+def _can_make(folder: Path) -> bool:
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)

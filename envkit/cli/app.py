@@ -32,6 +32,7 @@ from envkit.cli import (
     validate,
     volume,
 )
+from envkit.cli.command import Command
 from envkit.cli.habits import translate
 from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
@@ -90,7 +91,7 @@ for function in (
     # `run` leaves the options of its command alone.
     settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     name = function.__name__.removesuffix("_command")
-    app.command(name, context_settings=settings if name == "run" else None)(function)
+    app.command(name, cls=Command, context_settings=settings if name == "run" else None)(function)
 app.add_typer(volume.volume_app, name="volume")
 app.add_typer(kernel.kernel_app, name="kernel")
 reference.register(app)

@@ -91,6 +91,8 @@ def create_command(
     from envkit.models.request import Inquiry
     from envkit.plan.corrections import find_corrections
 
+    if name == "":
+        raise UsageError("the name of the environment is empty", hint="Leave -n out, or give a name: -n train.")
     session = options.session_of(persist, engine=engine, offline=offline, as_json=as_json, progress=progress)
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)

@@ -23,10 +23,22 @@ ProgressOption = Annotated[
     str, typer.Option("--progress", metavar="STYLE", help="Progress on stderr: auto, bars, lines, jsonl or none.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only cached data.")]
+
+
+def _parse_volume(text: str) -> Path:
+    if not text.strip():
+        raise UsageError("--persist is empty", hint="Give a directory: --persist /data/envs.")
+    return Path(text)
+
+
 Persist = Annotated[
     Path | None,
     typer.Option(
-        "--persist", metavar="DIR", show_default="CONDA_ENVS_PATH, else the configured one", help="The volume."
+        "--persist",
+        metavar="DIR",
+        parser=_parse_volume,
+        show_default="CONDA_ENVS_PATH, else the configured one",
+        help="The volume.",
     ),
 ]
 Channels = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,14 @@ from envkit.models.network import NetworkPolicy
 
 if TYPE_CHECKING:
     from rattler import Client
+
+
+def _has_home() -> bool:
+    """Return whether this user has a home directory, which the store of credentials insists on, for OCI and S3 too."""
+    try:
+        return bool(Path.home())
+    except RuntimeError:
+        return False
 
 
 def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Client:
@@ -31,6 +40,7 @@ def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Clie
         S3Middleware,
     )
 
+    has_home = _has_home()
     mirrors = {channel.url: [channel.secret_url] for channel in channels if channel.token}
     logins = [(urlsplit(c.url), c.userinfo) for c in channels if c.userinfo]
 
@@ -46,10 +56,8 @@ def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Clie
             *([MirrorMiddleware(mirrors)] if mirrors else []),
             *([AddHeadersMiddleware(login)] if logins else []),
             RetryMiddleware(policy.retries),
-            AuthenticationMiddleware(),
-            OciMiddleware(),
+            *(make() for make in (AuthenticationMiddleware, OciMiddleware, S3Middleware) if has_home),
             GCSMiddleware(),
-            S3Middleware(),
         ],
         user_agent=f"envkit/{envkit.__version__}",
     )

@@ -24,13 +24,14 @@ from envkit.paths import is_plain
 _PREFIX_LENGTH = 255
 
 
-def open_volume(root: Path, *, create: bool) -> Volume:
+def open_volume(root: Path, *, create: bool, named: bool = True) -> Volume:
     """Open the volume at `root`, or make it if `create` is set.
 
     Args:
         root: An absolute path. It is part of every environment's identity and is kept as written.
-        create: Whether a new volume may be made. Its parent directory must exist: a missing one usually means a
-            missing mount, and making it would fill the disk below.
+        create: Whether a new volume may be made.
+        named: Whether somebody named the directory. Then its parent must exist: a missing one usually means a missing
+            mount, and making it would fill the disk below.
 
     Raises:
         VolumeError: There is no such directory, it cannot be written, or it cannot carry an environment.
@@ -54,9 +55,9 @@ def open_volume(root: Path, *, create: bool) -> Volume:
                 hint="Is it mounted? Give the directory with --persist DIR, or make an environment there first.",
             )
         return volume
-    check_writable(volume)
+    check_writable(volume, named=named)
     try:
-        volume.root.mkdir(exist_ok=True)
+        volume.root.mkdir(parents=not named, exist_ok=True)
         shared = shared_bits(volume.root.stat().st_mode)
         for path in volume.folders:
             make_shared(path, shared)
@@ -68,18 +69,32 @@ def open_volume(root: Path, *, create: bool) -> Volume:
     return volume
 
 
-def check_writable(volume: Volume) -> None:
-    """Refuse a volume that cannot be made or written. Nothing is changed."""
+def check_writable(volume: Volume, *, named: bool = True) -> None:
+    """Refuse a volume that cannot be made or written; see `open_volume`. Nothing is changed."""
+    if volume.root.parent == volume.root:
+        raise VolumeError(
+            f"the volume cannot be {volume.root}, the root directory itself",
+            hint="Choose a directory in it, such as /data/envs.",
+        )
     if volume.root.exists() and not volume.root.is_dir():
         raise VolumeError(f"not a directory: {volume.root}", hint="Give a directory with --persist DIR.")
-    if not volume.root.parent.is_dir():
+    above = volume.root.parent
+    if not named:
+        above = next(path for path in volume.root.parents if path.is_dir())
+    elif not above.is_dir():
         raise VolumeError(
             f"{volume.root.parent} is not there, so {volume.root} cannot be made in it",
             hint="Is the volume mounted? envkit makes the last directory of --persist DIR, never the mount point.",
         )
-    place = volume.root if volume.root.is_dir() else volume.root.parent
+    place = volume.root if volume.root.is_dir() else above
     if os.statvfs(place).f_flag & os.ST_RDONLY:
         raise cannot_write(volume, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    if not named and place == above and not os.access(place, os.W_OK | os.X_OK):
+        raise VolumeError(
+            f"no volume is named, and the default one, {volume.root}, cannot be made: {place} takes no writes of this "
+            "user",
+            hint="Name a directory with --persist DIR or CONDA_ENVS_PATH.",
+        )
     if not os.access(place, os.W_OK | os.X_OK):
         raise cannot_write(volume, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 

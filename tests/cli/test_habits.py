@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer.main
 from channels import Package
-from harness import Shell
+from harness import ENVKIT, Outcome, Shell, run_program
+
+from envkit.cli.app import app
+from envkit.cli.command import EXAMPLES
+from envkit.cli.reference import commands
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +95,77 @@ def test_an_active_environment_of_another_tool_is_not_changed(shell: Shell, tmp_
     said = shell.run("upgrade", CONDA_PREFIX=str(tmp_path))
     assert said.code == 2
     assert "not an environment of envkit" in said.err
+
+
+@pytest.mark.parametrize("name", sorted(set(commands(app)) - {"volume", "kernel", "help"}))
+def test_help_ends_with_two_examples_that_parse(name: str) -> None:
+    examples = EXAMPLES[name]
+    assert len(examples) == 2
+    command = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for example in examples:
+        words = shlex.split(re.sub(r'^eval "\$\((.*)\)"$| [|>] .*', r"\1", example))
+        assert words[0] == "envkit"
+        command[words[1]].make_context(words[1], words[2:])
+    said = run_program([*ENVKIT, name, "--help"], env={"COLUMNS": "80"}).out
+    assert "bool" not in said
+    assert all(example in said for example in examples)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "cause", "cure"),
+    [
+        (("create", "tool", "--persist", ""), 2, "--persist is empty", "--persist /data/envs"),
+        (("create", "tool", "-n", ""), 2, "the name of the environment is empty", "-n train"),
+        (("create", "tool", "--persist", "/"), 7, "root directory", "/data/envs"),
+    ],
+)
+def test_empty_names_and_the_root_are_refused(
+    shell: Shell, args: tuple[str, ...], code: int, cause: str, cure: str
+) -> None:
+    said = shell.run(*args, "-c", str(shell.channel), "--override-channels")
+    assert said.code == code
+    assert cause in said.err
+    assert cure in said.err
+
+
+def test_a_fresh_account(shell: Shell, tmp_path: Path) -> None:
+    """The default volume is made, its parents too; a volume that was named is not."""
+    words = ("create", "tool", "-c", str(shell.channel), "--override-channels", "--no-validate")
+    made = shell.ok(*words, HOME=str(tmp_path), CONDA_ENVS_PATH="")
+    volume = tmp_path / ".local/share/envkit/envs"
+    assert f"the volume is {volume}" in made.err
+    assert (volume / "tool").is_dir()
+    refused = shell.run(*words, HOME=str(tmp_path), CONDA_ENVS_PATH=str(tmp_path / "not/mounted"))
+    assert refused.code == 7
+    assert "is not there" in refused.err
+    assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who has no home directory")
+@pytest.mark.parametrize("home", [None, "/nonexistent"])
+def test_a_user_without_a_home(shell: Shell, tmp_path: Path, home: str | None) -> None:
+    """As in a pod with runAsUser: finding works, making asks for a volume, and a named one is enough."""
+    (tmp_path / "data").mkdir()
+    os.chown(tmp_path / "data", _NOBODY, _NOBODY)
+    for folder in (tmp_path, *tmp_path.parents[:3], shell.channel.parent):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    for path in [shell.channel, *shell.channel.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o055)
+    env = {**shell.env(CONDA_ENVS_PATH="", TMPDIR=str(tmp_path / "data")), "HOME": home}
+    known = {key: value for key, value in env.items() if value is not None}
+
+    def run(*args: str) -> Outcome:
+        become = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+        return run_program([*become, *ENVKIT, *args, "-c", str(shell.channel), "--override-channels"], env=known)
+
+    found = run("find", "tool")
+    assert (found.code, "volume" in found.err) == (0, False), found.err
+    refused = run("create", "tool", "--no-validate")
+    assert refused.code == 7
+    assert "no volume is named" in refused.err
+    assert "--persist DIR" in refused.err
+    made = run("create", "tool", "--no-validate", "--persist", str(tmp_path / "data/envs"))
+    assert made.code == 0, made.err
+
+
+_NOBODY = 61234
