@@ -7,22 +7,22 @@ from struct import Struct
 from envkit.gpucode.elf import Section
 from envkit.gpucode.source import FileBytes, MalformedCodeError
 
-_DOS_MAGIC = b"MZ"
+DOS_MAGIC = b"MZ"
 _PE_MAGIC = b"PE\0\0"
 _PE_OFFSET = Struct("<60xI")
 _COFF = Struct("<HHIIIHH")  # machine, number of sections, time, symbol table, number of symbols, optional header, flags
 _BIG = Struct("<HHHH4x16x16xIII")  # 0, 0xFFFF, version, machine, number of sections, symbol table, number of symbols
-_BIG_CLASS = bytes.fromhex("c7a1bad1eebaa94baf20faf66aa4dcb8")  # the object files of ``cl /bigobj``
+BIG_CLASS = bytes.fromhex("c7a1bad1eebaa94baf20faf66aa4dcb8")  # the object files of ``cl /bigobj``
 _SECTION = Struct("<8sIIII16x")  # name, size in memory, address, size in the file, offset
 _SYMBOL_BYTES, _BIG_SYMBOL_BYTES = 18, 20
-_MACHINES = frozenset({0x8664, 0xAA64, 0x14C})
+MACHINES = frozenset({0x8664, 0xAA64, 0x14C})
 _MOST_SECTIONS = 1 << 18
 _NAME_BYTES = 32
 
 
 def pe_header(source: FileBytes, start: int, end: int) -> int | None:
     """Return where the header of a library or program of Windows lies; None if none begins at `start`."""
-    if start + _PE_OFFSET.size > end or source.read(start, 2) != _DOS_MAGIC:
+    if start + _PE_OFFSET.size > end or source.read(start, 2) != DOS_MAGIC:
         return None
     (offset,) = _PE_OFFSET.unpack(source.read(start, _PE_OFFSET.size))
     header: int = start + offset
@@ -54,11 +54,11 @@ def is_coff(source: FileBytes, start: int, end: int) -> bool:
     if start + _BIG.size > end:
         return False
     head = source.read(start, _BIG.size)
-    if head[12:28] == _BIG_CLASS:
+    if head[12:28] == BIG_CLASS:
         return True
     machine, number, _, symbols, _, optional, _ = _COFF.unpack_from(head)
     table_end = start + _COFF.size + number * _SECTION.size
-    return machine in _MACHINES and not optional and number > 0 and table_end <= end and start + symbols <= end
+    return machine in MACHINES and not optional and number > 0 and table_end <= end and start + symbols <= end
 
 
 def read_coff(source: FileBytes, start: int, end: int) -> list[Section]:
@@ -68,7 +68,7 @@ def read_coff(source: FileBytes, start: int, end: int) -> list[Section]:
         MalformedCodeError: Its table of sections runs over the end.
     """
     head = source.read(start, _BIG.size)
-    if head[12:28] == _BIG_CLASS:
+    if head[12:28] == BIG_CLASS:
         _, _, _, _, number, symbols, symbol_number = _BIG.unpack(head)
         table, strings = start + _BIG.size, start + symbols + symbol_number * _BIG_SYMBOL_BYTES
     else:

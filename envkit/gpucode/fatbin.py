@@ -7,7 +7,7 @@ is linked again at run time (``-rdc=true``) into ``__nv_relfatbin``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from struct import Struct
 
 from envkit.gpucode.source import FileBytes, MalformedCodeError, chunks
@@ -15,6 +15,7 @@ from envkit.gpucode.tally import Tally
 
 FATBIN_MAGIC = b"\x50\xed\x55\xba"  # 0xBA55ED50, little-endian
 
+_MAGIC = re.compile(re.escape(FATBIN_MAGIC))
 _REGION = Struct("<4sHHQ")  # magic, version, size of this header, size of the entries
 _ENTRY = Struct("<HxxIQ8xHHI8xQ")  # kind, header size, code size, version (minor, major), architecture, flags
 _VERSION = 1
@@ -40,51 +41,34 @@ def read_fatbin(source: FileBytes, start: int, end: int, tally: Tally) -> None:
 
 
 def find_regions(source: FileBytes, start: int, end: int, tally: Tally) -> None:
-    """Count the entries of all regions anywhere between two offsets, in data or a file without a table of sections.
+    """Count the entries of all regions anywhere between two offsets.
 
-    The magic number also stands in the code of programs that read fatbins: what does not continue as a region is
-    passed over.
+    cuFFT, cuBLASLt and others keep regions among their data, and a file without a table of sections does not tell
+    where they are. The magic number also stands in the code of programs that read fatbins: what does not continue as a
+    region is passed over.
     """
-    after = start
-    window = _Window(source)
-    for at in _magics(window, start, end):
-        if at < after:
-            continue  # inside the region before it
+    position = _find(source, start, end)
+    while position < end:
         tally.look()
         found = Tally()
         found.seen = tally.seen
         try:
-            after = _read_region(window, at, end, found)
+            after = _read_region(source, position, end, found)
         except MalformedCodeError:
-            after = at + 1
+            after = position + 1
         else:
             tally.join(found)
         tally.seen = found.seen
+        position = _find(source, after, end)
 
 
-class _Window:
-    """A file, and the piece of it that is searched: the headers of most regions lie there."""
-
-    def __init__(self, source: FileBytes) -> None:
-        self.size = source.size
-        self.source = source
-        self.offset, self.data = 0, b""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes at an offset."""
-        at = offset - self.offset
-        if at >= 0 and at + size <= len(self.data):
-            return self.data[at : at + size]
-        return self.source.read(offset, size)
-
-
-def _magics(window: _Window, start: int, end: int) -> Iterator[int]:
-    for offset, data in chunks(window.source, start, end, len(FATBIN_MAGIC) - 1):
-        window.offset, window.data = offset, data
-        at = data.find(FATBIN_MAGIC)
-        while at >= 0:
-            yield offset + at
-            at = data.find(FATBIN_MAGIC, at + 1)
+def _find(source: FileBytes, start: int, end: int) -> int:
+    """Return where the next magic number is, or the end."""
+    for offset, data in chunks(source, start, end, len(FATBIN_MAGIC) - 1):
+        found = _MAGIC.search(data)  # twice as fast as find()
+        if found:
+            return offset + found.start()
+    return end
 
 
 def _read_region(source: FileBytes, position: int, end: int, tally: Tally) -> int:

@@ -55,6 +55,11 @@ def read_library(path: str | os.PathLike[str], name: str) -> GpuLibrary | None:
     # To open a pipe would wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        return read_gpu_code(_OpenFile(descriptor), name) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return read_descriptor(descriptor, name) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     finally:
         os.close(descriptor)
+
+
+def read_descriptor(descriptor: int, name: str) -> GpuLibrary | None:
+    """Return the GPU code of an open file, as `read_library`."""
+    return read_gpu_code(_OpenFile(descriptor), name)

@@ -72,7 +72,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     # Which is all that a conda channel would have beside conda and libmambapy.
     names = ["nvidia-ml-py", "platformdirs", "py-rattler>=0.28,<0.29", "pydantic", "rich"]
-    channel = build_wheel_channel(folder / "channel", [*names, "ruamel.yaml", "typer", "hatchling"])
+    channel = build_wheel_channel(folder / "channel", [*names, "ruamel.yaml", "typer", "zstandard", "hatchling"])
     if PEERS is None:
         empty = [Package("conda", "26.7.1", noarch="generic"), Package("libmambapy", "2.8.1")]
         peers = write_channel(folder / "stand-ins", empty).as_uri()

@@ -29,11 +29,19 @@ def held(data: bytes) -> tuple[dict[str, int], dict[str, tuple[int, str]], dict[
 
 
 FATBIN = fatbin(*ENTRIES)
+FATBIN_END = b"\x50\xed\x55\xba" + fatbin(*ENTRIES[4:])
 FILES = {
     "a library": library(*ENTRIES),
     "regions in two sections": elf({".nv_fatbin": fatbin(*ENTRIES[:3]), "__nv_relfatbin": fatbin(*ENTRIES[3:])}),
     "a library of 32 bits": elf({".nv_fatbin": FATBIN}, bits=32),
     "a library of a big-endian machine": elf({".text": b"code", ".nv_fatbin": FATBIN}, order=">"),
+    "regions among other data": elf(
+        {
+            ".nv_fatbin": fatbin(ENTRIES[0]),
+            ".ldata": b"data" + padded(*map(fatbin, ENTRIES[1:4])),
+            ".rodata": b"..P" + FATBIN_END,
+        }
+    ),
     "a library without a table of sections": elf({".data": b"\x50\xed\x55\xba", ".x": FATBIN}, headers=False),
     "a library that loads its kernels from its data": elf(
         {

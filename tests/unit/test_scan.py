@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
+import zstandard
 from gpu_files import Entry, archive, fatbin, library
 
 from envkit.errors import IntegrityError
+from envkit.scan.archive import is_archive, scan_archive
 from envkit.scan.file import scan_file
 from envkit.scan.tree import scan_tree
 
@@ -87,3 +94,86 @@ def test_one_file(tmp_path: Path) -> None:
     assert scan_file(tmp_path / "pipe") is None
     with pytest.raises(FileNotFoundError):
         scan_file(tmp_path / "missing.so")
+
+
+CODE = {"lib/libv.so": VOLTA, "lib/libh.so": HOPPER, "lib/cpu.so": library(), "readme": b"text" * 99, "a.py": VOLTA}
+
+
+def _tar(members: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("lib/link.so")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return stream.getvalue()
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def _conda(members: dict[str, bytes]) -> bytes:
+    compress = zstandard.ZstdCompressor().compress
+    info = compress(_tar({"info/index.json": b"{}"}))
+    package = {"metadata.json": b"{}", "pkg-x-1-0.tar.zst": compress(_tar(members)), "info-x-1-0.tar.zst": info}
+    return _zip(package)
+
+
+ARCHIVES = {
+    "x-1-py3-none-any.whl": _zip(CODE),
+    "x-1-0.conda": _conda(CODE),
+    "x-1-0.tar.bz2": bz2.compress(_tar(CODE)),
+    "x-1.tar.gz": gzip.compress(_tar(CODE)),
+    "x-1.tar": _tar(CODE),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_is_read_without_unpacking_it_to_a_folder(name: str, tmp_path: Path) -> None:
+    path = put(tmp_path / name, ARCHIVES[name])
+    assert is_archive(path)
+    told: list[int] = []
+    scan = scan_archive(path, advance=told.append)
+    assert [(found.path, found.size, [str(arch) for arch in found.sass]) for found in scan.libraries] == [
+        ("lib/libh.so", len(HOPPER), ["9.0a"]),
+        ("lib/libv.so", len(VOLTA), ["7.0"]),
+    ]
+    assert scan.unreadable == ()
+    assert 0 < sum(told) <= len(ARCHIVES[name])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_a_damaged_archive_is_an_error(name: str, tmp_path: Path) -> None:
+    for cut in (5, len(ARCHIVES[name]) // 3):
+        with pytest.raises(IntegrityError, match="cannot be read as an archive"):
+            scan_archive(put(tmp_path / name, ARCHIVES[name][:cut]))
+
+
+def test_a_damaged_library_in_an_archive_is_named(tmp_path: Path) -> None:
+    scan = scan_archive(put(tmp_path / "x.whl", _zip({"cut.so": HOPPER[:-100], "v.so": VOLTA})))
+    assert [found.path for found in scan.libraries] == ["v.so"]
+    assert [path for path, _ in scan.unreadable] == ["cut.so"]
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    bomb = VOLTA + bytes(80 << 20)
+    for data in (_zip({"x.so": bomb}), _conda({"x.so": bomb})):
+        with pytest.raises(IntegrityError, match="100 times its size"):
+            scan_archive(put(tmp_path / "bomb.whl", data))
+
+
+def test_a_name_without_end_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 20 << 20
+    data = gzip.compress(info.tobuf() + b"x" * info.size, 1)
+    with pytest.raises(IntegrityError, match="header"):
+        scan_archive(put(tmp_path / "x-1.tar.gz", data))
