@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from envkit.errors import SettingsError
-from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, parse_channel, redact
+from envkit.inputs.conda_channels import read_channel_names
+from envkit.inputs.conda_config import CondaConfig
+from envkit.inputs.conda_network import read_network
+from envkit.inputs.condarc import read_mapping
+from envkit.models.channel import Channel, redact
+from envkit.models.channel_names import LOCAL, ChannelNames
+from envkit.models.network import NetworkPolicy
 from envkit.paths import volume_path
-
-_USERINFO = re.compile(r"(?<=://)[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +25,33 @@ class Settings:
     Attributes:
         volume: Root of the volume in use.
         volumes: Every root that the setting names; a name is looked up in each (conda's rule for ``envs_dirs``).
-        channels: Channels of condarc or ``CONDA_CHANNELS``, in order; empty if there are none.
-        channel_alias: URL before plain channel names.
-        default_channels: The channels behind the name ``defaults``.
-        override_cuda: condarc's ``override_virtual_packages: {cuda: ...}``, or None.
+        channels: Channels of condarc and ``CONDA_CHANNELS``, in order; empty if there are none.
+        names: What the names of channels mean.
+        allowed: The only channels that may be used, by name or URL; empty if all may.
+        denied: Channels that may not be used.
+        override_channels: Whether ``--override-channels`` may be given.
+        network: How the network may be used.
+        platform: The platform to choose for (``subdir``); None for that of this machine.
+        overrides: Virtual packages that condarc sets: their names without ``__``, to text; empty text removes one.
         engine: Name of the solver.
         origins: Origin of each setting.
+        unheeded: Keys that are set and not obeyed, each with its origin.
         notes: Ignored values, and decisions between contradictions.
     """
 
     volume: Path
     volumes: tuple[Path, ...] = ()
     channels: tuple[str, ...] = ()
-    channel_alias: str = DEFAULT_ALIAS
-    default_channels: tuple[str, ...] = DEFAULTS
-    override_cuda: str | None = None
+    names: ChannelNames = field(default_factory=ChannelNames)
+    allowed: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    override_channels: bool = True
+    network: NetworkPolicy = field(default_factory=NetworkPolicy)
+    platform: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
     engine: str = "rattler"
     origins: Mapping[str, str] = field(default_factory=dict)
+    unheeded: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -59,90 +71,80 @@ def load_settings(
         SettingsError: A file cannot be read, or two settings contradict each other.
     """
     env = os.environ if env is None else env
-    origins: dict[str, str] = {}
     notes: list[str] = []
-    condarc: dict[str, Any] = {}
-    for path in _condarc_files(env):
-        for key, value in _read_yaml(path).items():
-            if value is None:  # a key without a value is not set
-                continue
-            origins[key] = str(path)
-            if key in {"channels", "envs_dirs"}:
-                # Lists merge, the later file first (conda documentation, "merging configuration").
-                condarc[key] = list(dict.fromkeys([*_strings(value, key, path), *condarc.get(key, [])]))
-            elif key == "default_channels":
-                condarc[key] = _strings(value, key, path)
-            else:
-                condarc[key] = value
-    channels = list(condarc.get("channels", []))
-    if env.get("CONDA_CHANNELS"):
-        channels = _split_channels(env["CONDA_CHANNELS"])
-        origins["channels"] = "CONDA_CHANNELS"
-    alias = str(env.get("CONDA_CHANNEL_ALIAS") or condarc.get("channel_alias") or DEFAULT_ALIAS)
-    if env.get("CONDA_CHANNEL_ALIAS"):
-        origins["channel_alias"] = "CONDA_CHANNEL_ALIAS"
-    overrides = condarc.get("override_virtual_packages")
-    override = overrides.get("cuda") if isinstance(overrides, dict) else None
+    conda = CondaConfig(env)
+    origins = conda.origins
     own = _own_file(env)
-    content = _read_yaml(own) if own.is_file() else {}
-    volume, volumes = _volume(persist, env, content.get("persist"), condarc, origins, notes)
+    content = read_mapping(own) if own.is_file() else {}
+    volume, volumes = _volume(persist, env, content.get("persist"), conda, notes)
     if name is not None and "/" not in name:
         volume = next((path for path in volumes if (path / name).is_symlink()), volume)
     engines = (
         (engine, "--engine"),
         (env.get("ENVKIT_ENGINE") or None, "ENVKIT_ENGINE"),
         (content.get("engine") or None, str(own)),
+        (_solver(conda, notes), f"solver in {origins.get('solver')}"),
         ("rattler", "default"),
     )
     chosen, origins["engine"] = next(pair for pair in engines if pair[0] is not None)
     return Settings(
         volume=volume,
         volumes=volumes,
-        channels=tuple(map(str, channels)),
-        channel_alias=alias,
-        default_channels=tuple(condarc.get("default_channels") or DEFAULTS),
-        override_cuda=None if override is None else str(override),
+        channels=tuple(dict.fromkeys([*([LOCAL] if conda.switch("use_local") else []), *conda.list("channels")])),
+        names=read_channel_names(conda, env),
+        allowed=tuple(conda.list("allowlist_channels")),
+        denied=tuple(conda.list("denylist_channels")),
+        override_channels=conda.switch("override_channels_enabled", default=True),
+        network=read_network(conda, env, notes),
+        platform=conda.text("subdir"),
+        overrides={
+            str(n).removeprefix("__"): "" if v is None else str(v)
+            for n, v in conda.map("override_virtual_packages").items()
+        },
         engine=str(chosen),
         origins=origins,
+        unheeded=conda.unheeded,
         notes=tuple(notes),
     )
 
 
-def _split_channels(text: str) -> list[str]:
-    """Split at commas, except those before the ``@`` of a URL, which belong to its user or password."""
-    parts = _USERINFO.sub(lambda userinfo: userinfo[0].replace(",", "\0"), text).split(",")
-    return [part.replace("\0", ",") for part in parts if part.strip()]
+def _solver(conda: CondaConfig, notes: list[str]) -> str | None:
+    """Return the engine that condarc's ``solver`` means, where it is here."""
+    solver = conda.text("solver")
+    if solver == "rattler":
+        return solver
+    if solver is not None:
+        from importlib.util import find_spec
+
+        if solver == "libmamba" and find_spec("libmambapy") is not None:
+            return solver
+        notes.append(f"solver {solver} of {conda.origins['solver']} is not in this Python; the engine is rattler")
+    return None
 
 
 def _volume(
     flag: Path | None,
     env: Mapping[str, str],
     own: object,
-    condarc: Mapping[str, Any],
-    origins: dict[str, str],
+    conda: CondaConfig,
     notes: list[str],
 ) -> tuple[Path, tuple[Path, ...]]:
     """Return the volume of the flag, the variable, envkit's file or condarc, else the user's data directory."""
-    by_variable = {n: env[n] for n in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH") if env.get(n)}
-    if len(set(by_variable.values())) > 1 and flag is None:
-        raise SettingsError(
-            "CONDA_ENVS_DIRS and CONDA_ENVS_PATH are both set and differ: "
-            + " and ".join(f"{k}={v}" for k, v in by_variable.items()),
-            hint="They are two names of one setting; unset one of them, or give --persist DIR.",
-        )
+    named = conda.origins.get("envs_dirs", "")
+    variable = next((origin for origin in named.split(", ") if origin.startswith("CONDA_")), None)
     candidates: list[tuple[str, list[Path]]] = []
     if flag is not None:
         candidates.append(("--persist", _absolute([str(flag)], env)))
-    for name, value in list(by_variable.items())[:1]:
-        candidates.append((name, _absolute(value.split(os.pathsep), env)))
+    if variable is not None:
+        candidates.append((variable, _absolute(conda.list("envs_dirs"), env)))
     if own:
         candidates.append((str(_own_file(env)), _absolute([str(own)], env)))
-    if condarc.get("envs_dirs"):
-        candidates.append((f"envs_dirs in {origins['envs_dirs']}", _absolute(condarc["envs_dirs"], env)))
+    if named and variable is None:
+        candidates.append((f"envs_dirs in {named}", _absolute(conda.list("envs_dirs"), env)))
     if not candidates:
         candidates.append(("default", [_default_volume()]))
     origin, paths = candidates[0]
-    origins["volume"] = origin
+    conda.origins["volume"] = origin
     for other, others in candidates[1:]:
         if others and others[0] not in paths:
             notes.append(f"{other} names {others[0]}; {origin} comes first")
@@ -181,58 +183,44 @@ def _own_file(env: Mapping[str, str]) -> Path:
     return Path(base) / "envkit" / "config.yml"
 
 
-def _condarc_files(env: Mapping[str, str]) -> list[Path]:
-    """List condarc files, earliest first (conda documentation, "searching for .condarc")."""
-    home = env.get("HOME", "/")
-    config = env.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    names = ["/etc/conda/.condarc", "/etc/conda/condarc", "/var/lib/conda/.condarc", "/var/lib/conda/condarc"]
-    for root in (env.get("CONDA_ROOT"), env.get("MAMBA_ROOT_PREFIX")):
-        names += [f"{root}/.condarc", f"{root}/condarc"] if root else []
-    names += [f"{config}/conda/.condarc", f"{config}/conda/condarc", f"{home}/.conda/.condarc", f"{home}/.condarc"]
-    if env.get("CONDARC"):
-        names.append(env["CONDARC"])
-    return [path for path in map(Path, names) if path.is_file()]
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    from envkit.inputs.yaml import parse_yaml
-
-    hint = "Mend the file or move it away."
-    try:
-        content = parse_yaml(path.read_bytes(), kind="safe")
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
-    except ValueError as error:
-        raise SettingsError(f"{path} cannot be read: {error}", hint=hint) from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} is not a mapping of settings", hint=hint)
-    return {str(key): value for key, value in content.items()}
-
-
-def _strings(value: object, key: str, path: Path) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list) or not all(isinstance(item, (str, int, float)) for item in value):
-        raise SettingsError(f"{key} in {path} is not a list of strings", hint="Mend the file.")
-    return [str(item) for item in value]
-
-
 def resolve_channels(names: Sequence[str], settings: Settings) -> tuple[Channel, ...]:
-    """Parse channels given by name, URL or path, each once, in order; ``defaults`` becomes its channels.
+    """Return the channels that names, URLs or paths mean, each once, in order.
 
     Raises:
-        SettingsError: A text is not a channel.
+        SettingsError: A text is no channel, or one that the configuration forbids.
     """
     found: dict[str, Channel] = {}
     for text in names:
-        for part in settings.default_channels if text == "defaults" else (text,):
-            try:
-                channel = parse_channel(part, alias=settings.channel_alias, cwd=str(Path.cwd()))
-            except ValueError as error:
-                raise SettingsError(
-                    redact(str(error)), hint="Give a channel by name (conda-forge), URL or path."
-                ) from error
+        for channel in _resolved(text, settings):
             found.setdefault(channel.url, channel)
+    if settings.allowed or settings.denied:
+        for channel in found.values():
+            if not _is_allowed(channel, settings):
+                key = "denylist_channels" if channel.url in _urls(settings.denied, settings) else "allowlist_channels"
+                raise SettingsError(
+                    f"channel {channel.name} may not be used, by {key} of {settings.origins.get(key)}",
+                    hint="Choose another channel, or ask whoever wrote that file.",
+                )
     return tuple(found.values())
+
+
+def is_allowed(name: str, settings: Settings) -> bool:
+    """Return whether the configuration allows a channel (``allowlist_channels``, ``denylist_channels``)."""
+    return all(_is_allowed(channel, settings) for channel in _resolved(name, settings))
+
+
+def _is_allowed(channel: Channel, settings: Settings) -> bool:
+    if channel.url in _urls(settings.denied, settings):
+        return False
+    return not settings.allowed or channel.url in _urls(settings.allowed, settings)
+
+
+def _urls(texts: Sequence[str], settings: Settings) -> set[str]:
+    return {channel.url for text in texts for channel in _resolved(text, settings)}
+
+
+def _resolved(text: str, settings: Settings) -> tuple[Channel, ...]:
+    try:
+        return settings.names.resolve(text, cwd=str(Path.cwd()))
+    except ValueError as error:
+        raise SettingsError(redact(str(error)), hint="Give a channel by name (conda-forge), URL or path.") from error

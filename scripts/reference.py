@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from referring.codes import codes_page, exit_codes_page
+from referring.conda import conda_page
 from referring.documents import json_page
 from referring.files import files_page
 from referring.variables import variables_page
@@ -18,6 +19,7 @@ def reference() -> dict[str, str]:
     """Return each page of the reference by its file name."""
     return {
         "codes.md": codes_page(),
+        "conda.md": conda_page(),
         "exit-codes.md": exit_codes_page(),
         "files.md": files_page(),
         "json.md": json_page(),

@@ -36,7 +36,7 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
-from envkit.settings import Settings, resolve_channels
+from envkit.settings import Settings, is_allowed, resolve_channels
 from envkit.words import refusals
 
 
@@ -76,7 +76,14 @@ def channels_for(
         return tuple(named.values()), True
     rows = [row for name in names if (row := row_of(name)) is not None]
     texts = ["conda-forge", *(channel for row in rows for channel in row.channels)]
-    return resolve_channels(list(dict.fromkeys(texts)), settings), False
+    return resolve_channels(_allowed(list(dict.fromkeys(texts)), settings), settings), False
+
+
+def _allowed(texts: Sequence[str], settings: Settings) -> Sequence[str]:
+    """Leave out what the configuration forbids, of channels that nobody asked for; all of them stay if nothing else."""
+    if not settings.allowed and not settings.denied:
+        return texts
+    return [text for text in texts if is_allowed(text, settings)] or texts
 
 
 def channel_access(channels: tuple[Channel, ...], policy: NetworkPolicy, index_dir: Path) -> ChannelAccess:

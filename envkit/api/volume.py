@@ -39,7 +39,7 @@ def describe_volume(settings: Settings, *, probe: bool) -> VolumeReport:
     values = {
         "volume": str(settings.volume),
         "channels": ", ".join(map(redact, settings.channels)) or "conda-forge (and pytorch, nvidia for frameworks)",
-        "channel_alias": redact(settings.channel_alias),
+        "channel_alias": redact(settings.names.alias),
     }
     return VolumeReport(
         root=str(volume.root),

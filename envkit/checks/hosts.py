@@ -84,12 +84,14 @@ def common_target(targets: Mapping[str, Target]) -> Target:
     )
     glibcs = [target.glibc for target in every if target.glibc]
     osxs = [target.osx for target in every if target.osx]
+    kernels = [target.linux for target in every if target.linux]
     microarchs = [target.microarch for target in every if target.microarch]
     return Target(
         subdir=every[0].subdir,
         glibc=min(glibcs, key=version_key, default=None),
         microarch=min(microarchs, key=lambda name: (len(name), name), default=None),
         osx=min(osxs, key=version_key, default=None),
+        linux=min(kernels, key=version_key, default=None),
         driver_version=least.driver_version,
         driver_cuda=ceiling_of(least),
         gpus=tuple(gpus),

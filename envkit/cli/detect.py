@@ -10,7 +10,8 @@ import typer
 from envkit.cli import options
 
 _FACTS = (
-    "subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "wsl", "jetson", "mps",
+    "subdir", "glibc", "microarch", "osx", "linux", "driver_version", "driver_cuda", "container", "wsl", "jetson",
+    "mps",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +10,6 @@ import typer
 
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
-from envkit.models.network import NetworkPolicy
 from envkit.models.request import CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 
@@ -100,15 +100,21 @@ def _parse_prefer(text: str) -> Literal["version", "native"]:
             raise UsageError(f"--prefer {text!r} is not known", hint="version or native.")
 
 
-def parse_platform(text: str | None) -> str | None:
-    """Read the value of ``--platform``."""
+def parse_platform(text: str | None, *, origin: str = "--platform") -> str | None:
+    """Read the value of ``--platform``, or of another origin."""
     if text is not None and text not in PLATFORMS:
-        raise UsageError(f"--platform {text!r} is not a platform", hint=f"One of {', '.join(PLATFORMS)}.")
+        raise UsageError(f"{origin} {text!r} is not a platform", hint=f"One of {', '.join(PLATFORMS)}.")
     return text
 
 
 def parse_channels(texts: list[str] | None, settings: Settings, *, override: bool) -> tuple[Channel, ...]:
     """Read the channels of ``-c``."""
+    if override and not settings.override_channels:
+        where = settings.origins.get("override_channels_enabled")
+        raise SettingsError(
+            f"--override-channels is switched off by override_channels_enabled of {where}",
+            hint="Leave the flag out, or ask whoever wrote that file.",
+        )
     if override and not texts:
         raise SettingsError("--override-channels without -c leaves no channel", hint="Name one: -c conda-forge.")
     return resolve_channels(texts or [], settings)
@@ -136,8 +142,11 @@ def session_of(
     """
     from envkit.api.session import Session
     from envkit.cli.progress import make_reporter
+    from envkit.cli.unheeded import tell_unheeded
     from envkit.settings import load_settings
 
     settings = load_settings(persist=persist, name=name and name.partition("@")[0], engine=engine)
+    tell_unheeded(settings)
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
-    return Session(settings, NetworkPolicy(offline=offline), reporter)
+    policy = replace(settings.network, offline=offline or settings.network.offline)
+    return Session(settings, policy, reporter)

@@ -64,9 +64,13 @@ def describe(session: Session, hosts: list[Path] | None, flags: Described) -> tu
         machines = read_pool(hosts)
         return common_target(machines), machines
     from envkit.cuda.target import describe_target
+    from envkit.host.overrides import override_host
 
-    host = session.host
-    # detect_host() has honoured CONDA_OVERRIDE_CUDA, which wins over condarc.
-    override = session.settings.override_cuda if "driver_cuda" not in host.overridden else None
-    flags = flags._replace(platform=parse_platform(flags.platform))
-    return describe_target(Target.from_host(host), **flags._asdict(), override_cuda=override), {}
+    settings = session.settings
+    platform = parse_platform(flags.platform)
+    if platform is None and settings.platform is not None:
+        platform = parse_platform(settings.platform, origin=f"subdir of {settings.origins['subdir']}")
+    flags = flags._replace(platform=platform)
+    base = override_host(session.host, settings.overrides)
+    override = settings.overrides.get("cuda") if "driver_cuda" not in session.host.overridden else None
+    return describe_target(base, **flags._asdict(), override_cuda=override), {}

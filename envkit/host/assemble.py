@@ -146,6 +146,9 @@ def _override(host: Host, overrides: Mapping[str, Any], draft: Draft) -> Host:
         draft.sources[name] = OVERRIDES[name]
         draft.notes.append(f"{OVERRIDES[name]} replaces {name} {before or 'absent'} by {after or 'absent'}")
         host = replace(host, **{name: after})
+    if overrides.get("gpus") is not None and host.driver_cuda is None:
+        draft.notes.append(f"{OVERRIDES['gpus']} is void: there is no __cuda (CEP 46); set CONDA_OVERRIDE_CUDA too")
+        overrides = {name: value for name, value in overrides.items() if name != "gpus"}
     if "gpus" in overrides:
         host = _override_gpus(host, overrides["gpus"], draft)
     return replace(host, overridden=frozenset(overrides))

@@ -15,8 +15,11 @@ _TOKEN_KIND = re.compile(r"'(?:<[a-z ]+>|.)'")
 _QUOTED = re.compile(r"(['\"]).*\1|['\"].*", re.DOTALL)
 
 
-def parse_yaml(data: bytes, *, kind: Literal["base", "safe"]) -> Any:
-    """Parse a YAML document, ``safe`` with YAML's own types, or ``base`` with every scalar as a string.
+def parse_yaml(data: bytes, *, kind: Literal["base", "safe", "rt"]) -> Any:
+    """Parse a YAML document.
+
+    Args:
+        kind: ``safe`` with YAML's own types, ``base`` with every scalar as a string, ``rt`` with the comments.
 
     Raises:
         ValueError: It is not YAML. The message names the fault and its place, and quotes nothing: the file may hold

@@ -26,6 +26,7 @@ class Channel:
         token: Token of a ``/t/TOKEN/`` URL. Never shown, never stored.
         userinfo: ``user:password`` of the URL. Never shown, never stored.
         token_at: Where in the URL's path ``/t/TOKEN`` stood, in characters: servers mount conda below a path.
+        mirrors: Other URLs of the same channel, with credentials, which are asked where this one fails.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Channel:
     token: str | None = field(default=None, repr=False, compare=False)
     userinfo: str | None = field(default=None, repr=False, compare=False)
     token_at: int = field(default=0, repr=False, compare=False)
+    mirrors: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def secret_url(self) -> str:
@@ -50,6 +52,8 @@ class Channel:
         if self.userinfo:
             parts.append(self.userinfo)
             parts.extend(part for part in self.userinfo.split(":", 1)[1:] if part)
+        for mirror in self.mirrors:
+            parts += parse_channel(mirror).secrets
         return tuple(dict.fromkeys([*parts, *(unquote(p) for p in parts), *(quote(p, safe="") for p in parts)]))
 
 

@@ -15,6 +15,7 @@ OVERRIDES = {
     "glibc": "CONDA_OVERRIDE_GLIBC",
     "microarch": "CONDA_OVERRIDE_ARCHSPEC",
     "osx": "CONDA_OVERRIDE_OSX",
+    "linux": "CONDA_OVERRIDE_LINUX",
 }
 """Attribute of `Host` to the variable that replaces it."""
 
@@ -40,6 +41,7 @@ class Host:
         glibc: ``"2.36"``, or None where the C library is another.
         microarch: archspec name, such as ``x86_64_v3``.
         osx: macOS version, or None.
+        linux: Version of the Linux kernel, or None.
         driver_version: The NVIDIA driver of the running kernel (on WSL the Windows one; on Jetson the L4T one).
         driver_cuda: The newest CUDA that the user-mode driver supports (``cuDriverGetVersion``).
         gpus: The GPUs that CUDA can use here. Empty is a fact, not an error.
@@ -59,6 +61,7 @@ class Host:
     glibc: str | None = None
     microarch: str | None = None
     osx: str | None = None
+    linux: str | None = None
     driver_version: DriverVersion | None = None
     driver_cuda: CudaVersion | None = None
     gpus: tuple[Gpu, ...] = ()
@@ -100,6 +103,7 @@ class Target:
         glibc: ``"2.36"`` or None when unknown.
         microarch: archspec name or None when unknown.
         osx: macOS version or None.
+        linux: Version of the Linux kernel or None when unknown.
         driver_version: The driver; one with fewer than three numbers means the branch.
         driver_cuda: The driver's ceiling.
         gpus: GPUs by kind. With a driver and no GPU the architecture is open: builds are judged by driver alone.
@@ -113,6 +117,7 @@ class Target:
     glibc: str | None = None
     microarch: str | None = None
     osx: str | None = None
+    linux: str | None = None
     driver_version: DriverVersion | None = None
     driver_cuda: CudaVersion | None = None
     gpus: tuple[Gpu, ...] = ()
@@ -129,7 +134,9 @@ class Target:
     @classmethod
     def from_host(cls, host: Host) -> Target:
         """Take the host itself as the target."""
-        names = ("subdir", "glibc", "microarch", "osx", "driver_version", "gpus", "compat", "mps", "nvidia_traces")
+        names = (
+            "subdir", "glibc", "microarch", "osx", "linux", "driver_version", "gpus", "compat", "mps", "nvidia_traces",
+        )  # fmt: skip
         same = {name: getattr(host, name) for name in names}
         # An override speaks for a machine whose GPUs are not here to be seen (CEP 30).
         ceiling = host.driver_cuda if host.gpus or "driver_cuda" in host.overridden else None

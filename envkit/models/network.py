@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +14,6 @@ class NetworkPolicy:
     backoff_s: float = 1.0  # seconds before the first of these; each later one waits twice as long
     stall_s: float = 60.0  # a transfer that brings no byte for this long is given up
     use_index_cache: bool = True  # whether an index that is fresh by its HTTP headers may be used without asking
+    proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of ``http``, ``https``, ``all``: its URL
+    verify: bool = True  # whether certificates are checked
+    ca: str | None = None  # certificates that take the place of the system's: a file, or a folder if it ends in /

@@ -49,7 +49,7 @@ def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
     system = target.subdir.partition("-")[0]
     packages: list[VirtualPackage] = []
     if system == "linux":
-        packages += [VirtualPackage("__unix", "0"), VirtualPackage("__linux", "0")]
+        packages += [VirtualPackage("__unix", "0"), VirtualPackage("__linux", target.linux or "0")]
         packages.append(VirtualPackage("__glibc", target.glibc or ASSUMED["glibc"]))
     elif system == "osx":
         packages.append(VirtualPackage("__unix", "0"))

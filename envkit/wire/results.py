@@ -83,6 +83,7 @@ def target_json(target: Target) -> dict[str, Any]:
     """Return the document of a target."""
     return {
         **members(target, "subdir", "glibc", "microarch", "osx"),
+        **({"linux": target.linux} if target.linux else {}),
         "driver_version": _text(target.driver_version),
         "driver_cuda": _text(target.driver_cuda),
         "gpus": [{"name": gpu.name, "compute_capability": _text(gpu.compute_capability)} for gpu in target.gpus],
@@ -103,6 +104,7 @@ def target_from_json(document: dict[str, Any]) -> Target:
         glibc=document.get("glibc"),
         microarch=document.get("microarch"),
         osx=document.get("osx"),
+        linux=document.get("linux"),
         driver_version=DriverVersion.parse(driver) if driver else None,
         driver_cuda=CudaVersion.parse(ceiling) if ceiling else None,
         gpus=gpus,

@@ -76,6 +76,7 @@ def _machine(request: RecordedRequest) -> str:
         "glibc": f"glibc {target.get('glibc')}",
         "microarch": str(target.get("microarch")),
         "osx": f"macOS {target.get('osx')}",
+        "linux": f"Linux {target.get('linux')}",
     }
     described = [words[member] for member in target.get("described", ()) if words.get(member)]
     return ", ".join([str(target.get("subdir")), *described])

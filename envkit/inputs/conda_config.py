@@ -1,0 +1,59 @@
+"""The merged configuration of conda, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envkit.inputs.condarc import Entry, read_condarc
+from envkit.inputs.condarc_merge import merge, parse_number, parse_switch
+from envkit.models.conda_keys import KEYS
+
+
+class CondaConfig:
+    """The merged configuration of conda; a value is worked out when it is asked for."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._entries: dict[str, list[Entry]] = {}
+        for source in read_condarc(env):
+            for name, entry in source.items():
+                self._entries.setdefault(name, []).append(entry)
+        self.origins = {
+            name: ", ".join(dict.fromkeys(entry.origin for entry in reversed(entries)))
+            for name, entries in self._entries.items()
+        }
+
+    @property
+    def unheeded(self) -> tuple[tuple[str, str], ...]:
+        """The keys that are set and not obeyed, with their origin."""
+        names = (name for name in self._entries if name not in KEYS or not KEYS[name].obeyed)
+        return tuple((name, self.origins[name]) for name in sorted(names))
+
+    def get(self, name: str) -> Any:
+        """Return the merged value of a key, or None."""
+        entries = self._entries.get(name)
+        return merge(KEYS[name], entries, self._env) if entries else None
+
+    def list(self, name: str) -> list[str]:
+        """Return the merged value of a list."""
+        return list(self.get(name) or ())
+
+    def map(self, name: str) -> dict[str, Any]:
+        """Return the merged value of a map."""
+        return dict(self.get(name) or {})
+
+    def text(self, name: str) -> str | None:
+        """Return a text that is not empty, or None."""
+        value = self.get(name)
+        return None if value is None else str(value).strip() or None
+
+    def switch(self, name: str, *, default: bool = False) -> bool:
+        """Return a value of yes or no."""
+        value = self.get(name)
+        return default if value is None else parse_switch(value, name, self.origins[name])
+
+    def number(self, name: str, default: float) -> float:
+        """Return a number."""
+        value = self.get(name)
+        return default if value is None else parse_number(value, name, self.origins[name])
