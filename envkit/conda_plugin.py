@@ -60,6 +60,7 @@ def conda_subcommands() -> Iterator[CondaSubcommand]:
 def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signature
     from conda.base.constants import OK_MARK, X_MARK
 
+    from envkit.printable import printable
     from envkit.process import run_child
 
     path = os.path.join(prefix, "")  # noqa: PTH118 - a path, not a name
@@ -68,10 +69,10 @@ def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signat
         report = json.loads(ended.stdout)
     except ValueError:
         why = f"envkit {ended.ending or 'gave no answer'}"
-        sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {why}\n")
+        sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {printable(why)}\n")
         return
     if "error" in report:
-        sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {report['error']['message']}\n")
+        sys.stdout.write(f"{X_MARK} envkit could not validate {prefix}: {printable(report['error']['message'])}\n")
         return
     findings = report["findings"]
     bad = [finding for finding in findings if finding["status"] in {"fail", "warn"}]
@@ -80,9 +81,9 @@ def _check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signat
     else:
         sys.stdout.write(f"{OK_MARK} envkit: {sum(f['status'] == 'pass' for f in findings)} checks passed.\n")
     for finding in findings if verbose else bad:
-        sys.stdout.write(f"    {finding['status']}: {finding['text']}\n")
+        sys.stdout.write(f"    {finding['status']}: {printable(finding['text'])}\n")
         if finding["hint"] and finding in bad:
-            sys.stdout.write(f"        {finding['hint']}\n")
+            sys.stdout.write(f"        {printable(finding['hint'])}\n")
 
 
 @_hook

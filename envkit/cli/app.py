@@ -36,6 +36,7 @@ from envkit.cli.command import Command
 from envkit.cli.habits import translate
 from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
+from envkit.printable import printable_lines
 
 BUG = 70
 _LONGEST = 300  # characters of a path in a message
@@ -179,7 +180,7 @@ def _known(error: Exception) -> EnvkitError | None:
 
 
 def _bug(error: Exception, *, wants_json: bool) -> int:
-    sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    sys.stderr.write(printable_lines(redact("".join(traceback.format_exception(error)))))
     hint = "please report it with the lines above"
     sys.stderr.write(f"envkit: this is a bug in envkit; {hint}\n")
     if wants_json:
@@ -209,21 +210,15 @@ def _report(error: EnvkitError, *, wants_json: bool) -> int:
 
         sys.stdout.write(json.dumps(error_json(error), indent=1) + "\n")
     else:
-        from rich.console import Console
-        from rich.markup import escape
-
-        from envkit.cli.output import render_problem, visible
-        from envkit.cli.progress import clear_bar
+        from envkit.cli.output import console, mark, render_problem
         from envkit.models.problem import problem_of
 
-        clear_bar()
         problem = problem_of(error)
         message = error.message if problem is None else error.message.partition("\n")[0]
-        # Wrap for terminals only: in a pipe, each message stays on one line.
-        console = Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
-        console.print(f"[bold red]error[/bold red] [dim]({error.code})[/dim] {escape(visible(message))}")
+        out = console(stderr=True)
+        out.print(mark("[bold red]error[/bold red] [dim]({})[/dim] {}", error.code, message))
         if problem is not None:
-            render_problem(console, problem)
+            render_problem(out, problem)
         if error.hint:
-            console.print(f"[bold] hint[/bold] {escape(visible(error.hint))}")
+            out.print(mark("[bold] hint[/bold] {}", error.hint))
     return error.exit_code

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
-from envkit.cli.output import TIER_STYLE, human_date, literal, table, visible
+from envkit.cli.output import TIER_STYLE, human_date, literal, table
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.fact import Answer
 from envkit.models.results import Matrix
+from envkit.printable import printable
 from envkit.words.advice import TOPICS
 from envkit.words.reasons import phrase
 from envkit.words.say import say
@@ -83,7 +84,7 @@ def _paragraphs(shown: Sequence[Sequence[Verdict]], *, every_reason: bool) -> Ta
         cells = _cells(found, every_reason=every_reason)
         record = found[0].build.record
         facts = [("CUDA", cells["CUDA"]), ("Python", cells["Python"]), ("of", cells["channel"])]
-        what = Text(f"{visible(record.version)} {visible(record.build)}", style="bold")
+        what = Text(f"{printable(record.version)} {printable(record.build)}", style="bold")
         for word, cell in facts:
             what.append(f", {word} {cell}" if cell.plain else "", style="not bold")
         view.add_row(cells["runs"], what)

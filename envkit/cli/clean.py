@@ -45,7 +45,7 @@ def clean_command(
 ) -> None:
     """Remove old generations, packages and leftovers not in use."""
     from envkit.api.clean import clean
-    from envkit.cli.output import console, print_json, table
+    from envkit.cli.output import console, mark, print_json, table
     from envkit.layout.gc import Keep
     from envkit.wire.volume import clean_json
     from envkit.words.say import say
@@ -64,7 +64,7 @@ def clean_command(
             view.add_row(item.kind, _DIGEST.sub(r"\1...", item.path.removeprefix(f"{result.volume}/")), say(item.why))
         out.print(view)
     for name, why in result.kept:
-        out.print(f"[yellow]kept[/yellow]  {name}: {say(why)}")
+        out.print(mark("[yellow]kept[/yellow]  {}: {}", name, say(why)))
     counts = Counter(item.kind for item in result.items)
     words = ", ".join(_counted(kind, count) for kind, count in sorted(counts.items())) or "nothing to remove"
     where = f", {size_words(result.elsewhere_bytes)} of it in your own cache" if result.elsewhere_bytes else ""

@@ -220,7 +220,7 @@ def _source(
 
 def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None:
     from envkit.builds.families import channel_name
-    from envkit.cli.output import console, labelled, literal, table
+    from envkit.cli.output import console, labelled, literal, mark, table
     from envkit.words.values import size_words
 
     out = console()
@@ -241,7 +241,8 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
     verdict = ", not validated"
     if result.report is not None and result.report.verdict != "fail":
         verdict = f", validated: {result.report.verdict}"
-    out.print(f"[green]{result.environment}[/green] {state} in {result.path} ({len(result.records)} packages{verdict})")
+    told = f"{len(result.records)} packages{verdict}"
+    out.print(mark("[green]{}[/green] {} in {} ({})", result.environment, state, result.path, told))
     volume = f" --persist {result.volume}"
     out.print(f"  run   envkit run{volume} {result.environment} -- python")
     out.print(f"  show  envkit show{volume} {result.environment}")

@@ -23,7 +23,7 @@ def detect_command(
     as_json: options.Json = False,
 ) -> None:
     """Show what this host can run, and the source of each fact."""
-    from envkit.cli.output import console, print_json, table
+    from envkit.cli.output import console, mark, print_json, table
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
     from envkit.host.wire import host_to_json
@@ -56,4 +56,4 @@ def detect_command(
     out = console()
     out.print(view)
     for note in host.notes:
-        out.print(f"[yellow]note[/yellow]  {note}")
+        out.print(mark("[yellow]note[/yellow]  {}", note))

@@ -27,7 +27,7 @@ def doctor_command(
 ) -> int:
     """Check environments and the volume; exit 6 if anything is wrong."""
     from envkit.api.doctor import doctor
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.cli.validate import render_findings
     from envkit.wire.volume import checkup_json
     from envkit.words.say import say
@@ -43,13 +43,13 @@ def doctor_command(
         return code
     out = console()
     for subject in result.subjects:
-        out.print(f"[bold]{subject.name}[/bold]  {subject.path}")
+        out.print(mark("[bold]{}[/bold]  {}", subject.name, subject.path))
         out.print(render_findings(subject.findings))
     for repair in result.mended:
-        out.print(f"[green]mended[/green]  {say(repair)}")
+        out.print(mark("[green]mended[/green]  {}", say(repair)))
     warned = any(f.status == "warn" for subject in result.subjects for f in subject.findings)
     verdict = "[red]something is wrong[/red]"
     if result.healthy:
         verdict = "[green]healthy[/green], with warnings" if warned else "[green]healthy[/green]"
-    out.print(f"{verdict} ({result.seconds:.1f} s{', every file hashed' if full else ''})")
+    out.print(mark(verdict + " ({})", f"{result.seconds:.1f} s{', every file hashed' if full else ''}"))
     return code

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the environments of the volume."""
-    from rich.markup import escape
-
     from envkit.api.environments import list_environments
-    from envkit.cli.output import console, print_json, table, without
+    from envkit.cli.output import console, mark, print_json, table, without
     from envkit.wire.results import list_json
     from envkit.words.values import size_words
 
@@ -28,7 +26,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
         print_json(list_json(listing))
         return
     out = console()
-    out.print(f"[bold]{listing.root}[/bold] (from {session.settings.origins.get('volume', 'default')})")
+    out.print(mark("[bold]{}[/bold] (from {})", listing.root, session.settings.origins.get("volume", "default")))
     if not listing.environments:
         out.print("no environments yet; make one with `envkit create`")
         return
@@ -42,7 +40,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
             size_words(info.size_bytes),
             size_words(info.adds_bytes),
             info.manifest.created[:10] if info.manifest else "",
-            f"[red]{escape(info.problem)}[/red]" if info.problem else _validated(info.validated, here=info.here),
+            mark("[red]{}[/red]", info.problem) if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
     out.print(without(out, view, "generation", "created"))
@@ -51,19 +49,19 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
 
 
 def _validated(record: ValidationRecord | None, *, here: bool) -> str:
+    from envkit.cli.output import mark
+
     if record is None:
-        return "[yellow]never[/yellow]"
+        return mark("[yellow]never[/yellow]")
     last = f"{record.verdict} {record.created[:10]} ({_machine(record)})"
-    return last if here else f"[yellow]not on a host like this one[/yellow]; last {last}"
+    return last if here else mark("[yellow]not on a host like this one[/yellow]; last {}", last)
 
 
 def _machine(record: ValidationRecord) -> str:
     """Return a kind of host, in words."""
-    from rich.markup import escape
-
     driver = record.host.get("driver_version")
     gpus = sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()})
-    return escape(", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])]))
+    return ", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])])
 
 
 def show_command(
@@ -76,7 +74,7 @@ def show_command(
 ) -> None:
     """Show an environment: its request, packages and last validation."""
     from envkit.api.environments import show_environment
-    from envkit.cli.output import console, print_json, table
+    from envkit.cli.output import console, mark, print_json, table
     from envkit.wire.results import show_json
     from envkit.words.values import size_words
 
@@ -87,9 +85,9 @@ def show_command(
         print_json(show_json(info))
         return
     out = console()
-    out.print(f"[bold]{info.name}[/bold]  {info.path}")
+    out.print(mark("[bold]{}[/bold]  {}", info.name, info.path))
     if info.problem or info.manifest is None:
-        out.print(f"[red]{info.problem}[/red]")
+        out.print(mark("[red]{}[/red]", info.problem))
         return
     manifest = info.manifest
     request = manifest.request

@@ -10,6 +10,7 @@ import typer
 
 from envkit.cli import options, which
 from envkit.errors import UsageError
+from envkit.printable import printable_lines
 
 
 def export_command(
@@ -40,7 +41,7 @@ def export_command(
         print_json(content)
         return
     if explicit:
-        sys.stdout.write(explicit_text(manifest))
+        sys.stdout.write(printable_lines(explicit_text(manifest)))
         return
     from ruamel.yaml import YAML
 
@@ -48,4 +49,4 @@ def export_command(
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
     yaml.dump(dict(yaml_document(manifest, pins=pins)), text)
-    sys.stdout.write(text.getvalue())
+    sys.stdout.write(printable_lines(text.getvalue()))

@@ -24,7 +24,7 @@ def history_command(
 ) -> None:
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history
-    from envkit.cli.output import console, print_json, table, without
+    from envkit.cli.output import console, mark, print_json, table, without
     from envkit.wire.volume import history_json
 
     name, persist = which.environment(name, given, prefix, persist)
@@ -36,7 +36,7 @@ def history_command(
     view = table(*columns, right=("n", "packages"), whole=("n", "by", "packages", "validated", "generation"))
     for info in found.generations:
         view.add_row(
-            "[green]*[/green]" if info.active else "",
+            mark("[green]*[/green]") if info.active else "",
             str(info.number),
             info.created[:19].replace("T", " "),
             info.verb,
@@ -97,7 +97,7 @@ def rollback_command(
 ) -> None:
     """Go back to an earlier generation, or forward again."""
     from envkit.api.history import rollback as roll_back
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.wire.volume import switch_json
 
     if name is not None and number is None and name.isdigit() and (given or prefix or which.is_active()):
@@ -109,18 +109,18 @@ def rollback_command(
         return
     out = console()
     if result.before == result.number:
-        out.print(f"[green]{name}[/green] is at generation {result.number} already")
+        out.print(mark("[green]{}[/green] is at generation {} already", name, result.number))
         return
     if result.difference is not None:
         render_difference(out, result.difference)
-    out.print(f"[green]{name}[/green] is at generation {result.number} again ({result.prefix})")
+    out.print(mark("[green]{}[/green] is at generation {} again ({})", name, result.number, result.prefix))
     if not result.validated:
-        out.print(f"[yellow]note[/yellow]  not validated on a host like this one: envkit validate {name}")
+        out.print(mark("[yellow]note[/yellow]  not validated on a host like this one: envkit validate {}", name))
 
 
 def render_difference(out: Console, change: Difference) -> None:
     """Print the packages that differ, as a table."""
-    from envkit.cli.output import table
+    from envkit.cli.output import mark, table
     from envkit.words.values import size_words
 
     if not change.changes:
@@ -132,7 +132,7 @@ def render_difference(out: Console, change: Difference) -> None:
         grown = (item.after.size_bytes or 0 if item.after else 0) - (item.before.size_bytes or 0 if item.before else 0)
         sign = "+" if grown > 0 else "-" if grown < 0 else ""
         view.add_row(
-            f"[{style[item.kind]}]{item.kind}[/{style[item.kind]}]",
+            mark("[{0}]{1}[/{0}]", style[item.kind], item.kind),
             item.name,
             _words(item.before),
             _words(item.after),

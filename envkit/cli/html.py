@@ -10,6 +10,7 @@ from envkit.models.host import Host
 from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.models.report import Finding, Report
 from envkit.models.results import ValidateResult
+from envkit.printable import printable
 from envkit.words.cures import cure
 from envkit.words.say import say
 from envkit.words.values import figure_words
@@ -56,7 +57,7 @@ def render_html(result: ValidateResult) -> str:
 
 
 def _text(value: object) -> str:
-    return escape(str(value), quote=True)
+    return escape(printable(str(value)), quote=True)
 
 
 def _badge(status: str) -> str:

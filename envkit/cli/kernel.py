@@ -32,9 +32,7 @@ def _install(
     as_json: options.Json = False,
 ) -> None:
     """Register a Jupyter kernel for an environment that has ipykernel."""
-    from rich.markup import escape
-
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.client.volume import linked_generation, locate_volume, unknown
     from envkit.kernels import install_kernel
 
@@ -47,7 +45,7 @@ def _install(
         print_json(_json([kernel]))
         return
     out = console()
-    out.print(f"[green]{escape(kernel.display_name)}[/green] is registered in {kernel.path}")
+    out.print(mark("[green]{}[/green] is registered in {}", kernel.display_name, kernel.path))
     if shared:
         out.print(f"  Jupyter finds it with JUPYTER_PATH={os.path.dirname(os.path.dirname(kernel.path))}")  # noqa: PTH120
 
@@ -55,9 +53,7 @@ def _install(
 @kernel_app.command("list")
 def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the kernels that envkit has registered."""
-    from rich.markup import escape
-
-    from envkit.cli.output import console, print_json, table
+    from envkit.cli.output import console, mark, print_json, table
     from envkit.client.volume import locate_volume
     from envkit.kernels import list_kernels
 
@@ -71,9 +67,9 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
         return
     view = table("kernel", "shown as", "environment", "for", "folder", whole=("kernel", "environment", "for"))
     for kernel in found:
-        state = f"[red]{escape(kernel.problem)}[/red]" if kernel.problem else kernel.environment
+        state = mark("[red]{}[/red]", kernel.problem) if kernel.problem else kernel.environment
         users = "all" if kernel.shared else "this user"
-        view.add_row(kernel.name, escape(kernel.display_name), state, users, kernel.path)
+        view.add_row(kernel.name, kernel.display_name, state, users, kernel.path)
     out.print(view)
 
 

@@ -13,6 +13,7 @@ from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
+from envkit.printable import printable
 from envkit.shells import detect_shell, dialect, render
 
 # The options that need no command line parser, each by its meaning.
@@ -72,7 +73,7 @@ def become(place: Place, command: Sequence[str]) -> NoReturn:
     prefix = place.prefix
     note = standing_note(prefix, place.name)
     if note is not None:
-        sys.stderr.write(f"envkit: {note}\n")
+        sys.stderr.write(f"envkit: {printable(note)}\n")
         sys.stderr.flush()
     share_for_life(prefix)  # `clean` leaves what is in use
     if os.path.isdir(os.path.join(prefix, "conda-meta")):

@@ -123,7 +123,7 @@ def _options(
 def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:
     from envkit.cli.create import render_outcome
     from envkit.cli.history import render_difference
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.volume import change_json
@@ -135,7 +135,7 @@ def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all a
         return code
     out = console()
     if created.reused:
-        out.print(f"[green]{created.environment}[/green] {nothing}; nothing was made")
+        out.print(mark("[green]{}[/green] {}; nothing was made", created.environment, nothing))
         return code
     render_difference(out, result.difference)
     render_outcome(out, created)
@@ -143,6 +143,6 @@ def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all a
         out.print("nothing was made (--dry-run)")
     else:
         verdict = f"validated: {created.report.verdict}" if created.report else "not validated"
-        out.print(f"[green]{created.environment}[/green] is now {result.difference.after} ({verdict})")
+        out.print(mark("[green]{}[/green] is now {} ({})", created.environment, result.difference.after, verdict))
         out.print(f"  back  envkit rollback --persist {created.volume} {created.environment}")
     return code

@@ -1,25 +1,28 @@
-"""Printing: JSON for scripts, tables for people."""
+"""Printing: JSON for scripts, tables for people.
+
+Text comes from channels, packages, files and other people's programs. A console prints each string as it is, on one
+line, without markup and without control characters; only what `mark` made has markup.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from envkit.models.problem import LINES, Problem, ProblemKind, problem_lines
+from envkit.printable import escape_json, printable
 
 _PIPE_WIDTH = 160
-# C0 and C1 controls but tab and newline, and the marks that turn the direction of text (Unicode UAX 9).
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 TIER_STYLE = {
     "native": "green",
@@ -34,24 +37,44 @@ _KIND_STYLE: dict[ProblemKind, str] = {"missing": "red", "conflict": "red", "con
 STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "cyan"}
 
 
-def console() -> Console:
-    """Return a console on stdout; in a pipe, 160 columns wide unless COLUMNS says otherwise."""
+class Marked(str):
+    """A text with markup of rich, made by `mark`."""
+
+    __slots__ = ()
+
+
+def mark(template: str, *values: object) -> Marked:
+    """Put values into a template with markup; the values themselves have none, unless they are `Marked`."""
+    return Marked(template.format(*(v if isinstance(v, Marked) else escape(printable(str(v))) for v in values)))
+
+
+class SafeConsole(Console):
+    """A console that reads no markup and obeys no control characters in the text that it prints."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """See `rich.console.Console.render_str`; for each string to print and each cell of a table."""
+        marked = isinstance(text, Marked)
+        return super().render_str(text if marked else printable(text), **{**how, "markup": marked, "emoji": False})
+
+
+def console(*, stderr: bool = False) -> SafeConsole:
+    """Return a console on stdout; in a pipe, 160 columns wide unless COLUMNS says otherwise.
+
+    On stderr, lines are wrapped for terminals only: in a pipe, each message stays on one line.
+    """
     from envkit.cli.progress import clear_bar
 
     clear_bar()
     columns = os.environ.get("COLUMNS", "")
     width = None if sys.stdout.isatty() or columns.isdigit() else _PIPE_WIDTH
-    return Console(highlight=False, width=width, soft_wrap=False)
-
-
-def visible(text: str) -> str:
-    """Return foreign text with control characters replaced, which a terminal would obey."""
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    if stderr:
+        return SafeConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return SafeConsole(highlight=False, width=width, soft_wrap=False)
 
 
 def literal(text: str, style: str = "") -> Text:
     """Return foreign text for rich, which reads no markup in it."""
-    return Text(visible(text), style=style)
+    return Text(printable(text), style=style)
 
 
 def labelled(*rows: tuple[str, str, str]) -> Table:
@@ -89,7 +112,7 @@ def print_json(document: Mapping[str, Any]) -> None:
     from envkit.wire.results import SCHEMA_VERSION
 
     document = {"schema_version": SCHEMA_VERSION, **document}
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    sys.stdout.write(escape_json(json.dumps(document, indent=1, ensure_ascii=False)) + "\n")
 
 
 def render_problem(out: Console, problem: Problem) -> None:

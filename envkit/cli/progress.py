@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.errors import UsageError
 from envkit.models.progress import Phase, Reporter
+from envkit.printable import printable
 from envkit.words.values import size_words
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class _LineReporter(Reporter):
         self._write(phase, f"{text} ({seconds:.1f} s)")
 
     def note(self, text: str) -> None:
-        sys.stderr.write(f"envkit: {text}\n")
+        sys.stderr.write(f"envkit: {printable(text)}\n")
 
     def _write(self, phase: Phase, text: str) -> None:
-        sys.stderr.write(f"{phase:>9}  {text}\n")
+        sys.stderr.write(f"{phase:>9}  {printable(text)}\n")
         sys.stderr.flush()
 
 
@@ -102,9 +103,9 @@ class _BarReporter(Reporter):
     """Shows bars on a terminal, each replaced by one line when its phase is over."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from envkit.cli.output import SafeConsole
 
-        self._console = Console(stderr=True)
+        self._console = SafeConsole(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._began = 0.0
@@ -116,7 +117,10 @@ class _BarReporter(Reporter):
         from rich import progress as rich_progress
 
         self.clear()
-        columns: list[rich_progress.ProgressColumn | str] = [rich_progress.SpinnerColumn(), "{task.description}"]
+        columns: list[rich_progress.ProgressColumn | str] = [
+            rich_progress.SpinnerColumn(),
+            rich_progress.TextColumn("{task.description}", markup=False),
+        ]
         if total:
             columns.append(rich_progress.BarColumn())
         if total and unit == "B":
@@ -125,7 +129,7 @@ class _BarReporter(Reporter):
             columns.append(rich_progress.MofNCompleteColumn())
         columns.append(rich_progress.TimeElapsedColumn())
         self._progress = rich_progress.Progress(*columns, console=self._console, transient=True)
-        self._task = self._progress.add_task(f"{phase:>9}  {text}", total=total or None)
+        self._task = self._progress.add_task(f"{phase:>9}  {printable(text)}", total=total or None)
         self._progress.start()
         self._began = time.monotonic()
 
@@ -137,12 +141,17 @@ class _BarReporter(Reporter):
             self._pending, self._last = 0, now
 
     def finish(self, phase: Phase, text: str) -> None:
+        from envkit.cli.output import mark
+
         self.clear()
         seconds = time.monotonic() - self._began
-        self._console.print(f"[dim]{phase:>9}[/dim]  {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
+        line = mark("[dim]{}[/dim]  {} [dim]({} s)[/dim]", f"{phase:>9}", text, f"{seconds:.1f}")
+        self._console.print(line, highlight=False)
 
     def note(self, text: str) -> None:
-        self._console.print(f"[yellow]envkit:[/yellow] {text}", highlight=False)
+        from envkit.cli.output import mark
+
+        self._console.print(mark("[yellow]envkit:[/yellow] {}", text), highlight=False)
 
     def clear(self) -> None:
         if self._progress is not None:

@@ -46,7 +46,7 @@ def remove_command(
 
 def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
     from envkit.api import remove
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.wire.volume import remove_json
     from envkit.words.values import size_words
 
@@ -56,9 +56,9 @@ def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
         return
     out = console()
     count, freed = len(result.generations), size_words(result.freed_bytes)
-    out.print(f"[green]{name}[/green] is gone with {count} generations, {freed} freed")
+    out.print(mark("[green]{}[/green] is gone with {} generations, {} freed", name, count, freed))
     if result.kept:
-        out.print(f"[yellow]note[/yellow]  in use and left for `envkit clean`: {', '.join(result.kept)}")
+        out.print(mark("[yellow]note[/yellow]  in use and left for `envkit clean`: {}", ", ".join(result.kept)))
 
 
 def rename_command(
@@ -72,7 +72,7 @@ def rename_command(
 ) -> None:
     """Rename an environment; running jobs are not affected."""
     from envkit.api import remove
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.wire.volume import switch_json
 
     old, new = (name, new_name) if new_name is not None else (None, name)
@@ -81,7 +81,7 @@ def rename_command(
     if as_json:
         print_json(switch_json(result))
         return
-    console().print(f"{name} is [green]{new}[/green] now ({result.path})")
+    console().print(mark("{} is [green]{}[/green] now ({})", name, new, result.path))
 
 
 def clone_command(
@@ -97,7 +97,7 @@ def clone_command(
     """Make another environment of the same packages; files are shared."""
     from envkit.api.clone import clone
     from envkit.cli.create import render_outcome
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.results import create_json
@@ -109,5 +109,6 @@ def clone_command(
     else:
         out = console()
         render_outcome(out, result)
-        out.print(f"[green]{name}[/green] is ready in {result.path} ({len(result.records)} packages of {source})")
+        made = f"{len(result.records)} packages of {source}"
+        out.print(mark("[green]{}[/green] is ready in {} ({})", name, result.path, made))
     return exit_code(result.report)

@@ -45,11 +45,9 @@ def validate_command(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Prove that an environment computes on this host, or say why not."""
-    from rich.markup import escape
-
     from envkit.api.examine import ValidateOptions
     from envkit.api.validate import validate_environment
-    from envkit.cli.output import STATUS_STYLE, console, print_json
+    from envkit.cli.output import STATUS_STYLE, console, mark, print_json
     from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
     from envkit.wire.results import validate_json
@@ -71,10 +69,11 @@ def validate_command(
         print_json(validate_json(result, host_to_json(result.host)))
     else:
         out = console()
-        out.print(f"[bold]{escape(report.prefix)}[/bold] on {escape(_host(result.host))}")
+        out.print(mark("[bold]{}[/bold] on {}", report.prefix, _host(result.host)))
         out.print(render_findings(report.findings))
         style = STATUS_STYLE[report.verdict]
-        out.print(f"[{style}]{report.verdict}[/{style}]  {len(report.findings)} checks in {report.seconds:.1f} s")
+        told = f"{len(report.findings)} checks in {report.seconds:.1f} s"
+        out.print(mark("[{0}]{1}[/{0}]  {2}", style, report.verdict, told))
     return exit_code(report)
 
 
@@ -115,17 +114,15 @@ def _level(text: str) -> Level:
 
 def render_findings(findings: Sequence[Finding]) -> Table:
     """Return findings as a table, each failure with its cure below."""
-    from rich.markup import escape
-
-    from envkit.cli.output import STATUS_STYLE, table
+    from envkit.cli.output import STATUS_STYLE, mark, table
     from envkit.words.cures import cure
     from envkit.words.say import say
 
     view = table("", "check", "what was seen")
     for finding in findings:
         style = STATUS_STYLE[finding.status]
-        blames = f" [dim](the {finding.blames} is at fault)[/dim]" if finding.blames else ""
-        view.add_row(f"[{style}]{finding.status}[/{style}]", finding.check, escape(say(finding)) + blames)
+        blames = mark(" [dim](the {} is at fault)[/dim]", finding.blames) if finding.blames else ""
+        view.add_row(mark("[{0}]{1}[/{0}]", style, finding.status), finding.check, mark("{}{}", say(finding), blames))
         if hint := cure(finding):
-            view.add_row("", "", f"[italic]{escape(hint)}[/italic]")
+            view.add_row("", "", mark("[italic]{}[/italic]", hint))
     return view

@@ -39,28 +39,30 @@ def _volume(
 
 
 def _render(report: VolumeReport) -> None:
-    from envkit.cli.output import console, table
+    from envkit.cli.output import console, mark, table
     from envkit.words.say import say
     from envkit.words.values import size_words
 
     out = console()
+    state: str
     if report.exists:
         state = f"volume {report.id}"
     else:
         able = report.abilities and not report.missing
-        state = "no volume yet; `envkit create` makes it" if able else "[red]no volume, and none can be made here[/red]"
-    out.print(f"[bold]{report.root}[/bold]  {state}")
+        no_way = mark("[red]no volume, and none can be made here[/red]")
+        state = "no volume yet; `envkit create` makes it" if able else no_way
+    out.print(mark("[bold]{}[/bold]  {}", report.root, state))
     facts = table("", "")
     for key, (value, origin) in report.settings.items():
-        facts.add_row(key, f"{value}  [dim](from {origin})[/dim]")
+        facts.add_row(key, mark("{}  [dim](from {})[/dim]", value, origin))
     facts.add_row("file system", f"{report.fs_type or 'unknown'}, mounted at {report.mount_point}")
     if report.mounted_at and report.mounted_at != report.root:
-        facts.add_row("made at", f"[yellow]{report.mounted_at}[/yellow]; see `envkit doctor`")
+        facts.add_row("made at", mark("[yellow]{}[/yellow]; see `envkit doctor`", report.mounted_at))
     yes = ", ".join(key.replace("_", " ") for key, able in report.abilities.items() if able)
     no = ", ".join(key.replace("_", " ") for key, able in report.abilities.items() if not able)
     facts.add_row("can", yes or "not known: it cannot be written")
     if no:
-        facts.add_row("cannot", f"[yellow]{no}[/yellow]")
+        facts.add_row("cannot", mark("[yellow]{}[/yellow]", no))
     inodes = f", {report.free_inodes:,} inodes" if report.free_inodes is not None else ""
     quota = f", within the quota of {report.quota}" if report.quota else ""
     facts.add_row("free", f"{size_words(report.free_bytes)}{inodes}{quota}")
@@ -74,9 +76,9 @@ def _render(report: VolumeReport) -> None:
     facts.add_row("launcher", report.launcher or "none; `envkit volume bootstrap` puts envkit on the volume")
     out.print(facts)
     for text in report.missing:
-        out.print(f"[red]lacks[/red]  {text}: it cannot carry an environment")
+        out.print(mark("[red]lacks[/red]  {}: it cannot carry an environment", text))
     for text in (*map(say, report.concerns), *report.notes):
-        out.print(f"[yellow]note[/yellow]  {text}")
+        out.print(mark("[yellow]note[/yellow]  {}", text))
     if report.exists:
         out.print(f"At the start of a shell or a container:  . {report.root}/env.sh")
 
@@ -93,7 +95,7 @@ def _bootstrap(
 ) -> None:
     """Put envkit itself on the volume, with its own Python."""
     from envkit.api.bootstrap import bootstrap
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.wire.volume import bootstrap_json
     from envkit.words.values import size_words
 
@@ -104,7 +106,6 @@ def _bootstrap(
         print_json(bootstrap_json(result))
         return
     out = console()
-    out.print(
-        f"[green]envkit {result.version}[/green] is on the volume ({size_words(result.size_bytes)}): {result.launcher}"
-    )
+    size = size_words(result.size_bytes)
+    out.print(mark("[green]envkit {}[/green] is on the volume ({}): {}", result.version, size, result.launcher))
     out.print(f"After a restart:  . {result.volume}/env.sh && envkit list")

@@ -7,7 +7,6 @@ import pytest
 from envkit.builds.classify import classify
 from envkit.builds.published import published_builds, published_rows, table_date
 from envkit.checks.hosts import common_target, judge_builds, ruling_out
-from envkit.cli.output import visible
 from envkit.cuda.target import describe_target
 from envkit.errors import UsageError
 from envkit.models.build import Record, Tier
@@ -17,6 +16,7 @@ from envkit.models.spec import _parse, parse_match_spec
 from envkit.models.version import CudaVersion
 from envkit.plan.corrections import apply_corrections
 from envkit.plan.implied import allows_toolkit, imply_cuda
+from envkit.printable import printable
 from envkit.words.say import say
 
 BASE = Target("linux-64", glibc="2.35", microarch="x86_64_v3")
@@ -162,4 +162,4 @@ def test_the_short_way_to_read_a_spec_reads_the_same(text: str) -> None:
 
 
 def test_what_a_terminal_would_obey_is_replaced() -> None:
-    assert visible("a\x1b[31mb\x9bc\u202ed\te\n") == "a\ufffd[31mb\ufffdc\ufffdd\te\n"
+    assert printable("a\x1b[31mb\x9bc\u202ed\te\n") == "a\ufffd[31mb\ufffdc\ufffdd\te "
