@@ -8,6 +8,7 @@ from itertools import filterfalse
 from pathlib import Path
 
 from envkit.api.session import Session
+from envkit.api.spelling import nearest_name
 from envkit.builds.classify import classify
 from envkit.builds.dependency import spec_matches
 from envkit.builds.families import channel_name
@@ -112,10 +113,18 @@ def judge_spec(
     if not found.matching and not found.others:
         raise PackageNotFoundError(
             f"no package {found.name!r} for {target.subdir} in {where}",
-            hint="Check the spelling, or name the channel that has it with -c.",
+            hint=_meant(found.name, [target.subdir, "noarch"], access),
         )
     order = [channel.url for channel in access.channels] if strict else []
     return _judged(found, inquiry, order=order)
+
+
+def _meant(name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
+    """Return the hint for a name that no channel has."""
+    near = nearest_name(name, platforms=platforms, access=access)
+    return (
+        f"Did you mean {near}? " * (near is not None) + "Check the spelling, or name the channel that has it with -c."
+    )
 
 
 def _judged(

@@ -9,6 +9,7 @@ from typing import Any
 from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
 from envkit.api.exact import inquiries_of, lists_builds
 from envkit.api.session import Session
+from envkit.api.spelling import respelt
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
@@ -118,6 +119,11 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> P
         advice, explanation = _explained(candidates, request, target, taken, unsolved)
         choice = _choice(taken)
         return Plan(records, used.channels, task.virtual_packages, taken, choice, advice, explanation)
+    if isinstance(failure, UnsatisfiableError):
+        names = [spec.name for spec in request.parsed]
+        meant = respelt(names, platforms=[target.subdir, "noarch"], access=access)
+        hints = [f"Did you mean {near} instead of {name}?" for name, near in meant.items()]
+        failure.hint = " ".join([*hints, *([failure.hint] if failure.hint else [])])
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 

@@ -12,7 +12,7 @@ from envkit.cli.target import Described, TargetFlags, describe
 
 if TYPE_CHECKING:
     from envkit.models.request import Correction
-    from envkit.models.results import FindResult
+    from envkit.models.results import FindResult, NameListing
 
 
 _ROWS = 20
@@ -23,7 +23,7 @@ _FEW_ROWS = 5  # with an explanation, or where nothing matches
 def find_command(
     context: typer.Context,
     *,
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A package, such as pytorch or 'pytorch>=2.4'.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A package, such as 'pytorch>=2.4'; or names: 'torch*'.")],
     channel: options.Channels = None,
     override_channels: options.Override = False,
     cuda: options.Cuda = "auto",
@@ -52,10 +52,11 @@ def find_command(
 ) -> int:
     """List the builds of a package, best first, and how they run here."""
     from envkit.api.find import find_builds
+    from envkit.api.names import find_names, is_pattern
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError
     from envkit.models.request import Inquiry
-    from envkit.wire.results import find_json
+    from envkit.wire.results import find_json, names_json
 
     session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
@@ -63,6 +64,14 @@ def find_command(
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     target, machines = describe(session, hosts, flags)
     settings = session.settings
+    if is_pattern(spec):
+        asked = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
+        listing = find_names(session, asked, limit=None if everything else limit or _ROWS)
+        if as_json:
+            print_json(names_json(listing))
+        else:
+            _render_names(listing)
+        return 0
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     inquiry = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
     result = find_builds(session, inquiry, explained=why or as_json, refresh=refresh)
@@ -120,6 +129,20 @@ def _render(
         lines += fixes + [("note", "yellow", say(advice)) for advice in result.advice]
     if lines:
         out.print(labelled(*lines))
+
+
+def _render_names(listing: NameListing) -> None:
+    from envkit.builds.families import channel_name
+    from envkit.cli.output import console, literal, table
+
+    out = console()
+    view = table("package", "newest", "channel", whole=("package", "newest"))
+    for package in listing.packages:
+        view.add_row(*map(literal, (package.name, package.version, channel_name(package.channel))))
+    out.print(view)
+    if len(listing.packages) < listing.total:
+        rest = listing.total - len(listing.packages)
+        out.print(f"and {rest:,} more; --all lists them, --limit N the first", style="yellow")
 
 
 def _target_words(result: FindResult) -> str:

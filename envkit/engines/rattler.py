@@ -55,6 +55,15 @@ class RattlerEngine:
             (matching if match_spec.matches(record) else others).append(from_rattler(record))
         return QueryResult(name, tuple(matching), tuple(others))
 
+    def names(self, *, platforms: Sequence[str], access: ChannelAccess) -> frozenset[str]:
+        """Return the name of every package."""
+
+        async def run(gateway: rattler.Gateway) -> frozenset[str]:
+            found = await gateway.names(access.urls, list(platforms))  # type: ignore[arg-type]
+            return frozenset(name.normalized for name in found)
+
+        return self._run(run, access)
+
     def records(self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
         """Return every record of these names."""
         return tuple(map(from_rattler, self._records(names, platforms, access, recursive=False)))

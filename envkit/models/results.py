@@ -186,3 +186,35 @@ class Matrix:
         """Return the newest rows, with the columns that have a build there."""
         kept = self.rows[:rows]
         return Matrix(tuple(c for c in self.columns if any(c in cells for _, cells in kept)), kept)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPackage:
+    """A package of the channels, by name.
+
+    Attributes:
+        name: Its name.
+        version: The newest version.
+        channel: The channel of that version.
+    """
+
+    name: str
+    version: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameListing:
+    """The packages whose names match a pattern.
+
+    Attributes:
+        pattern: The pattern.
+        channels: The channels that were asked.
+        packages: The first of them by name.
+        total: How many there are.
+    """
+
+    pattern: str
+    channels: tuple[str, ...]
+    packages: tuple[NamedPackage, ...]
+    total: int

@@ -12,7 +12,15 @@ from envkit.models.host import Gpu, Target
 from envkit.models.problem import Problem
 from envkit.models.report import Finding, Recorded, Report
 from envkit.models.request import Correction, Request
-from envkit.models.results import CreateResult, EnvironmentInfo, FindResult, Matrix, ValidateResult, VolumeListing
+from envkit.models.results import (
+    CreateResult,
+    EnvironmentInfo,
+    FindResult,
+    Matrix,
+    NameListing,
+    ValidateResult,
+    VolumeListing,
+)
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.words.say import say
 
@@ -142,6 +150,15 @@ def matrix_json(matrix: Matrix) -> dict[str, Any]:
             }
             for version, cells in matrix.rows
         ],
+    }
+
+
+def names_json(listing: NameListing) -> dict[str, Any]:
+    """Return the document of ``find PATTERN --json``."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **members(listing, "pattern", "channels", "total"),
+        "packages": [members(package, "name", "version", "channel") for package in listing.packages],
     }
 
 

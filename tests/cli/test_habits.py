@@ -169,3 +169,43 @@ def test_a_user_without_a_home(shell: Shell, tmp_path: Path, home: str | None) -
 
 
 _NOBODY = 61234
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    shell = Shell.below(tmp_path_factory.mktemp("names"))
+    packages = ["pytorch", "pytorch-lightning", "torchvision", "scipy", "tensorflow", "xgboost", "py-xgboost", "zlib"]
+    shell.publish(*(Package(name, version) for name in packages for version in ("1.9", "1.10")))
+    return shell
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("torch", "pytorch"), ("pytroch", "pytorch"), ("sci-py", "scipy"), ("tensorfow", "tensorflow"), ("qqqq", None)],
+)
+@pytest.mark.parametrize("verb", ["find", "create"])
+def test_a_name_that_no_channel_has(names: Shell, verb: str, typed: str, meant: str | None) -> None:
+    said = names.run(verb, typed, "-c", str(names.channel), "--override-channels", "--no-gpu")
+    assert said.code == 1
+    assert (f"Did you mean {meant}" in said.err) if meant else ("Did you mean" not in said.err)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [("*torch*", ["pytorch", "pytorch-lightning", "torchvision"]), ("ZLIB*", ["zlib"]), ("*", 8), ("q*", None)],
+)
+def test_names_by_pattern(names: Shell, pattern: str, found: list[str] | int | None) -> None:
+    said = names.run("find", pattern, "-c", str(names.channel), "--override-channels", "--json")
+    if found is None:
+        assert (said.code, said.json["error"]["code"]) == (1, "package-not-found")
+        return
+    listed = said.json["packages"]
+    assert {package["version"] for package in listed} == {"1.10"}
+    assert len(listed) == said.json["total"]
+    assert [package["name"] for package in listed] == found if isinstance(found, list) else len(listed) == found
+
+
+def test_a_long_list_of_names_says_what_it_leaves_out(names: Shell) -> None:
+    said = names.ok("find", "*", "-c", str(names.channel), "--override-channels", "--limit", "3")
+    assert "and 5 more; --all lists them" in said.out
+    assert "torchvision" not in said.out
