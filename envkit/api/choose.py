@@ -26,11 +26,13 @@ from envkit.models.codes.advice import (
     BEST_REFUSED,
     COMPILED_PART,
     CPU_RUNS,
+    DESCRIBE_TARGET,
     HIDDEN_BUILD,
     LEAVE_OUT,
     PUBLISHED_ELSEWHERE,
     TABLE_CHANNELS,
 )
+from envkit.models.codes.reasons import NO_GPU
 from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
 from envkit.models.network import NetworkPolicy
@@ -248,7 +250,10 @@ def nothing_runs(candidates: Candidates, request: Request, target: Target) -> En
     else:
         culprits = ruling_out([v.build for v in ranked], candidates.hosts, request=request)
         served = _served(culprits[0], candidates, request) if culprits else None
-        advice = [*([Advice(LEAVE_OUT, kinds=culprits)] if culprits else []), *advice]
+        if culprits:
+            advice.insert(0, Advice(LEAVE_OUT, kinds=culprits))
+        elif ranked[0].code == NO_GPU:
+            advice.insert(0, Advice(DESCRIBE_TARGET))
         message = refusals.none_runs(
             candidates.name,
             request,

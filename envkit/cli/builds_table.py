@@ -23,8 +23,9 @@ from envkit.words.values import size_words
 
 _FIRST = ("runs", "version", "CUDA", "Python", "channel")
 _ALL = (*_FIRST, "size", "date", "build", "why")
-_COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"))
+_COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"), _FIRST, _FIRST[:4], _FIRST[:3])
 _COLUMNS_OF_EACH = (_ALL, (*_FIRST, "build", "why"))
+_CELL = 6  # width of a column of the matrix
 _UNBOUNDED = Console(width=10_000).options
 _SYMBOLS = {
     Tier.NATIVE: ("N", "native"),
@@ -131,17 +132,29 @@ def _range(spec: str) -> str:
     return f"{low} to {high.major}.{high.minor - 1}" if low and high and bounds.low_has_minor and high.minor else spec
 
 
-def matrix_table(matrix: Matrix) -> tuple[Table, str]:
-    """Return versions by CUDA, each cell a letter in its tier's colour, and the legend."""
-    view = table("version", *matrix.columns)
+def matrix_table(out: Console, matrix: Matrix, *, limit: int | None) -> tuple[Table, list[str]]:
+    """Return versions by CUDA, each cell a letter in its tier's colour; the legend, and what is left out."""
+    rows = len(matrix.rows)
+    matrix = matrix if limit is None else matrix.first(limit)
+    first = max((len(version) for version, _ in matrix.rows), default=0)
+    room = max(1, (out.width - max(first, len("version"))) // _CELL)
+    columns, left = matrix.columns[:room], matrix.columns[room:]
+    view = table("version", *columns)
+    for column in view.columns:
+        column.no_wrap = True
     seen: set[Tier] = set()
     for version, verdicts in matrix.rows:
-        tiers = [verdicts[column].tier if column in verdicts else None for column in matrix.columns]
+        tiers = [verdicts[column].tier if column in verdicts else None for column in columns]
         seen.update(tier for tier in tiers if tier)
         cells = (Text(_SYMBOLS[tier][0], style=TIER_STYLE[tier.value]) if tier else Text(".") for tier in tiers)
         view.add_row(literal(version), *cells)
     letters = [f"{letter} {words}" for tier, (letter, words) in _SYMBOLS.items() if tier in seen]
-    return view, ", ".join([*letters, ". no build known"])
+    notes = [", ".join([*letters, ". no build known"])]
+    if rows > len(matrix.rows):
+        notes.append(f"and {rows - len(matrix.rows)} older versions: --limit N, or --all")
+    if left:
+        notes.append(f"{', '.join(left)} do not fit: --json has everything")
+    return view, notes
 
 
 def pick_rows(label: str, style: str, pick: Verdict | None) -> list[tuple[str, str, str]]:

@@ -114,9 +114,10 @@ def _render(
     if limit is None:
         limit = _ROWS if matrix or (result.builds and not why) else _FEW_ROWS
     if matrix:
-        view, legend = matrix_table(result.matrix if everything else result.matrix.first(limit))
+        view, notes = matrix_table(out, result.matrix, limit=None if everything else limit)
         out.print(view)
-        out.print(literal(legend, "dim"))
+        for note in notes:
+            out.print(literal(note, "dim"))
     else:
         shown = result.builds or result.nearest
         if shown and not result.builds:

@@ -104,6 +104,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.KEPT_YOUNG: lambda age_s, least_s: (
         f"it is {days_words(age_s)} old, younger than {least_s / 86400:g} (--older-than)"
     ),
+    codes.DESCRIBE_TARGET: lambda: "to choose for the machine that will run it, name it: --driver 550 --gpu a100",
     codes.LEAVE_OUT: _leave_out,
     codes.MORE_REASONS: "and {number} more reasons: --all --why",
     codes.NEWER_DRIVER: "driver {driver} or newer runs {build}, {tier}",

@@ -209,3 +209,24 @@ def test_a_long_list_of_names_says_what_it_leaves_out(names: Shell) -> None:
     said = names.ok("find", "*", "-c", str(names.channel), "--override-channels", "--limit", "3")
     assert "and 5 more; --all lists them" in said.out
     assert "torchvision" not in said.out
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_narrow_terminals_cut_no_word_that_matters(names: Shell, width: int) -> None:
+    target = ("--offline", "--gpu", "h100", "--driver", "580")
+    table = names.ok("find", "pytorch", *target, COLUMNS=str(width)).out
+    row = next(line for line in table.splitlines() if line.startswith("native"))
+    assert row.split()[:3] == ["native", "2.13.0", "13.0"]
+    matrix = names.ok("find", "pytorch", "--matrix", "--limit", "9", *target, COLUMNS=str(width)).out
+    assert "older versions: --limit N" in matrix
+    heading = next(line for line in matrix.splitlines() if line.startswith("version"))
+    left = [cuda for cuda in ("12.8", "12.6", "12.1") if cuda not in heading.split()]
+    assert all(cuda in matrix for cuda in left) or "do not fit" not in matrix
+    assert max(map(len, (table + matrix).splitlines())) <= width
+
+
+def test_without_a_gpu_another_machine_is_offered_first(names: Shell) -> None:
+    said = names.run("find", "pytorch", "--cuda", "12.1", "--offline", "--no-gpu")
+    assert said.code == 4
+    hint = said.err.partition("hint")[2]
+    assert -1 < hint.find("--driver 550 --gpu a100") < hint.find("--cuda none")

@@ -21,6 +21,7 @@ CPU_TRACES = _advice("cpu-traces", "The machine shows signs of a GPU that cannot
 DESCRIBE_MACHINE = _advice("describe-machine", "Flags can describe the machine that is meant.")
 DROP_LIMIT = _advice("drop-limit", "A part of the request keeps something newer from being chosen.")
 GLIBC_ASSUMED = _advice("glibc-assumed", "The target names no glibc, so one is assumed.")
+DESCRIBE_TARGET = _advice("describe-target", "How to choose for a machine with a GPU on one without.")
 HIDDEN_BUILD = _advice("hidden-build", "A channel of higher priority hides a newer build.")
 LEAVE_OUT = _advice("leave-out", "Machines that rule everything out on their own.")
 MORE_REASONS = _advice("more-reasons", "How many reasons are not listed.")
