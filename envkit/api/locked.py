@@ -34,6 +34,7 @@ from envkit.words.say import say
 from envkit.words.values import article, join
 
 _SHOWN = 6
+_LOCK_AGAIN = "Lock for this platform too (envkit lock --for cpu/linux-64, pixi lock, conda-lock -p linux-64)."
 _ANYWAY = "--no-validate installs it all the same; `envkit find` shows what runs."
 
 
@@ -59,7 +60,8 @@ def choose_part(session: Session, lock: LockFile, target: Target, *, environment
     if part is None and any_host:
         part = next((misfit.part for misfit in misfits if not misfit.foreign and misfit.refusals), None)
     if part is None:
-        raise HostCannotRunError(lock_misfits(lock, misfits, target), hint=_ANYWAY)
+        foreign = bool(misfits) and all(not misfit.refusals for misfit in misfits)
+        raise HostCannotRunError(lock_misfits(lock, misfits, target), hint=_LOCK_AGAIN if foreign else _ANYWAY)
     if len(lock.parts) > 1:
         others = [f"{p.environment} for {p.platform}" for p in lock.parts if p is not part]
         platform = part.platform or target.subdir

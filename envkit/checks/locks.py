@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from envkit.builds.classify import classify
+from envkit.builds.dependency import spec_matches
+from envkit.builds.version import version_key
 from envkit.checks.solution import check_solution
 from envkit.checks.verdict import judge
 from envkit.frameworks.table import CUDA_FRAMEWORKS, is_stub
 from envkit.models.build import Record, Tier
-from envkit.models.codes.reasons import CPU_BUILD
+from envkit.models.codes.reasons import CPU_BUILD, MIXED_CUDA
 from envkit.models.fact import Reason
 from envkit.models.host import Target
 from envkit.models.inputs import Locked, LockFile
 from envkit.models.request import Request
+from envkit.models.version import CudaVersion
+
+_LISTED = {CPU_BUILD, MIXED_CUDA}  # reasons that choose between builds, where a lock leaves no choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Misfit:
 def misfit_of(part: Locked, target: Target) -> Misfit | None:
     """Return why a part would not run on a machine; None when it would.
 
-    CPU builds are no reason: the file asks for them by name.
+    CPU builds and libraries of two CUDA majors are no reason: the file asks for them by name.
     """
     foreign = [record for record in part.records if record.subdir not in {target.subdir, "noarch"}]
     if part.platform not in {None, target.subdir} or foreign:
@@ -37,7 +43,7 @@ def misfit_of(part: Locked, target: Target) -> Misfit | None:
     found = [
         (refusal.record, refusal.reason)
         for refusal in check_solution(part.records, target, Request())
-        if refusal.reason.code != CPU_BUILD
+        if refusal.reason.code not in _LISTED
     ]
     return Misfit(part, refusals=tuple(found)) if found else None
 
@@ -57,7 +63,10 @@ def candidates_of(lock: LockFile, environment: str | None) -> tuple[Locked, ...]
 
 
 def best_part(parts: Sequence[Locked], target: Target) -> tuple[Locked | None, list[Misfit]]:
-    """Return the part that runs best on a machine, the first of those that are equal, and why others do not run."""
+    """Return the part that runs best on a machine, and why others do not run.
+
+    That is the part of the surest tier; of these, the one with the newest framework, for the newest CUDA, the first.
+    """
     fitting: list[Locked] = []
     misfits: list[Misfit] = []
     for part in parts:
@@ -66,14 +75,57 @@ def best_part(parts: Sequence[Locked], target: Target) -> tuple[Locked | None, l
             fitting.append(part)
         else:
             misfits.append(misfit)
-    return min(fitting, key=lambda part: _rank(part, target), default=None), misfits
+    return max(fitting, key=lambda part: _merit(part, target), default=None), misfits
 
 
-def _rank(part: Locked, target: Target) -> int:
-    """Return the worst tier among the builds of frameworks."""
-    ranks = [
-        judge(build, target).tier.rank
+@dataclass(frozen=True, slots=True)
+class LockDrift:
+    """How a lock differs from the files that it should lock."""
+
+    added: tuple[str, ...] = ()  # entries of the files that the lock was not made from
+    removed: tuple[str, ...] = ()  # entries that it was made from, and that the files have no longer
+    unmet: tuple[str, ...] = ()  # specs that a part does not hold, each with its platform
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.unmet)
+
+
+def drift_of(lock: LockFile, content: Mapping[str, Any], requests: Mapping[str, Request]) -> LockDrift:
+    """Compare a lock with its files.
+
+    Args:
+        lock: The lock. One that envkit wrote notes the content of its files; of others, each spec must be met.
+        content: The content of the files, as a lock notes it.
+        requests: The request of the files by platform.
+    """
+    noted = lock.made_for.get("files")
+    if isinstance(noted, dict):
+        before = {f"{key}: {item}" for key, value in noted.items() for item in _items(value)}
+        now = {f"{key}: {item}" for key, value in content.items() for item in _items(value)}
+        order = () if noted.get("channels") == content.get("channels") or before != now else ("channels: their order",)
+        return LockDrift(tuple(sorted(now - before)) + order, tuple(sorted(before - now)))
+    unmet = []
+    for part in candidates_of(lock, None) or lock.parts:
+        request = requests.get(part.platform or "")
+        for text, spec in request.pairs if request is not None else ():
+            if not any(spec_matches(spec, record.name, record.version, record.build) for record in part.records):
+                unmet.append(f"{text} ({part.platform})")
+    return LockDrift(unmet=tuple(dict.fromkeys(unmet)))
+
+
+def _items(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{key} {item}" for key, item in sorted(value.items())]
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _merit(part: Locked, target: Target) -> tuple[int, list[Any], list[CudaVersion]]:
+    """Return the worst tier among the builds of frameworks, their versions, and their toolkits."""
+    builds = [
+        build
         for build in map(classify, part.records)
         if build.framework in CUDA_FRAMEWORKS and build.variant in {"cuda", "cpu"} and not is_stub(build.record.name)
     ]
-    return max(ranks, default=Tier.NATIVE.rank)
+    worst = max((judge(build, target).tier.rank for build in builds), default=Tier.NATIVE.rank)
+    versions = [version_key(build.record.version) for build in builds]
+    return -worst, versions, [build.build_cuda for build in builds if build.build_cuda is not None]

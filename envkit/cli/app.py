@@ -26,6 +26,7 @@ from envkit.cli import (
     find,
     history,
     kernel,
+    lock,
     modify,
     reference,
     remove,
@@ -86,7 +87,7 @@ for function in (
     environments.show_command, environments.run_command, environments.recipes_command, modify.install_command,
     modify.uninstall_command, modify.upgrade_command, history.history_command, history.diff_command,
     history.rollback_command, remove.remove_command, remove.rename_command, remove.clone_command,
-    export.export_command, doctor.doctor_command, clean.clean_command, detect.detect_command,
+    export.export_command, lock.lock_command, doctor.doctor_command, clean.clean_command, detect.detect_command,
     activate.activate_command, activate.deactivate_command, activate.shell_command,
 ):  # fmt: skip
     # `run` leaves the options of its command alone.

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # The parameters that have an effect on a lock file.
 _FOR_LOCKS = (
-    "name", "file", "environment", "persist", "platform", "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "replace",
-    "dry_run", "no_validate", "require_gpu", "engine", "offline", "_yes", "as_json", "progress",
+    "name", "file", "environment", "locked", "frozen", "persist", "platform", "driver", "gpu", "cuda_arch", "glibc",
+    "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine", "offline", "_yes", "as_json", "progress",
 )  # fmt: skip
 
 
@@ -70,6 +70,12 @@ def create_command(
     glibc: TargetFlags.glibc = None,
     no_gpu: TargetFlags.no_gpu = False,
     hosts: TargetFlags.hosts = None,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Take the lock of the file; refuse one that does not fit it (exit 2).")
+    ] = False,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Take the lock of the file as it is, without comparing.")
+    ] = False,
     fix: Fix = False,
     replace: Annotated[bool, typer.Option("--replace", help="Make a new generation if the name is taken.")] = False,
     dry_run: options.DryRun = False,
@@ -97,7 +103,7 @@ def create_command(
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
     how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
-    source = _source(session, specs, file, recipe)
+    source = _locked_source(session, file, frozen=frozen) if locked or frozen else _source(session, specs, file, recipe)
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     if isinstance(source, LockFile):
         _refuse_flags(source, given_flags(context, _FOR_LOCKS))
@@ -113,11 +119,9 @@ def create_command(
         cuda = _value(context, source, "cuda", cuda)
         python = _value(context, source, "python", python)
         prefer = _value(context, source, "prefer", prefer)
-    texts = list(channel or [])
-    if source is not None and not override_channels:
-        texts += [c for c in source.channels if c not in texts and c != "nodefaults"]
-    explicit = options.parse_channels(texts, settings, override=override_channels)
     packages = tuple(specs or ()) + (source.dependencies if source else ())
+    texts = options.channels_of(channel, source, packages, settings, override=override_channels)
+    explicit = options.parse_channels(list(texts), settings, override=override_channels)
     if source is not None and source.pip:
         raise UsageError(
             f"{source.path} asks pip for {', '.join(source.pip.lines)}; envkit installs conda packages only",
@@ -144,7 +148,8 @@ def _create_locked(
 ) -> CreateResult:
     from envkit.api.locked import choose_part, create_locked
 
-    if not name:
+    name = name or lock.made_for.get("name")
+    if not isinstance(name, str) or not name:
         raise UsageError(
             f"{lock.path} is {article(lock.format)}, which has no name for the environment",
             hint=f"envkit create -n NAME -f {lock.path}",
@@ -198,6 +203,16 @@ def finish(result: CreateResult, fixes: Sequence[tuple[str, str, str]], *, as_js
     else:
         _render(result, fixes)
     return exit_code(result.report)
+
+
+def _locked_source(session: Session, files: list[str] | None, *, frozen: bool) -> LockFile:
+    from envkit.cli.fits import locked_source
+
+    if not files:
+        if not Path("environment.yml").is_file():
+            raise UsageError("--locked and --frozen need a file", hint="Name it with -f.")
+        files = ["environment.yml"]
+    return locked_source(session, files, frozen=frozen)
 
 
 def _source(

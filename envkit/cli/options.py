@@ -14,8 +14,11 @@ from envkit.models.request import CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from envkit.api.make import Proof
     from envkit.api.session import Session
+    from envkit.models.inputs import Recipe
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
@@ -64,6 +67,8 @@ DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what wo
 NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
 NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 
+_DEFAULT = "conda-forge"
+_BASES = {"conda-forge", "defaults", "main", "anaconda"}  # channels that have Python and the C libraries
 PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
 
 
@@ -118,6 +123,29 @@ def parse_channels(texts: list[str] | None, settings: Settings, *, override: boo
     if override and not texts:
         raise SettingsError("--override-channels without -c leaves no channel", hint="Name one: -c conda-forge.")
     return resolve_channels(texts or [], settings)
+
+
+def channels_of(
+    given: list[str] | None, recipe: Recipe | None, specs: Sequence[str], settings: Settings, *, override: bool
+) -> tuple[str, ...]:
+    """Return the channels of ``-c``, of a file, and of specs (``channel::name``), in this order.
+
+    conda asks its default channels after those of a file (CEP 24), unless it lists ``nodefaults``. Here these are the
+    configured ones; where there are none, conda-forge is asked last, if all channels of the file are names of others.
+    """
+    texts = list(given or [])
+    if override:
+        return tuple(texts)
+    listed = [channel for channel in recipe.channels if channel != "nodefaults"] if recipe is not None else []
+    texts += listed
+    if listed and recipe is not None and "nodefaults" not in recipe.channels:
+        texts += settings.channels
+        if not _BASES & set(texts) and not any("://" in text or text.startswith((".", "/")) for text in texts):
+            texts.append(_DEFAULT)
+    own = [text.partition("::")[0].strip().strip("'\"") for text in specs if "::" in text]
+    if own and not texts and not settings.channels:
+        texts.append(_DEFAULT)
+    return tuple(dict.fromkeys([*texts, *own]))
 
 
 def parse_proof(*, no_validate: bool, require_gpu: bool = False) -> Proof:

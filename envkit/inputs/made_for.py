@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from envkit.models.inputs import Recipe
+
 _LINE = re.compile(r"^# envkit: (\{.*\})\s*$", re.MULTILINE)
 
 
@@ -23,3 +25,14 @@ def read_made_for(text: str) -> Mapping[str, Any]:
 def made_for_line(noted: Mapping[str, Any]) -> str:
     """Return the comment that `read_made_for` reads: one line of JSON, the same for the same content."""
     return f"# envkit: {json.dumps(noted, sort_keys=True, ensure_ascii=True)}"
+
+
+def content_of(recipe: Recipe) -> dict[str, Any]:
+    """Return what a lock depends on in its files, for `made_for_line`: an edit of anything else leaves it valid."""
+    selected = [f"{item.spec}  # [{item.selector}]" for item in recipe.selected]
+    return {
+        "channels": list(recipe.channels),
+        "dependencies": [*recipe.dependencies, *selected],
+        "flags": dict(recipe.flags),
+        "pip": [*recipe.pip.lines, *recipe.pip.constraint_lines],
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from envkit.checks.locks import Misfit
+from envkit.checks.locks import LockDrift, Misfit
 from envkit.models.build import Verdict
 from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
@@ -98,3 +98,11 @@ def lock_misfits(lock: LockFile, misfits: Sequence[Misfit], target: Target) -> s
         before = f"environment {misfit.part.environment}: " if len(lock.parts) > 1 else ""
         told += [f"{before}{record.fn}: {say(reason)}" for record, reason in misfit.refusals[:_SHOWN]]
     return f"what {lock.path} lists would not run: {'; '.join(told)}"
+
+
+def lock_drift(lock: LockFile, files: str, drift: LockDrift) -> str:
+    """Return how a lock differs from its files."""
+    told = [f"new in the file: {join(drift.added, most=_SHOWN)}"] if drift.added else []
+    told += [f"no longer in the file: {join(drift.removed, most=_SHOWN)}"] if drift.removed else []
+    told += [f"not met by the lock: {join(drift.unmet, most=_SHOWN)}"] if drift.unmet else []
+    return f"{lock.path} does not fit {files}: {'; '.join(told)}"

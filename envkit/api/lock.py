@@ -1,0 +1,63 @@
+"""lock: exact packages of one request for several machines, as values that a file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from envkit.api.session import Session
+from envkit.api.solve import Plan, solve_request
+from envkit.models.inputs import Locked
+from envkit.models.request import Inquiry
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTarget:
+    """The packages for one machine or kind of machine."""
+
+    name: str  # how the machine is called, such as ``a100-550``
+    part: Locked  # the packages
+    plan: Plan  # why these
+    same_as: str | None = None  # the machine before it that gets the very same packages
+
+
+def lock_targets(session: Session, wanted: Mapping[str, Inquiry]) -> tuple[LockedTarget, ...]:
+    """Solve a request for each machine, by name.
+
+    The first machine of each platform gets the environment ``default``, others one of their own name, and those that
+    get the same packages as one before it share its environment.
+
+    Raises:
+        EnvkitError: A machine has no answer; the message begins with its name where there are several.
+    """
+    done: list[LockedTarget] = []
+    for name, inquiry in wanted.items():
+        session.reporter.note(f"locking for {name}")
+        plan = solve_request(session, inquiry)
+        platform = inquiry.target.subdir
+        alike = next((t for t in done if t.part.platform == platform and t.part.records == plan.records), None)
+        first = all(target.part.platform != platform for target in done)
+        environment = alike.part.environment if alike else "default" if first else name
+        part = Locked("", plan.records, plan.channels, platform=platform, environment=environment)
+        done.append(LockedTarget(name, part, plan, alike.name if alike else None))
+    return tuple(done)
+
+
+def distinct_parts(targets: Sequence[LockedTarget]) -> tuple[Locked, ...]:
+    """Return each part once."""
+    return tuple(target.part for target in targets if target.same_as is None)
+
+
+def by_file(targets: Sequence[LockedTarget], *, one_each: bool) -> Iterator[tuple[str, list[LockedTarget]]]:
+    """Group targets by the file that holds them, each with the name that tells it from the others; empty for one file.
+
+    A format without environments holds one part for each platform (``conda-lock.yml``), or one part at all
+    (``@EXPLICIT``, with `one_each`).
+    """
+    own = [target for target in targets if target.same_as is None]
+    together = len(own) == 1 or (not one_each and len({target.part.platform for target in own}) == len(own))
+    if together:
+        yield "", list(targets)
+        return
+    for target in own:
+        yield target.name, [target, *(other for other in targets if other.same_as == target.name)]
