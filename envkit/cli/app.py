@@ -25,6 +25,7 @@ from envkit.cli import (
     export,
     find,
     history,
+    inspect,
     kernel,
     lock,
     modify,
@@ -83,7 +84,8 @@ def _envkit(
 
 
 for function in (
-    find.find_command, create.create_command, validate.validate_command, environments.list_command,
+    find.find_command, create.create_command, validate.validate_command, inspect.inspect_command,
+    environments.list_command,
     environments.show_command, environments.run_command, environments.recipes_command, modify.install_command,
     modify.uninstall_command, modify.upgrade_command, history.history_command, history.diff_command,
     history.rollback_command, remove.remove_command, remove.rename_command, remove.clone_command,

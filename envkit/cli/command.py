@@ -11,6 +11,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "find": ("envkit find pytorch --cuda 12.1", "envkit find pytorch --gpu h100 --driver 550 --why"),
     "create": ("envkit create pytorch 'numpy<2' -n train --persist /data/envs", "envkit create -f environment.yml"),
     "validate": ("envkit validate train", "envkit validate /opt/conda/envs/old --level driver"),
+    "inspect": (
+        "envkit inspect torch-2.7.1-cp312-cp312-manylinux_2_28_x86_64.whl --gpu v100",
+        "envkit inspect /opt/conda/envs/old --gpu 'rtx 5090' --driver 570",
+    ),
     "list": ("envkit list", "envkit list --persist /data/envs --json"),
     "show": ("envkit show train", "envkit show -p /data/envs/train --json"),
     "run": ("envkit run train -- python train.py", "envkit run -n train nvidia-smi"),

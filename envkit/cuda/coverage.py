@@ -69,7 +69,7 @@ def cover(library: GpuLibrary, gpu: Gpu) -> LibraryCoverage:
     entries = sum(code.entries for code in usable)
     if entries >= least:
         return LibraryCoverage("ptx", entries, least, cuda_of_isa(max(code.isa for code in usable)))
-    return LibraryCoverage("partly" if machine + entries else "none", machine + entries, least)
+    return LibraryCoverage("partly" if machine + entries else "none", max(machine, entries), least)
 
 
 def _main(counts: Mapping[Architecture, int], least: int) -> frozenset[Architecture]:

@@ -68,6 +68,13 @@ def known_gpus() -> tuple[str, ...]:
     return tuple(name for row in load_table("gpus")["gpus"] for name in row["names"])
 
 
+@cache
+def gpus_of(capability: ComputeCapability) -> tuple[str, ...]:
+    """Return the first name of each row of the table with an architecture: the data centre's, then others."""
+    rows = [row for row in load_table("gpus")["gpus"] if row["compute_capability"] == str(capability)]
+    return tuple(row["names"][0] for row in rows)
+
+
 def _bare(text: str) -> str:
     """Return a name without its memory and its MIG profile."""
     return _MEMORY.sub(" ", _MIG.sub(" ", text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from envkit.errors import ChannelError, IntegrityError
@@ -105,7 +105,7 @@ async def download(record: Record, archive: Path, client: Client, policy: Networ
     for attempt in range(policy.retries + 1):
         with archive.open("wb") as file:
             sink = _Sink(file, record, reporter)
-            fault = await _transfer(client, record.url, sink, policy)
+            fault = await transfer(client, record.url, sink, policy)
         if fault is None or sink.too_long:
             sink.check()
             return
@@ -120,7 +120,20 @@ async def download(record: Record, archive: Path, client: Client, policy: Networ
         await asyncio.sleep(min(2.0**attempt * policy.backoff_s, 30))
 
 
-async def _transfer(client: Client, url: str, sink: _Sink, policy: NetworkPolicy) -> str | None:
+class Receiver(Protocol):
+    """The writer of a download.
+
+    Attributes:
+        size: Number of bytes so far.
+    """
+
+    size: int
+
+    def write(self, data: bytes, /) -> int:
+        """Take some bytes."""
+
+
+async def transfer(client: Client, url: str, sink: Receiver, policy: NetworkPolicy) -> str | None:
     """Try once, giving up when no byte comes for a while; return None for success, else the fault."""
     from rattler.package_streaming import download_to_writer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Phase = Literal["detect", "index", "solve", "download", "link", "bytecode", "validate", "clean"]
+Phase = Literal["detect", "index", "solve", "download", "read", "link", "bytecode", "validate", "clean"]
 
 
 class Reporter:

@@ -210,7 +210,7 @@ _PROGRESS = (
     (
         "`phase`",
         "string; optional",
-        "`detect`, `index`, `solve`, `download`, `link`, `bytecode`, `validate` or `clean`.",
+        "`detect`, `index`, `solve`, `download`, `read`, `link`, `bytecode`, `validate` or `clean`.",
     ),
     ("`text`", "string or null", "The event for people."),
     ("`total`", "integer or null; optional", "Of `start`: how much there is to do, if it is known."),

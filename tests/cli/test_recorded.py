@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from channels import Package, write_channel
+from gpu_files import Entry, library
 from harness import Envkit
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -208,6 +209,15 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
 }
 """Commands on one volume, one after another."""
 
+INSPECT: Mapping[str, Sequence[str]] = {
+    "inspect": ("env/lib/libx.so",),
+    "inspect-prefix": ("env", "--gpu", "v100", "--driver", "550"),
+    "inspect-jit": ("env/lib/libx.so", "--cuda-arch", "12.0", "--driver", "580"),
+    "inspect-damaged": ("env/lib/cut.so",),
+    "inspect-nothing": ("nothing.so",),
+}
+"""Commands on files with GPU code."""
+
 ENVIRONMENT_YML = """\
 name: fromfile
 channels:
@@ -335,6 +345,20 @@ def recorder(envkit: Envkit, tmp_path: Path) -> Recorder:
     (tmp_path / "foreign" / "conda-meta").mkdir(parents=True)
     (tmp_path / "foreign" / "conda-meta" / "history").touch()
     return Recorder(envkit, tmp_path)
+
+
+def test_inspect(recorder: Recorder) -> None:
+    for name, data in {
+        "env/lib/libx.so": library(Entry("8.0"), Entry("9.0a"), Entry("9.0", "8.4"), Entry("9.0", kind=8)),
+        "env/lib/cut.so": library(Entry("8.0"))[:-80],
+        "env/conda-meta/x-1.0-0.json": b'{"name": "x", "version": "1.0", "build": "0", "files": ["lib/libx.so"]}',
+    }.items():
+        path = recorder.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for name, arguments in INSPECT.items():
+        recorder.run(name, "inspect", *arguments)
+    assert not recorder.differences, "\n".join(recorder.differences)
 
 
 def test_find(recorder: Recorder) -> None:

@@ -1,0 +1,95 @@
+"""envkit inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envkit.cli import complete, options
+from envkit.cli.target import Described, TargetFlags, describe
+from envkit.errors import HostCannotRunError, IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from envkit.api.session import Session
+    from envkit.models.host import Target
+    from envkit.models.inspection import Inspection
+
+
+def inspect_command(
+    *,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A library, a wheel or conda package (path or URL), a folder, an environment, or name=version=build.",
+            autocompletion=complete.names,
+        ),
+    ],
+    gpu: TargetFlags.gpu = None,
+    cuda_arch: TargetFlags.cuda_arch = None,
+    driver: TargetFlags.driver = None,
+    platform: options.Platform = None,
+    everything: Annotated[bool, typer.Option("--all", help="List each library of a folder.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the answer as one HTML page, too.")
+    ] = None,
+    channel: options.Channels = None,
+    persist: options.Persist = None,
+    offline: options.Offline = False,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Show which GPUs a library, a package or an environment holds code for, read from its bytes.
+
+    With --gpu, judge it: exit code 4 means that CUDA would answer "no kernel image is available for execution on the
+    device".
+    """
+    from envkit.api.inspect import Shelf, inspect_code
+    from envkit.cli.output import print_json
+    from envkit.host.machine import read_subdir
+    from envkit.wire.inspection import inspect_json
+
+    session = options.session_of(persist, name=what, offline=offline, as_json=as_json, progress=progress)
+    flags = Described(platform, driver, gpu or (), cuda_arch or (), None, no_gpu=False)
+    shelf = Shelf(
+        options.parse_channels(channel, session.settings, override=False),
+        options.parse_platform(platform) or read_subdir()[0],
+    )
+    result = inspect_code(session, what, shelf=shelf, target=_target(session, flags))
+    if html is not None:
+        _write_html(html, result)
+    if as_json:
+        print_json(inspect_json(result))
+    else:
+        from envkit.cli.inspection import render_inspection
+
+        render_inspection(result, everything=everything)
+    if result.tier is not None and not result.tier.runs:
+        return HostCannotRunError.exit_code
+    return IntegrityError.exit_code if result.unreadable else 0
+
+
+def _target(session: Session, flags: Described) -> Target | None:
+    """Return the machine to judge for; None if none is described."""
+    if not (flags.driver or flags.gpus or flags.cuda_archs):
+        return None
+    target, _ = describe(session, None, flags)
+    if not any(gpu.compute_capability for gpu in target.gpus):
+        raise UsageError(
+            "--driver without a GPU decides nothing: what a driver accepts depends on the GPU's own code",
+            hint="Name the GPU, too: --gpu h100, or --cuda-arch 9.0.",
+        )
+    return target
+
+
+def _write_html(path: Path, result: Inspection) -> None:
+    from envkit.cli.inspection_html import render_inspection_html
+    from envkit.layout.atomic import write_atomic
+
+    try:
+        write_atomic(path.absolute(), render_inspection_html(result))
+    except OSError as error:
+        hint = "Give another file with --html."
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
