@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
@@ -22,6 +23,7 @@ HOOK = "~~envkit"
 _MANIFEST = ".envkit.json"  # as in envkit.paths
 _UNSET = "***unset***"  # conda's value of a variable to be unset
 _SCRIPTS_TIMEOUT_S = 120.0
+_LARGEST_BYTES = 64 << 20
 _LEFT_OUT = {"PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
 
 
@@ -314,11 +316,17 @@ def _which(name: str, env: Mapping[str, str]) -> str | None:
 
 def _read_json(path: str) -> dict[str, object]:
     try:
-        with open(path, "rb") as file:
-            content = json.loads(file.read())
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return {}
+            content = json.loads(file.read(_LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for its writer
 
 
 def _texts(value: object) -> dict[str, str]:

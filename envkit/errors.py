@@ -15,6 +15,7 @@
     │   └── NotOnGpuError
     ├── ChannelError             5  a channel or the network
     ├── IntegrityError           6  bytes are not what the index or the manifest says
+    │   └── TamperedError
     ├── VolumeError              7  the volume cannot take it
     │   └── NoSpaceError
     └── HeldError                8  another process holds it
@@ -42,6 +43,7 @@ __all__ = [
     "RecipeError",
     "SettingsError",
     "SpecError",
+    "TamperedError",
     "UnknownEnvironmentError",
     "UnsatisfiableError",
     "UsageError",
@@ -218,6 +220,14 @@ class IntegrityError(EnvkitError):
     exit_code = 6
     cure = "Try again; if it persists, report it to the channel. `envkit doctor --fix` mends a volume."
     blames = "channel"
+
+
+class TamperedError(IntegrityError):
+    """Something on the volume is not what envkit put there: a link, a stranger's folder. Nothing was touched."""
+
+    code = "tampered"
+    cure = "Look at what is there and take it away; `envkit doctor` lists all of it."
+    blames = "volume"
 
 
 class VolumeError(EnvkitError):

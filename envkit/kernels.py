@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from envkit import activation
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.layout import private
 from envkit.paths import JUPYTER, MANIFEST, PRIVATE
 
 _LAUNCHER = "activation.py"
@@ -114,11 +114,11 @@ def install_kernel(
         "metadata": {"debugger": True, "envkit": {"environment": name, "volume": volume}},
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(activation.__file__, launcher)
-        temporary = folder / ".kernel.json"
-        temporary.write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(folder / "kernel.json")  # atomic: Jupyter may be reading it
+        if not shared:
+            folder.mkdir(parents=True, exist_ok=True)
+        with private.folder(volume if shared else folder, folder, make=True) as here:
+            here.write(_LAUNCHER, Path(activation.__file__).read_text(encoding="utf-8"))
+            here.write("kernel.json", json.dumps(spec, indent=1) + "\n")  # atomic: Jupyter may be reading it
     except OSError as error:
         raise VolumeError(
             f"{folder} cannot be written: {error.strerror}",
@@ -145,7 +145,9 @@ def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, 
     removed = []
     for kernel in list_kernels(os.fspath(volume), os.environ if env is None else env):
         if kernel.environment == name and os.path.realpath(kernel.volume) == root:
-            shutil.rmtree(kernel.path, ignore_errors=True)
+            home = Path(kernel.path).parent
+            with private.folder(volume if kernel.shared else home, home) as kernels:
+                kernels.remove_tree(kernel.name)
             removed.append(kernel)
     return removed
 

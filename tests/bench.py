@@ -24,7 +24,7 @@ class Bench:
     def faulty(self, *args: str, at: int = 0, trace: Path | None = None) -> tuple[int, int]:
         """Run envkit under the library; return its exit code (negative for a signal) and the count of calls."""
         counter = self.folder / "counter"
-        counter.write_bytes(bytes(16))
+        counter.write_bytes(bytes(24))
         env = self.shell.env(
             LD_PRELOAD=str(self.library),
             FAULTS_ROOT=str(self.shell.volume),
@@ -34,7 +34,7 @@ class Bench:
         )
         done = run_program([*ENVKIT, *args], env=env, timeout_s=2 * self.shell.timeout_s)
         assert done.code == 0 or (at and done.code == -signal.SIGKILL), done.err
-        return done.code, struct.unpack("QQ", counter.read_bytes())[0]
+        return done.code, struct.unpack("QQQ", counter.read_bytes())[0]
 
     def show(self, channel: Path) -> None:
         """Let the server show this channel."""

@@ -20,7 +20,7 @@ from envkit.checks.files import (
     validation_finding,
     venv_findings,
 )
-from envkit.checks.sharing import barred_findings, sharing_findings
+from envkit.checks.sharing import barred_findings, sharing_findings, tampered_finding
 from envkit.checks.volume import bytecode_findings, cache_finding, leftover_findings, volume_finding
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.host.wire import host_to_json
@@ -29,6 +29,7 @@ from envkit.installer.verify import cached_packages, find_damage
 from envkit.layout import lease
 from envkit.layout.damage import distributions, find_wrong, moved_from
 from envkit.layout.generation import is_finished, is_moved, list_generations, read_manifest
+from envkit.layout.intruders import find_intruders
 from envkit.layout.lineage import generation_of
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import owner_of, read_barred, read_sharing
@@ -60,6 +61,9 @@ def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, 
         return [_subject(volume, reference, generation_of(volume, reference), host, full=full)]
     if volume is None:
         raise UnknownEnvironmentError("nothing to check", hint="Name an environment, a prefix or --persist DIR.")
+    intruders = find_intruders(volume)
+    if intruders:  # nothing else is looked at: what is read may be anybody's
+        return [Subject("volume", str(volume.root), (tampered_finding(intruders),))]
     first = Subject("volume", str(volume.root), tuple(_check_volume(volume, full=full)))
     return [first, *(_subject(volume, name, prefix, host, full=full) for name, prefix in environments(volume))]
 
@@ -127,7 +131,7 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     added = distributions(prefix, packages, full=full)
     findings += added_findings(added, repair, ours=manifest is not None, full=full)
     if ours and volume is not None:
-        findings += barred_findings(str(volume.root), read_barred(volume, prefix))
+        findings += barred_findings(str(volume.root), *read_barred(volume, prefix))
         if manifest is not None:
             findings.append(_check_validation(volume, name, manifest, host))
     return findings

@@ -32,6 +32,7 @@ from envkit.models.codes.files import (
     LEFTOVERS_REMOVED,
     LINKED_ANEW,
     MOVED,
+    TAMPERED,
     VOLUME_DESCRIBED,
     VOLUME_FILE,
 )
@@ -61,7 +62,13 @@ def doctor(session: Session, reference: str | None, *, full: bool, fix: bool, al
     volume = None if alone else session.find_volume()
     mended: list[Fact] = []
     subjects = check_subjects(volume, reference, session.host, full=full)
-    if fix and volume is not None and any(f.status != "pass" for subject in subjects for f in subject.findings):
+    tampered = any(f.code == TAMPERED for subject in subjects for f in subject.findings)
+    if (
+        fix
+        and volume is not None
+        and not tampered
+        and any(f.status != "pass" for subject in subjects for f in subject.findings)
+    ):
         mended = _mend(session, subjects, reference)
         if mended:
             subjects = check_subjects(volume, reference, session.host, full=full)
@@ -83,7 +90,7 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
                 wrong = [Path(package) for package in finding.data.get("packages", ())]  # type: ignore[attr-defined]
                 names = _remove_damaged(volume, wrong, session.reporter)
                 mended += [Fact(CACHE_MENDED, package=name, fetched=False) for name in names]
-            if finding.code == BYTECODE_DAMAGED and (gone := remove_lists(damaged_lists(volume))):
+            if finding.code == BYTECODE_DAMAGED and (gone := remove_lists(volume, damaged_lists(volume))):
                 mended.append(Fact(BYTECODE_MENDED, count=len(gone)))
     for subject in subjects:
         name = subject.name

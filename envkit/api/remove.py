@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 
 from envkit.api.change import changing
 from envkit.api.session import Session
@@ -13,6 +12,7 @@ from envkit.layout.gc import remove_generation
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.lineage import directories_of
 from envkit.layout.refusal import writing
+from envkit.layout.trash import discard
 from envkit.layout.usage import freed_by, in_use
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import check_name
@@ -38,7 +38,7 @@ def remove(session: Session, name: str) -> RemoveResult:
         remove_kernels(volume.root, name)  # what starts in an environment goes with it
         gone = [path for path in doomed if remove_generation(volume, path)]
         for path in gone:
-            shutil.rmtree(volume.validations / path.name, ignore_errors=True)
+            discard(volume, volume.validations / path.name)
         if gone != doomed:
             freed = max(0, freed - freed_by(path for path in doomed if path not in gone).size_bytes)
     kept = sorted(path.name for path in prefixes if path not in gone and path.is_dir())

@@ -75,10 +75,14 @@ class Session:
 
     @property
     def index_dir(self) -> Path:
-        """The cache of channel indexes: on the volume, or the user's own until there is a volume."""
-        if self.volume.index.is_dir():
-            return self.volume.index
-        return user_index_dir()
+        """The cache of channel indexes: on the volume, or the user's own until there is a volume.
+
+        Raises:
+            TamperedError: Something in it is not envkit's; engines write it by its path.
+        """
+        from envkit.layout.private import own_folder
+
+        return own_folder(self.volume.root, self.volume.index) or user_index_dir()
 
 
 def user_index_dir() -> Path:

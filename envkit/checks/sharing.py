@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envkit.models.codes.files import BARRED, CACHE_WRITABLE, CLOSED, NOT_REMOVABLE, SHARING_WORKS, VOLUME_BARRED
+from envkit.models.codes.files import (
+    BARRED,
+    CACHE_WRITABLE,
+    CLOSED,
+    NOT_REMOVABLE,
+    SHARING_WORKS,
+    TAMPERED,
+    TOO_OPEN,
+    VOLUME_BARRED,
+)
 from envkit.models.fact import Fact
 from envkit.models.report import Finding, Status
 from envkit.models.volume import SharingState
@@ -19,6 +28,8 @@ def sharing_findings(state: SharingState) -> list[Finding]:
         paths = _names(state.root, state.barred)
         fact = Fact(VOLUME_BARRED, root=state.root, mode=state.mode, paths=paths)
         findings.append(_finding("warn", fact, state.barred))
+    if state.too_open:
+        findings.append(_too_open(state.root, state.too_open))
     if state.writable:
         fact = Fact(CACHE_WRITABLE, paths=_names(state.root, state.writable))
         findings.append(_finding("warn", fact, state.writable))
@@ -31,11 +42,19 @@ def sharing_findings(state: SharingState) -> list[Finding]:
     return findings or [Finding("permissions", "pass", Fact(SHARING_WORKS))]
 
 
-def barred_findings(root: str, barred: Sequence[str]) -> list[Finding]:
-    """Judge the files and folders of an environment that are closed to users of its volume."""
-    if not barred:
-        return []
-    return [_finding("warn", Fact(BARRED, paths=_names(root, barred), root=root), barred)]
+def barred_findings(root: str, barred: Sequence[str], too_open: Sequence[str]) -> list[Finding]:
+    """Judge the files and folders of an environment that are closed to users of its volume, or open to others."""
+    findings = [_finding("warn", Fact(BARRED, paths=_names(root, barred), root=root), barred)] if barred else []
+    return findings + ([_too_open(root, too_open)] if too_open else [])
+
+
+def tampered_finding(intruders: Sequence[str]) -> Finding:
+    """Judge what envkit did not put where it keeps its own."""
+    return _finding("fail", Fact(TAMPERED, paths=list(intruders)), intruders)
+
+
+def _too_open(root: str, paths: Sequence[str]) -> Finding:
+    return _finding("warn", Fact(TOO_OPEN, paths=_names(root, paths), root=root), paths)
 
 
 def _finding(status: Status, fact: Fact, paths: Sequence[str]) -> Finding:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from typing import TYPE_CHECKING
 
+from envkit.errors import TamperedError
 from envkit.paths import LEASES, PRIVATE, split_generation
+
+if TYPE_CHECKING:
+    from envkit.layout.private import Folder
 
 _WAIT_S = 0.5
 
@@ -21,12 +26,13 @@ def share_for_life(prefix: str) -> None:
         return
     import fcntl
 
+    from envkit.layout.private import folder
+
     root, generation = found
-    path = os.path.join(root, PRIVATE, LEASES, generation)
     deadline = time.monotonic() + _WAIT_S
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, TamperedError), folder(root, os.path.join(root, PRIVATE, LEASES)) as leases:
         while True:
-            descriptor = _open(path)
+            descriptor = _open(leases, generation)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -40,22 +46,19 @@ def share_for_life(prefix: str) -> None:
                 os.close(descriptor)
                 return
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                if os.path.samestat(os.fstat(descriptor), leases.state(generation)):
                     os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only form
                     return
             os.close(descriptor)  # unlinked after we opened it: this lock protects nothing
 
 
-def _open(path: str) -> int:
+def _open(leases: Folder, generation: str) -> int:
     """Open a lease's file, or create it with permissions for other users, as `envkit.layout.lease` does."""
     try:
-        return os.open(path, os.O_RDONLY)
+        return leases.open_file(generation)
     except FileNotFoundError:
         pass
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        return leases.create(generation, 0o666)
     except FileExistsError:
-        return os.open(path, os.O_RDONLY)
-    with contextlib.suppress(OSError):
-        os.fchmod(descriptor, 0o666)  # against the umask
-    return descriptor
+        return leases.open_file(generation)

@@ -8,7 +8,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError, UsageError, VolumeError
+from envkit.layout.private import read_file
 from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, validation_folders, volume_path
 
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
@@ -80,8 +81,7 @@ def load_manifest(prefix: str) -> dict[str, Any]:
         IntegrityError: It is missing or invalid.
     """
     try:
-        with open(os.path.join(prefix, MANIFEST), "rb") as file:
-            manifest = json.loads(file.read())
+        manifest = json.loads(read_file(os.path.join(prefix, MANIFEST)))
         if manifest["schema_version"] != 1 or not isinstance(manifest["request"], dict):
             raise ValueError("another schema")  # noqa: TRY301 - told as one with the others
         return dict(manifest)
@@ -131,8 +131,7 @@ def read_validations(root: str, generation: str) -> list[dict[str, Any]]:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
+        record = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError, TamperedError):
         return {}
     return record if isinstance(record, dict) and record.get("schema_version") == 1 else {}

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from envkit.models.channel import parse_channel, redact
 from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.process import ChildResult, run_child
+from envkit.scratch import scratch
 
 _SOLVE_S = 300.0
 _REQUEST_WORDS = "the constraints of the request"
@@ -125,9 +125,9 @@ class CondaEngine:
         conda writes the URL of an index beside it, credentials included, so channels with credentials are cached for
         one call only.
         """
-        with tempfile.TemporaryDirectory(prefix="envkit-conda-") as folder:
+        with scratch() as folder:
             private = Path(folder) / "pkgs"
-            yield Call(Path(folder), private if access.secrets else access.index_dir / "conda")
+            yield Call(folder, private if access.secrets else access.index_dir / "conda")
 
     def _run(
         self, call: Call, arguments: Sequence[str], access: ChannelAccess, *, timeout_s: float = _SOLVE_S

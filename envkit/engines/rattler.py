@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-import tempfile
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +24,7 @@ from envkit.models.channel import redact
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
+from envkit.scratch import scratch
 
 if TYPE_CHECKING:
     import rattler
@@ -185,8 +184,8 @@ def to_rattler(records: Sequence[Record]) -> list[rattler.RepoDataRecord]:
     import rattler
 
     result = []
-    with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-        path = Path(folder) / "index.json"
+    with scratch() as folder:
+        path = folder / "index.json"
         for record in records:
             path.write_text(json.dumps(dict(record.raw)), encoding="utf-8")
             inner = rattler.PackageRecord.from_index_json(path, record.size, record.sha256, record.raw.get("md5"))

@@ -16,7 +16,6 @@ import errno
 import json
 import os
 import struct
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from envkit.models.build import Record
 from envkit.models.probe import list_of
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
+from envkit.scratch import scratch
 
 _TIMEOUT_S = 1800.0
 _DOING = "bytecode was made"
@@ -91,7 +91,7 @@ def make_bytecode(
                 continue  # compiled again by the next run
             folder = volume.bytecode / cache.key(record) / tag
             try:
-                write_list(folder)
+                write_list(volume, folder)
             except OSError as error:
                 if no_space(error):
                     raise full_while(volume, error, _DOING) from error
@@ -165,8 +165,8 @@ def _compile(
     volume: Volume, python: Path, prefix: Path, tag: str, files: list[tuple[str, str]], env: Mapping[str, str]
 ) -> tuple[dict[str, int], frozenset[str] | None]:
     """Compile; return what was done, and the keys of packages with modules left over: None if that is not known."""
-    with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-        listing = Path(folder) / "files.json"
+    with scratch() as folder:
+        listing = folder / "files.json"
         listing.write_text(json.dumps(files), encoding="utf-8")
         outcome = run_probe(
             python,

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from envkit.layout.atomic import write_atomic
+from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 
 BytecodeFiles = list[tuple[str, list[str]]]
@@ -36,14 +36,14 @@ def read_list(folder: Path) -> BytecodeFiles | None:
     return files if all(_stays_inside(inner, names) for inner, names in files) else None
 
 
-def write_list(folder: Path) -> None:
+def write_list(volume: Volume, place: Path) -> None:
     """List the bytecode in a folder, which is complete.
 
     Raises:
         OSError: It cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / _LIST, json.dumps({"schema_version": 1, "files": list(_walk(folder))}), durable=False)
+    with folder(volume.root, place, make=True) as here:
+        here.write(_LIST, json.dumps({"schema_version": 1, "files": list(_walk(place))}), durable=False)
 
 
 def damaged_lists(volume: Volume) -> list[Path]:
@@ -51,12 +51,13 @@ def damaged_lists(volume: Volume) -> list[Path]:
     return sorted(path for path in volume.bytecode.glob(f"*/*/{_LIST}") if _is_damaged(volume, path))
 
 
-def remove_lists(paths: list[Path]) -> list[Path]:
+def remove_lists(volume: Volume, paths: list[Path]) -> list[Path]:
     """Remove lists, so that their packages are compiled again; return those that are gone."""
     for path in paths:
         try:
-            path.unlink(missing_ok=True)
-        except OSError:  # another user's
+            with folder(volume.root, path.parent) as here:
+                here.unlink(path.name)
+        except OSError:  # another user's, or gone
             continue
     return [path for path in paths if not os.path.lexists(path)]
 

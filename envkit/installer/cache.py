@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from envkit.builds.record import record_from_repodata
 from envkit.checks.package import check_record
 from envkit.errors import IntegrityError
 from envkit.layout import lease
+from envkit.layout.private import Folder, folder, read_file
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.channel import redact
@@ -85,7 +86,7 @@ def read_index(volume: Volume, record: Record) -> Record:
         IntegrityError: The index of the package cannot be read.
     """
     try:
-        index = json.loads((package_dir(volume, record) / "info" / "index.json").read_bytes())
+        index = json.loads(read_file(package_dir(volume, record) / "info" / "index.json"))
         told = {field: value for field, kind in _TOLD.items() if isinstance(value := index.get(field), kind)}
     except (AttributeError, ValueError, RecursionError) as error:
         raise IntegrityError(
@@ -98,54 +99,68 @@ def read_index(volume: Volume, record: Record) -> Record:
 
 
 @contextlib.contextmanager
-def incoming(volume: Volume) -> Iterator[Path]:
+def incoming(volume: Volume) -> Iterator[Folder]:
     """Yield a new directory for the downloads of one run and remove it; an interrupted run leaves it to `adopt`.
 
     The lease is taken first, so a directory without a holder always belongs to a dead run.
     """
-    volume.incoming.mkdir(exist_ok=True)
-    path = volume.incoming / f"fetch-{secrets.token_hex(4)}"
-    with lease.hold(volume, path.name):
-        path.mkdir()
+    name = f"fetch-{secrets.token_hex(4)}"
+    with (
+        folder(volume.root, volume.incoming, make=True) as home,
+        lease.hold(volume, name),
+        # Closed to others: an archive must not change between its verification and its extraction.
+        home.enter(name, new=True, mode=0o700) as mine,
+    ):
         try:
-            yield path
+            yield mine
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            home.remove_tree(name)
 
 
-def archive_in(folder: Path, record: Record) -> Path:
-    """Return the path at which a run downloads the archive of a record."""
-    return folder / (key(record) + (".tar.bz2" if record.fn.endswith(".tar.bz2") else ".conda"))
+def archive_name(record: Record) -> str:
+    """Return the name by which a run downloads the archive of a record."""
+    return key(record) + (".tar.bz2" if record.fn.endswith(".tar.bz2") else ".conda")
 
 
-def adopt(volume: Volume, records: Sequence[Record], folder: Path) -> int:
-    """Move the archives of interrupted runs, complete or not, into `folder`; return how many.
+def adopt(volume: Volume, records: Sequence[Record], mine: Folder) -> int:
+    """Move the archives of interrupted runs, complete or not, into the folder of this one; return how many.
 
     A rename gives each to one taker. They are verified before use, like every archive. The rest of those runs is
-    removed.
+    removed. Only this user's own are taken: another may write his after they were verified.
     """
     adopted = 0
-    for dead in sorted(volume.incoming.iterdir()):
-        if dead == folder or lease.is_held(volume, dead.name):
-            continue
-        if not lease.can_lock(volume) and time.time() - dead.stat().st_mtime < _UNLEASED_AGE_S:
-            continue
-        for record in records:
-            try:
-                archive_in(dead, record).rename(archive_in(folder, record))
-            except OSError:
+    with folder(volume.root, volume.incoming) as home:
+        for name in home.names():
+            if mine.path.endswith(f"/{name}") or lease.is_held(volume, name) or not home.is_folder(name):
                 continue
-            adopted += 1
-        shutil.rmtree(dead, ignore_errors=True)
+            with home.enter(name) as dead:
+                state = os.fstat(dead.descriptor)
+                if not lease.can_lock(volume) and time.time() - state.st_mtime < _UNLEASED_AGE_S:
+                    continue
+                if state.st_uid == os.geteuid():
+                    adopted += sum(_take(dead, archive_name(record), mine) for record in records)
+            home.remove_tree(name)
     return adopted
 
 
-def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _take(dead: Folder, name: str, mine: Folder) -> bool:
+    try:
+        state = dead.state(name)
+        if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1 or state.st_uid != os.geteuid():
+            return False
+        dead.move(name, mine, name)
+        mine.set_mode(name, 0o600)
+    except OSError:
+        return False
+    return True
+
+
+def walk(root: str | Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield each file and link below `root` with its path, separated by ``/``, without ``info/``."""
-    stack = [(root, "")]
+    stack = [(Path(root), "")]
     while stack:
-        folder, prefix = stack.pop()
-        with os.scandir(folder) as entries:
+        place, prefix = stack.pop()
+        with os.scandir(place) as entries:
             for entry in entries:
                 name = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from envkit.errors import ChannelError, IntegrityError
+from envkit.layout.private import Folder
 from envkit.models.build import Record
 from envkit.models.channel import redact
 from envkit.models.network import NetworkPolicy
@@ -21,12 +24,12 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def is_whole(archive: Path, record: Record, reporter: Reporter) -> bool:
+def is_whole(folder: Folder, name: str, record: Record, reporter: Reporter) -> bool:
     """Check whether an archive that an interrupted run left is complete."""
     kind, expected = _digest(record)
     digest = hashlib.new(kind, usedforsecurity=False)
     try:
-        with archive.open("rb") as file:
+        with os.fdopen(folder.open_file(name), "rb") as file:
             while data := file.read(_CHUNK):
                 digest.update(data)
             size = file.tell()
@@ -82,8 +85,13 @@ class _Sink:
             )
 
 
-async def download(record: Record, archive: Path, client: Client, policy: NetworkPolicy, reporter: Reporter) -> None:
-    """Download the archive of a record to `archive` and verify it, ``file://`` too: py-rattler checks no hash there.
+async def download(
+    record: Record, place: tuple[Folder, str], client: Client, policy: NetworkPolicy, reporter: Reporter
+) -> None:
+    """Download the archive of a record and verify it, ``file://`` too: py-rattler checks no hash there.
+
+    Args:
+        place: The folder and the name of the archive in it, which is created anew.
 
     Raises:
         IntegrityError: Its bytes are not those that the index promises.
@@ -92,7 +100,7 @@ async def download(record: Record, archive: Path, client: Client, policy: Networ
     """
     parts = urlsplit(record.url)
     if parts.scheme == "file":
-        with archive.open("wb") as file:
+        with _created(place) as file:
             sink = _Sink(file, record, reporter)
             await asyncio.to_thread(_copy, Path(unquote(parts.path)), sink, record)
             sink.check()
@@ -103,7 +111,7 @@ async def download(record: Record, archive: Path, client: Client, policy: Networ
             hint="Run once without --offline; packages stay in the volume's cache.",
         )
     for attempt in range(policy.retries + 1):
-        with archive.open("wb") as file:
+        with _created(place) as file:
             sink = _Sink(file, record, reporter)
             fault = await transfer(client, record.url, sink, policy)
         if fault is None or sink.too_long:
@@ -118,6 +126,13 @@ async def download(record: Record, archive: Path, client: Client, policy: Networ
                 hint="Check the network and the channel; run the same command again to go on where it stopped.",
             )
         await asyncio.sleep(min(2.0**attempt * policy.backoff_s, 30))
+
+
+def _created(place: tuple[Folder, str]) -> IO[bytes]:
+    folder, name = place
+    with contextlib.suppress(FileNotFoundError):
+        folder.unlink(name)
+    return os.fdopen(folder.create(name), "wb")
 
 
 class Receiver(Protocol):

@@ -14,7 +14,8 @@ from envkit.errors import IntegrityError
 from envkit.installer import cache
 from envkit.installer.download import download, is_whole
 from envkit.installer.seal import check_and_seal
-from envkit.layout.atomic import sync_directory, sync_file_system
+from envkit.layout.atomic import sync_file_system
+from envkit.layout.private import Folder, folder
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import is_full
 from envkit.layout.trash import discard
@@ -48,12 +49,12 @@ def fetch(
         return
     total = sum(record.size or 0 for record in missing)
     reporter.start("download", f"{len(missing)} packages", total=total, unit="B")
-    with cache.incoming(volume) as folder:
+    with cache.incoming(volume) as mine:
         try:
-            adopted = cache.adopt(volume, missing, folder)
+            adopted = cache.adopt(volume, missing, mine)
             if adopted:
                 reporter.note(f"took over {adopted} downloads of an interrupted run")
-            run = _Run(volume, folder, make_client(policy, channels), policy, reporter)
+            run = _Run(volume, mine, make_client(policy, channels), policy, reporter)
             asyncio.run(run.fetch_all(missing))
         except OSError as error:
             if no_space(error):
@@ -74,13 +75,15 @@ class _Run:
     moved every few seconds. Their archives stay until then: a later run adopts them and downloads nothing twice.
     """
 
-    def __init__(self, volume: Volume, folder: Path, client: Client, policy: NetworkPolicy, reporter: Reporter) -> None:
+    def __init__(
+        self, volume: Volume, folder: Folder, client: Client, policy: NetworkPolicy, reporter: Reporter
+    ) -> None:
         self.volume = volume
         self.folder = folder
         self.client = client
         self.policy = policy
         self.reporter = reporter
-        self.ready: list[tuple[Record, Path, Path]] = []
+        self.ready: list[Record] = []
         self.busy = asyncio.Lock()
         self.last = time.monotonic()
 
@@ -89,8 +92,8 @@ class _Run:
 
         async def one(record: Record) -> None:
             async with gate:
-                home, archive = await self._fetch(record)
-                self.ready.append((record, home, archive))
+                await self._fetch(record)
+                self.ready.append(record)
                 if time.monotonic() - self.last > _SYNC_S:
                     await self._flush()
 
@@ -114,32 +117,33 @@ class _Run:
                 await asyncio.to_thread(self._move, ready)
             self.last = time.monotonic()
 
-    def _move(self, ready: Sequence[tuple[Record, Path, Path]]) -> None:
+    def _move(self, ready: Sequence[Record]) -> None:
         sync_file_system(self.volume.packages)
-        for record, home, archive in ready:
-            final = cache.package_dir(self.volume, record).parent
-            try:
-                home.rename(final)
-            except OSError:
-                if not cache.cached(self.volume, record):  # an incomplete one is there, or the fault is another
-                    discard(self.volume, final)
-                    home.rename(final)
-            archive.unlink()
-        sync_directory(self.volume.packages)
+        with folder(self.volume.root, self.volume.packages) as packages:
+            for record in ready:
+                name = cache.key(record)
+                try:
+                    self.folder.move(name, packages, name)
+                except OSError:
+                    if not cache.cached(self.volume, record):  # an incomplete one is there, or the fault is another
+                        discard(self.volume, self.volume.packages / name)
+                        self.folder.move(name, packages, name)
+                self.folder.unlink(cache.archive_name(record))
+            packages.sync()
 
-    async def _fetch(self, record: Record) -> tuple[Path, Path]:
-        """Download, verify, extract and check a package; return the folder of its files, and its archive."""
+    async def _fetch(self, record: Record) -> None:
+        """Download, verify, extract and check a package in this run's own folder."""
         from rattler.exceptions import ExtractError
         from rattler.package_streaming import extract
 
-        archive = cache.archive_in(self.folder, record)
-        home = self.folder / cache.key(record)
-        target = home / f"{record.name}-{record.version}-{record.build}"
-        home.mkdir()
-        if not await asyncio.to_thread(is_whole, archive, record, self.reporter):
-            await download(record, archive, self.client, self.policy, self.reporter)
+        name, archive = cache.key(record), cache.archive_name(record)
+        self.folder.enter(name, new=True).close()
+        if not await asyncio.to_thread(is_whole, self.folder, archive, record, self.reporter):
+            await download(record, (self.folder, archive), self.client, self.policy, self.reporter)
+        place = self.folder.through  # the folder's own path may lead elsewhere by now
+        target = Path(place, name, f"{record.name}-{record.version}-{record.build}")
         try:
-            await asyncio.to_thread(extract, archive, target)
+            await asyncio.to_thread(extract, Path(place, archive), target)
         except (ExtractError, OSError) as error:
             # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
             if is_full(self.volume, error):
@@ -150,4 +154,3 @@ class _Run:
                 hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
             ) from error
         await asyncio.to_thread(check_and_seal, record, target)
-        return home, archive

@@ -20,6 +20,7 @@ from envkit.layout.space import is_full
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
+from envkit.scratch import scratch
 
 T = TypeVar("T")
 
@@ -56,7 +57,13 @@ def link(
     """
     reporter.start("link", f"{len(records)} packages", total=len(records))
     try:
-        done = asyncio.run(_link(volume, records, prefix, requested, reporter, platform, beside))
+        with scratch() as packages:
+            # The native engine keeps its locks beside the packages it links. They are this node's and this user's:
+            # a volume may not lock, and others may put a link there. Names are the cache's for one environment.
+            for record in records:
+                package = cache.package_dir(volume, record)
+                (packages / package.name).symlink_to(package)
+            done = asyncio.run(_link(volume, packages, records, prefix, requested, reporter, platform, beside))
         _finish_records(prefix, records, requested)
         write_hooks(prefix)
     except OSError as error:
@@ -67,6 +74,7 @@ def link(
 
 async def _link(
     volume: Volume,
+    packages: Path,
     records: Sequence[Record],
     prefix: Path,
     requested: Sequence[str],
@@ -78,13 +86,7 @@ async def _link(
     from rattler import exceptions
     from rattler.install import InstallerReporter
 
-    # One layer for each package, filtered to its name: the cache is addressed by content (see `cache`).
-    layers = [
-        rattler.PackageCacheLayer(cache.package_dir(volume, record).parent)
-        .with_validation_mode(rattler.ValidationMode.skip())
-        .with_filter(rattler.MatchSpec(record.name, strict=False))
-        for record in records
-    ]
+    layer = rattler.PackageCacheLayer(packages).with_validation_mode(rattler.ValidationMode.skip())
     loop = asyncio.get_running_loop()
     one_left = asyncio.Event()
     left = len(records)
@@ -101,7 +103,7 @@ async def _link(
         rattler.install(
             to_rattler(records),
             prefix,
-            package_cache=rattler.PackageCache.from_layers(layers),
+            package_cache=rattler.PackageCache.from_layers([layer]),
             installed_packages=[],
             platform=rattler.Subdir(platform),
             execute_link_scripts=False,

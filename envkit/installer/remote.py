@@ -17,6 +17,7 @@ from envkit.errors import ChannelError, IntegrityError
 from envkit.host.cache import default_cache_dir
 from envkit.installer.cache import key
 from envkit.installer.download import download, is_whole, transfer
+from envkit.layout import private
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.network import NetworkPolicy
@@ -72,17 +73,19 @@ def fetch_archive(record: Record, channels: Sequence[Channel], *, policy: Networ
     folder = _folder()
     target = folder / key(record) / record.fn
     _prune(folder, keep=target.parent)
-    if target.is_file() and is_whole(target, record, Reporter()):
-        reporter.note(f"{record.fn} was downloaded before: {target}")
-        return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{record.fn}-{secrets.token_hex(4)}.part")
-    reporter.start("download", record.fn, total=record.size, unit="B")
-    try:
-        asyncio.run(download(record, partial, make_client(policy, channels), policy, reporter))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with private.folder(target.parent, target.parent) as here:
+        if is_whole(here, target.name, record, Reporter()):
+            reporter.note(f"{record.fn} was downloaded before: {target}")
+            return target
+        partial = f".{record.fn}-{secrets.token_hex(4)}.part"
+        reporter.start("download", record.fn, total=record.size, unit="B")
+        try:
+            asyncio.run(download(record, (here, partial), make_client(policy, channels), policy, reporter))
+            here.move(partial, here, target.name)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                here.unlink(partial)
     reporter.finish("download", _kept(target))
     return target
 

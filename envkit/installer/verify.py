@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envkit.layout.damage import sha256_of
+from envkit.layout.private import read_file
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
 from envkit.models.installed import WrongFile
@@ -34,7 +35,7 @@ def find_damage(package: Path) -> WrongFile | None:
     if not (info / "index.json").is_file():
         return WrongFile(name, "info/index.json", "missing")
     try:
-        entries = json.loads((info / "paths.json").read_bytes())["paths"]
+        entries = json.loads(read_file(info / "paths.json"))["paths"]
     except FileNotFoundError:
         return None if (info / "files").exists() else WrongFile(name, "info/paths.json", "missing")
     except (OSError, ValueError, KeyError, TypeError) as error:

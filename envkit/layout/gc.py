@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from envkit.errors import HeldError, VolumeError
 from envkit.layout import lease
 from envkit.layout.generation import is_finished, list_generations, list_manifests
 from envkit.layout.launcher import own_python
+from envkit.layout.private import Folder, folder, peek
 from envkit.layout.trash import discard
 from envkit.layout.usage import in_use, seen_in_processes
 from envkit.layout.volume import Volume, environments
@@ -38,6 +38,7 @@ from envkit.models.codes.advice import (
 )
 from envkit.models.fact import Advice
 from envkit.models.manifest import Manifest
+from envkit.scratch import sweep_scratch
 
 CACHE = "cache"
 """The lease that makers of generations share, and that `clean` holds exclusively to remove packages."""
@@ -61,10 +62,11 @@ def remove_leftovers(volume: Volume) -> int:
     for path in _unfinished(volume):
         removed += _remove_unfinished(volume, path)
     for path in _strays(volume):
-        removed += _remove_link(path)
-    for path in _listdir(volume.trash):
-        shutil.rmtree(path, ignore_errors=True)
-        removed += not path.exists()
+        removed += _remove_file(volume, path)
+    with folder(volume.root, volume.trash) as trash:
+        removed += sum(trash.remove_tree(name) for name in trash.names())
+    lease.sweep(volume)
+    sweep_scratch()
     return removed
 
 
@@ -76,10 +78,17 @@ def _remove_unfinished(volume: Volume, path: Path) -> bool:
     return not path.exists()
 
 
-def _remove_link(path: Path) -> bool:
-    with contextlib.suppress(OSError):  # another user's
-        path.unlink(missing_ok=True)
+def _remove_file(volume: Volume, path: Path) -> bool:
+    """Remove a file or a link; return whether it is gone."""
+    with contextlib.suppress(OSError), _home(volume, path) as home:  # another user's
+        home.unlink(path.name)
     return not os.path.lexists(path)
+
+
+def _home(volume: Volume, path: Path) -> Folder:
+    """Open the folder that holds a path: on the volume, or the user's own cache."""
+    root = volume.root if path.is_relative_to(volume.root) else path.parent
+    return folder(root, path.parent)
 
 
 def _unfinished(volume: Volume) -> Iterator[Path]:
@@ -148,12 +157,12 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
         found.kept.append(("packages", Advice(NEEDS_UNKNOWN)))
     else:
         found.items += _unneeded(volume, remaining)
-    dropped = [path for path in _listdir(volume.incoming) if not lease.is_held(volume, path.name)]
+    dropped = [path for path in _listdir(volume, volume.incoming) if not lease.is_held(volume, path.name)]
     found.items += [CleanItem("download", str(path), Advice(DOWNLOAD_ABANDONED)) for path in dropped]
-    void = [path for path in _listdir(volume.validations) if path.name not in generations or path.name in gone]
+    void = [path for path in _listdir(volume, volume.validations) if path.name not in generations or path.name in gone]
     found.items += [CleanItem("validation", str(path), Advice(GENERATION_GONE)) for path in void]
     found.items += find_stale_indexes(volume.index, keep.younger_than_s)
-    found.items += [CleanItem("trash", str(path), Advice(HALF_DELETED)) for path in _listdir(volume.trash)]
+    found.items += [CleanItem("trash", str(path), Advice(HALF_DELETED)) for path in _listdir(volume, volume.trash)]
     return found
 
 
@@ -209,29 +218,29 @@ def _made(manifest: Manifest) -> float:
 
 def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
     needed = _keys(remaining)
-    for kind, folder in (("package", volume.packages), ("bytecode", volume.bytecode)):
-        for path in _listdir(folder):
+    for kind, place in (("package", volume.packages), ("bytecode", volume.bytecode)):
+        for path in _listdir(volume, place):
             if path.name not in needed and not path.name.startswith("."):
-                package = next((child.name for child in _listdir(path) if child.is_dir()), path.name)
+                package = next((child.name for child in _listdir(volume, path) if child.is_dir()), path.name)
                 yield CleanItem(kind, str(path), Advice(NOT_HELD, package=package))
-    for path in _listdir(volume.gpucode):
+    for path in _listdir(volume, volume.gpucode):
         if path.stem not in needed and (not path.name.startswith(".") or _age_s(path) > _INDEX_AGE_S):
             yield CleanItem("gpucode", str(path), Advice(NOT_HELD, package=path.name))
 
 
-def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
+def find_stale_indexes(place: Path, younger_than_s: float) -> list[CleanItem]:
     """Find channel indexes that were not used for `younger_than_s` seconds, and at least an hour.
 
     Files beside an index share its name up to the first dot; the latest use of any of them counts. Lock files stay:
     a lock on an unlinked file protects nothing.
     """
     groups: dict[str, list[tuple[Path, float]]] = {}
-    for root, _, names in os.walk(folder):
+    for root, _, names in os.walk(place):
         for name in names:
             path = Path(root, name)
             with contextlib.suppress(OSError):  # replaced meanwhile
                 state = path.lstat()
-                group = str(path) if root != str(folder) else name.partition(".")[0]
+                group = os.path.join(root, name.partition(".")[0])  # noqa: PTH118 - thousands of them
                 groups.setdefault(group, []).append((path, max(state.st_mtime, state.st_atime)))
     now = time.time()
     found = []
@@ -243,9 +252,9 @@ def find_stale_indexes(folder: Path, younger_than_s: float) -> list[CleanItem]:
     return sorted(found, key=lambda item: item.path)
 
 
-def find_stale_measurements(folder: Path, younger_than_s: float) -> list[CleanItem]:
+def find_stale_measurements(place: Path, younger_than_s: float) -> list[CleanItem]:
     """Find measurements of GPU code that were not used for `younger_than_s` seconds, in a cache without packages."""
-    idle = ((path, _idle_s(path)) for path in _listdir(folder))
+    idle = ((path, _idle_s(path)) for path in (place / name for name in peek(place, place)))
     return [
         CleanItem("gpucode", str(path), Advice(MEASUREMENT_UNUSED, idle_s=idle_s))
         for path, idle_s in idle
@@ -278,8 +287,8 @@ def _needed_now(volume: Volume) -> set[str] | None:
     return _keys(manifest for _, manifest in found if manifest is not None)
 
 
-def _listdir(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _listdir(volume: Volume, place: Path) -> list[Path]:
+    return [place / name for name in peek(volume.root, place)] if not place.is_file() else []
 
 
 def remove_generation(volume: Volume, path: Path) -> bool:
@@ -313,7 +322,7 @@ def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
             for item in packages:
                 path = Path(item.path)
                 if needed is not None and path.name.removesuffix(".json") not in needed:
-                    _remove_link(path) if _is_measurement(volume, item) else discard(volume, path)
+                    _remove_file(volume, path) if _is_measurement(volume, item) else discard(volume, path)
                 if path.exists():
                     stay.append(item)
     except (HeldError, VolumeError):
@@ -330,11 +339,12 @@ def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
     if item.kind in {"generation", "orphan"}:
         return remove_generation(volume, path)
     if path.is_symlink() or item.kind in {"index", "gpucode"}:
-        return _remove_link(path)
+        return _remove_file(volume, path)
     if item.kind == "unfinished":
         return _remove_unfinished(volume, path)
     if item.kind == "trash":
-        shutil.rmtree(path, ignore_errors=True)
+        with folder(volume.root, volume.trash) as trash:
+            trash.remove_tree(path.name)
     elif item.kind == "validation":
         if not (volume.generations / path.name).is_dir():
             discard(volume, path)

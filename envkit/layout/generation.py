@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
-from envkit.layout.atomic import sync_directory, sync_file_system, write_atomic
+from envkit.layout.atomic import sync_file_system, write_atomic
+from envkit.layout.private import Folder, folder, read_file, tampered
 from envkit.layout.refusal import writing
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume, check_name, environments
@@ -32,16 +33,20 @@ def claim(volume: Volume, name: str) -> Iterator[Path]:
     while True:
         path = volume.generations / f"{name}-{secrets.token_hex(4)}"
         with lease.hold(volume, path.name):
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            try:
-                sync_directory(volume.generations)
-                yield path
-            except BaseException:
-                discard(volume, path)
-                raise
+            with folder(volume.root, volume.generations) as home:
+                try:
+                    here = home.enter(path.name, new=True)
+                except FileExistsError:
+                    continue
+                with here:
+                    try:
+                        home.sync()
+                        yield path
+                    except BaseException:
+                        discard(volume, path)
+                        raise
+                    if not here.is_still_at(str(path)):
+                        raise tampered(str(path), "another directory than the one that was made")
             return
 
 
@@ -75,7 +80,7 @@ def read_manifest(prefix: Path) -> Manifest | None:
             trusted as the name of the directory.
     """
     try:
-        text = (prefix / MANIFEST).read_bytes()
+        text = read_file(prefix / MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -139,17 +144,28 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
     """
     refuse_foreign(volume, name)
     link = volume.link(name)
-    temporary = volume.root / f".{name}.{secrets.token_hex(4)}"
-    # Relative, so that the link also works through another mount path.
-    with writing(volume):
-        temporary.symlink_to(generation.relative_to(volume.root))
+    before = os.readlink(link) if link.is_symlink() else None
+    with writing(volume), folder(volume.root, volume.root) as root:
+        # Relative, so that the link also works through another mount path.
+        _point(root, name, str(generation.relative_to(volume.root)))
         try:
-            temporary.rename(link)  # atomic: the environment is there at every instant
+            root.sync()
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it may not be on the disk: the old state, for those who read it now
+                _point(root, name, before) if before is not None else root.unlink(name)
             raise
-    sync_directory(volume.root)
     return link
+
+
+def _point(root: Folder, name: str, target: str) -> None:
+    """Make the link `name`, or replace it: the environment is there at every instant."""
+    temporary = f".{name}.{secrets.token_hex(4)}"
+    root.link_to(temporary, target)
+    try:
+        root.move(temporary, root, name)
+    except OSError:
+        root.unlink(temporary)
+        raise
 
 
 def refuse_foreign(volume: Volume, name: str) -> None:
@@ -184,6 +200,8 @@ def resolve(volume: Volume | None, name_or_prefix: str) -> Path:
         generation = active(volume, check_name(name_or_prefix))
         if generation is not None and generation.is_dir():
             return generation
+        with contextlib.suppress(FileNotFoundError):
+            folder(volume.root, volume.generations).close()  # it may be a link: that is said instead
         known = ", ".join(name for name, _ in environments(volume)) or "none"
         raise UnknownEnvironmentError(
             f"there is no environment {name_or_prefix!r} in {volume.root}",
@@ -197,5 +215,10 @@ def resolve(volume: Volume | None, name_or_prefix: str) -> Path:
 
 def list_generations(volume: Volume) -> Iterator[Path]:
     """List every generation on the volume, finished or not."""
-    if volume.generations.is_dir():
-        yield from sorted(path for path in volume.generations.iterdir() if path.is_dir() and not path.is_symlink())
+    try:
+        home = folder(volume.root, volume.generations)
+    except FileNotFoundError:
+        return
+    with home:
+        found = [name for name in home.names() if home.is_folder(name)]
+    yield from (volume.generations / name for name in found)

@@ -7,7 +7,8 @@ import secrets
 import shlex
 from pathlib import Path
 
-from envkit.layout.atomic import sync_directory, sync_file_system, write_atomic
+from envkit.layout.atomic import sync_file_system, write_atomic
+from envkit.layout.private import folder
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
 from envkit.paths import JUPYTER, LAUNCHER, PRIVATE
@@ -39,11 +40,15 @@ main()
 
 def own_python(volume: Volume) -> Path | None:
     """Return the generation that the launcher runs with, or None."""
-    link = volume.own / "current" / "python"
-    if not link.is_symlink():
+    try:
+        with folder(volume.root, volume.own) as own:
+            home = os.readlink("current", dir_fd=own.descriptor)
+            with own.enter(home) as current:
+                target = os.readlink("python", dir_fd=current.descriptor)
+    except (OSError, ValueError):  # not there; or not a name in it
         return None
-    target = Path(os.path.realpath(link))
-    return volume.generations / target.name if target.is_dir() else None
+    python = volume.generations / os.path.basename(target)  # noqa: PTH119 - the text of a link
+    return python if python.is_dir() else None
 
 
 def publish_launcher(volume: Volume, home: Path, python: Path) -> Path:
@@ -51,21 +56,20 @@ def publish_launcher(volume: Volume, home: Path, python: Path) -> Path:
 
     One rename is the commit point: the launcher runs the old copy or the new one.
     """
-    (home / "python").symlink_to(os.path.relpath(python, home))
-    sync_file_system(home)
-    before = volume.own / "current"
-    old = os.readlink(before) if before.is_symlink() else None
-    temporary = volume.own / f".current.{secrets.token_hex(4)}"
-    temporary.symlink_to(home.name)
-    temporary.rename(before)
-    sync_directory(volume.own)
-    volume.binaries.mkdir(exist_ok=True)
-    launcher = volume.binaries / "envkit"
-    write_atomic(launcher, _LAUNCHER, mode=0o755)
-    for path in volume.own.iterdir():
-        if path.name not in {home.name, "current"} and (path.name == old or path.is_dir()):
-            discard(volume, path)
-    return launcher
+    with folder(volume.root, volume.own) as own:
+        with own.enter(home.name) as here:
+            here.link_to("python", os.path.relpath(python, home))
+        sync_file_system(home)
+        temporary = f".current.{secrets.token_hex(4)}"
+        own.link_to(temporary, home.name)
+        own.move(temporary, own, "current")
+        own.sync()
+        with folder(volume.root, volume.binaries, make=True) as binaries:
+            binaries.write("envkit", _LAUNCHER, mode=0o755)
+        for name in own.names():
+            if name != home.name and own.is_folder(name):
+                discard(volume, volume.own / name)
+    return volume.binaries / "envkit"
 
 
 # Sourced by any POSIX shell, any number of times. Existing entries stay, behind the volume's own.

@@ -13,9 +13,9 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from envkit.errors import HeldError, VolumeError
+from envkit.errors import HeldError, TamperedError, VolumeError
+from envkit.layout.private import Folder, folder
 from envkit.layout.refusal import cannot_write, is_refused
 from envkit.layout.volume import Volume
 from envkit.models.progress import Reporter
@@ -39,14 +39,20 @@ def hold(
         HeldError: Another process still holds it after `wait_s` seconds.
         VolumeError: The lease cannot be made: the volume is read-only, another user's, full, or missing.
     """
-    path = volume.leases / what
+    with _leases(volume) as leases:
+        yield from _held(volume, leases, what, reporter, wait_s, shared=shared)
+
+
+def _held(
+    volume: Volume, leases: Folder, what: str, reporter: Reporter | None, wait_s: float, *, shared: bool
+) -> Iterator[None]:
     deadline = time.monotonic() + wait_s
     told = False
     while True:
-        descriptor = _open(volume, path)
+        descriptor = _open(volume, leases, what)
         try:
             locked = _lock(descriptor, shared=shared)
-            if locked and _is_still(descriptor, path):
+            if locked and _is_still(descriptor, leases, what):
                 break
             os.close(descriptor)
         except BaseException:
@@ -68,50 +74,56 @@ def hold(
     finally:
         if not shared or _lock(descriptor):
             with contextlib.suppress(OSError):
-                path.unlink()  # while locked: a process that has opened it sees that it is unlinked
+                leases.unlink(what)  # while locked: a process that has opened it sees that it is unlinked
         os.close(descriptor)  # which also releases the lock
 
 
-def _open(volume: Volume, path: Path) -> int:
+def _leases(volume: Volume) -> Folder:
+    try:
+        return folder(volume.root, volume.leases)
+    except FileNotFoundError as error:
+        raise VolumeError(
+            f"{volume.root} is no volume of envkit", hint="Give the directory of one with --persist DIR."
+        ) from error
+    except OSError as error:
+        if is_refused(error):
+            raise cannot_write(volume, error) from error
+        raise
+
+
+def _open(volume: Volume, leases: Folder, what: str) -> int:
     """Open the file of a lease, or make it so that other users can lock it too."""
     while True:
         try:
             # O_CREAT without O_EXCL fails in a sticky, world-writable directory for all but the file's owner
             # (fs.protected_regular).
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
+            return leases.create(what, _MODE)
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):  # unlinked by its last holder meanwhile
-                return _open_there(path)
+                return _open_there(leases, what)
         except OSError as error:
             # This user may not write the directory, but another may have made the file.
             with contextlib.suppress(OSError):
-                return _open_there(path)
-            if error.errno == errno.ENOENT:
-                raise VolumeError(
-                    f"{volume.root} is no volume of envkit", hint="Give the directory of one with --persist DIR."
-                ) from error
+                return _open_there(leases, what)
             if is_refused(error):
                 raise cannot_write(volume, error) from error
             raise
-        else:
-            with contextlib.suppress(OSError):
-                os.fchmod(descriptor, _MODE)  # the umask took the bits of other users away
-            return descriptor
 
 
-def _open_there(path: Path) -> int:
+def _open_there(leases: Folder, what: str) -> int:
     try:
-        return os.open(path, os.O_RDWR)  # NFS turns flock into record locks; an exclusive one needs write access
+        # NFS turns flock into record locks; an exclusive one needs write access
+        return leases.open_file(what, os.O_RDWR)
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise
-        return os.open(path, os.O_RDONLY)
+        return leases.open_file(what)
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
-    """Return whether the path still names the open file: the last holder unlinks it."""
+def _is_still(descriptor: int, leases: Folder, what: str) -> bool:
+    """Return whether the name is still that of the open file: the last holder unlinks it."""
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.path.samestat(os.fstat(descriptor), leases.state(what))
     except FileNotFoundError:
         return False
 
@@ -122,22 +134,51 @@ def is_held(volume: Volume, what: str) -> bool:
     A lease that cannot be opened counts as held.
     """
     try:
-        descriptor = _open_there(volume.leases / what)
+        with folder(volume.root, volume.leases) as leases:
+            descriptor = _open_there(leases, what)
     except FileNotFoundError:
         return False
     except OSError:
         return True
     error = _flock(descriptor, fcntl.LOCK_EX)
     os.close(descriptor)
+    return _says_held(error)
+
+
+def _says_held(error: OSError | None) -> bool:
     # EBADF: NFS gives no exclusive lock on a file opened for reading, so it may be held.
     return isinstance(error, BlockingIOError) or (error is not None and error.errno == errno.EBADF)
 
 
+def sweep(volume: Volume) -> int:
+    """Remove the files of leases that nobody holds; return how many.
+
+    A holder that shared it leaves its file, as one that was killed does. Where the file system cannot lock, they stay:
+    nothing tells whether one is held.
+    """
+    swept = 0
+    try:
+        leases = folder(volume.root, volume.leases)
+    except FileNotFoundError:
+        return 0
+    with leases:
+        for name in leases.names():
+            with contextlib.suppress(OSError, TamperedError):
+                descriptor = _open_there(leases, name)
+                try:
+                    # A process that has opened it meanwhile sees that it is unlinked.
+                    if _flock(descriptor, fcntl.LOCK_EX) is None and _is_still(descriptor, leases, name):
+                        leases.unlink(name)
+                        swept += 1
+                finally:
+                    os.close(descriptor)
+    return swept
+
+
 def can_lock(volume: Volume) -> bool:
     """Return whether the file system can lock."""
-    descriptor = os.open(volume.leases, os.O_RDONLY)
-    error = _flock(descriptor, fcntl.LOCK_SH)
-    os.close(descriptor)
+    with folder(volume.root, volume.leases) as leases:
+        error = _flock(leases.descriptor, fcntl.LOCK_SH)
     return error is None or isinstance(error, BlockingIOError)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from envkit.host.cache import default_cache_dir
 from envkit.host.tree import read_bounded
 from envkit.layout.atomic import write_atomic
+from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 from envkit.models.gpucode import GpuPackage
 from envkit.wire.gpucode import package_from_json, package_json
@@ -48,9 +49,9 @@ def read_measured(volume: Volume | None, sha256: str) -> GpuPackage | None:
 def measured_lookup(volume: Volume | None) -> Lookup:
     """Return a lookup for many packages: it lists the folders once, and reads what is asked for and there."""
     known: dict[str, Path] = {}
-    for folder in reversed(_folders(volume)):
+    for place in reversed(_folders(volume)):
         with contextlib.suppress(OSError):
-            known.update((name.removesuffix(".json"), folder) for name in os.listdir(folder))
+            known.update((name.removesuffix(".json"), place) for name in os.listdir(place))
     read: dict[str, GpuPackage | None] = {}
 
     def look_up(sha256: str) -> GpuPackage | None:
@@ -74,11 +75,14 @@ def write_measured(volume: Volume | None, package: GpuPackage) -> None:
         return
     text = json.dumps(package_json(package), separators=(",", ":"))
     own = user_measurements() if package.libraries or volume is None else None
-    for folder in filter(None, (volume.gpucode if volume is not None else None, own)):
+    name = f"{package.sha256}.json"
+    if volume is not None:
+        with contextlib.suppress(OSError), folder(volume.root, volume.gpucode) as here:
+            here.write(name, text, durable=False)
+    if own is not None:
         with contextlib.suppress(OSError):
-            if folder == own:
-                folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(folder / f"{package.sha256}.json", text, durable=False)
+            own.mkdir(parents=True, exist_ok=True)
+            write_atomic(own / name, text, durable=False)
 
 
 def _folders(volume: Volume | None) -> list[Path]:
@@ -86,10 +90,10 @@ def _folders(volume: Volume | None) -> list[Path]:
     return [*([volume.gpucode] if volume is not None else []), *([own] if own is not None else [])]
 
 
-def _read(folder: Path, sha256: str) -> GpuPackage | None:
+def _read(place: Path, sha256: str) -> GpuPackage | None:
     if not _DIGEST.match(sha256):
         return None
-    data = read_bounded(folder / f"{sha256}.json", limit_bytes=_LIMIT_BYTES)
+    data = read_bounded(place / f"{sha256}.json", limit_bytes=_LIMIT_BYTES)
     try:
         package = package_from_json(json.loads(data)) if data else None
     except (ValueError, RecursionError):

@@ -10,10 +10,9 @@ import secrets
 from pathlib import Path
 
 from envkit.errors import VolumeError
-from envkit.layout.atomic import write_atomic
 from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
 from envkit.layout.launcher import write_entry_script
-from envkit.layout.permissions import make_shared, shared_bits
+from envkit.layout.private import folder
 from envkit.layout.refusal import cannot_write
 from envkit.layout.volume import Volume
 from envkit.models.channel import redact
@@ -58,9 +57,8 @@ def open_volume(root: Path, *, create: bool, named: bool = True) -> Volume:
     check_writable(volume, named=named)
     try:
         volume.root.mkdir(parents=not named, exist_ok=True)
-        shared = shared_bits(volume.root.stat().st_mode)
         for path in volume.folders:
-            make_shared(path, shared)
+            folder(volume.root, path, make=True).close()
         if not volume.volume_file.exists():
             probe_volume(volume)
         write_entry_script(volume)
@@ -125,12 +123,14 @@ def probe_volume(volume: Volume) -> None:
         capabilities=able,
         file_system={"type": mount.fs_type, "mount_point": mount.point, "source": redact(mount.source)},
     )
-    write_atomic(volume.volume_file, content.model_dump_json(indent=1))
+    with folder(volume.root, volume.private) as private:
+        private.write(volume.volume_file.name, content.model_dump_json(indent=1))
 
 
 def read_volume_file(volume: Volume) -> VolumeFile | None:
     """Read the description of the volume; None if it is missing or broken."""
     try:
-        return VolumeFile.model_validate(json.loads(volume.volume_file.read_bytes()))
+        with folder(volume.root, volume.private) as private:
+            return VolumeFile.model_validate(json.loads(private.read(volume.volume_file.name)))
     except (OSError, ValueError):
         return None

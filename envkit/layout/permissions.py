@@ -13,31 +13,37 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envkit.errors import TamperedError
 from envkit.layout.generation import list_generations
+from envkit.layout.private import folder, folder_mode, shared_bits
 from envkit.layout.volume import Volume
-from envkit.models.codes.files import OPENED, SEALED
+from envkit.models.codes.files import OPENED, SEALED, TIGHTENED
 from envkit.models.fact import Fact
 from envkit.models.volume import PathsOf, SharingState
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
-    """Find what keeps users from working on a volume that its root lets them use."""
-    parts = [*list_generations(volume), *_children(volume.packages), *_children(volume.bytecode)]
+    """Find what keeps users from working on a volume that its root lets them use, and what lets in others."""
+    parts = [*list_generations(volume), *_children(volume, volume.packages), *_children(volume, volume.bytecode)]
+    wrong = [*_wrong_folders(volume), *_wrong_cache(volume)]
     return SharingState(
         str(volume.root),
         volume.root.stat().st_mode,
-        barred=tuple(str(item.path) for item in [*_barred_folders(volume), *_barred_cache(volume)]),
+        barred=tuple(str(item.path) for item in wrong if item.lacks or item.group is not None),
         writable=tuple(map(str, _writable_in_cache(packages))),
         closed=_owned(path for path in parts if not os.access(path, os.R_OK | os.X_OK)),
         not_removable=_owned(path for path in parts if not os.access(path, os.W_OK | os.X_OK)),
+        too_open=tuple(str(item.path) for item in wrong if item.excess),
     )
 
 
-def read_barred(volume: Volume, prefix: Path) -> list[str]:
-    """List the files and folders of a generation that are closed to users of the volume."""
-    return [str(item.path) for item in _barred_below(volume, prefix)]
+def read_barred(volume: Volume, prefix: Path) -> tuple[list[str], list[str]]:
+    """List the files and folders of a generation that are closed to users of the volume, and those open to others."""
+    wrong = list(_wrong_below(volume, prefix))
+    return [str(item.path) for item in wrong if item.lacks], [str(item.path) for item in wrong if item.excess]
 
 
 def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequence[Path]) -> list[Fact]:
@@ -46,38 +52,49 @@ def mend_permissions(volume: Volume, packages: Sequence[Path], prefixes: Sequenc
     `prefixes` are the generations to open to users of the volume.
     """
     mended = []
-    if opened := _open_up([*_barred_folders(volume), *_barred_cache(volume)]):
+    opened, tightened = _set_right(volume, [*_wrong_folders(volume), *_wrong_cache(volume)])
+    if opened:
         mended.append(Fact(OPENED, count=opened, name=None))
-    if sealed := _seal(_writable_in_cache(packages)):
+    if sealed := _seal(volume, _writable_in_cache(packages)):
         mended.append(Fact(SEALED, count=sealed))
-    counts = {prefix.name: _open_up(_barred_below(volume, prefix)) for prefix in prefixes}
-    return mended + [Fact(OPENED, count=n, name=name) for name, n in counts.items() if n]
+    for prefix in prefixes:
+        more, fewer = _set_right(volume, _wrong_below(volume, prefix))
+        tightened += fewer
+        if more:
+            mended.append(Fact(OPENED, count=more, name=prefix.name))
+    if tightened:
+        mended.append(Fact(TIGHTENED, count=tightened))
+    return mended
 
 
 @dataclass(frozen=True, slots=True)
-class _Barred:
-    """A path that is closed to users of the volume."""
+class _Wrong:
+    """A path whose permissions are not those that the volume demands."""
 
     path: Path
     lacks: int  # mode bits of group and others
+    excess: int  # write bits of group and others
     group: int | None = None  # the group that it should belong to; None if it does
 
 
-def _barred_folders(volume: Volume) -> list[_Barred]:
-    """List folders that are closed to users who may write the volume."""
+def _wrong_folders(volume: Volume) -> list[_Wrong]:
+    """List the volume's own folders that are closed to users who may write the volume, or open to others."""
     try:
         root = volume.root.stat()
     except OSError:
         return []
     found = []
     shared = shared_bits(root.st_mode)
-    for folder in volume.folders:
+    wanted = folder_mode(root.st_mode)
+    for place in volume.folders:
         with contextlib.suppress(OSError):
-            state = folder.stat()
+            state = place.lstat()
+            if not stat.S_ISDIR(state.st_mode):
+                continue  # see `envkit.layout.intruders`
             group = root.st_gid if shared & stat.S_IWGRP and state.st_gid != root.st_gid else None
-            lacks = shared & ~state.st_mode
-            if lacks or group is not None:
-                found.append(_Barred(folder, lacks, group))
+            lacks, excess = wanted & 0o1077 & ~state.st_mode, _OTHERS_WRITE & state.st_mode & ~shared
+            if lacks or excess or group is not None:
+                found.append(_Wrong(place, lacks, excess, group))
     return found
 
 
@@ -89,33 +106,24 @@ def _shared(volume: Volume) -> int:
         return 0
 
 
-def _barred_below(volume: Volume, folder: Path) -> list[_Barred]:
-    """List what users of the volume cannot read or run in a generation, the folder itself included."""
-    return list(_unread(folder, _shared(volume)))
-
-
-def _barred_cache(volume: Volume) -> list[_Barred]:
-    """List what users who may write the volume cannot read in the cache, the locks of the native engine included."""
+def _wrong_below(volume: Volume, place: Path) -> Iterator[_Wrong]:
+    """List what users of the volume cannot read or run below a folder, and what others may write; itself included."""
     shared = _shared(volume)
-    if not shared & _WRITE:
-        return []
-    homes = [*_children(volume.packages), *_children(volume.bytecode)]
-    found = [item for home in homes for item in _unread(home, shared)]
-    for lock in (lock for home in homes for lock in home.glob("*.lock")):
-        with contextlib.suppress(OSError):
-            lacks = shared & 0o066 & ~lock.stat().st_mode
-            found += [_Barred(lock, lacks)] if lacks else []
-    return found
-
-
-def _unread(folder: Path, shared: int) -> Iterator[_Barred]:
-    """List what group or others cannot read or run below a folder, the folder itself included."""
     reads = shared & (stat.S_IRGRP | stat.S_IROTH)
-    for path, state in _walk(str(folder)) if reads else ():
+    for path, state in _walk(str(place)):
+        if stat.S_ISLNK(state.st_mode):
+            continue
         runs = reads >> 2 if state.st_mode & stat.S_IXUSR else 0
-        lacks = (reads | runs) & ~state.st_mode
-        if lacks and not stat.S_ISLNK(state.st_mode):
-            yield _Barred(Path(path), lacks)
+        lacks, excess = (reads | runs) & ~state.st_mode, _OTHERS_WRITE & state.st_mode & ~shared
+        if lacks or excess:
+            yield _Wrong(Path(path), lacks, excess)
+
+
+def _wrong_cache(volume: Volume) -> list[_Wrong]:
+    """List what users who may write the volume cannot read in the cache, and what others may write."""
+    writes = _shared(volume) & _WRITE
+    homes = [*_children(volume, volume.packages), *_children(volume, volume.bytecode)]
+    return [item for home in homes for item in _wrong_below(volume, home) if writes or item.excess]
 
 
 def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
@@ -132,39 +140,60 @@ def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _open_up(barred: Iterable[_Barred]) -> int:
-    """Add missing bits and set the group; return for how many paths that worked. Only an owner may."""
-    mended = 0
-    for item in barred:
-        with contextlib.suppress(OSError):
+def _set_right(volume: Volume, wrong: Iterable[_Wrong]) -> tuple[int, int]:
+    """Add missing bits, take away those too many and set the group; return how many were opened and tightened.
+
+    Only an owner may, and no link is followed. Where anybody may give another user's file a second name
+    (proc(5), fs.protected_hardlinks), a file with several names is opened to nobody.
+    """
+    opened = tightened = 0
+    hard_links_are_safe = _hard_links_are_safe()
+    for item in wrong:
+        with contextlib.suppress(OSError, TamperedError), folder(volume.root, item.path.parent) as home:
+            name = item.path.name
+            state = home.state(name)
+            if stat.S_ISREG(state.st_mode) and state.st_nlink > 1 and item.lacks and not hard_links_are_safe:
+                continue
             if item.group is not None:
-                os.chown(item.path, -1, item.group)
-            mode = stat.S_IMODE(item.path.stat().st_mode) | item.lacks
-            item.path.chmod(mode | (stat.S_ISGID if item.group is not None else 0))
-            mended += 1
-    return mended
+                os.chown(name, -1, item.group, dir_fd=home.descriptor, follow_symlinks=False)
+            mode = (stat.S_IMODE(home.state(name).st_mode) | item.lacks) & ~item.excess
+            home.set_mode(name, mode | (stat.S_ISGID if item.group is not None else 0))
+            opened += bool(item.lacks or item.group is not None)
+            tightened += bool(item.excess)
+    return opened, tightened
 
 
-def _seal(files: Iterable[Path]) -> int:
+def _hard_links_are_safe() -> bool:
+    try:
+        return Path("/proc/sys/fs/protected_hardlinks").read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return False
+
+
+def _seal(volume: Volume, files: Iterable[Path]) -> int:
     """Take the write bits away; return from how many files."""
     mended = 0
     for path in files:
-        with contextlib.suppress(OSError):
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_WRITE)
+        with contextlib.suppress(OSError, TamperedError), folder(volume.root, path.parent) as home:
+            home.set_mode(path.name, stat.S_IMODE(home.state(path.name).st_mode) & ~_WRITE)
             mended += 1
     return mended
 
 
-def _children(folder: Path) -> Iterator[Path]:
-    with contextlib.suppress(OSError):
-        yield from (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith("."))
+def _children(volume: Volume, place: Path) -> list[Path]:
+    try:
+        with contextlib.suppress(FileNotFoundError, PermissionError), folder(volume.root, place) as here:
+            return [place / name for name in here.names() if not name.startswith(".") and here.is_folder(name)]
+    except TamperedError:
+        pass  # see `envkit.layout.intruders`
+    return []
 
 
-def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(place: str) -> Iterator[tuple[str, os.stat_result]]:
     """List a folder and everything below it that can be read. There are tens of thousands, so no `Path`."""
     with contextlib.suppress(OSError):
-        yield folder, os.lstat(folder)
-        with os.scandir(folder) as entries:
+        yield place, os.lstat(place)
+        with os.scandir(place) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _walk(entry.path)
@@ -187,34 +216,13 @@ def _owned(paths: Iterable[Path]) -> PathsOf:
     return PathsOf(tuple(map(str, found)), tuple(sorted({owner_of(path) for path in found})))
 
 
-def shared_bits(mode: int) -> int:
-    """Return the permissions that a volume gives to group and others when its root has this mode.
-
-    In a sticky directory, such as ``/tmp``, users write only what is their own.
-    """
-    return mode & 0o077 & ~(0o022 if mode & stat.S_ISVTX else 0)
-
-
-def make_shared(path: Path, shared: int) -> None:
-    """Make a folder with at least the permissions `shared`, unless it exists."""
-    try:
-        path.mkdir()
-    except FileExistsError:
-        return
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if shared & ~mode:
-        path.chmod(mode | shared)
-
-
 @contextlib.contextmanager
 def sharing(volume: Volume) -> Iterator[None]:
-    """Set a umask under which files made in the block are open to everybody who shares the volume.
+    """Set a umask under which files made in the block are open to everybody who shares the volume, and to nobody else.
 
     The umask belongs to the process, so no other thread may be making private files meanwhile.
     """
-    shared = shared_bits(volume.root.stat().st_mode)
-    before = os.umask(0o077)
-    os.umask(before & ~shared)
+    before = os.umask(0o077 & ~shared_bits(volume.root.stat().st_mode))
     try:
         yield
     finally:

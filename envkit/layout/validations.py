@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from envkit.host.cache import default_cache_dir
-from envkit.layout.atomic import write_atomic
+from envkit.layout.private import folder, peek
 from envkit.layout.refusal import is_refused
 from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
@@ -34,16 +34,18 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
             past = (PastValidation(verdict=before.verdict, created=before.created, seconds=before.seconds), *past)
         record = record.model_copy(update={"history": past[:_KEPT]})
     text = record.model_dump_json(indent=1)
-    for folder in _folders(volume, record.generation):
+    for root, path in _folders(volume, record.generation):
+        name = f"{record.fingerprint}.json"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{record.fingerprint}.json"
-            write_atomic(path, text)
+            if root != volume.root:
+                root.mkdir(parents=True, exist_ok=True)
+            with folder(root, path, make=True) as here:
+                here.write(name, text)
         except OSError as error:
             if not is_refused(error):
                 raise
         else:
-            return path
+            return path / name
     return None
 
 
@@ -55,7 +57,7 @@ def add_token(volume: Volume, record: ValidationRecord, token: str) -> None:
 
 def read_validation(volume: Volume, generation: str, fingerprint: str) -> ValidationRecord | None:
     """Read the outcome on hosts with this fingerprint; None if it is missing or broken."""
-    found = [_read(folder / f"{fingerprint}.json") for folder in _folders(volume, generation)]
+    found = [_read(root, path, f"{fingerprint}.json") for root, path in _folders(volume, generation)]
     return max(filter(None, found), key=lambda record: record.created, default=None)
 
 
@@ -82,19 +84,23 @@ def past_validations(volume: Volume, generation: str) -> list[tuple[PastValidati
 
 def _all(volume: Volume, generation: str) -> Iterator[ValidationRecord]:
     """Yield the newest record for each fingerprint."""
-    names = {path.name for folder in _folders(volume, generation) if folder.is_dir() for path in folder.glob("*.json")}
-    for name in sorted(names):
+    names = {name for root, path in _folders(volume, generation) for name in peek(root, path)}
+    for name in sorted(name for name in names if name.endswith(".json") and not name.startswith(".")):
         record = read_validation(volume, generation, name.removesuffix(".json"))
         if record is not None:
             yield record
 
 
-def _folders(volume: Volume, generation: str) -> list[Path]:
-    return list(map(Path, validation_folders(str(volume.root), generation, default_cache_dir(os.environ))))
+def _folders(volume: Volume, generation: str) -> list[tuple[Path, Path]]:
+    """Return the folders that hold a generation's validations, each with the root below which no link is followed."""
+    cache = default_cache_dir(os.environ)
+    first, *others = map(Path, validation_folders(str(volume.root), generation, cache))
+    return [(volume.root, first), *((Path(str(cache)), other) for other in others)]
 
 
-def _read(path: Path) -> ValidationRecord | None:
+def _read(root: Path, path: Path, name: str) -> ValidationRecord | None:
     try:
-        return ValidationRecord.model_validate_json(path.read_bytes())
+        with folder(root, path) as here:
+            return ValidationRecord.model_validate_json(here.read(name))
     except (OSError, ValidationError):
         return None

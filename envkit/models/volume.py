@@ -90,3 +90,4 @@ class SharingState:
     writable: tuple[str, ...] = ()  # files of cached packages that can be written, and so those of environments
     closed: PathsOf = PathsOf()  # generations and packages that this user may not enter
     not_removable: PathsOf = PathsOf()  # those that this user may not remove
+    too_open: tuple[str, ...] = ()  # folders and files that more users may write than the root

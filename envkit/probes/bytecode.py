@@ -11,6 +11,7 @@ is set right by the import system on loading. One JSON line on stdout says what 
 (``incomplete``) have modules whose bytecode could not be written or kept.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -54,31 +55,56 @@ def place(source, cached):
     return "compiled"
 
 
-def keep(target, cached):
+def enter(cache, path):
+    """Open a folder below the cache, made where it is missing, through no link: others may write there too."""
+    descriptor = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    for name in path.split("/"):
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=descriptor)
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    return descriptor
+
+
+def keep(target, cache, cached):
     """Put bytecode that is on the disk into the cache; return whether it is there."""
-    temporary = "%s.%d" % (cached, os.getpid())
+    folder, name = os.path.split(os.path.relpath(cached, cache))
+    temporary = "%s.%d" % (name, os.getpid())
     try:
-        os.makedirs(os.path.dirname(cached), exist_ok=True)
-        os.link(target, temporary)
-        os.replace(temporary, cached)
+        descriptor = enter(cache, folder)
+        try:
+            os.link(target, temporary, dst_dir_fd=descriptor)
+            os.rename(temporary, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         return False  # the cache is a saving, not a need
     return True
 
 
 def sync(path):
-    """Put what was compiled on the disk (syncfs(2)): a name in the cache outlives a power cut, so its bytes must."""
+    """Put what was compiled on the disk (syncfs(2)): a name in the cache outlives a power cut, so its bytes must.
+
+    Return whether it is there.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         import ctypes
 
-        if ctypes.CDLL(None).syncfs(descriptor) == 0:
-            return
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(descriptor) == 0:
+            return True
+        if ctypes.get_errno() in (5, 28, 122):  # EIO, ENOSPC, EDQUOT
+            return False
     except (ImportError, OSError, AttributeError):
         pass
     finally:
         os.close(descriptor)
     os.sync()
+    return True
 
 
 def work(prefix, cache, tag, files):
@@ -131,9 +157,10 @@ def main():
             total[key] = total.get(key, 0) + count
     new = [item for _, compiled, _ in totals for item in compiled]
     left = {key for _, _, hindered in totals for key in hindered}
-    if new:
-        sync(prefix)
-        left.update(key for key, target, cached in new if not keep(target, cached))
+    if new and sync(prefix):
+        left.update(key for key, target, cached in new if not keep(target, cache, cached))
+    else:
+        left.update(key for key, _, _ in new)
     python = {"version": sys.version, "implementation": sys.implementation.name}
     answers = {"asked": sys.argv[1:], "python": python}
     print(json.dumps({"schema_version": 1, "counts": total, "incomplete": sorted(left), "answers": answers}))

@@ -201,6 +201,9 @@ CURES: dict[str, str | Callable[..., str]] = {
     files.NOT_REMOVABLE: "`envkit clean` leaves them; let their owners run it.",
     files.NO_MANIFEST: _repair(Repair("create")),
     files.RECORDS_DIFFER: _repair,
+    files.TAMPERED: "Somebody who may write the volume put it there. Look at it and take it away; until then nothing "
+    "is changed here.",
+    files.TOO_OPEN: "--fix takes the right to write away; their owner has to run it.",
     files.UNFINISHED: "The next command that makes something removes them; so does --fix.",
     files.VALIDATION_FAILED: _VALIDATE,
     files.VOLUME_BARRED: "--fix gives them the rights of the volume's directory; their owner has to run it.",

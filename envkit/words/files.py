@@ -107,6 +107,11 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.RECORDS_DIFFER: _differ,
     codes.SEALED: "took the right to write {count} files of cached packages away",
     codes.SHARING_WORKS: "those who share the volume can use it",
+    codes.TAMPERED: lambda paths: f"not what envkit put there: {_some(paths)}",
+    codes.TIGHTENED: "took the right to write {count} files and folders away from users whom the volume keeps out",
+    codes.TOO_OPEN: lambda paths, root: (
+        f"{len(paths)} files and folders can be written by users who may not write {root}: {_some(paths)}"
+    ),
     codes.UNFINISHED: lambda names: f"{len(names)} unfinished generations of runs that died: {join(names[:_SHOWN])}",
     codes.VALIDATED: lambda verdict, created: f"validated on a host like this one: {verdict}, {created[:10]}",
     codes.VALIDATION_FAILED: lambda created: f"validated on a host like this one: fail, {created[:10]}",

@@ -115,7 +115,7 @@ def test_empty_lists_of_before_are_found_mended_and_not_believed(place: Place) -
         assert len(place.listed) == 2
     next(folder.rglob("*.pyc")).unlink()
     assert damaged_lists(place.volume) == [folder / "files.json"]
-    assert remove_lists(damaged_lists(place.volume)) == [folder / "files.json"]
+    assert remove_lists(place.volume, damaged_lists(place.volume)) == [folder / "files.json"]
     place.compile()
     assert len(place.listed) == 2
 

@@ -75,7 +75,7 @@ def test_each_obstacle_is_one_finding() -> None:
 
 
 def test_an_environment_that_others_cannot_read_warns() -> None:
-    assert barred_findings(ROOT, []) == []
-    [finding] = barred_findings(ROOT, [f"{ROOT}/.envkit/g/train-1/bin"])
+    assert barred_findings(ROOT, [], []) == []
+    [finding] = barred_findings(ROOT, [f"{ROOT}/.envkit/g/train-1/bin"], [])
     assert (finding.status, finding.code) == ("warn", "barred")
     assert ".envkit/g/train-1/bin" in say(finding)

@@ -32,6 +32,8 @@ NOT_A_VOLUME = _finding("not-a-volume", "No environments were made here yet.", N
 NOT_REMOVABLE = _finding("not-removable", "Some files can only be removed by their owners.", None)
 NO_MANIFEST = _finding("no-manifest", "There is no manifest: the generation was not finished.")
 RECORDS_DIFFER = _finding("records-differ", "The installed packages are not those of the manifest.")
+TAMPERED = _finding("tampered", "Something on the volume is not what envkit put there.", None)
+TOO_OPEN = _finding("too-open", "Users may write in a volume whose root is closed to them.", None)
 UNFINISHED = _finding("unfinished", "Runs that died left unfinished generations.", None)
 VALIDATION_FAILED = _finding("validation-failed", "The environment failed its validation on this kind of host.", None)
 VOLUME_BARRED = _finding("volume-barred", "Folders of a volume are closed to users who may write the volume.", None)
@@ -45,6 +47,7 @@ LEFTOVERS_REMOVED = _seen("leftovers-removed", "Unfinished generations were remo
 LINKED_ANEW = _seen("linked-anew", "The packages of an environment were linked anew.")
 OPENED = _seen("opened", "Permissions that users of the volume need were added.")
 SEALED = _seen("sealed", "Files that environments share were made read-only.")
+TIGHTENED = _seen("tightened", "Permissions beyond those of the volume were taken away.")
 VOLUME_DESCRIBED = _seen("volume-described", "The description of a volume was written anew.")
 
 CACHE_SOUND = _seen("cache-sound", "The package cache is sound.")
