@@ -147,7 +147,7 @@ def test_a_user_without_a_home(shell: Shell, tmp_path: Path, home: str | None) -
     """As in a pod with runAsUser: finding works, making asks for a volume, and a named one is enough."""
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", _NOBODY, _NOBODY)
-    for folder in (tmp_path, *tmp_path.parents[:3], shell.channel.parent):
+    for folder in (tmp_path, shell.channel.parent, *tmp_path.parents, *shell.channel.parents):
         folder.chmod(folder.stat().st_mode | 0o055)
     for path in [shell.channel, *shell.channel.rglob("*")]:
         path.chmod(path.stat().st_mode | 0o055)
