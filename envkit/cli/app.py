@@ -24,6 +24,7 @@ from envkit.cli import (
     environments,
     export,
     find,
+    graph,
     history,
     inspect,
     kernel,
@@ -88,7 +89,8 @@ for function in (
     environments.list_command,
     environments.show_command, environments.run_command, environments.recipes_command, modify.install_command,
     modify.uninstall_command, modify.upgrade_command, history.history_command, history.diff_command,
-    history.rollback_command, remove.remove_command, remove.rename_command, remove.clone_command,
+    history.rollback_command, graph.tree_command, graph.why_command,
+    remove.remove_command, remove.rename_command, remove.clone_command,
     export.export_command, lock.lock_command, doctor.doctor_command, clean.clean_command, detect.detect_command,
     activate.activate_command, activate.deactivate_command, activate.shell_command,
 ):  # fmt: skip
