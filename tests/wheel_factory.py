@@ -20,8 +20,12 @@ def write_wheel(
     requires: Sequence[str] = (),
     metadata: Sequence[str] = (),
     entry_points: str = "",
+    unpacked: bool = True,
 ) -> Path:
-    """Write a wheel; `data` goes below NAME-VERSION.data, `files` beside the dist-info folder."""
+    """Write a wheel; `data` goes below NAME-VERSION.data, `files` beside the dist-info folder.
+
+    With `unpacked`, it holds what only an installer writes, as some wheels do.
+    """
     distribution = f"{name.replace('-', '_')}-{version}"
     info = f"{distribution}.dist-info"
     headers = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", *metadata]
@@ -31,9 +35,9 @@ def write_wheel(
         **{f"{distribution}.data/{path}": text for path, text in (data or {}).items()},
         f"{info}/METADATA": "\n".join(headers) + "\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
-        f"{info}/REQUESTED": "",
-        f"{info}/INSTALLER": "pip\n",
     }
+    if unpacked:
+        members |= {f"{info}/REQUESTED": "", f"{info}/INSTALLER": "pip\n"}
     if entry_points:
         members[f"{info}/entry_points.txt"] = entry_points
     record = [f"{path},sha256={_digest(text)},{len(text.encode())}" for path, text in members.items()]

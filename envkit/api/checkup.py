@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from envkit.api.examine import repair_of
 from envkit.checks.files import (
     added_findings,
@@ -40,7 +42,7 @@ from envkit.models.care import Subject
 from envkit.models.codes.files import BAD_MANIFEST
 from envkit.models.fact import Fact
 from envkit.models.host import Host
-from envkit.models.installed import WrongFile
+from envkit.models.installed import Distribution, WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
 
@@ -118,23 +120,31 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     repair = repair_of(prefix, ours=ours or manifest is not None)
     findings += record_findings(bad, repair)
     findings += duplicate_findings(packages, repair)
+    added, pip = _split(distributions(prefix, packages, full=full), manifest)
     if manifest is not None:
-        findings.append(manifest_finding(manifest, packages, repair))
+        findings.append(manifest_finding(manifest, packages, repair, pip))
     elif ours and not findings:
         findings.append(no_manifest_finding())
     if not packages and manifest is None:
         return findings + _check_venv(prefix, full=full)
     moved = moved_from(prefix, packages) if manifest is None else is_moved(manifest, prefix)
     findings.append(place_finding(manifest.prefix if manifest else None, repair, moved=moved))
-    wrong = find_wrong(prefix, packages, full=full)
-    findings.append(files_finding(wrong, repair, files=sum(len(p.paths) for p in packages), full=full))
-    added = distributions(prefix, packages, full=full)
+    wrong = [*find_wrong(prefix, packages, full=full), *(item for distribution in pip for item in distribution.wrong)]
+    files = sum(len(p.paths) for p in packages) + sum(d.files for d in pip)
+    findings.append(files_finding(wrong, repair, files=files, full=full))
     findings += added_findings(added, repair, ours=manifest is not None, full=full)
     if ours and volume is not None:
         findings += barred_findings(str(volume.root), *read_barred(volume, prefix))
         if manifest is not None:
             findings.append(_check_validation(volume, name, manifest, host))
     return findings
+
+
+def _split(found: Sequence[Distribution], manifest: Manifest | None) -> tuple[list[Distribution], list[Distribution]]:
+    """Split distributions into those that were added by hand, and those of the pip section."""
+    names = {package.name for package in (manifest.pip.packages if manifest is not None and manifest.pip else ())}
+    ours = [distribution for distribution in found if canonicalize_name(distribution.name) in names]
+    return [distribution for distribution in found if distribution not in ours], ours
 
 
 def _check_venv(prefix: Path, *, full: bool) -> list[Finding]:

@@ -11,8 +11,9 @@ from envkit.api.publish import check_publishable
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, plan_of, solve_request
+from envkit.api.solve import Plan, plan_of
 from envkit.api.validate import revalidate
+from envkit.api.wheels import recorded_wish, solve_with_pip
 from envkit.checks.requests import requests_differ
 from envkit.errors import EnvironmentExistsError
 from envkit.layout.generation import active, is_moved, known_manifest, read_manifest, refuse_foreign
@@ -74,7 +75,7 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
 
 
 def _plan(session: Session, inquiry: Inquiry, before: Manifest | None) -> Plan:
-    plan = solve_request(session, inquiry)
+    plan = solve_with_pip(session, inquiry)
     if before is not None:
         refuse_loss(before, inquiry.request, inquiry.target, plan.choice)
     return plan
@@ -90,6 +91,7 @@ def _recorded(inquiry: Inquiry, options: CreateOptions) -> RecordedRequest:
         platform=target.subdir,
         prefer=request.prefer,
         target=target_json(target) if target.described else {},
+        **recorded_wish(inquiry.pip),
         variables=dict(options.variables),
         source_sha256=options.source_sha256,
     )

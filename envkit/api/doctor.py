@@ -12,6 +12,7 @@ from envkit.api.examine import validate_prefix
 from envkit.api.session import Session
 from envkit.api.solve import plan_of, records_of
 from envkit.api.validate import record_validation
+from envkit.api.wheels import forget_damaged
 from envkit.errors import IntegrityError
 from envkit.installer.bytecode_lists import damaged_lists, remove_lists
 from envkit.installer.cache import package_dir
@@ -139,6 +140,7 @@ def _link_anew(session: Session, name: str) -> list[Fact]:
         packages = [package_dir(change.volume, record) for record in records_of(manifest)]
         suspects = [package for package in packages if package.is_dir() and find_damage(package)]
         removed = _remove_damaged(change.volume, suspects, session.reporter)
+        forget_damaged(session, manifest)
         plan, target = plan_of(manifest, session.settings), target_from_json(manifest.target)
         made = change.make(plan, manifest.request, target=target, verb="doctor --fix")
     mended = [Fact(CACHE_MENDED, package=package, fetched=True) for package in removed]

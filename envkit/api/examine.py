@@ -18,7 +18,7 @@ from envkit.checks.interpreter import python_findings
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS
 from envkit.layout.contents import Contents, owners, read_contents
-from envkit.layout.damage import find_wrong
+from envkit.layout.damage import distributions, find_wrong
 from envkit.layout.generation import active_name
 from envkit.layout.records import installed_packages
 from envkit.models.codes.frameworks import NO_PYTHON, PYTHON_BROKEN, PYTHON_FOREIGN
@@ -70,6 +70,10 @@ def validate_prefix(
     findings = record_findings(bad, repair)
     count = sum(len(package.paths) for package in packages)
     wrong = find_wrong(prefix, packages, full=False)
+    if manifest is not None and manifest.pip:
+        added = distributions(prefix, packages, full=False)
+        count += sum(distribution.files for distribution in added)
+        wrong += [item for distribution in added for item in distribution.wrong]
     contents = read_contents(prefix, packages, manifest)
     ran = list(_run(prefix, contents, manifest, host, options))
     if packages:

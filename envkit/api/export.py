@@ -9,7 +9,7 @@ from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout.generation import active, read_manifest
 from envkit.layout.lineage import generation_of
 from envkit.layout.volume import Volume
-from envkit.models.manifest import LockedPackage, Manifest
+from envkit.models.manifest import LockedPackage, Manifest, PipPackage
 
 
 def export_manifest(volume: Volume, reference: str) -> Manifest:
@@ -29,6 +29,7 @@ def explicit_text(manifest: Manifest) -> str:
     """Return an ``@EXPLICIT`` file (CEP 23): the URL and sha256 of each package, dependencies first."""
     lines = ["# Made by envkit; make it again with: envkit create -n NAME --file FILE"]
     lines += [f"# platform: {manifest.request.platform}"] if manifest.request.platform else []
+    lines += ["# The pip section is not in this file; see the form without --explicit."] if manifest.pip else []
     lines.append("@EXPLICIT")
     for package in _in_order(manifest.packages):
         if not package.sha256:
@@ -43,15 +44,29 @@ def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any
     """Return the content of an environment.yml (CEP 24): the request, or with `pins` every package exactly."""
     request = manifest.request
     if pins:
-        specs = [f"{p.name}={p.version}={p.build}" for p in manifest.packages]
+        specs: list[Any] = [f"{p.name}={p.version}={p.build}" for p in manifest.packages]
     else:
         specs = list(request.specs)
         if request.python and not any(spec.split("=")[0].strip() == "python" for spec in specs):
             specs.append(f"python={request.python}")
+    if request.pip:
+        wheels = manifest.pip.packages if manifest.pip else ()
+        lines = [line for line in request.pip if line.startswith("--")]
+        specs.append({"pip": [*lines, *map(_pinned, wheels)] if pins else list(request.pip)})
     document: dict[str, Any] = {"name": manifest.name, "channels": list(manifest.channels), "dependencies": specs}
     if request.variables:
         document["variables"] = dict(request.variables)
     return document
+
+
+def _pinned(package: PipPackage) -> str:
+    """Return a distribution as a requirement of exactly this version or commit."""
+    inner = f"#subdirectory={package.subdirectory}" if package.subdirectory else ""
+    if package.kind == "vcs":
+        return f"{package.name} @ git+{package.url}@{package.commit}{inner}"
+    if package.direct or package.kind == "directory":
+        return f"{package.name} @ {package.url}{inner}"
+    return f"{package.name}=={package.version}"
 
 
 def _in_order(packages: tuple[LockedPackage, ...]) -> list[LockedPackage]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from envkit.api.change import changing
 from envkit.api.session import Session
 from envkit.errors import UnknownEnvironmentError
+from envkit.layout.damage import distributions
 from envkit.layout.generation import active, read_manifest, resolve
 from envkit.layout.lineage import directories_of, generation_of, generations_of, previous
 from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
-from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference
+from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference, states_of
 from envkit.models.manifest import Manifest
 from envkit.wire.results import members
 
@@ -32,7 +33,7 @@ def history(volume: Volume, name: str) -> History:
                 parent=parent.number if parent else None,
                 active=manifest.generation == current,
                 specs=manifest.request.specs,
-                packages=len(manifest.packages),
+                packages=len(states_of(manifest)),
                 difference=_between(parent, manifest, name) if parent else None,
                 validated=validation.verdict if validation else None,
             )
@@ -98,7 +99,8 @@ def _wanted(volume: Volume, name: str, number: int | None) -> Manifest:
 
 def _between(before: Manifest, after: Manifest, name: str) -> Difference:
     return difference(
-        *([PackageState(p.name, p.version, p.build, p.size) for p in m.packages] for m in (before, after)),
+        states_of(before),
+        states_of(after),
         names=(f"{name}@{before.number}", f"{name}@{after.number}"),
     )
 
@@ -109,4 +111,5 @@ def _states(prefix: Path) -> list[PackageState]:
         raise UnknownEnvironmentError(
             f"{prefix} is no conda environment: it has no conda-meta", hint="diff compares conda environments."
         )
-    return [PackageState(p.name, p.version, p.build, p.archive_bytes) for p in packages]
+    added = [PackageState(d.name, d.version, "pip") for d in distributions(prefix, packages, full=False)]
+    return [PackageState(p.name, p.version, p.build, p.archive_bytes) for p in packages] + added

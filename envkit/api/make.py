@@ -15,6 +15,7 @@ from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.validate import record_validation
+from envkit.api.wheels import install_part, refuse_elsewhere
 from envkit.errors import NoSpaceError
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
@@ -35,7 +36,7 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record, digest
 from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
-from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.manifest import LockedPackage, Manifest, PipPart, RecordedRequest
 from envkit.models.report import Report
 from envkit.wire.results import members, target_json
 from envkit.words.say import say
@@ -84,6 +85,7 @@ def make_generation(
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
     """
     volume, reporter, host, plan = session.volume, session.reporter, session.host, blueprint.plan
+    refuse_elsewhere(plan, blueprint.target, host)
     able, notes = _notes(volume, plan)
     for fact in notes:
         reporter.note(say(fact))
@@ -96,7 +98,7 @@ def make_generation(
             claim(volume, blueprint.name) as prefix,
         ):
             missing = tuple(record for record in plan.records if not cached(volume, record))
-            check_space(volume, missing)
+            check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
             fetch(volume, plan.records, channels=plan.channels, policy=session.policy, reporter=reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
             runs_here = blueprint.target.subdir == host.subdir
@@ -112,7 +114,8 @@ def make_generation(
             if kept is not None:
                 env = run_environment(prefix, os.environ, name=blueprint.name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
-            manifest = _manifest(volume, blueprint, prefix, host)
+            pip = install_part(session, plan, prefix, name=blueprint.name, hard_links=able.get("hard_link", True))
+            manifest = _manifest(volume, blueprint, prefix, host, pip)
             write_manifest(manifest)
             report = None
             if proof != "none" and runs_here:
@@ -158,7 +161,7 @@ def _what_frees(volume: Volume) -> str:
     return " ".join(sentences)
 
 
-def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host) -> Manifest:
+def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host, pip: PipPart | None) -> Manifest:
     plan = blueprint.plan
     return Manifest(
         envkit_version=envkit.__version__,
@@ -172,6 +175,7 @@ def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host) ->
         virtual_packages=plan.virtual_packages,
         digest=digest(plan.records),
         packages=tuple(map(_locked, plan.records)),
+        pip=pip,
         target=target_json(blueprint.target),
         fingerprint=host.fingerprint,
         choice=dict(plan.choice),

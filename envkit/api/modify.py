@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from envkit.api.change import changing
 from envkit.api.make import Proof
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, recorded_channels, records_of, solve_request
+from envkit.api.solve import Plan, recorded_channels, records_of
+from envkit.api.wheels import recorded_wish, solve_with_pip, wheels_of, wish_of
 from envkit.builds.dependency import dependency_names
 from envkit.checks.hosts import common_target
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.volume import Volume, check_name
 from envkit.models.build import Record, digest
-from envkit.models.changes import ChangeResult, Difference, PackageState, difference
+from envkit.models.changes import ChangeResult, Difference, PackageState, difference, pip_states, states_of
 from envkit.models.channel import Channel
 from envkit.models.host import Target
-from envkit.models.manifest import Manifest, RecordedRequest
+from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
+from envkit.models.pip import PipWish, joined_sections, with_logins
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.settings import Settings
 from envkit.wire.results import target_from_json, target_json
 
-# The merged request, and the installed records that the solution keeps where it can.
-_Merged = tuple[RecordedRequest, Sequence[Record]]
+# The merged request, and the installed records and distributions that the solution keeps where it can.
+_Merged = tuple[RecordedRequest, Sequence[Record], Sequence[PipPackage]]
 _Merge = Callable[[Manifest], _Merged]
 
 
@@ -39,6 +41,7 @@ class ModifyOptions:
     dry_run: bool = False  # only plan
     proof: Proof = "any"  # how much validation it takes to publish
     hosts: Mapping[str, Target] = field(default_factory=dict)  # where it has to run from now on, by name
+    pip: PipWish = field(default_factory=PipWish)  # what pip is asked for besides
 
 
 def install(session: Session, name: str, specs: Sequence[str], options: ModifyOptions) -> ChangeResult:
@@ -46,7 +49,8 @@ def install(session: Session, name: str, specs: Sequence[str], options: ModifyOp
     wanted = Request(tuple(specs))
 
     def merge(manifest: Manifest) -> _Merged:
-        return _with_specs(manifest.request, wanted), records_of(manifest)
+        recorded = _with_pip(_with_specs(manifest.request, wanted), options.pip)
+        return recorded, records_of(manifest), wheels_of(manifest)
 
     return _modify(session, name, "install", merge, options)
 
@@ -55,7 +59,7 @@ def uninstall(session: Session, name: str, packages: Sequence[str], options: Mod
     """Take packages out of the request, and out of the environment what only they needed."""
 
     def merge(manifest: Manifest) -> _Merged:
-        return _without(manifest, packages), records_of(manifest)
+        return _without(manifest, packages), records_of(manifest), wheels_of(manifest)
 
     return _modify(session, name, "uninstall", merge, options)
 
@@ -70,13 +74,20 @@ def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOp
     changed = Request(tuple(text for text, spec in wanted.pairs if text.strip().lower() != spec.name))
 
     def merge(manifest: Manifest) -> _Merged:
-        unknown = sorted(names - {package.name for package in manifest.packages})
+        wheels = {package.name for package in wheels_of(manifest)}
+        unknown = sorted(names - {package.name for package in manifest.packages} - wheels)
         if unknown:
             raise UsageError(
                 f"{', '.join(unknown)} is not in {name}", hint=f"Add it with `envkit install -n {name} {unknown[0]}`."
             )
+        told = next((text for text, spec in changed.pairs if spec.name in wheels), None)
+        if told is not None:
+            raise UsageError(
+                f"{told}: pip brings that package to {name}", hint=f"envkit install -n {name} --pip REQUIREMENT"
+            )
         request = _with_specs(manifest.request, changed)
-        return request, [record for record in records_of(manifest) if specs and record.name not in names]
+        stays = [record for record in records_of(manifest) if specs and record.name not in names]
+        return request, stays, [package for package in wheels_of(manifest) if specs and package.name not in names]
 
     return _modify(session, name, "upgrade", merge, options)
 
@@ -90,7 +101,9 @@ def _modify(session: Session, name: str, verb: str, merge: _Merge, options: Modi
         current = _current(change.volume, name)
         following = _following(session, current, merge, options)
         plan, recorded = following.plan, following.recorded
-        if recorded == current.request and digest(plan.records) == current.digest:
+        wheels = plan.pip.packages if plan.pip else ()
+        same = digest(plan.records) == current.digest and wheels == wheels_of(current)
+        if recorded == current.request and same:
             return ChangeResult(reused_result(session, current, name=name), following.difference(name))
         made = change.make(plan, recorded, target=following.target, verb=verb, proof=options.proof)
     return ChangeResult(made_result(session, name, plan, made), following.difference(name, made.manifest.number))
@@ -108,11 +121,12 @@ class _Following:
     def difference(self, name: str, number: int | None = None) -> Difference:
         """Return what it changes in the environment `name`; `number` is its own, once it has one."""
         names = (f"{name}@{self.current.number}", name if number is None else f"{name}@{number}")
-        return difference(map(_state, records_of(self.current)), map(_state, self.plan.records), names=names)
+        wheels = pip_states(self.plan.pip.packages if self.plan.pip else ())
+        return difference(states_of(self.current), [*map(_state, self.plan.records), *wheels], names=names)
 
 
 def _following(session: Session, current: Manifest, merge: _Merge, options: ModifyOptions) -> _Following:
-    recorded, installed = merge(current)
+    recorded, installed, kept = merge(current)
     if options.hosts:
         recorded = _for_hosts(current, recorded, options.hosts)
     request = _request(recorded)
@@ -121,8 +135,10 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
     else:
         target = keep_target(current, request, Target.from_host(session.host), session.reporter)
     channels = options.channels if options.only_channels else _channels(session.settings, current, options.channels)
-    inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True)
-    plan = solve_request(session, inquiry, installed=installed)
+    wish = wish_of(recorded, current.name)
+    wish = replace(wish, section=with_logins(wish.section, options.pip.section.addresses))
+    inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True, pip=wish)
+    plan = solve_with_pip(session, inquiry, installed=installed, kept=kept)
     refuse_loss(current, request, target, plan.choice)
     return _Following(current, recorded, target, plan)
 
@@ -181,6 +197,9 @@ def _with_specs(recorded: RecordedRequest, wanted: Request) -> RecordedRequest:
 def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
     names = {spec.name for spec in Request(tuple(packages)).parsed}
     request = _request(manifest.request)
+    wish = wish_of(manifest.request, manifest.name)
+    mine = {item.name for item in wish.section.requirements} & names
+    names -= mine
     missing = sorted(names - {spec.name for spec in request.parsed})
     if missing:
         needers = sorted(
@@ -191,11 +210,27 @@ def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
             hint=f"It is there because {', '.join(needers[:3])} needs it." if needers else "See `envkit show`.",
         )
     specs = tuple(text for text, spec in request.pairs if spec.name not in names)
+    kept = tuple(item for item in wish.section.requirements if item.name not in mine)
+    recorded = recorded_wish(replace(wish, section=replace(wish.section, requirements=kept)))
     if not specs:
         raise UsageError(
             f"nothing would be left in {manifest.name}", hint=f"To remove all of it: envkit remove {manifest.name}."
         )
-    return manifest.request.model_copy(update={"specs": specs})
+    return manifest.request.model_copy(update={"specs": specs, **recorded})
+
+
+def _with_pip(recorded: RecordedRequest, wanted: PipWish) -> RecordedRequest:
+    """Return the request with what pip is asked for besides; a requirement replaces that of the same project."""
+    before = wish_of(recorded, "the request")
+    named = {item.name for item in wanted.section.requirements if item.name is not None}
+    stays = tuple(item for item in before.section.requirements if item.name not in named)
+    merged = PipWish(
+        joined_sections(replace(before.section, requirements=stays), wanted.section),
+        tuple(dict.fromkeys((*before.builds, *wanted.builds))),
+        tuple(dict.fromkeys((*before.prefer, *wanted.prefer))),
+        local=before.local or wanted.local,
+    )
+    return recorded.model_copy(update=recorded_wish(merged))
 
 
 def _state(record: Record) -> PackageState:

@@ -34,7 +34,8 @@ def planned_result(session: Session, name: str, plan: Plan) -> CreateResult:
     """Return the result of a dry run."""
     missing = [record for record in plan.records if not cached(session.volume, record)]
     found = _result(session, name, plan.records, missing)
-    return replace(found, pick=plan.pick, advice=plan.advice, explanation=plan.explanation, dry_run=True)
+    wheels = plan.pip.packages if plan.pip else ()
+    return replace(found, pick=plan.pick, advice=plan.advice, explanation=plan.explanation, dry_run=True, pip=wheels)
 
 
 def made_result(session: Session, name: str, plan: Plan, made: Made) -> CreateResult:
@@ -46,6 +47,7 @@ def made_result(session: Session, name: str, plan: Plan, made: Made) -> CreateRe
         advice=(*plan.advice, *made.notes),
         explanation=plan.explanation,
         report=made.report,
+        pip=made.manifest.pip.packages if made.manifest.pip else (),
         skipped_link_scripts=made.manifest.skipped_link_scripts,
     )
 
@@ -59,6 +61,7 @@ def reused_result(
         prefix=None if dry_run else manifest.prefix,
         reused=True,
         report=report,
+        pip=manifest.pip.packages if manifest.pip else (),
         dry_run=dry_run,
         skipped_link_scripts=manifest.skipped_link_scripts,
     )

@@ -84,6 +84,13 @@ class Session:
 
         return own_folder(self.volume.root, self.volume.index) or user_index_dir()
 
+    @property
+    def wheel_cache(self) -> Path:
+        """The cache of uv: on the volume, or the user's own until there is a volume."""
+        if self.volume.wheels.is_dir():
+            return self.volume.wheels
+        return user_index_dir().parent / "uv"
+
 
 def user_index_dir() -> Path:
     """Return the user's own cache of channel indexes; one in the temporary directory where home takes no writes."""

@@ -28,6 +28,7 @@ from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
 from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
 from envkit.settings import Settings, resolve_channels
+from envkit.wheels.plan import PipPlan, locked_plan
 from envkit.wire.results import reasons_json
 from envkit.words.refusals import will_not_run
 from envkit.words.say import say
@@ -47,6 +48,7 @@ class Plan:
     choice: Mapping[str, Any] = field(default_factory=dict)  # the same as the manifest keeps it
     advice: tuple[Advice, ...] = ()  # what limits the choice
     explanation: tuple[Answer, ...] = ()  # why this build, why no newer one, why CPU, what to change
+    pip: PipPlan | None = None  # what the pip section becomes
 
 
 def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = ()) -> Plan:
@@ -204,7 +206,8 @@ def _choice(pick: Verdict | None) -> dict[str, Any]:
 def plan_of(manifest: Manifest, settings: Settings) -> Plan:
     """Return the plan that a manifest locks."""
     channels = recorded_channels(manifest, settings)
-    return Plan(records_of(manifest), channels, manifest.virtual_packages, choice=manifest.choice)
+    pip = locked_plan(manifest)
+    return Plan(records_of(manifest), channels, manifest.virtual_packages, choice=manifest.choice, pip=pip)
 
 
 def recorded_channels(manifest: Manifest, settings: Settings) -> tuple[Channel, ...]:

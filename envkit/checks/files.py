@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from envkit.models.codes.files import (
     ADDED_BY_HAND,
     BAD_RECORD,
@@ -66,10 +68,18 @@ def duplicate_findings(packages: Sequence[InstalledPackage], repair: Repair) -> 
     return [Finding("records", "fail", Fact(DUPLICATE_RECORDS, names=twice, repair=repair))] if twice else []
 
 
-def manifest_finding(manifest: Manifest, packages: Sequence[InstalledPackage], repair: Repair) -> Finding:
-    """Judge the installed packages against those in the manifest."""
+def manifest_finding(
+    manifest: Manifest, packages: Sequence[InstalledPackage], repair: Repair, pip: Sequence[Distribution] = ()
+) -> Finding:
+    """Judge the installed packages, and those of the pip section, against the manifest."""
     locked = {f"{p.name}-{p.version}-{p.build}" for p in manifest.packages}
     there = {f"{p.name}-{p.version}-{p.build}" for p in packages}
+    versions = {canonicalize_name(d.name): d.version for d in pip}
+    for wheel in manifest.pip.packages if manifest.pip else ():
+        found = versions.get(canonicalize_name(wheel.name))
+        same = found is not None and wheel.version in {None, found}
+        locked.add(f"{wheel.name}-{wheel.version} (pip)")
+        there |= {f"{wheel.name}-{wheel.version if same else found} (pip)"} if found is not None else set()
     if locked == there:
         return Finding("manifest", "pass", Fact(PACKAGES_MATCH, count=len(locked)))
     fact = Fact(RECORDS_DIFFER, added=sorted(there - locked), gone=sorted(locked - there), repair=repair)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from envkit.api.create import CreateOptions
     from envkit.api.session import Session
     from envkit.models.inputs import LockFile, Recipe
+    from envkit.models.request import Request
     from envkit.models.results import CreateResult
 
 
@@ -57,6 +58,10 @@ def create_command(
         str | None,
         typer.Option("--recipe", metavar="NAME", help="One of `envkit recipes`.", autocompletion=complete.recipe_names),
     ] = None,
+    pip: options.Pip = None,
+    allow_build: options.AllowBuild = None,
+    prefer_pip: options.PreferPip = None,
+    allow_local: options.AllowLocal = False,
     persist: options.Persist = None,
     channel: options.Channels = None,
     override_channels: options.Override = False,
@@ -122,16 +127,14 @@ def create_command(
     packages = tuple(specs or ()) + (source.dependencies if source else ())
     texts = options.channels_of(channel, source, packages, settings, override=override_channels)
     explicit = options.parse_channels(list(texts), settings, override=override_channels)
-    if source is not None and source.pip:
-        raise UsageError(
-            f"{source.path} asks pip for {', '.join(source.pip.lines)}; envkit installs conda packages only",
-            hint="List conda packages instead, or take `- pip:` out and install these into a venv on top.",
-        )
     request = options.parse_request(packages, explicit, cuda=cuda, python=python, prefer=prefer)
     asked = request
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     corrections = tuple(find_corrections(request, target))
-    inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels))
+    if source is not None and source.pip and source.format == "environment.yml" and "pip" not in _names(request):
+        session.reporter.note(f"{source.path} does not list pip; it is not needed: uv installs the pip section")
+    wish = options.parse_pip(source.pip if source else None, pip, allow_build, prefer_pip, local=allow_local)
+    inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels), wish)
     if source is not None:
         how = dataclasses.replace(how, variables=source.variables, source_sha256=source.sha256)
     name = name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0]
@@ -179,6 +182,10 @@ def tell_notes(session: Session, recipe: Recipe, platform: str) -> None:
         raise UsageError(
             say(fact), hint="Name one of these with --platform, add this one to the file, or take its `platforms:` out."
         )
+
+
+def _names(request: Request) -> set[str]:
+    return {spec.name for spec in request.parsed}
 
 
 def _refuse_flags(lock: LockFile, flags: Sequence[str]) -> None:
@@ -245,9 +252,12 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
         for record in result.records:
             cells = (record.name, record.version, record.build, channel_name(record.channel), size_words(record.size))
             view.add_row(*map(literal, cells))
+        for wheel in result.pip:
+            cells = (wheel.name, wheel.version or "", wheel.kind, "pip", size_words(wheel.size))
+            view.add_row(*map(literal, cells))
         out.print(view)
         out.print(
-            f"{len(result.records)} packages, {size_words(result.download_bytes)} to download "
+            f"{len(result.records) + len(result.pip)} packages, {size_words(result.download_bytes)} to download "
             f"({result.cached} cached); nothing was made (--dry-run)"
         )
         return
@@ -256,7 +266,7 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
     verdict = ", not validated"
     if result.report is not None and result.report.verdict != "fail":
         verdict = f", validated: {result.report.verdict}"
-    told = f"{len(result.records)} packages{verdict}"
+    told = f"{len(result.records) + len(result.pip)} packages{verdict}"
     out.print(mark("[green]{}[/green] {} in {} ({})", result.environment, state, result.path, told))
     volume = f" --persist {result.volume}"
     out.print(f"  run   envkit run{volume} {result.environment} -- python")

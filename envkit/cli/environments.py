@@ -17,6 +17,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
     """List the environments of the volume."""
     from envkit.api.environments import list_environments
     from envkit.cli.output import console, mark, print_json, table, without
+    from envkit.models.changes import states_of
     from envkit.wire.results import list_json
     from envkit.words.values import size_words
 
@@ -36,7 +37,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
     for info in listing.environments:
         view.add_row(
             info.name,
-            str(len(info.manifest.packages)) if info.manifest else "",
+            str(len(states_of(info.manifest))) if info.manifest else "",
             size_words(info.size_bytes),
             size_words(info.adds_bytes),
             info.manifest.created[:10] if info.manifest else "",
@@ -75,6 +76,7 @@ def show_command(
     """Show an environment: its request, packages and last validation."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, mark, print_json, table
+    from envkit.models.changes import states_of
     from envkit.wire.results import show_json
     from envkit.words.values import size_words
 
@@ -94,10 +96,12 @@ def show_command(
     facts = table("", "")
     facts.add_row("prefix", info.prefix)
     facts.add_row("asked", " ".join(request.specs) + (f" --cuda {request.cuda}" if request.cuda != "auto" else ""))
+    if request.pip:
+        facts.add_row("asked of pip", " ".join(request.pip))
     facts.add_row("created", f"{manifest.created} by envkit {manifest.envkit_version}")
     facts.add_row("channels", ", ".join(manifest.channels))
     size = f"{size_words(info.size_bytes)} on disk, {size_words(info.adds_bytes)} of it only here"
-    facts.add_row("size", f"{size}, {len(manifest.packages)} packages")
+    facts.add_row("size", f"{size}, {len(states_of(manifest))} packages")
     if manifest.choice:
         reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
         facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")
@@ -108,8 +112,8 @@ def show_command(
         facts.add_row("not run", script)
     out.print(facts)
     view = table("package", "version", "build", "size", right=("size",))
-    for package in manifest.packages:
-        view.add_row(package.name, package.version, package.build, size_words(package.size))
+    for package in states_of(manifest):
+        view.add_row(package.name, package.version, package.build, size_words(package.size_bytes))
     out.print(view)
 
 

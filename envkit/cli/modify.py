@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envkit.cli import options, which
 from envkit.cli.target import TargetFlags
+from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +21,15 @@ if TYPE_CHECKING:
 
 def install_command(
     *,
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Packages, such as scipy 'numpy<2'.")],
+    specs: Annotated[
+        list[str] | None, typer.Argument(metavar="SPEC", help="Packages, such as scipy 'numpy<2'.")
+    ] = None,
     name: which.Name = None,
     prefix: which.Prefix = None,
+    pip: options.Pip = None,
+    allow_build: options.AllowBuild = None,
+    prefer_pip: options.PreferPip = None,
+    allow_local: options.AllowLocal = False,
     persist: options.Persist = None,
     channel: options.Channels = None,
     override_channels: options.Override = False,
@@ -39,8 +47,12 @@ def install_command(
 
     name, persist = which.environment(None, name, prefix, persist)
     session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    if not specs and not pip:
+        raise UsageError("nothing to install", hint=f"envkit install -n {name} SPEC... or --pip REQUIREMENT")
+    wish = options.parse_pip(None, pip, allow_build, prefer_pip, local=allow_local)
     how = _options(session, channel, hosts, override=override_channels, dry_run=dry_run, no_validate=no_validate)
-    return _finish(modify.install(session, name, specs, how), as_json=as_json)
+    how = dataclasses.replace(how, pip=wish)
+    return _finish(modify.install(session, name, specs or (), how), as_json=as_json)
 
 
 def uninstall_command(

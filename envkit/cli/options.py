@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from envkit.api.make import Proof
     from envkit.api.session import Session
     from envkit.models.inputs import Recipe
+    from envkit.models.pip import PipSection, PipWish
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
@@ -65,6 +66,19 @@ EngineOption = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
 NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
+Pip = Annotated[
+    list[str] | None,
+    typer.Option("--pip", metavar="REQUIREMENT", help="A package from PyPI, such as 'einops>=0.8'; repeatable."),
+]
+AllowBuild = Annotated[
+    list[str] | None,
+    typer.Option("--allow-build", metavar="NAME", help="Let pip's NAME (or `all`) be built from source; repeatable."),
+]
+PreferPip = Annotated[
+    list[str] | None,
+    typer.Option("--prefer-pip", metavar="NAME", help="Take NAME from pip where conda has it too; repeatable."),
+]
+AllowLocal = Annotated[bool, typer.Option("--allow-local", help="Let pip install folders of this machine.")]
 NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 
 _DEFAULT = "conda-forge"
@@ -146,6 +160,31 @@ def channels_of(
     if own and not texts and not settings.channels:
         texts.append(_DEFAULT)
     return tuple(dict.fromkeys([*texts, *own]))
+
+
+def parse_pip(
+    section: PipSection | None,
+    lines: list[str] | None,
+    builds: list[str] | None,
+    prefer: list[str] | None,
+    *,
+    local: bool,
+) -> PipWish:
+    """Return what pip is asked for: the section of a file, ``--pip``, and what its installation may do."""
+    from envkit.inputs.requirements import read_lines
+    from envkit.models.pip import FilePlace, PipSection, PipWish, joined_sections
+
+    given = read_lines([(FilePlace("--pip", n), line) for n, line in enumerate(lines or (), 1)], Path.cwd())
+    whole = joined_sections(section or PipSection(), given)
+    return PipWish(whole, _projects(builds), _projects(prefer), local)
+
+
+def _projects(texts: list[str] | None) -> tuple[str, ...]:
+    """Read names of projects, which may be joined with commas."""
+    from packaging.utils import canonicalize_name
+
+    names = (name.strip() for text in texts or () for name in text.split(","))
+    return tuple(dict.fromkeys(canonicalize_name(name) for name in names if name))
 
 
 def parse_proof(*, no_validate: bool, require_gpu: bool = False) -> Proof:

@@ -10,8 +10,8 @@ import codecs
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
@@ -112,6 +112,17 @@ def read_lines(lines: Iterable[Line], folder: Path, *, env: Mapping[str, str] | 
     reading = _Reading(os.environ if env is None else env)
     reading.take(lines, folder, ())
     return reading.section()
+
+
+def section_of(lines: Sequence[str], constraints: Sequence[str], where: str) -> PipSection:
+    """Read lines that `PipSection.lines` and `constraint_lines` gave, or that are made of such.
+
+    Raises:
+        RecipeError: See `parse_requirements_txt`.
+    """
+    limits = read_lines([(FilePlace(where, n), line) for n, line in enumerate(constraints, 1)], Path("/"), env={})
+    section = read_lines([(FilePlace(where, n), line) for n, line in enumerate(lines, 1)], Path("/"), env={})
+    return replace(section, constraints=limits.requirements)
 
 
 def _physical(data: bytes, path: Path) -> list[Line]:

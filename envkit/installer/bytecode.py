@@ -99,6 +99,32 @@ def make_bytecode(
     reporter.finish("bytecode", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none")
 
 
+def make_wheel_bytecode(
+    volume: Volume,
+    records: Sequence[Record],
+    prefix: Path,
+    files: Sequence[tuple[str, str]],
+    *,
+    env: Mapping[str, str],
+) -> dict[str, int]:
+    """Compile the modules of wheels as those of packages; return how many were compiled, linked or failed.
+
+    Args:
+        volume: The volume of the prefix.
+        records: The conda packages of the prefix, which tell the Python.
+        prefix: The prefix.
+        files: The digest of a wheel, and the path of a module that it brought; for each module.
+        env: Variables for the environment's Python.
+
+    Raises:
+        NoSpaceError: The volume is full.
+    """
+    tag = _tag(records)
+    if tag is None or not files:
+        return {}
+    return _compile(volume, prefix / "bin" / "python", prefix, tag, list(files), env)[0]
+
+
 def _tag(records: Sequence[Record]) -> str | None:
     """Return the part of the key that is not the source: the release series, whose magic number is final."""
     python = next((record for record in records if record.name == "python"), None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS, row_of
@@ -34,11 +37,33 @@ def read_contents(prefix: Path, packages: Sequence[InstalledPackage], manifest: 
     if manifest is None:
         modules = tuple(["numpy"] if _has(prefix, "numpy/__init__.py") else [])
     else:
-        modules = _requested_modules(packages, manifest)
+        modules = _requested_modules([*packages, *read_wheels(prefix, manifest)], manifest)
     chosen = manifest is not None and manifest.choice.get("variant") == "cuda"
     files = (*_CUDA_FILES, *(name for row in ROWS.values() for name in row.cuda_files))
     for_gpu = chosen or any(_is_cuda(p.name) for p in packages) or any(_has(prefix, name) for name in files)
     return Contents(python if python.exists() else None, modules, frameworks, for_gpu)
+
+
+def read_wheels(prefix: Path, manifest: Manifest) -> list[InstalledPackage]:
+    """Read the distributions of the pip section from their RECORD files (PEP 376); the build of each is ``pip``."""
+    names = {package.name for package in (manifest.pip.packages if manifest.pip else ())}
+    found = []
+    for info in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info")) if names else ():
+        stem, _, version = info.name.removesuffix(".dist-info").rpartition("-")
+        name = canonicalize_name(stem)
+        if name in names:
+            rows = _read_rows(info / "RECORD")
+            site = str(info.parent.relative_to(prefix))
+            paths = tuple((f"{site}/{row[0]}", None, False) for row in rows if row)
+            found.append(InstalledPackage(name, version, "pip", (), None, paths))
+    return found
+
+
+def _read_rows(record: Path) -> list[list[str]]:
+    try:
+        return list(csv.reader(record.read_text(encoding="utf-8", errors="replace").splitlines()))
+    except OSError:
+        return []
 
 
 def _is_cuda(package: str) -> bool:
@@ -57,7 +82,7 @@ def _has(prefix: Path, pattern: str) -> bool:
 
 
 def _requested_modules(packages: Sequence[InstalledPackage], manifest: Manifest) -> tuple[str, ...]:
-    requested = {_spec_name(spec) for spec in manifest.request.specs}
+    requested = {_spec_name(spec) for spec in (*manifest.request.specs, *manifest.request.pip)}
     modules: list[str] = []
     for package in packages:
         if package.name in requested:

@@ -74,13 +74,15 @@ def distributions(prefix: Path, packages: Sequence[InstalledPackage], *, full: b
                 continue
             name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
             installer = _read(info / "INSTALLER").strip() or "hand"
-            found.append(Distribution(name, version, installer, tuple(_check_record(site, info, name, full=full))))
+            rows = [row for row in csv.reader(_read(info / "RECORD").splitlines()) if len(row) == 3]
+            wrong = tuple(_check_record(site, rows, name, full=full))
+            found.append(Distribution(name, version, installer, wrong, len(rows)))
     return found
 
 
-def _check_record(site: Path, info: Path, label: str, *, full: bool) -> Iterator[WrongFile]:
-    for row in csv.reader(_read(info / "RECORD").splitlines()):
-        if len(row) != 3 or not row[1]:
+def _check_record(site: Path, rows: Sequence[list[str]], label: str, *, full: bool) -> Iterator[WrongFile]:
+    for row in rows:
+        if not row[1]:
             continue
         path = site / row[0]
         try:

@@ -271,12 +271,12 @@ def _idle_s(path: Path) -> float:
 
 
 def _keys(manifests: Iterable[Manifest]) -> set[str]:
-    """Return the cache keys of the packages that generations hold."""
-    return {
-        package.sha256.lower() if package.sha256 else f"md5-{package.record.get('md5')}"
-        for manifest in manifests
-        for package in manifest.packages
-    }
+    """Return the cache keys of the packages that generations hold, and those of the bytecode of their wheels."""
+    found = set()
+    for manifest in manifests:
+        found |= {p.sha256.lower() if p.sha256 else f"md5-{p.record.get('md5')}" for p in manifest.packages}
+        found |= {p.hashes.get("sha256", "") for p in (manifest.pip.packages if manifest.pip else ())}
+    return found
 
 
 def _needed_now(volume: Volume) -> set[str] | None:

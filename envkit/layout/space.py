@@ -14,6 +14,7 @@ from envkit.layout.quota import read_quotas
 from envkit.layout.refusal import no_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.models.manifest import PipPackage
 from envkit.words.values import size_words
 
 # Records hold the compressed size only. Extracted, packages of conda-forge take 2 to 5 times that (PyTorch 3.6).
@@ -55,9 +56,9 @@ def is_full(volume: Volume, error: BaseException) -> bool:
     return said or free_space(volume.root).none_left
 
 
-def check_space(volume: Volume, missing: Sequence[Record]) -> None:
-    """Refuse a solution that will not fit, before the download."""
-    download = sum(record.size or 0 for record in missing)
+def check_space(volume: Volume, missing: Sequence[Record], *, wheels: Sequence[PipPackage] = ()) -> None:
+    """Refuse a solution that will not fit, before the download. Wheels may be in the cache already."""
+    download = sum(record.size or 0 for record in missing) + sum(wheel.size or 0 for wheel in wheels)
     need = int(download * (1 + EXTRACTED_RATIO))
     space = free_space(volume.root)
     if need > space.free_bytes:

@@ -39,6 +39,7 @@ class Volume:
     packages = VolumePath("Extracted packages by sha256.", PRIVATE, "pkgs")
     incoming = VolumePath("Downloads of processes that are running, or that died.", PRIVATE, "pkgs", ".incoming")
     bytecode = VolumePath("Compiled Python by package sha256 and Python tag.", PRIVATE, "pyc")
+    wheels = VolumePath("uv's cache: wheels unpacked, and what indexes say of projects.", PRIVATE, "uv")
     index = VolumePath("Channel indexes.", PRIVATE, "index")
     gpucode = VolumePath("GPU code of packages as it was measured, by sha256.", PRIVATE, "gpucode")
     validations = VolumePath("Outcomes of validations by generation and fingerprint.", PRIVATE, VALIDATIONS)
@@ -52,7 +53,7 @@ class Volume:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders of a new volume below its root, in the order in which they are made."""
-        caches = (self.packages, self.incoming, self.bytecode, self.index, self.gpucode)
+        caches = (self.packages, self.incoming, self.bytecode, self.wheels, self.index, self.gpucode)
         return (self.private, self.generations, *caches, self.validations, self.leases, self.trash, self.own)
 
     def link(self, name: str) -> Path:

@@ -53,6 +53,7 @@ class Distribution:
     version: str
     installer: str
     wrong: tuple[WrongFile, ...]
+    files: int = 0  # how many it installed
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,59 @@ class LockedPackage(_File):
     record: dict[str, Any] = Field(default_factory=dict)
 
 
+class PipPackage(_File):
+    """One distribution of the pip part: enough to install it again from the same bytes.
+
+    Attributes:
+        name: Its normalised name.
+        version: Its version; None where only a build tells it.
+        kind: ``wheel``, ``sdist``, ``vcs`` (a commit of a repository) or ``directory``.
+        url: Where it is; without credentials.
+        size: Size of the file in bytes.
+        hashes: Digests of the file, by algorithm.
+        commit: The commit, for ``vcs``.
+        revision: The branch, tag or commit that was asked for.
+        subdirectory: Folder of the project in the archive or repository.
+        editable: Whether the directory is used in place.
+        direct: Whether its URL was asked for, rather than found in an index.
+    """
+
+    name: str
+    version: str | None = None
+    kind: Literal["wheel", "sdist", "vcs", "directory"] = "wheel"
+    url: str
+    size: int | None = None
+    hashes: dict[str, str] = Field(default_factory=dict)
+    commit: str | None = None
+    revision: str | None = None
+    subdirectory: str | None = None
+    editable: bool = False
+    direct: bool = False
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version, self.url, self.commit))
+
+
+class PipPart(_File):
+    """What the pip section of a request became.
+
+    Attributes:
+        packages: The distributions that were installed, sorted by name.
+        provided: Distributions of conda packages that they were resolved with: name to version.
+        index: The index that was asked; None for PyPI.
+        extra_indexes: Indexes and pages that were asked besides; without credentials.
+        built: Names of the distributions that were built from source.
+        uv_version: The uv that installed them.
+    """
+
+    packages: tuple[PipPackage, ...] = ()
+    provided: dict[str, str] = Field(default_factory=dict)
+    index: str | None = None
+    extra_indexes: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+    uv_version: str = ""
+
+
 class RecordedRequest(_File):
     """The request of the user; the same request again is recognised by equality.
 
@@ -51,7 +104,11 @@ class RecordedRequest(_File):
         platform: ``--platform``.
         prefer: ``--prefer``.
         target: The machine, where flags described it.
-        pip: The requirements of a ``pip:`` section.
+        pip: The pip section, as lines of a requirements file; without credentials.
+        pip_constraints: Its constraints, as lines of a constraints file.
+        pip_builds: Projects that may be built from source, or ``all``.
+        pip_prefer: Projects that are taken from pip where conda has them too.
+        pip_local: Whether local paths may be installed.
         variables: The variables of an environment.yml, which activation sets.
         source_sha256: Digest of the file that the request was read from. Equal means the same request, different means
             nothing, so it has no part in equality.
@@ -65,6 +122,10 @@ class RecordedRequest(_File):
     prefer: str = "version"
     target: dict[str, Any] = Field(default_factory=dict)
     pip: tuple[str, ...] = ()
+    pip_constraints: tuple[str, ...] = ()
+    pip_builds: tuple[str, ...] = ()
+    pip_prefer: tuple[str, ...] = ()
+    pip_local: bool = False
     variables: dict[str, str] = Field(default_factory=dict)
     source_sha256: str | None = None
 
@@ -97,6 +158,7 @@ class Manifest(_File):
         packages: The packages, sorted by name.
         target: The machine that the choice was made for.
         fingerprint: Fingerprint of the host that it was made on.
+        pip: The distributions that pip's section brought; None without one.
         choice: The framework build that decided the solution: ``fn``, ``tier`` and ``reasons``.
         skipped_link_scripts: Scripts of packages that were not run.
     """
@@ -116,6 +178,7 @@ class Manifest(_File):
     virtual_packages: tuple[tuple[str, str, str], ...] = ()
     digest: str
     packages: tuple[LockedPackage, ...]
+    pip: PipPart | None = None
     target: dict[str, Any] = Field(default_factory=dict)
     fingerprint: str = ""
     choice: dict[str, Any] = Field(default_factory=dict)

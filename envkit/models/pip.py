@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -170,3 +171,72 @@ class PipSection:
     def constraint_lines(self) -> tuple[str, ...]:
         """The constraints as lines of a constraints file, without credentials."""
         return tuple(item.line for item in self.constraints)
+
+
+def joined_sections(first: PipSection, second: PipSection) -> PipSection:
+    """Return both sections as one; of an option that can stand once, the second's counts."""
+    return PipSection(
+        requirements=tuple(dict.fromkeys((*first.requirements, *second.requirements))),
+        constraints=tuple(dict.fromkeys((*first.constraints, *second.constraints))),
+        index=second.index or first.index,
+        extra_indexes=_distinct((*first.extra_indexes, *second.extra_indexes)),
+        find_links=_distinct((*first.find_links, *second.find_links)),
+        no_index=first.no_index or second.no_index,
+        pre=first.pre or second.pre,
+        no_binary=tuple(dict.fromkeys((*first.no_binary, *second.no_binary))),
+        only_binary=tuple(dict.fromkeys((*first.only_binary, *second.only_binary))),
+        require_hashes=first.require_hashes or second.require_hashes,
+        notes=(*first.notes, *second.notes),
+    )
+
+
+def _distinct(addresses: Iterable[Address]) -> tuple[Address, ...]:
+    """Return each URL once, with the credentials that any of them has."""
+    found: dict[str, Address] = {}
+    for address in addresses:
+        if address.url not in found or address.userinfo is not None:
+            found[address.url] = address
+    return tuple(found.values())
+
+
+def with_logins(section: PipSection, addresses: Iterable[Address]) -> PipSection:
+    """Return a section with the credentials of other addresses, where the URL is the same."""
+    known = {address.url: address for address in addresses if address.userinfo is not None}
+
+    def lend(items: tuple[PipRequirement, ...]) -> tuple[PipRequirement, ...]:
+        return tuple(
+            replace(item, address=known.get(item.address.url, item.address)) if item.address else item for item in items
+        )
+
+    return replace(
+        section,
+        requirements=lend(section.requirements),
+        constraints=lend(section.constraints),
+        index=known.get(section.index.url, section.index) if section.index else None,
+        extra_indexes=tuple(known.get(address.url, address) for address in section.extra_indexes),
+        find_links=tuple(known.get(address.url, address) for address in section.find_links),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PipWish:
+    """A pip section, and what its installation may do."""
+
+    section: PipSection = field(default_factory=PipSection)
+    builds: tuple[str, ...] = ()  # projects that may be built from source, by normalised name, or ``all``
+    prefer: tuple[str, ...] = ()  # projects to take from pip where conda has them too, by normalised name
+    local: bool = False  # whether local paths may be installed
+
+    def may_build(self, name: str | None) -> bool:
+        """Return whether a project may be built from source."""
+        return "all" in self.builds or name in self.builds
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A Python distribution that a conda package brings."""
+
+    name: str  # normalised name of the distribution
+    version: str  # its version (PEP 440)
+    package: str  # the conda package
+    requires: tuple[str, ...] = ()  # what its extras need, where its metadata was read

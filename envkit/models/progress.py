@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Phase = Literal["detect", "index", "solve", "download", "read", "link", "bytecode", "validate", "clean"]
+Phase = Literal[
+    "detect", "index", "solve", "pip", "download", "read", "link", "bytecode", "wheels", "validate", "clean"
+]
 
 
 class Reporter:

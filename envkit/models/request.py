@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from envkit.errors import SpecError
 from envkit.models.channel import Channel, has_credentials, redact
@@ -13,6 +13,9 @@ from envkit.models.fact import Fact
 from envkit.models.host import Target
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
+
+if TYPE_CHECKING:
+    from envkit.models.pip import PipWish
 
 Prefer = Literal["version", "native"]
 _CHOICE = re.compile(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
@@ -145,3 +148,4 @@ class Inquiry:
     hosts: Mapping[str, Target] = field(default_factory=dict)  # machines by name, where there are several
     channels: tuple[Channel, ...] = ()  # named by the user, a file or a manifest, with their credentials
     override_channels: bool = False  # ask no others
+    pip: PipWish | None = None  # what pip is asked for, if it is

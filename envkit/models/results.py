@@ -13,7 +13,7 @@ from envkit.models.report import Report
 from envkit.models.request import Correction, Request
 
 if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
-    from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
+    from envkit.models.manifest import Manifest, PastValidation, PipPackage, ValidationRecord
 
 
 Source = Literal["channels", "cache", "table"]
@@ -79,6 +79,7 @@ class CreateResult:
         corrections: What in the request is known to mislead, and what does not.
         fixed: Corrections that were applied before.
         explanation: As in `FindResult`.
+        pip: The distributions of the pip section, sorted by name.
     """
 
     environment: str
@@ -98,6 +99,7 @@ class CreateResult:
     corrections: tuple[Correction, ...] = ()
     fixed: tuple[Correction, ...] = ()
     explanation: tuple[Answer, ...] = ()
+    pip: tuple[PipPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
 from envkit.models.build import Verdict
+from envkit.models.changes import states_of
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.problem import Problem
@@ -255,6 +256,8 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         **members(result, "skipped_link_scripts"),
         "validation": report_json(result.report, host) if result.report else None,
     }
+    if result.pip:
+        document["pip"] = [p.model_dump(mode="json") for p in result.pip]
     if result.fixed:
         document["fixed"] = [correction_json(correction) for correction in result.fixed]
     if result.dry_run:
@@ -267,7 +270,7 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
     return {
         **members(info, "name", "path", "prefix"),
         "generation": info.prefix.rsplit("/", 1)[-1],
-        "packages": len(info.manifest.packages) if info.manifest else 0,
+        "packages": len(states_of(info.manifest)) if info.manifest else 0,
         **members(info, "size_bytes", "adds_bytes"),
         "created": info.manifest.created if info.manifest else None,
         "problem": info.problem,
@@ -311,6 +314,7 @@ def show_json(info: EnvironmentInfo) -> dict[str, Any]:
             members(package, "name", "version", "build", "channel", "url", "size")
             for package in (manifest.packages if manifest else ())
         ],
+        "pip": manifest.pip.model_dump(mode="json") if manifest and manifest.pip else None,
         "request": manifest.request.model_dump(mode="json") if manifest else None,
         "channels": list(manifest.channels) if manifest else [],
         "choice": manifest.choice if manifest else {},

@@ -1,0 +1,198 @@
+"""The pip part of an environment: planned with the conda packages, settled once they are linked, then installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from envkit.api.examine import run_environment
+from envkit.api.session import Session
+from envkit.api.solve import Plan, solve_request
+from envkit.builds.dependency import dependency_names
+from envkit.builds.distributions import distribution_name, provided_by
+from envkit.errors import HostCannotRunError, UnsatisfiableError, UsageError
+from envkit.inputs.requirements import section_of
+from envkit.installer.bytecode import make_wheel_bytecode
+from envkit.layout.damage import distributions
+from envkit.layout.permissions import sharing
+from envkit.layout.records import installed_packages
+from envkit.models.build import Record
+from envkit.models.host import Host, Target
+from envkit.models.manifest import Manifest, PipPackage, PipPart, RecordedRequest
+from envkit.models.pip import PipWish, Provided
+from envkit.models.request import Inquiry
+from envkit.wheels.install import install_wheels
+from envkit.wheels.plan import PipPlan, PipQuestion
+from envkit.wheels.provided import read_provided
+from envkit.wheels.resolve import resolve_section
+from envkit.wheels.uv import make_uv, uv_version
+
+
+def solve_with_pip(
+    session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = (), kept: Sequence[PipPackage] = ()
+) -> Plan:
+    """Solve for the conda packages of an inquiry, and resolve its pip section around them.
+
+    The solution keeps `installed` and `kept`, the packages of the generation before, where it can.
+
+    Raises:
+        EnvkitError: See `envkit.api.solve.solve_request` and `envkit.wheels.resolve.resolve_section`.
+    """
+    wish = inquiry.pip
+    if wish is None or not wish.section:
+        return solve_request(session, inquiry, installed=installed)
+    request = inquiry.request
+    pairs = [(text, spec) for text, spec in request.pairs if distribution_name(spec.name) not in wish.prefer]
+    names = {spec.name for _, spec in pairs}
+    # Nothing else may bring a Python, and the section needs one.
+    specs = (*(text for text, _ in pairs), *(() if names & {"python", "pip"} else ("python",)))
+    stays = [record for record in installed if distribution_name(record.name) not in wish.prefer]
+    plan = solve_request(session, replace(inquiry, request=replace(request, specs=specs)), installed=stays)
+    _refuse_preferred(plan.records, wish)
+    target = inquiry.target
+    provided = provided_by(plan.records)
+    question = PipQuestion(wish, _python(plan.records), target.subdir, target.glibc, provided, tuple(kept))
+    volume = session.volume
+    uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)
+    # On a shared volume, others use the cache, too.
+    with sharing(volume) if volume.wheels.is_dir() else nullcontext():
+        found = resolve_section(uv, question)
+    for note in found.notes:
+        session.reporter.note(note)
+    return replace(plan, pip=found)
+
+
+def wish_of(recorded: RecordedRequest, where: str) -> PipWish:
+    """Return what a recorded request asks pip for; `where` names it in messages."""
+    section = section_of(recorded.pip, recorded.pip_constraints, where)
+    return PipWish(section, recorded.pip_builds, recorded.pip_prefer, recorded.pip_local)
+
+
+def wheels_of(manifest: Manifest) -> tuple[PipPackage, ...]:
+    """Return the distributions of a generation's pip section."""
+    return manifest.pip.packages if manifest.pip else ()
+
+
+def recorded_wish(wish: PipWish | None) -> dict[str, Any]:
+    """Return the members of a recorded request that tell what pip is asked for."""
+    wish = wish if wish is not None and wish.section else PipWish()
+    return {
+        "pip": wish.section.lines,
+        "pip_constraints": wish.section.constraint_lines,
+        "pip_builds": wish.builds,
+        "pip_prefer": wish.prefer,
+        "pip_local": wish.local,
+    }
+
+
+def _python(records: Sequence[Record]) -> str:
+    python = next((record.version for record in records if record.name == "python"), None)
+    if python is None:
+        raise UsageError(
+            "the pip section needs a Python, and no package of the request brings one",
+            hint="Add python to the packages, such as python=3.12.",
+        )
+    return python
+
+
+def _refuse_preferred(records: Sequence[Record], wish: PipWish) -> None:
+    """Refuse a solution in which something of conda's needs what pip is to bring.
+
+    Raises:
+        UnsatisfiableError: It does.
+    """
+    for record in records:
+        if distribution_name(record.name) in wish.prefer:
+            needers = [r.name for r in records if record.name in dependency_names(r.raw.get("depends", ()))]
+            raise UnsatisfiableError(
+                f"--prefer-pip {distribution_name(record.name)}: conda's {record.name} cannot be left out, since "
+                f"{', '.join(sorted(needers)[:3]) or 'the request'} needs it",
+                hint="Take those packages from pip, too, or drop --prefer-pip.",
+            )
+
+
+def install_part(session: Session, plan: Plan, prefix: Path, *, name: str, hard_links: bool) -> PipPart | None:
+    """Install the pip part of a plan into a linked prefix; return its record.
+
+    What conda provides is read from the prefix. Where the plan had assumed otherwise, it is resolved again.
+
+    Raises:
+        EnvkitError: See `envkit.wheels.install.install_wheels`.
+    """
+    found = plan.pip
+    if found is None:
+        return None
+    question = found.question
+    wish = question.wish if question else PipWish()
+    uv = make_uv(session.volume.wheels, session.policy, session.reporter, wish.section.addresses)
+    found = _settled(found, read_provided(prefix), lambda again: resolve_section(uv, again))
+    series = ".".join(_python(plan.records).split(".")[:2])
+    modules = install_wheels(uv, found.packages, prefix, python=series, hard_links=hard_links)
+    env = run_environment(prefix, os.environ, name=name)
+    make_wheel_bytecode(session.volume, plan.records, prefix, modules, env=env)
+    if found.locked is not None:
+        return found.locked
+    section = wish.section
+    return PipPart(
+        packages=found.packages,
+        provided={item.name: item.version for item in found.relied},
+        index=section.index.url if section.index else None,
+        extra_indexes=tuple(address.url for address in (*section.extra_indexes, *section.find_links)),
+        built=tuple(package.name for package in found.packages if package.kind != "wheel"),
+        uv_version=uv_version(uv.executable) or "",
+    )
+
+
+def forget_damaged(session: Session, manifest: Manifest) -> None:
+    """Remove wheels from uv's cache whose files in a generation were changed: a hard link is one file in all places.
+
+    They are fetched again when they are installed.
+    """
+    names = {package.name for package in wheels_of(manifest)}
+    prefix = session.volume.generations / manifest.generation
+    found = distributions(prefix, installed_packages(prefix)[0], full=True) if names else []
+    damaged = [
+        canonicalize_name(distribution.name)
+        for distribution in found
+        if any(item.fault in {"size", "sha256", "unreadable"} for item in distribution.wrong)
+    ]
+    if names.intersection(damaged):
+        uv = make_uv(session.volume.wheels, session.policy, session.reporter)
+        uv.run(["cache", "clean", *sorted(names.intersection(damaged))])
+
+
+def _settled(found: PipPlan, there: Sequence[Provided], again: Callable[[PipQuestion], PipPlan]) -> PipPlan:
+    """Return the plan if what is in the prefix is as it assumed, else the one that is resolved with what is there."""
+    actual = {item.name: item for item in there}
+    replaced = sorted({package.name for package in found.packages} & actual.keys())
+    question = found.question
+    if question is None:
+        if replaced:
+            raise UnsatisfiableError(
+                f"the lock holds {', '.join(replaced)}, which conda packages of the environment bring, too",
+                hint="Resolve it again: envkit upgrade.",
+            )
+        return found
+    moved = any(item.name not in actual or actual[item.name].version != item.version for item in found.relied)
+    asked = {item.name for item in question.wish.section.requirements if item.requirement and item.requirement.extras}
+    extras = any(item.name in asked and item.requires for item in there)
+    return again(replace(question, provided=tuple(there))) if replaced or moved or extras else found
+
+
+def refuse_elsewhere(plan: Plan, target: Target, host: Host) -> None:
+    """Refuse to install a pip part for another platform: its Python has to start here.
+
+    Raises:
+        HostCannotRunError: The target is another platform.
+    """
+    if plan.pip is not None and plan.pip.packages and target.subdir != host.subdir:
+        raise HostCannotRunError(
+            f"the pip section is for {target.subdir}, and this host is {host.subdir}: its Python does not start here",
+            hint="Create it on such a machine; --dry-run shows here what it would hold.",
+        )

@@ -1,0 +1,36 @@
+"""Values of the pip part of a plan: the question, and the distributions that answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from envkit.models.manifest import Manifest, PipPackage, PipPart
+from envkit.models.pip import PipWish, Provided
+
+
+@dataclass(frozen=True, slots=True)
+class PipQuestion:
+    """A pip section to resolve, and everything that the answer depends on but the indexes."""
+
+    wish: PipWish
+    python: str  # the Python of the environment, such as ``3.11.7``
+    subdir: str  # the platform of the environment
+    glibc: str | None = None  # glibc of the target; None where it is not known or there is none
+    provided: tuple[Provided, ...] = ()  # distributions of conda packages
+    kept: tuple[PipPackage, ...] = ()  # versions that stay where they can
+
+
+@dataclass(frozen=True, slots=True)
+class PipPlan:
+    """A pip section that is resolved."""
+
+    packages: tuple[PipPackage, ...]  # what is installed, by name
+    relied: tuple[Provided, ...] = ()  # distributions of conda packages that it was resolved with
+    question: PipQuestion | None = None  # what was resolved; None for a lock that was read
+    notes: tuple[str, ...] = ()  # what was read and has no effect
+    locked: PipPart | None = None  # the record of the generation that it was read from
+
+
+def locked_plan(manifest: Manifest) -> PipPlan | None:
+    """Return the pip part that a manifest locks; None if it has none."""
+    return None if manifest.pip is None else PipPlan(manifest.pip.packages, locked=manifest.pip)
