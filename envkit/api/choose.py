@@ -9,9 +9,10 @@ from pathlib import Path
 
 from envkit.api.session import Session
 from envkit.api.spelling import nearest_name
-from envkit.builds.classify import classify
+from envkit.builds.classify import classify_all
 from envkit.builds.dependency import spec_matches
 from envkit.builds.families import channel_name
+from envkit.builds.knowledge import Knowledge, shipped_knowledge
 from envkit.builds.published import compiled_part, published_builds, published_channels, table_date
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
@@ -118,7 +119,7 @@ def judge_spec(
             hint=_meant(found.name, [target.subdir, "noarch"], access),
         )
     order = [channel.url for channel in access.channels] if strict else []
-    return _judged(found, inquiry, order=order)
+    return _judged(found, inquiry, session.knowledge, order=order)
 
 
 def _meant(name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
@@ -130,10 +131,16 @@ def _meant(name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
 
 
 def _judged(
-    found: QueryResult, inquiry: Inquiry, *, order: Sequence[str] = (), table_date: str | None = None
+    found: QueryResult,
+    inquiry: Inquiry,
+    knowledge: Knowledge,
+    *,
+    order: Sequence[str] = (),
+    table_date: str | None = None,
 ) -> Candidates:
     request, target, hosts = inquiry.request, inquiry.target, inquiry.hosts
-    every = judge_builds([classify(record) for record in found.matching], target, hosts, request=request)
+    builds = classify_all((*found.matching, *found.others), knowledge)
+    every = judge_builds(builds[: len(found.matching)], target, hosts, request=request)
     have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
     first = next((url for url in order if url in have), None)
     verdicts = [v for v in every if first is None or v.build.record.channel.rstrip("/") == first]
@@ -141,7 +148,7 @@ def _judged(
     ranked = rank(verdicts, request, target)
     chosen = {id(verdict) for verdict in ranked}
     any_cuda = replace(request, cuda=request.cuda if request.cuda.kind == "none" else CudaChoice())
-    others = judge_builds([classify(record) for record in found.others], target, hosts, request=request)
+    others = judge_builds(builds[len(found.matching) :], target, hosts, request=request)
     return Candidates(
         name=found.name,
         ranked=tuple(ranked),
@@ -190,7 +197,7 @@ def judge_table(inquiry: Inquiry, channels: Sequence[Channel]) -> Candidates:
         return spec_matches(wanted, record.name, record.version, record.build)
 
     found = QueryResult(wanted.name, tuple(filter(fits, records)), tuple(filterfalse(fits, records)))
-    return _judged(found, inquiry, table_date=table_date())
+    return _judged(found, inquiry, shipped_knowledge(), table_date=table_date())
 
 
 def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) -> list[Advice]:
@@ -212,8 +219,8 @@ def elsewhere(
     """Name a channel that, by the table, has a build that runs, for a request that nothing of `channels` serves."""
     asked = {channel_name(channel) for channel in channels}
     for channel in sorted(published_channels(name) - asked):
-        builds = [classify(r) for r in published_builds(name, target.subdir) if channel_name(r.channel) == channel]
-        best = pick(rank(judge_builds(builds, target, hosts, request=request), request, target))
+        records = [r for r in published_builds(name, target.subdir) if channel_name(r.channel) == channel]
+        best = pick(rank(judge_builds(classify_all(records), target, hosts, request=request), request, target))
         if best is not None and best.tier not in {Tier.UNKNOWN, Tier.CPU}:
             tier = best.tier.value
             return Advice(PUBLISHED_ELSEWHERE, build=best.build, tier=tier, date=table_date(), channel=channel)

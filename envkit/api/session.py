@@ -18,6 +18,7 @@ from envkit.models.progress import Reporter
 from envkit.settings import Settings
 
 if TYPE_CHECKING:
+    from envkit.builds.knowledge import Knowledge
     from envkit.engines.base import Engine
 
 
@@ -36,6 +37,15 @@ class Session:
         from envkit.engines.registry import make_engine
 
         return self.solver or make_engine(self.settings.engine)
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        """What is known of the GPU code of builds, with what was measured on the volume and by this user."""
+        from envkit.builds.knowledge import Knowledge, shipped_knowledge
+        from envkit.layout.measured import measured_store
+
+        here = measured_store(self.volume)
+        return Knowledge(here=here) if here else shipped_knowledge()
 
     @cached_property
     def host(self) -> Host:

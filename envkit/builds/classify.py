@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from envkit.builds.archlists import find_arch_list
+from collections.abc import Iterable
+
 from envkit.builds.buildstring import parse_build_string
+from envkit.builds.knowledge import Knowledge, shipped_knowledge
 from envkit.builds.needs import read_needs, read_python
 from envkit.builds.signals import read_constraint, read_dependency
 from envkit.builds.toolkit import Toolkit, read_toolkit
@@ -14,8 +16,13 @@ from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
 
 
-def classify(record: Record) -> Build:
-    """Read what a record means for a GPU. Total: any record, however broken, gives a Build."""
+def classify(record: Record, knowledge: Knowledge | None = None) -> Build:
+    """Read what a record means for a GPU. Total: any record, however broken, gives a Build.
+
+    Args:
+        knowledge: What is known of GPU code; that of this release where None.
+    """
+    knowledge = knowledge or shipped_knowledge()
     conflicts: list[Reason] = []
     dependencies = [signal for signal in map(read_dependency, record.depends) if signal is not None]
     constraints = [signal for signal in map(read_constraint, record.constrains) if signal is not None]
@@ -28,7 +35,7 @@ def classify(record: Record) -> Build:
     python = read_python(dependencies, said.python, record, conflicts)
     arch = None
     if toolkit.cuda is not None and not toolkit.major_only:
-        arch = find_arch_list(record, toolkit.cuda, needs.arm_variant)
+        arch = knowledge.find(record, toolkit.cuda, needs.arm_variant)
     if said.rocm:
         conflicts.append(Reason(RECORD_CONFLICT, rocm=record.build))
     return Build(
@@ -44,3 +51,11 @@ def classify(record: Record) -> Build:
         needs=needs,
         library_cuda=toolkit.library,
     )
+
+
+def classify_all(records: Iterable[Record], knowledge: Knowledge | None = None) -> list[Build]:
+    """Read many records; those whose libraries were read on this machine are relatives of the others."""
+    listed = list(records)
+    if knowledge is not None and knowledge.here:
+        knowledge.learn(classify(record, knowledge) for record in listed if knowledge.measured(record) is not None)
+    return [classify(record, knowledge) for record in listed]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from envkit.checks.driver import ceiling_of
+from envkit.checks.gpucode import judge_package
 from envkit.cuda.architectures import (
     dropped_by_driver,
     dropped_by_toolkit,
@@ -20,6 +22,7 @@ from envkit.cuda.libraries import libraries_need_toolkit
 from envkit.models.build import ArchList, Tier
 from envkit.models.codes.reasons import (
     ARCH_LIST_UNKNOWN,
+    CODE_INFERRED,
     GPU_DROPPED_BY_DRIVER,
     GPU_DROPPED_BY_TOOLKIT,
     GPU_NEEDS_NEWER_DRIVER,
@@ -32,6 +35,7 @@ from envkit.models.codes.reasons import (
     NOT_NEWEST_GPUS,
 )
 from envkit.models.fact import Reason
+from envkit.models.gpucode import GpuPackage
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
 
@@ -96,16 +100,43 @@ def judge_gpu(
         return unsupported
     if dropped_by_toolkit(capability, build_cuda):
         return _no(Reason(GPU_DROPPED_BY_TOOLKIT, gpu=gpu, build_cuda=build_cuda))
+    if arch is not None and arch.code is not None:
+        return _measured(gpu, arch.code, target)
     sass = arch is not None and any(runs_sass(code, gpu) for code in arch.sass)
     if not sass:
         lacking = _libraries(gpu, capability, build_cuda, library_cuda)
         if lacking is not None:
-            return lacking if arch is None else _prefer_kernel_image(gpu, arch, lacking)
+            return lacking if arch is None else _marked(_prefer_kernel_image(gpu, arch, lacking), arch)
     if arch is None:
         return _unknown_arch(gpu, capability, build_cuda)
     if sass:
-        return GpuVerdict(Tier.NATIVE, (Reason(MACHINE_CODE, gpu=gpu),))
-    return _judge_ptx(gpu, build_cuda, arch, target)
+        return _marked(GpuVerdict(Tier.NATIVE, (Reason(MACHINE_CODE, gpu=gpu),)), arch)
+    if _beyond_relative(capability, build_cuda, arch):
+        return _marked(_unknown_arch(gpu, capability, build_cuda), arch)
+    return _marked(_judge_ptx(gpu, build_cuda, arch, target), arch)
+
+
+def _measured(gpu: Gpu, code: GpuPackage, target: Target) -> GpuVerdict:
+    """Judge a build by its libraries."""
+    found = judge_package(code, replace(target, gpus=(gpu,)))
+    return GpuVerdict(Tier.UNKNOWN, ()) if found is None else GpuVerdict(found.tier, found.reasons)
+
+
+def _marked(verdict: GpuVerdict, arch: ArchList) -> GpuVerdict:
+    """Add where the arch list is from, if it was inferred."""
+    if arch.relative is None:
+        return verdict
+    return GpuVerdict(verdict.tier, (*verdict.reasons, Reason(CODE_INFERRED, relative=arch.relative)))
+
+
+def _beyond_relative(capability: ComputeCapability, build_cuda: CudaVersion, arch: ArchList) -> bool:
+    """Return whether a list was inferred from a toolkit that was too old to compile for a GPU, and tells nothing of it.
+
+    PTX of such a relative still runs there.
+    """
+    if arch.relative is None or any(fits_ptx(code, Gpu(None, capability)) for code in arch.ptx):
+        return False
+    return knows_arch(build_cuda, capability) and not knows_arch(arch.relative.cuda, capability)
 
 
 def _prefer_kernel_image(gpu: Gpu, arch: ArchList, lacking: GpuVerdict) -> GpuVerdict:

@@ -13,6 +13,7 @@ from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
 from envkit.cli.output import TIER_STYLE, human_date, literal, table
 from envkit.models.build import Build, Tier, Verdict
+from envkit.models.codes.reasons import CODE_INFERRED
 from envkit.models.fact import Answer
 from envkit.models.results import Matrix
 from envkit.printable import printable
@@ -164,7 +165,8 @@ def pick_rows(label: str, style: str, pick: Verdict | None) -> list[tuple[str, s
     record = pick.build.record
     reason = say(pick.reasons[0]) if pick.reasons else ""
     name = f"{record.name} {record.version} {record.build}"
-    return [(label, style, name), ("", "", f"{pick.tier.value}: {reason}")]
+    inferred = [("", "", say(told)) for told in pick.reasons if told.code == CODE_INFERRED]
+    return [(label, style, name), ("", "", f"{pick.tier.value}: {reason}"), *dict.fromkeys(inferred)]
 
 
 def answer_rows(answers: Iterable[Answer]) -> list[tuple[str, str, str]]:

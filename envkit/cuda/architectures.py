@@ -76,6 +76,11 @@ def dropped_by_toolkit(capability: ComputeCapability, toolkit: CudaVersion) -> b
     return _renamed(capability) < min(supported_archs(toolkit))
 
 
+def compiles_exactly(toolkit: CudaVersion, capability: ComputeCapability) -> bool:
+    """Return whether a toolkit's compiler takes an architecture by its number, today's or the one it had before."""
+    return _renamed(capability) in map(_renamed, supported_archs(toolkit))
+
+
 def knows_arch(toolkit: CudaVersion, capability: ComputeCapability) -> bool:
     """Return whether a toolkit can write machine code that runs on a GPU of `capability`."""
     gpu = Gpu(name=None, compute_capability=capability)

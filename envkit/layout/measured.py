@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envkit.host.cache import default_cache_dir
@@ -46,23 +46,52 @@ def read_measured(volume: Volume | None, sha256: str) -> GpuPackage | None:
     return next((package for package in found if package is not None), None)
 
 
+class MeasuredStore:
+    """What was measured on this machine. The folders are listed once; a file is read when it is asked for."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """List folders; what is in several is read from the first where it is sound."""
+        self._folders = folders
+        self._known: set[str] = set()
+        for place in folders:
+            with contextlib.suppress(OSError):
+                self._known.update(name.removesuffix(".json") for name in os.listdir(place))
+        self._read: dict[str, GpuPackage | None] = {}
+        self._names: dict[tuple[str, str], list[GpuPackage]] | None = None
+
+    def __bool__(self) -> bool:
+        """Return whether anything was measured."""
+        return bool(self._known)
+
+    def get(self, sha256: str) -> GpuPackage | None:
+        """Return what was measured of the package with this digest, or None."""
+        digest = sha256.lower()
+        if digest not in self._known:
+            return None
+        if digest not in self._read:
+            found = (_read(place, digest) for place in self._folders)
+            self._read[digest] = next((package for package in found if package is not None), None)
+        return self._read[digest]
+
+    def named(self, name: str, version: str) -> Sequence[GpuPackage]:
+        """Return every measured package of this name and version with GPU code; the first time reads all files."""
+        if self._names is None:
+            self._names = {}
+            for digest in sorted(self._known):
+                package = self.get(digest)
+                if package is not None and package.libraries:
+                    self._names.setdefault((package.name, package.version), []).append(package)
+        return self._names.get((name, version), ())
+
+
+def measured_store(volume: Volume | None) -> MeasuredStore:
+    """Return what was measured on a volume and by this user."""
+    return MeasuredStore(_folders(volume))
+
+
 def measured_lookup(volume: Volume | None) -> Lookup:
     """Return a lookup for many packages: it lists the folders once, and reads what is asked for and there."""
-    known: dict[str, Path] = {}
-    for place in reversed(_folders(volume)):
-        with contextlib.suppress(OSError):
-            known.update((name.removesuffix(".json"), place) for name in os.listdir(place))
-    read: dict[str, GpuPackage | None] = {}
-
-    def look_up(sha256: str) -> GpuPackage | None:
-        digest = sha256.lower()
-        if digest not in known:
-            return None
-        if digest not in read:
-            read[digest] = read_measured(volume, digest)
-        return read[digest]
-
-    return look_up
+    return measured_store(volume).get
 
 
 def write_measured(volume: Volume | None, package: GpuPackage) -> None:

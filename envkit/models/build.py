@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
-from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.models.gpucode import Architecture, GpuPackage
+from envkit.models.version import CudaVersion
 
 Variant = Literal["cpu", "cuda", "mps", "generic"]
 
@@ -65,16 +66,42 @@ def disagree(one: Claim, other: Claim) -> Reason:
     return Reason(RECORD_CONFLICT, claims=(one, other))
 
 
-@dataclass(frozen=True, slots=True)
+CodeOrigin = Literal["measured", "table", "inferred"]
+"""Origin of an arch list: read from the libraries, written in a table with its source, or taken from a relative."""
+
+
+class Relative(NamedTuple):
+    """The builds that an arch list was inferred from: ``pytorch >=2.10.0,<2.14`` for CUDA 13.0 of conda-forge."""
+
+    name: str
+    versions: str  # one version, or a range as a version spec
+    cuda: CudaVersion
+    channel: str  # ``PyPI`` for a wheel
+    origin: CodeOrigin = "table"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ArchList:
     """The GPU code inside a build.
 
-    A new enough driver compiles PTX for GPUs of the same or a later architecture.
+    A new enough driver compiles PTX for GPUs of the same or a later architecture. Builds that are alike share one, and
+    comparisons are by identity.
+
+    Attributes:
+        sass: Architectures with machine code.
+        ptx: Architectures with PTX.
+        source: Where the list is from, for people.
+        origin: How it is known.
+        relative: For an inferred one, what it was inferred from.
+        code: For a measured one, the package that was read.
     """
 
-    sass: frozenset[ComputeCapability]  # architectures with machine code
-    ptx: frozenset[ComputeCapability]  # architectures with PTX
-    source: str  # where the list is from, for people
+    sass: frozenset[Architecture]
+    ptx: frozenset[Architecture]
+    source: str
+    origin: CodeOrigin = "table"
+    relative: Relative | None = None
+    code: GpuPackage | None = None
 
 
 @dataclass(frozen=True, slots=True)

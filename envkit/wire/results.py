@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
-from envkit.models.build import Verdict
+from envkit.models.build import ArchList, Verdict
 from envkit.models.changes import states_of
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
@@ -77,9 +77,20 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
             "reasons": reasons_json(verdict.reasons),
             "sass": sorted(str(cc) for cc in build.arch.sass) if build.arch else None,
             "ptx": sorted(str(cc) for cc in build.arch.ptx) if build.arch else None,
+            "gpu_code": _gpu_code(build.arch) if build.arch else None,
             "conflicts": [say(conflict) for conflict in build.conflicts],
         },
     }
+
+
+def _gpu_code(arch: ArchList) -> dict[str, Any]:
+    """Return how an arch list is known; with it, the builds that an inferred one was taken from."""
+    relative = arch.relative
+    document: dict[str, Any] = {**members(arch, "origin", "source"), "relative": None}
+    if relative is not None:
+        told = members(relative, "name", "versions", "channel", "origin")
+        document["relative"] = {**told, "cuda": str(relative.cuda)}
+    return document
 
 
 def request_json(request: Request) -> dict[str, Any]:

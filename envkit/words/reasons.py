@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from envkit.checks.driver import needed_driver
 from envkit.frameworks.row import PackageLimit, RuntimeCompiler
-from envkit.models.build import Claim, Verdict
+from envkit.models.build import Claim, Relative, Verdict
 from envkit.models.codes import reasons as codes
 from envkit.models.version import CudaVersion, DriverVersion
 from envkit.words.values import join
@@ -57,6 +57,18 @@ def _no_kernel_image(
     if library is not None:
         return f"{_in_package(library, package)} holds {_held(sass, ptx)}: nothing for {join([gpu])}"
     return f"no code for {join([gpu])}: machine code for {join([sass])}, PTX for {join([ptx])}"
+
+
+def relative_words(relative: Relative) -> str:
+    """Return the builds that an arch list was inferred from."""
+    return f"{relative.name} {relative.versions} for CUDA {relative.cuda} of {relative.channel}"
+
+
+def _inferred(relative: Relative) -> str:
+    return (
+        f"which GPUs it holds code for is inferred from {relative_words(relative)}; create reads the packages before "
+        "it publishes them"
+    )
 
 
 def _in_package(library: str, package: str) -> str:
@@ -188,6 +200,7 @@ def _too_new(other: str, name: str, limit: PackageLimit) -> str:
 REASONS: dict[str, str | Callable[..., str]] = {
     codes.ANY_HOST: "the same build for every GPU",
     codes.ARCH_LIST_UNKNOWN: _arch_list,
+    codes.CODE_INFERRED: _inferred,
     codes.CPU_BUILD: _cpu_build,
     codes.CUDA_BUILD: "{name} is a CUDA build, and --cuda none was asked for",
     codes.CUDA_COMPAT: (
@@ -281,4 +294,5 @@ def phrase(verdict: Verdict) -> str:
         return f"needs driver {needed_driver(build.build_cuda, build.record.subdir)}"
     if reason.code == codes.GLIBC_TOO_OLD and build.needs.glibc:
         return f"needs glibc {build.needs.glibc}"
-    return _PHRASES.get(reason.code, str(reason.code))
+    inferred = " (inferred)" if any(r.code == codes.CODE_INFERRED for r in verdict.reasons) else ""
+    return _PHRASES.get(reason.code, str(reason.code)) + inferred

@@ -54,6 +54,9 @@ CONDA_FORGE = [
     _torch("2.4.0", "11.8", "3.11"),
     Package("pytorch", "2.8.0", "cpu_mkl_py312_h0000000_100", depends=["python 3.12.*"]),
     Package("pytorch", "2.6.0", "cpu_mkl_py311_h0000000_100", depends=["python 3.11.*"]),
+    Package(
+        "libfaiss", "1.99.0", "cuda130_h0000000_0", depends=["__cuda", "cuda-version >=13.0,<14"]
+    ),  # no table has it
     Package("tensorflow", "2.18.0", "cuda126py311h0000000_200", depends=["tensorflow-base 2.18.0 cuda126py311*"]),
     Package(
         *("tensorflow-base", "2.18.0", "cuda126py311h0000000_200"),
@@ -136,6 +139,7 @@ FIND: Mapping[str, Sequence[str]] = {
     "find-channel": ("pytorch", *A100, "-c", "pytorch", "--override-channels"),
     "find-ordered": ("pytorch", *A100, "-c", "pytorch", "-c", "conda-forge"),
     "find-jax": ("jax", *A100, "--why"),
+    "find-inferred": ("libfaiss", "--driver", "580", "--gpu", "h100", "--why"),
     "find-tensorflow": ("tensorflow", "--driver", "580", "--gpu", "h100"),
     "find-version-absent": ("pytorch=9", *A100),
     "find-plain": ("tool",),

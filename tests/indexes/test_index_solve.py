@@ -126,7 +126,7 @@ def _target(driver: str | None, *gpus: str) -> Target:
         (("pytorch", "torchvision"), "550", "a100", "auto", "pytorch 2.10.0 cuda129"),
         (("pytorch", "torchvision", "torchaudio"), "535", "t4", "12.1", "pytorch 2.3.0 py3.10_cuda12.1"),
         (("pytorch", "jax"), "580", "h100", "auto", "jaxlib 0.10.2 cuda129"),
-        (("jax",), "535", "t4", "auto", "jaxlib 0.9.2 cuda129"),
+        (("jax",), "535", "t4", "auto", "jaxlib 0.10.2 cuda129"),
         (("tensorflow",), "535", "t4", "auto", "tensorflow 2.12.1 cuda112"),
         (("pytorch",), "580", "h100", "none", "pytorch 2.12.0 cpu_mkl"),
         (("pytorch",), None, None, "auto", "pytorch 2.12.0 cpu_mkl"),

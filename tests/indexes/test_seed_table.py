@@ -9,6 +9,7 @@ import pytest
 from envkit.checks.verdict import judge
 from envkit.cuda.target import describe_target
 from envkit.models.build import Build, Tier, Verdict
+from envkit.models.gpucode import Architecture
 from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
 from envkit.models.version import CudaVersion
@@ -262,7 +263,7 @@ def test_h100_never_gets_a_build_without_its_code(builds: Builds, driver: str) -
         arch = verdict.build.arch
         if verdict.tier in {Tier.NATIVE, Tier.MINOR}:
             assert arch is not None
-            assert (9, 0) in arch.sass
+            assert Architecture.parse("9.0") in arch.sass
         elif verdict.tier is Tier.JIT:
             assert arch is not None
             assert verdict.build.library_cuda is not None
@@ -298,7 +299,7 @@ def test_gb10_runs_the_code_of_its_family(builds: Builds) -> None:
     assert chosen is not None
     assert chosen.tier is Tier.NATIVE
     assert chosen.build.arch is not None
-    assert (12, 0) in chosen.build.arch.sass
+    assert Architecture.parse("12.0") in chosen.build.arch.sass
 
 
 def test_jetson_takes_no_desktop_code(builds: Builds) -> None:

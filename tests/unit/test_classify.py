@@ -7,6 +7,7 @@ import pytest
 from envkit.builds.classify import classify
 from envkit.builds.record import record_from_repodata
 from envkit.models.build import Build, Needs
+from envkit.models.gpucode import Architecture
 
 
 def _build(name: str, version: str, build: str, depends: list[str], **more: Any) -> Build:
@@ -122,9 +123,9 @@ def test_what_else_a_record_asks_of_the_machine() -> None:
 def test_arch_lists_are_found_by_channel_version_number_and_toolkit() -> None:
     listed = _build("pytorch", "2.7.1", "cuda129_mkl_py312_h0000000_301", [], build_number=301)
     assert listed.arch is not None
-    assert (12, 0) in listed.arch.sass
+    assert Architecture.parse("12.0") in listed.arch.sass
     assert _build("pytorch", "2.7.1", "cuda129_mkl_py312_h0000000_301", [], channel="somewhere").arch is None
     tegra = ["arm-variant * tegra", "cuda-version >=12.9,<13"]
     jetson = _build("pytorch", "2.11.0", "cuda129_generic_py312_h0_200", tegra, subdir="linux-aarch64")
     assert jetson.arch is not None
-    assert jetson.arch.sass == {(8, 7)}
+    assert jetson.arch.sass == {Architecture.parse("8.7")}

@@ -11,6 +11,9 @@ def _reason(name: str, meaning: str, blames: Blame | None = None) -> Code:
 
 ANY_HOST = _reason("any-host", "The same build serves every GPU.")
 ARCH_LIST_UNKNOWN = _reason("arch-list-unknown", "It is not known which GPUs the build holds code for.")
+CODE_INFERRED = _reason(
+    "code-inferred", "Which GPUs the build holds code for is taken from a related build: its own bytes were not read."
+)
 CPU_BUILD = _reason("cpu-build", "The build computes on the CPU.")
 CUDA_BUILD = _reason("cuda-build", "The solution holds a CUDA build although `--cuda none` was asked for.")
 CUDA_COMPAT = _reason("cuda-compat", "The build runs through the cuda-compat libcuda that is loaded on this host.")
