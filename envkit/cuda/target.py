@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from envkit.cuda.gpus import parse_gpu
 from envkit.errors import UsageError
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+
+_GLIBC = re.compile(r"2\.\d{1,3}(\.\d+)?\Z")
 
 
 @contextlib.contextmanager
@@ -57,6 +60,8 @@ def describe_target(
     if override_cuda is not None:
         target = _override_cuda(target, override_cuda)
     if glibc is not None:
+        if _GLIBC.match(glibc) is None:
+            raise UsageError(f"--glibc {glibc!r} is not a version of glibc", hint="Write it as --glibc 2.28.")
         target = replace(target, glibc=glibc, described=target.described | {"glibc"})
     if no_gpu:
         given = target.described | {"gpus", "driver_version"}

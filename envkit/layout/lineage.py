@@ -55,12 +55,17 @@ def next_origin(volume: Volume, name: str, verb: str) -> Origin:
 
 
 def previous(volume: Volume, name: str) -> Manifest | None:
-    """Return the generation to roll back to: the parent of the active one, else the last before it."""
+    """Return the generation to roll back to: the parent of the active one, else the last before it.
+
+    After a rollback it is the newest again, so that two rollbacks end where they began.
+    """
     current = active(volume, name)
     known = generations_of(volume, name)
     here = next((m for m in known if current is not None and m.generation == current.name), None)
     if here is None:
         return None
+    if known[-1].number > here.number:
+        return known[-1]
     parent = next((m for m in known if m.generation == here.parent), None)
     older = [m for m in known if m.number < here.number]
     return parent or (older[-1] if older else None)

@@ -195,7 +195,7 @@ def plan_solve(
         for name in (name for row in rows.values() for name in row.cuda_packages):
             constraints.setdefault(f"{name} <0", "--cuda none was asked for")
     _ptx_to_driver(parsed, target, constraints)
-    if request.python is not None and not any(spec.name == "python" for spec in parsed):
+    if request.python is not None:  # beside a spec for python in the request: both hold
         specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")
     return SolveTask(
         specs=tuple(dict.fromkeys(specs)),
