@@ -111,6 +111,8 @@ def judge_spec(
     target, reporter = inquiry.target, session.reporter
     where = ", ".join(channel.name for channel in access.channels)
     reporter.start("index", where)
+    for channel in access.channels:
+        reporter.detail(f"asking {channel.url} for {spec}; its index is kept in {access.index_dir}")
     found = session.engine.query(spec, platforms=[target.subdir, "noarch"], access=access)
     reporter.finish("index", f"{where}: {len(found.matching) + len(found.others)} builds of {found.name}")
     if not found.matching and not found.others:

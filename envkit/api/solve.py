@@ -22,7 +22,9 @@ from envkit.models.fact import Advice, Answer
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.problem import cause_of, problem_of
+from envkit.models.progress import Reporter
 from envkit.models.request import Inquiry, Request
+from envkit.models.solve import SolveTask
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import solve_candidates
@@ -103,6 +105,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> P
             continue
         tried.add(task.specs)
         used = access if chosen else channel_access(tuple(_of(asked, task.channels)) or asked, session.policy, index)
+        _tell(reporter, task)
         try:
             records = session.engine.solve(task, access=used)
         except UnsatisfiableError as error:
@@ -127,6 +130,12 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> P
         hints = [f"Did you mean {near} instead of {name}?" for name, near in meant.items()]
         failure.hint = " ".join([*hints, *([failure.hint] if failure.hint else [])])
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _tell(reporter: Reporter, task: SolveTask) -> None:
+    reporter.detail(f"specs: {', '.join(task.specs)}")
+    reporter.detail(f"constraints: {', '.join(task.constraints) or 'none'}")
+    reporter.detail(f"virtual packages: {', '.join(map(' '.join, task.virtual_packages))}")
 
 
 def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:

@@ -36,7 +36,7 @@ from envkit.cli import (
     volume,
 )
 from envkit.cli.command import Command
-from envkit.cli.habits import translate
+from envkit.cli.habits import progress, translate
 from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
 from envkit.printable import printable_lines
@@ -121,6 +121,8 @@ def run(argv: Sequence[str]) -> NoReturn:
         code = _report(error, wants_json="--json" in argv)
     else:
         called = [command for command in app.registered_commands if command.name in argv[:1]]
+        takes = [c.callback for c in called if c.callback and "progress" in c.callback.__annotations__]
+        argv = progress(argv, takes_progress=bool(takes)) if called else argv
         if called:  # typer builds every command that it knows, which takes 40 ms
             app.registered_commands, app.registered_groups = called, []
         code = _run(argv)

@@ -61,4 +61,22 @@ def translate(argv: Sequence[str]) -> list[str]:
     return list(argv)
 
 
+def progress(argv: Sequence[str], *, takes_progress: bool) -> list[str]:
+    """Return a command line with ``-q`` and ``-v``, which every command takes, as styles of ``--progress``."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    said = [_PROGRESS[word] for word in argv[:end] if word in _PROGRESS]
+    if not said or argv[0] == "run":
+        return list(argv)
+    style = ["--progress", said[-1]] if takes_progress else []
+    return [*(word for word in argv[:end] if word not in _PROGRESS), *style, *argv[end:]]
+
+
 _NAMES = frozenset({"-n", "--name", "-p", "--prefix"})
+_PROGRESS: Mapping[str, str] = {
+    "-q": "none",
+    "--quiet": "none",
+    "-v": "verbose",
+    "-vv": "verbose",
+    "-vvv": "verbose",
+    "--verbose": "verbose",
+}

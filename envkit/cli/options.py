@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
 ProgressOption = Annotated[
-    str, typer.Option("--progress", metavar="STYLE", help="Progress on stderr: auto, bars, lines, jsonl or none.")
+    str,
+    typer.Option(
+        "--progress", metavar="STYLE", help="Progress on stderr: auto, bars, lines, jsonl, none (-q), verbose (-v)."
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only cached data.")]
 

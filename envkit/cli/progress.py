@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-_STYLES = ("auto", "bars", "lines", "jsonl", "none")
+_STYLES = ("auto", "bars", "lines", "jsonl", "none", "verbose")
 
 
 def make_reporter(style: str) -> Reporter:
@@ -29,6 +29,8 @@ def make_reporter(style: str) -> Reporter:
         return _BarReporter()
     if style == "jsonl":
         return _JsonReporter()
+    if style == "verbose":
+        return _VerboseReporter()
     return Reporter() if style == "none" else _LineReporter()
 
 
@@ -65,6 +67,18 @@ class _LineReporter(Reporter):
     def _write(self, phase: Phase, text: str) -> None:
         sys.stderr.write(f"{phase:>9}  {printable(text)}\n")
         sys.stderr.flush()
+
+
+class _VerboseReporter(_LineReporter):
+    """Writes the lines, and details between them."""
+
+    def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
+        super().start(phase, text, total=total, unit=unit)
+        if phase != "download":
+            self._write(phase, f"{text} ...")
+
+    def detail(self, text: str) -> None:
+        sys.stderr.write(f"{'':>9}  {printable(text)}\n")
 
 
 class _JsonReporter(Reporter):

@@ -45,6 +45,9 @@ def fetch(
         NoSpaceError: The volume is full. Complete packages stay in the cache.
     """
     missing = [record for record in records if not cache.cached(volume, record)]
+    wanted = {id(record) for record in missing}
+    for record in records:
+        reporter.detail(f"{record.fn}: {'to be fetched' if id(record) in wanted else 'in the cache'}")
     if not missing:
         return
     total = sum(record.size or 0 for record in missing)
@@ -139,7 +142,9 @@ class _Run:
         name, archive = cache.key(record), cache.archive_name(record)
         self.folder.enter(name, new=True).close()
         if not await asyncio.to_thread(is_whole, self.folder, archive, record, self.reporter):
+            began = time.monotonic()
             await download(record, (self.folder, archive), self.client, self.policy, self.reporter)
+            self.reporter.detail(f"{redact(record.url)}: {size_words(record.size)} in {time.monotonic() - began:.2f} s")
         place = self.folder.through  # the folder's own path may lead elsewhere by now
         target = Path(place, name, f"{record.name}-{record.version}-{record.build}")
         try:

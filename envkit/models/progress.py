@@ -21,5 +21,8 @@ class Reporter:
     def finish(self, phase: Phase, text: str) -> None:
         """End the phase; `text` is its outcome."""
 
+    def detail(self, text: str) -> None:
+        """Tell what only somebody who looks for a fault wants to know."""
+
     def note(self, text: str) -> None:
         """Tell the user something, outside any phase."""

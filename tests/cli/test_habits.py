@@ -230,3 +230,13 @@ def test_without_a_gpu_another_machine_is_offered_first(names: Shell) -> None:
     assert said.code == 4
     hint = said.err.partition("hint")[2]
     assert -1 < hint.find("--driver 550 --gpu a100") < hint.find("--cuda none")
+
+
+def test_quiet_and_verbose_everywhere(shell: Shell) -> None:
+    words = ("create", "tool", "-n", "loud", "-c", str(shell.channel), "--override-channels", "--no-validate")
+    assert shell.ok(*words, "--dry-run", "-q").err == ""
+    loud = shell.ok(*words, "--dry-run", "--verbose").err
+    assert "specs: tool" in loud
+    assert "virtual packages: " in loud
+    assert shell.ok("list", "-q").out == shell.ok("list").out
+    assert shell.ok("run", "demo", "echo", "-q").out == "-q\n"
