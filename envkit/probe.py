@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep, mapping_of
+from envkit.plain import open_plain
 from envkit.process import run_child
 
 PROBES_DIR = Path(__file__).parent / "probes"
@@ -153,7 +153,7 @@ def _is_answer(said: object, asked: Sequence[str]) -> bool:
 
 def _who_answers(python: Path) -> tuple[str, ...]:
     """Return the program if it is a script, else the files of its environment that Python runs before any script."""
-    with contextlib.suppress(OSError), open(python, "rb", opener=_open_plain) as file:
+    with contextlib.suppress(OSError), open(python, "rb", opener=open_plain) as file:
         if file.read(2) == b"#!":
             return (str(python.resolve()),)
     found = []
@@ -166,15 +166,11 @@ def _who_answers(python: Path) -> tuple[str, ...]:
 def _runs_code(path: Path) -> bool:
     """Return whether a ``.pth`` file has a line that Python executes (the module site)."""
     try:
-        with open(path, "rb", opener=_open_plain) as file:
+        with open(path, "rb", opener=open_plain) as file:
             lines = file.read(_PTH_BYTES).splitlines()
     except OSError:
         return False
     return any(line.startswith((b"import ", b"import\t")) for line in lines)
-
-
-def _open_plain(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read_trace(trace: bytes) -> tuple[TraceStep | None, Mapping[str, object]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from envkit.errors import SettingsError
@@ -60,9 +62,10 @@ def load_settings(
     persist: Path | None = None,
     name: str | None = None,
     engine: str | None = None,
+    timeout_s: float | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read every source of settings, below the flags `persist` and `engine`.
+    """Read every source of settings, below the flags `persist`, `engine` and `timeout_s`.
 
     Args:
         name: An environment: where several roots are named, the one that has it is used.
@@ -87,6 +90,14 @@ def load_settings(
         ("rattler", "default"),
     )
     chosen, origins["engine"] = next(pair for pair in engines if pair[0] is not None)
+    network = read_network(conda, env, notes)
+    timeouts = (
+        (timeout_s, "--timeout"),
+        (env.get("ENVKIT_TIMEOUT") or None, "ENVKIT_TIMEOUT"),
+        (content.get("timeout"), str(own)),
+        (network.stall_s, origins.get("remote_read_timeout_secs", "default")),
+    )
+    wait, origins["timeout"] = next(pair for pair in timeouts if pair[0] is not None)
     return Settings(
         volume=volume,
         volumes=volumes,
@@ -95,7 +106,7 @@ def load_settings(
         allowed=tuple(conda.list("allowlist_channels")),
         denied=tuple(conda.list("denylist_channels")),
         override_channels=conda.switch("override_channels_enabled", default=True),
-        network=read_network(conda, env, notes),
+        network=replace(network, stall_s=_seconds(wait, origins["timeout"])),
         platform=conda.text("subdir"),
         overrides={
             str(n).removeprefix("__"): "" if v is None else str(v)
@@ -106,6 +117,14 @@ def load_settings(
         unheeded=conda.unheeded,
         notes=tuple(notes),
     )
+
+
+def _seconds(value: object, origin: str) -> float:
+    with contextlib.suppress(ValueError):
+        seconds = float(value) if isinstance(value, int | float | str) else math.nan
+        if 1 <= seconds < math.inf and not isinstance(value, bool):
+            return seconds
+    raise SettingsError(f"{origin}: {value!r} is no time to wait", hint="Give seconds, at least 1, such as 60.")
 
 
 def _solver(conda: CondaConfig, notes: list[str]) -> str | None:

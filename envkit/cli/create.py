@@ -88,6 +88,7 @@ def create_command(
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -104,7 +105,9 @@ def create_command(
 
     if name == "":
         raise UsageError("the name of the environment is empty", hint="Leave -n out, or give a name: -n train.")
-    session = options.session_of(persist, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        persist, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
     how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)

@@ -22,6 +22,7 @@ def doctor_command(
     full: Annotated[bool, typer.Option("--full", help="Hash every file, in the package cache too.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
@@ -34,7 +35,9 @@ def doctor_command(
 
     if name or given or prefix:  # else the whole volume
         name = which.anything(name, given, prefix)
-    session = options.session_of(persist, name=name, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        persist, name=name, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     alone = name is not None and "/" in name and persist is None
     result = doctor(session, name, full=full, fix=fix, alone=alone)
     code = 0 if result.healthy else _UNHEALTHY

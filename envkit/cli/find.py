@@ -46,6 +46,7 @@ def find_command(
     fix: Fix = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Retry hosts that were unreachable a minute ago.")] = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -58,7 +59,9 @@ def find_command(
     from envkit.models.request import Inquiry
     from envkit.wire.results import find_json, names_json
 
-    session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        None, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
     request = options.parse_request((spec,), explicit, cuda=cuda, python=python, prefer=prefer)
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)

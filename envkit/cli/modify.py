@@ -38,6 +38,7 @@ def install_command(
     no_validate: options.NoValidate = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -46,7 +47,9 @@ def install_command(
     from envkit.api import modify
 
     name, persist = which.environment(None, name, prefix, persist)
-    session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     if not specs and not pip:
         raise UsageError("nothing to install", hint=f"envkit install -n {name} SPEC... or --pip REQUIREMENT")
     wish = options.parse_pip(None, pip, allow_build, prefer_pip, local=allow_local)
@@ -65,6 +68,7 @@ def uninstall_command(
     no_validate: options.NoValidate = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -73,7 +77,9 @@ def uninstall_command(
     from envkit.api import modify
 
     name, persist = which.environment(None, name, prefix, persist)
-    session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     how = _options(session, None, None, override=False, dry_run=dry_run, no_validate=no_validate)
     return _finish(modify.uninstall(session, name, packages, how), as_json=as_json)
 
@@ -96,6 +102,7 @@ def upgrade_command(
     no_validate: options.NoValidate = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -104,7 +111,9 @@ def upgrade_command(
     from envkit.api import modify
 
     name, persist = which.environment(None, name, prefix, persist)
-    session = options.session_of(persist, name=name, engine=engine, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     how = _options(session, channel, hosts, override=override_channels, dry_run=dry_run, no_validate=no_validate)
     return _finish(
         modify.upgrade(session, name, specs or (), how), as_json=as_json, nothing="has nothing newer to take"

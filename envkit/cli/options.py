@@ -29,6 +29,16 @@ ProgressOption = Annotated[
         "--progress", metavar="STYLE", help="Progress on stderr: auto, bars, lines, jsonl, none (-q), verbose (-v)."
     ),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=1,
+        metavar="SECONDS",
+        show_default="30",
+        help="Give a transfer up that brings next to nothing for so long.",
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only cached data.")]
 
 
@@ -203,6 +213,7 @@ def session_of(
     name: str | None = None,
     engine: str | None = None,
     offline: bool = False,
+    timeout_s: float | None = None,
     as_json: bool = False,
     progress: str = "auto",
 ) -> Session:
@@ -215,7 +226,7 @@ def session_of(
     from envkit.cli.unheeded import tell_unheeded
     from envkit.settings import load_settings
 
-    settings = load_settings(persist=persist, name=name and name.partition("@")[0], engine=engine)
+    settings = load_settings(persist=persist, name=name and name.partition("@")[0], engine=engine, timeout_s=timeout_s)
     tell_unheeded(settings)
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     policy = replace(settings.network, offline=offline or settings.network.offline)

@@ -91,6 +91,7 @@ def clone_command(
     persist: options.Persist = None,
     no_validate: options.NoValidate = False,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
@@ -102,7 +103,9 @@ def clone_command(
     from envkit.host.wire import host_to_json
     from envkit.wire.results import create_json
 
-    session = options.session_of(persist, name=source, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(
+        persist, name=source, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    )
     result = clone(session, source, name, proof=options.parse_proof(no_validate=no_validate))
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))

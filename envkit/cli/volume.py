@@ -90,6 +90,7 @@ def _bootstrap(
     channel: options.Channels = None,
     override_channels: options.Override = False,
     offline: options.Offline = False,
+    timeout: options.Timeout = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
@@ -99,7 +100,7 @@ def _bootstrap(
     from envkit.wire.volume import bootstrap_json
     from envkit.words.values import size_words
 
-    session = options.session_of(persist, offline=offline, as_json=as_json, progress=progress)
+    session = options.session_of(persist, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
     result = bootstrap(session, channels=explicit, override_channels=override_channels)
     if as_json:

@@ -80,6 +80,7 @@ def write_condarc(
         "offline": policy.offline,
         "remote_max_retries": policy.retries,
         "remote_read_timeout_secs": policy.stall_s,
+        "remote_connect_timeout_secs": policy.connect_s,
         "local_repodata_ttl": 1 if policy.use_index_cache else 0,
         "pinned_packages": [],
         "create_default_packages": [],

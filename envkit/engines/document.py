@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import http.client
+import time
 import urllib.error
 import urllib.request
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
 import envkit
+from envkit.engines.watch import Pace
 from envkit.errors import ChannelError, RecipeError, UsageError
 from envkit.models.channel import redact
 from envkit.models.network import NetworkPolicy
 from envkit.models.pip import Address, parse_address
+
+_CHUNK_BYTES = 1 << 16
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -56,7 +60,7 @@ def fetch_document(url: str, policy: NetworkPolicy, *, most_bytes: int) -> tuple
     opener = urllib.request.build_opener(_Redirects)
     try:
         with opener.open(_request(address), timeout=policy.stall_s) as answer:
-            return answer.read(most_bytes + 1), shown
+            return _read(answer, most_bytes + 1, policy), shown
     except urllib.error.HTTPError as error:
         what = f"{shown} cannot be read: {error.code} {error.msg}"
         if error.code in {404, 410}:
@@ -67,6 +71,16 @@ def fetch_document(url: str, policy: NetworkPolicy, *, most_bytes: int) -> tuple
         raise ChannelError(
             f"{shown} cannot be read: {redact(str(reason), address.secrets)}", hint="Check the network and the URL."
         ) from None
+
+
+def _read(answer: http.client.HTTPResponse, most_bytes: int, policy: NetworkPolicy) -> bytes:
+    data = bytearray()
+    pace = Pace(policy.stall_s, time.monotonic())
+    while len(data) < most_bytes and (more := answer.read1(min(_CHUNK_BYTES, most_bytes - len(data)))):
+        data += more
+        if pace.is_stalled(time.monotonic(), len(data)):
+            raise TimeoutError(f"it sent next to nothing for {policy.stall_s:.0f} s")
+    return bytes(data)
 
 
 def _request(address: Address) -> urllib.request.Request:

@@ -6,8 +6,10 @@ py-rattler 0.x sometimes crashes at interpreter exit after a solve, so the comma
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
+import socket
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,13 +20,15 @@ from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, named_
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
+from envkit.engines.watch import Patience, TransferFault, watched
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
-from envkit.models.channel import redact
+from envkit.models.channel import Channel, redact
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 from envkit.scratch import scratch
+from envkit.words.values import size_words
 
 if TYPE_CHECKING:
     import rattler
@@ -200,9 +204,11 @@ def _translated(coroutine: Coroutine[Any, Any, T], access: ChannelAccess) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", exceptions.GatewayWarning)  # channel relations are not followed here
-            return asyncio.run(coroutine)
+            return asyncio.run(watched(coroutine, access.index_dir, _patience(access)))
     except EnvkitError:
         raise
+    except TransferFault as fault:
+        raise _given_up(fault, access) from None
     except exceptions.SolverError as error:
         text = redact(str(error).strip(), access.secrets)
         if "timeout" in text.lower():
@@ -219,6 +225,50 @@ def _translated(coroutine: Coroutine[Any, Any, T], access: ChannelAccess) -> T:
         if "no space left" in text.lower():
             raise NoSpaceError(f"no space left in {access.index_dir}", hint="Free some space there.") from None
         raise ChannelError(f"the channel index cannot be read: {text}", hint="Try again.") from None
+
+
+def _patience(access: ChannelAccess) -> Patience | None:
+    """Return how long to wait for a channel; None where all are on this machine. Each mirror has its own time."""
+    if all(urlsplit(url).scheme == "file" for url in access.urls):
+        return None
+    tries = 1 + max((len(channel.mirrors) for channel in access.channels), default=0)
+    connect_s = access.policy.connect_s if tries == 1 else access.policy.stall_s * tries
+    return Patience(access.policy.stall_s * tries, connect_s)
+
+
+def _given_up(fault: TransferFault, access: ChannelAccess) -> EnvkitError:
+    """Make the error of a transfer that was given up."""
+    distant = [channel for channel in access.channels if urlsplit(channel.url).scheme != "file"] or access.channels
+    if fault.peer and len(distant) > 1:
+        distant = [channel for channel in distant if fault.peer in _addresses(channel)] or distant
+    where = ", ".join(channel.name for channel in distant)
+    if fault.kind in {"expands", "memory"}:
+        what = "expands to more than" if fault.kind == "expands" else "takes more memory than"
+        return ChannelError(
+            f"the index of {where} is refused: it {what} {size_words(fault.size_bytes)}",
+            hint="No index is so large: the server is broken, or hostile. Nothing of it was kept. Another channel: "
+            "-c NAME --override-channels.",
+        )
+    hosts = ", ".join(dict.fromkeys(urlsplit(channel.url).netloc for channel in distant))
+    cause = (
+        f"{hosts} accepts no connection within {fault.seconds:.0f} s"
+        if fault.kind == "unconnected"
+        else f"{hosts} sent next to nothing for {fault.seconds:.0f} s"
+    )
+    error = ChannelError(
+        f"channel {where} cannot be read: {cause}",
+        hint="Check the network, proxy and URL; --timeout SECONDS waits longer. Indexes that were read before: "
+        "--offline. Another channel: -c NAME --override-channels.",
+    )
+    error.unreachable, error.cause = distant[0].url, cause
+    return error
+
+
+def _addresses(channel: Channel) -> set[str]:
+    """Return the addresses of a channel's host, which the resolver knows by now."""
+    with contextlib.suppress(OSError, UnicodeError):
+        return {str(found[4][0]) for found in socket.getaddrinfo(urlsplit(channel.url).hostname, None)}
+    return set()
 
 
 def _channel_error(text: str, access: ChannelAccess) -> EnvkitError:

@@ -28,6 +28,7 @@ def read_network(conda: CondaConfig, env: Mapping[str, str], notes: list[str]) -
         retries=int(conda.number("remote_max_retries", plain.retries)),
         backoff_s=conda.number("remote_backoff_factor", plain.backoff_s),
         stall_s=conda.number("remote_read_timeout_secs", plain.stall_s),
+        connect_s=conda.number("remote_connect_timeout_secs", plain.connect_s),
         proxies=tuple(sorted(proxies.items())),
         verify=verify,
         ca=ca,

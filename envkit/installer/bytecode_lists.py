@@ -13,12 +13,12 @@ from pathlib import Path
 
 from envkit.layout.private import folder
 from envkit.layout.volume import Volume
+from envkit.plain import read_json
 
 BytecodeFiles = list[tuple[str, list[str]]]
 """Each folder with bytecode, as a path in the prefix, and the names in it."""
 
 _LIST = "files.json"
-_LIST_BYTES = 32 << 20
 
 
 def read_list(folder: Path) -> BytecodeFiles | None:
@@ -27,7 +27,7 @@ def read_list(folder: Path) -> BytecodeFiles | None:
     Others may write the folder: a list with a path that leads out of a prefix is none.
     """
     try:
-        found = json.loads(_read(folder / _LIST))
+        found = read_json(folder / _LIST)
         if not isinstance(found, dict):  # of before, when an interrupted run could leave one
             return None
         files = [(str(inner), [str(name) for name in names]) for inner, names in found["files"]]
@@ -64,7 +64,7 @@ def remove_lists(volume: Volume, paths: list[Path]) -> list[Path]:
 
 def _is_damaged(volume: Volume, path: Path) -> bool:
     try:
-        found = json.loads(_read(path))
+        found = read_json(path)
     except FileNotFoundError:
         return False  # removed meanwhile
     except (OSError, ValueError, RecursionError):
@@ -86,7 +86,7 @@ def _has_modules(home: Path) -> bool:
     """Return whether a package in the cache installs modules outside of its tests."""
     for path in home.glob("*/info/paths.json"):
         try:
-            entries = json.loads(_read(path))["paths"]
+            entries = read_json(path)["paths"]
             names = [str(entry["_path"]) for entry in entries]
         except (OSError, ValueError, TypeError, LookupError, RecursionError):
             continue
@@ -104,15 +104,6 @@ def _stays_inside(inner: str, names: list[str]) -> bool:
         and bool(names)
         and all(name.endswith(".pyc") and "/" not in name for name in names)
     )
-
-
-def _read(path: Path) -> bytes:
-    with open(path, "rb", opener=_open_plain) as file:
-        return file.read(_LIST_BYTES)
-
-
-def _open_plain(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:

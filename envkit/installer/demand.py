@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from envkit.installer import cache
 from envkit.layout.space import free_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.plain import read_json
 from envkit.words.values import size_words
 
 # With more room than this, do not count: no environment's folders, records and rewritten files need more.
@@ -50,7 +50,7 @@ def _demand(volume: Volume, records: Sequence[Record], *, hard_links: bool) -> t
 
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
-        found = json.loads(path.read_bytes())["paths"]
+        found = read_json(path)["paths"]
     except (OSError, ValueError, KeyError, TypeError):
         return []  # an old package; the overhead covers its few files
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
+from envkit.engines.watch import Pace
 from envkit.errors import ChannelError, IntegrityError
 from envkit.layout.private import Folder
 from envkit.models.build import Record
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _CHUNK = 1 << 20
+_STALLS = 2  # a server that stalls twice stalls again
 
 
 def is_whole(folder: Folder, name: str, record: Record, reporter: Reporter) -> bool:
@@ -44,6 +47,12 @@ def is_whole(folder: Folder, name: str, record: Record, reporter: Reporter) -> b
 def _digest(record: Record) -> tuple[str, str]:
     """Return the kind of digest that the index gives, and the digest; see `cache.key`."""
     return ("sha256", record.sha256.lower()) if record.sha256 else ("md5", str(record.raw["md5"]).lower())
+
+
+class _Stall(str):
+    """The fault of a transfer that was too slow."""
+
+    __slots__ = ()
 
 
 class _Sink:
@@ -110,6 +119,7 @@ async def download(
             f"{record.fn} is not in the cache and --offline forbids to download it",
             hint="Run once without --offline; packages stay in the volume's cache.",
         )
+    stalls = 0
     for attempt in range(policy.retries + 1):
         with _created(place) as file:
             sink = _Sink(file, record, reporter)
@@ -120,7 +130,8 @@ async def download(
         if sink.error is not None:
             raise sink.error
         reporter.advance("download", -sink.size)
-        if attempt == policy.retries or "status client error" in fault:
+        stalls += isinstance(fault, _Stall)
+        if attempt == policy.retries or stalls == _STALLS or "status client error" in fault:
             raise ChannelError(
                 f"{record.fn} cannot be downloaded from {record.channel}: {redact(fault)}",
                 hint="Check the network and the channel; run the same command again to go on where it stopped.",
@@ -148,21 +159,33 @@ class Receiver(Protocol):
         """Take some bytes."""
 
 
+class _Door:
+    """Passes bytes on until it is shut: the engine does not end a transfer at once."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.shut = False
+
+    def write(self, data: bytes, /) -> int:
+        if self.shut:
+            raise ValueError("given up")
+        return self.receiver.write(data)
+
+
 async def transfer(client: Client, url: str, sink: Receiver, policy: NetworkPolicy) -> str | None:
-    """Try once, giving up when no byte comes for a while; return None for success, else the fault."""
+    """Try once, giving up when next to nothing comes for a while; return None for success, else the fault."""
     from rattler.package_streaming import download_to_writer
 
-    task = asyncio.ensure_future(download_to_writer(client, url, sink))
-    seen = -1
-    while True:
-        done, _ = await asyncio.wait({task}, timeout=policy.stall_s)
-        if done:
-            error = task.exception()
-            return None if error is None else " ".join(str(error).split()) or type(error).__name__
-        if sink.size == seen:
+    door = _Door(sink)
+    task = asyncio.ensure_future(download_to_writer(client, url, door))
+    pace = Pace(policy.stall_s, time.monotonic())
+    while not (await asyncio.wait({task}, timeout=min(1.0, policy.stall_s)))[0]:
+        if pace.is_stalled(time.monotonic(), sink.size):
             task.cancel()
-            return f"no data for {policy.stall_s:.0f} seconds"
-        seen = sink.size
+            door.shut = True
+            return _Stall(f"it sent next to nothing for {policy.stall_s:.0f} s (--timeout SECONDS waits longer)")
+    error = task.exception()
+    return None if error is None else " ".join(str(error).split()) or type(error).__name__
 
 
 def _copy(source: Path, sink: _Sink, record: Record) -> None:

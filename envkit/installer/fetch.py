@@ -13,6 +13,7 @@ from envkit.engines.network import make_client
 from envkit.errors import IntegrityError
 from envkit.installer import cache
 from envkit.installer.download import download, is_whole
+from envkit.installer.extract import TooLargeError, extract_within
 from envkit.installer.seal import check_and_seal
 from envkit.layout.atomic import sync_file_system
 from envkit.layout.private import Folder, folder
@@ -137,7 +138,6 @@ class _Run:
     async def _fetch(self, record: Record) -> None:
         """Download, verify, extract and check a package in this run's own folder."""
         from rattler.exceptions import ExtractError
-        from rattler.package_streaming import extract
 
         name, archive = cache.key(record), cache.archive_name(record)
         self.folder.enter(name, new=True).close()
@@ -148,7 +148,14 @@ class _Run:
         place = self.folder.through  # the folder's own path may lead elsewhere by now
         target = Path(place, name, f"{record.name}-{record.version}-{record.build}")
         try:
-            await asyncio.to_thread(extract, Path(place, archive), target)
+            await extract_within(self.client, Path(place, archive), target)
+        except TooLargeError as error:
+            raise IntegrityError(
+                f"{record.fn} from {record.channel} is refused: {size_words(record.size)} expand to more than "
+                f"{size_words(error.size_bytes)}",
+                hint="The archive is broken at its origin, or hostile. Nothing of it was kept; tell the channel's "
+                "maintainers, or choose another build.",
+            ) from error
         except (ExtractError, OSError) as error:
             # The bytes are what the index promised, so either the disk is full or the archive is broken at its origin.
             if is_full(self.volume, error):

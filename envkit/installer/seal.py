@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ from envkit.checks.package import check_entry_points, check_link_target, check_p
 from envkit.errors import IntegrityError
 from envkit.installer import cache
 from envkit.models.build import Record
+from envkit.plain import LARGEST_RECORD_BYTES, read_json, read_plain
+from envkit.words.values import size_words
 
 
 def check_and_seal(record: Record, target: Path) -> None:
@@ -23,6 +24,7 @@ def check_and_seal(record: Record, target: Path) -> None:
     Raises:
         IntegrityError: It would write outside its prefix, or is another package.
     """
+    _refuse(record, _odd_info(target / "info"))  # before anything in it is read
     present: dict[str, bool] = {}
     wrong: list[str] = []
     for name, entry in cache.walk(target):
@@ -52,6 +54,10 @@ def check_and_seal(record: Record, target: Path) -> None:
     ):
         wrong.append("its info/index.json names another package")
     wrong += _unreadable(target)
+    _refuse(record, wrong)
+
+
+def _refuse(record: Record, wrong: list[str]) -> None:
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise IntegrityError(
@@ -61,12 +67,33 @@ def check_and_seal(record: Record, target: Path) -> None:
         )
 
 
+def _odd_info(info: Path) -> list[str]:
+    """List what does not belong in the folder of a package's description: it is read by us and by the native engine."""
+    try:
+        if not stat.S_ISDIR(info.lstat().st_mode):
+            return ["its info is no folder"]
+    except FileNotFoundError:
+        return ["it has no info"]
+    wrong = []
+    for folder, folders, names in os.walk(info):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            shown, state = path.relative_to(info.parent), path.lstat()
+            if stat.S_ISREG(state.st_mode) and state.st_size > LARGEST_RECORD_BYTES:
+                wrong.append(f"its {shown} has {size_words(state.st_size)}")
+            elif stat.S_ISLNK(state.st_mode) and path.parent == info:
+                wrong.append(f"its {shown} is a link")
+            elif not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode) or stat.S_ISLNK(state.st_mode)):
+                wrong.append(f"its {shown} is neither a file nor a folder")
+    return wrong
+
+
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return read_json(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return {}
 
 
@@ -88,7 +115,7 @@ def _unreadable(target: Path) -> list[str]:
 
 def _listed(path: Path, present: Mapping[str, bool]) -> list[dict[str, str]] | None:
     try:
-        names = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = read_plain(path, LARGEST_RECORD_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return None
     return [{"_path": name, "path_type": "softlink" if present.get(name) else "hardlink"} for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import errno
 import hashlib
 import os
 import stat
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from envkit.models.installed import Distribution, InstalledPackage, WrongFile
+from envkit.plain import LARGEST_TEXT_BYTES, open_plain, read_plain
 
 _CHUNK = 1 << 20
 # A package's record is written right after its files. A file that is newer by more was changed later.
@@ -21,7 +23,9 @@ _LATER_S = 2.0
 def sha256_of(path: Path) -> str:
     """Return the hex digest of a file."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_plain) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
         while data := file.read(_CHUNK):
             digest.update(data)
     return digest.hexdigest()
@@ -100,7 +104,7 @@ def _check_record(site: Path, rows: Sequence[list[str]], label: str, *, full: bo
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_plain(path, LARGEST_TEXT_BYTES, follow=True).decode("utf-8", "replace")
     except OSError:
         return ""
 

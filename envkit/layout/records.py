@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from envkit.models.installed import BadRecord, InstalledPackage
+from envkit.plain import read_json
 
 
 def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[BadRecord]]:
@@ -14,7 +14,7 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[BadRe
     bad: list[BadRecord] = []
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         try:
-            raw = json.loads(path.read_bytes())
+            raw = read_json(path)
             entries = raw.get("paths_data", {}).get("paths") or [{"_path": name} for name in raw.get("files", [])]
             packages.append(
                 InstalledPackage(
@@ -34,7 +34,7 @@ def installed_packages(prefix: Path) -> tuple[list[InstalledPackage], list[BadRe
                     ),
                 )
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             bad.append(BadRecord(path.name, f"{type(error).__name__}: {error}"))
     return packages, bad
 

@@ -12,7 +12,8 @@ class NetworkPolicy:
     offline: bool = False  # use caches only
     retries: int = 3  # how often a failed transfer is tried again
     backoff_s: float = 1.0  # seconds before the first of these; each later one waits twice as long
-    stall_s: float = 60.0  # a transfer that brings no byte for this long is given up
+    stall_s: float = 30.0  # a transfer that brings (next to) nothing for this long is given up
+    connect_s: float = 10.0  # and one without a connection after this long
     use_index_cache: bool = True  # whether an index that is fresh by its HTTP headers may be used without asking
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # of ``http``, ``https``, ``all``: its URL
     verify: bool = True  # whether certificates are checked

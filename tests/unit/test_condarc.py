@@ -265,6 +265,8 @@ def test_channels_that_the_configuration_forbids(
         ("offline: true", {"CONDA_OFFLINE": "false"}, {}),
         ("remote_max_retries: 7\nremote_backoff_factor: 2", {}, {"retries": 7, "backoff_s": 2.0}),
         ("remote_read_timeout_secs: 5", {}, {"stall_s": 5.0}),
+        ("remote_read_timeout_secs: 5", {"ENVKIT_TIMEOUT": "90"}, {"stall_s": 90.0}),
+        ("remote_connect_timeout_secs: 4", {}, {"connect_s": 4.0}),
         (
             "proxy_servers: {http: http://p, https: http://q}",
             {},
