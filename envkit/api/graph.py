@@ -8,7 +8,7 @@ from envkit.api.choose import channel_access, channels_for
 from envkit.api.session import Session, user_index_dir
 from envkit.api.solve import records_of
 from envkit.api.spelling import nearest_name
-from envkit.builds.dependency import spec_matches
+from envkit.builds.dependency import dependency_names, spec_matches
 from envkit.builds.version import version_key
 from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
@@ -16,7 +16,6 @@ from envkit.errors import PackageNotFoundError, UnknownEnvironmentError
 from envkit.layout.generation import read_manifest, resolve
 from envkit.models.build import Record
 from envkit.models.request import Inquiry
-from envkit.models.spec import parse_match_spec
 from envkit.plan.graph import DependencyGraph, make_graph
 
 
@@ -31,7 +30,7 @@ def environment_graph(session: Session, name: str) -> DependencyGraph:
         raise UnknownEnvironmentError(
             f"the generation that {name} points to has no manifest", hint=f"See `envkit doctor {name}`."
         )
-    return make_graph(records_of(manifest), [parse_match_spec(spec).name for spec in manifest.request.specs])
+    return make_graph(records_of(manifest), dependency_names(manifest.request.specs))
 
 
 def index_graph(session: Session, inquiry: Inquiry) -> DependencyGraph:

@@ -23,7 +23,7 @@ from envkit.models.channel import Channel, redact
 from envkit.models.gpucode import GpuPackage
 from envkit.models.host import Target
 from envkit.models.inspection import Inspected, Inspection, PackageVerdict
-from envkit.models.spec import parse_match_spec
+from envkit.models.request import Request
 from envkit.scan.archive import is_archive, scan_archive
 from envkit.scan.file import scan_file
 from envkit.scan.owners import group_by_package, package_of_archive
@@ -163,7 +163,7 @@ def _cached(volume: Volume | None, record: Record) -> Path | None:
 
 
 def _one_record(session: Session, spec: str, shelf: Shelf) -> Record:
-    parsed = parse_match_spec(spec)
+    parsed = Request((spec,)).parsed[0]
     listed, _ = channels_for([parsed.name], explicit=shelf.channels, override=False, settings=session.settings)
     access = channel_access(listed, session.policy, user_index_dir())
     found = session.engine.query(spec, platforms=(shelf.subdir, "noarch"), access=access).matching

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from envkit.builds.dependency import dependency_names
 from envkit.models.build import Record
-from envkit.models.spec import parse_match_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def make_graph(records: Iterable[Record], roots: Sequence[str]) -> DependencyGra
     known = {record.name: record for record in records}
     needs: dict[str, tuple[Dependency, ...]] = {}
     for name, record in known.items():
-        specs = {parse_match_spec(text).name: text for text in record.depends}
+        specs = dict(zip(dependency_names(record.depends), record.depends, strict=True))
         needs[name] = tuple(Dependency(need, text) for need, text in sorted(specs.items()) if need in known)
     versions = {name: record.version for name, record in sorted(known.items())}
     return DependencyGraph(tuple(root for root in dict.fromkeys(roots) if root in known), versions, needs)
