@@ -12,6 +12,7 @@
     │   └── EnvironmentExistsError
     ├── ValidationFailedError    3  the environment is there and does not compute
     ├── HostCannotRunError       4  this host cannot run what was asked
+    │   ├── NoGpuCodeError
     │   └── NotOnGpuError
     ├── ChannelError             5  a channel or the network
     ├── IntegrityError           6  bytes are not what the index or the manifest says
@@ -27,7 +28,8 @@ errors; so is the absence of a GPU.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 __all__ = [
     "ChannelError",
@@ -37,6 +39,7 @@ __all__ = [
     "HostCannotRunError",
     "IntegrityError",
     "NoAnswerError",
+    "NoGpuCodeError",
     "NoSpaceError",
     "NotOnGpuError",
     "PackageNotFoundError",
@@ -188,6 +191,18 @@ class HostCannotRunError(EnvkitError):
     exit_code = 4
     cure = "Do what the reasons name: often a newer driver, another `--cuda`, or `--cuda none`."
     blames = "host"
+
+
+class NoGpuCodeError(HostCannotRunError):
+    """A package was measured, and holds no code for a GPU that it is meant for.
+
+    Attributes:
+        lacking: The packages, each with the reasons.
+    """
+
+    code = "no-gpu-code"
+    cure = "Let envkit choose another build (loosen the spec), or name the GPU that is meant with `--gpu`."
+    lacking: Sequence[Any] = ()
 
 
 class NotOnGpuError(HostCannotRunError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from envkit.api.change import changing
-from envkit.api.make import Proof
+from envkit.api.gate import make_around, plan_around
+from envkit.api.make import Made, Proof
 from envkit.api.publish import check_publishable
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
@@ -14,6 +17,7 @@ from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of
 from envkit.api.validate import revalidate
 from envkit.api.wheels import recorded_wish, solve_with_pip
+from envkit.checks.lacking import Lacking
 from envkit.checks.requests import requests_differ
 from envkit.errors import EnvironmentExistsError
 from envkit.layout.generation import active, is_moved, known_manifest, read_manifest, refuse_foreign
@@ -58,7 +62,7 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
         if existing is not None and options.dry_run:
             return reused_result(session, existing, name=name, dry_run=True)
         # A volume is made only for a request that has an answer.
-        plan = _plan(session, inquiry, before)
+        plan = plan_around(partial(_solve, session, inquiry, before), session)
         if options.dry_run:
             return planned_result(session, name, plan)
     with changing(session, name) as change:
@@ -68,14 +72,18 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
         if existing is not None:
             session.reporter.note(f"{name} was made at {existing.prefix}: its packages are linked anew here")
             plan = plan_of(existing, session.settings)
-        plan = plan or _plan(session, inquiry, before)
         verb = "create --replace" if options.replace else "create"
-        made = change.make(plan, recorded, target=inquiry.target, verb=verb, proof=options.proof)
+
+        def make(plan: Plan) -> Made:
+            return change.make(plan, recorded, target=inquiry.target, verb=verb, proof=options.proof)
+
+        solve = partial(_solve, session, inquiry, before)
+        plan, made = make_around(plan or plan_around(solve, session), make, solve, session)
     return made_result(session, name, plan, made)
 
 
-def _plan(session: Session, inquiry: Inquiry, before: Manifest | None) -> Plan:
-    plan = solve_with_pip(session, inquiry)
+def _solve(session: Session, inquiry: Inquiry, before: Manifest | None, passed: Sequence[Lacking]) -> Plan:
+    plan = solve_with_pip(session, inquiry, passed=passed)
     if before is not None:
         refuse_loss(before, inquiry.request, inquiry.target, plan.choice)
     return plan

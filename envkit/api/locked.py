@@ -24,7 +24,7 @@ from envkit.layout.volume import check_name
 from envkit.models.build import Record, digest
 from envkit.models.codes.inputs import LOCK_PART
 from envkit.models.fact import Advice
-from envkit.models.host import Target
+from envkit.models.host import MachineKind, Target
 from envkit.models.inputs import Locked, LockFile
 from envkit.models.manifest import RecordedRequest
 from envkit.models.results import CreateResult
@@ -115,7 +115,8 @@ def create_locked(
             records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
             if options.proof != "none":
                 _refuse(dataclasses.replace(locked, records=records), target)
-            plan = Plan(records, channels)
+            kinds = (MachineKind((), target),) if options.proof != "none" and target.gpus else ()
+            plan = Plan(records, channels, kinds=kinds)
             specs = tuple(f"{r.name}=={r.version}={r.build}" for r in records)
             described = target_json(target) if target.described else {}
             recorded = RecordedRequest(

@@ -11,6 +11,7 @@ from typing import Literal
 
 import envkit
 from envkit.api.examine import run_environment, validate_prefix
+from envkit.api.gate import refuse_known, refuse_lacking
 from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
@@ -38,7 +39,7 @@ from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, PipPart, RecordedRequest
 from envkit.models.report import Report
-from envkit.wire.results import members, target_json
+from envkit.wire.results import lacking_json, members, target_json
 from envkit.words.say import say
 from envkit.words.values import size_words
 
@@ -98,8 +99,10 @@ def make_generation(
             claim(volume, blueprint.name) as prefix,
         ):
             missing = tuple(record for record in plan.records if not cached(volume, record))
+            refuse_known(volume, plan)
             check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
             fetch(volume, plan.records, channels=plan.channels, policy=session.policy, reporter=reporter)
+            notes += refuse_lacking(volume, plan, reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
             runs_here = blueprint.target.subdir == host.subdir
             kept = link(
@@ -179,6 +182,7 @@ def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host, pi
         target=target_json(blueprint.target),
         fingerprint=host.fingerprint,
         choice=dict(plan.choice),
+        passed_over=tuple(lacking_json(plan.passed)),
         skipped_link_scripts=link_scripts(volume, plan.records),
     )
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from envkit.api.change import changing
-from envkit.api.make import Proof
+from envkit.api.gate import Solve, make_around, plan_around
+from envkit.api.make import Made, Proof
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
@@ -14,6 +15,7 @@ from envkit.api.solve import Plan, recorded_channels, records_of
 from envkit.api.wheels import recorded_wish, solve_with_pip, wheels_of, wish_of
 from envkit.builds.dependency import dependency_names
 from envkit.checks.hosts import common_target
+from envkit.checks.lacking import Lacking
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.volume import Volume, check_name
@@ -100,12 +102,19 @@ def _modify(session: Session, name: str, verb: str, merge: _Merge, options: Modi
     with changing(session, name, there=True) as change:
         current = _current(change.volume, name)
         following = _following(session, current, merge, options)
-        plan, recorded = following.plan, following.recorded
-        wheels = plan.pip.packages if plan.pip else ()
-        same = digest(plan.records) == current.digest and wheels == wheels_of(current)
-        if recorded == current.request and same:
-            return ChangeResult(reused_result(session, current, name=name), following.difference(name))
-        made = change.make(plan, recorded, target=following.target, verb=verb, proof=options.proof)
+        recorded = following.recorded
+
+        def make(plan: Plan) -> Made | None:
+            wheels = plan.pip.packages if plan.pip else ()
+            same = digest(plan.records) == current.digest and wheels == wheels_of(current)
+            if recorded == current.request and same:
+                return None
+            return change.make(plan, recorded, target=following.target, verb=verb, proof=options.proof)
+
+        plan, made = make_around(following.plan, make, following.solve, session)
+        following = replace(following, plan=plan)
+    if made is None:
+        return ChangeResult(reused_result(session, current, name=name), following.difference(name))
     return ChangeResult(made_result(session, name, plan, made), following.difference(name, made.manifest.number))
 
 
@@ -117,6 +126,7 @@ class _Following:
     recorded: RecordedRequest
     target: Target
     plan: Plan
+    solve: Solve
 
     def difference(self, name: str, number: int | None = None) -> Difference:
         """Return what it changes in the environment `name`; `number` is its own, once it has one."""
@@ -138,9 +148,13 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
     wish = wish_of(recorded, current.name)
     wish = replace(wish, section=with_logins(wish.section, options.pip.section.addresses))
     inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True, pip=wish)
-    plan = solve_with_pip(session, inquiry, installed=installed, kept=kept)
-    refuse_loss(current, request, target, plan.choice)
-    return _Following(current, recorded, target, plan)
+
+    def solve(passed: Sequence[Lacking]) -> Plan:
+        plan = solve_with_pip(session, inquiry, installed=installed, kept=kept, passed=passed)
+        refuse_loss(current, request, target, plan.choice)
+        return plan
+
+    return _Following(current, recorded, target, plan_around(solve, session), solve)
 
 
 def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str, Target]) -> RecordedRequest:

@@ -34,8 +34,15 @@ def planned_result(session: Session, name: str, plan: Plan) -> CreateResult:
     """Return the result of a dry run."""
     missing = [record for record in plan.records if not cached(session.volume, record)]
     found = _result(session, name, plan.records, missing)
-    wheels = plan.pip.packages if plan.pip else ()
-    return replace(found, pick=plan.pick, advice=plan.advice, explanation=plan.explanation, dry_run=True, pip=wheels)
+    return replace(
+        found,
+        pick=plan.pick,
+        advice=plan.advice,
+        explanation=plan.explanation,
+        passed_over=plan.passed,
+        dry_run=True,
+        pip=plan.pip.packages if plan.pip else (),
+    )
 
 
 def made_result(session: Session, name: str, plan: Plan, made: Made) -> CreateResult:
@@ -46,6 +53,7 @@ def made_result(session: Session, name: str, plan: Plan, made: Made) -> CreateRe
         pick=plan.pick,
         advice=(*plan.advice, *made.notes),
         explanation=plan.explanation,
+        passed_over=plan.passed,
         report=made.report,
         pip=made.manifest.pip.packages if made.manifest.pip else (),
         skipped_link_scripts=made.manifest.skipped_link_scripts,

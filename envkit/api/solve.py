@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
@@ -13,21 +14,25 @@ from envkit.api.spelling import respelt
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
+from envkit.checks.hosts import gpu_kinds
+from envkit.checks.lacking import Lacking
 from envkit.checks.solution import check_solution
+from envkit.engines.base import ChannelAccess
 from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, NoAnswerError, UnsatisfiableError
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
-from envkit.models.codes.advice import GLIBC_ASSUMED
+from envkit.models.codes.advice import CODE_PASSED_OVER, GLIBC_ASSUMED
 from envkit.models.fact import Advice, Answer
-from envkit.models.host import Target
+from envkit.models.host import MachineKind, Target
 from envkit.models.manifest import Manifest
 from envkit.models.problem import cause_of, problem_of
 from envkit.models.progress import Reporter
 from envkit.models.request import Inquiry, Request
 from envkit.models.solve import SolveTask
+from envkit.plan.around import pass_over, ways_around
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
-from envkit.plan.rank import solve_candidates
+from envkit.plan.rank import rank, solve_candidates
 from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
 from envkit.settings import Settings, resolve_channels
 from envkit.wheels.plan import PipPlan, locked_plan
@@ -51,26 +56,31 @@ class Plan:
     advice: tuple[Advice, ...] = ()  # what limits the choice
     explanation: tuple[Answer, ...] = ()  # why this build, why no newer one, why CPU, what to change
     pip: PipPlan | None = None  # what the pip section becomes
+    kinds: tuple[MachineKind, ...] = ()  # the machines whose GPUs the packages have to hold code for
+    passed: tuple[Lacking, ...] = ()  # better packages that hold no code for a GPU
 
 
-def solve_request(session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = ()) -> Plan:
+def solve_request(
+    session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = (), passed: Sequence[Lacking] = ()
+) -> Plan:
     """Choose the framework's build, solve around it, and check the solution record by record.
 
-    The solution keeps `installed`, the records of the generation before, where it can. Of a request that lists builds
-    (`conda env export`), those that the channels no longer have are solved by their versions.
+    The solution keeps `installed`, the records of the generation before, where it can, and holds none of `passed`. Of
+    a request that lists builds (`conda env export`), those that the channels no longer have are solved by their
+    versions.
     """
     if not lists_builds(inquiry):
-        return _solve(session, inquiry, installed)
+        return _solve(session, inquiry, installed, passed)
     failure: EnvkitError | None = None
     for attempt in inquiries_of(session, inquiry):
         try:
-            return _solve(session, attempt, installed)
+            return _solve(session, attempt, installed, passed)
         except (NoAnswerError, HostCannotRunError) as error:
             failure = failure or error
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
-def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> Plan:
+def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], passed: Sequence[Lacking]) -> Plan:
     reporter, target = session.reporter, inquiry.target
     request = imply_cuda(inquiry.request)
     inquiry = replace(inquiry, request=request)
@@ -93,17 +103,21 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> P
             if not inquiry.channels and table_knows(framework, target.subdir):
                 error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
             raise
+        if passed:
+            ranked = rank(pass_over(candidates.ranked, passed), request, target)
+            candidates = replace(candidates, ranked=tuple(ranked))
         picks = _picks(candidates, request, target, installed)
+    ways = _ways(session, passed, candidates, inquiry, access)
     reporter.start("solve", " ".join(request.specs))
     failure: EnvkitError | None = None
-    tried: set[tuple[str, ...]] = set()
+    tried: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     unsolved: list[tuple[Verdict, object]] = []
-    for pick in picks:
+    for pick, way in product(picks, ways):
         candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
-        task = plan_solve(request, target, pick, candidate_records, installed=installed)
-        if task.specs in tried:
+        task = plan_solve(request, target, pick, candidate_records, installed=installed, around=way)
+        if (task.specs, task.constraints) in tried:
             continue
-        tried.add(task.specs)
+        tried.add((task.specs, task.constraints))
         used = access if chosen else channel_access(tuple(_of(asked, task.channels)) or asked, session.policy, index)
         _tell(reporter, task)
         try:
@@ -122,13 +136,19 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record]) -> P
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", f"{len(records)} packages" + (f", {exact_words(taken)}" if taken else ""))
         advice, explanation = _explained(candidates, request, target, taken, unsolved)
-        choice = _choice(taken)
-        return Plan(records, used.channels, task.virtual_packages, taken, choice, advice, explanation)
+        return Plan(
+            records,
+            used.channels,
+            task.virtual_packages,
+            taken,
+            _choice(taken),
+            (*advice, *(Advice(CODE_PASSED_OVER, package=r.fn, reason=reasons[0]) for r, reasons in passed)),
+            explanation,
+            kinds=gpu_kinds(inquiry),
+            passed=tuple(passed),
+        )
     if isinstance(failure, UnsatisfiableError):
-        names = [spec.name for spec in request.parsed]
-        meant = respelt(names, platforms=[target.subdir, "noarch"], access=access)
-        hints = [f"Did you mean {near} instead of {name}?" for name, near in meant.items()]
-        failure.hint = " ".join([*hints, *([failure.hint] if failure.hint else [])])
+        _add_respelt(failure, inquiry, access)
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
@@ -136,6 +156,14 @@ def _tell(reporter: Reporter, task: SolveTask) -> None:
     reporter.detail(f"specs: {', '.join(task.specs)}")
     reporter.detail(f"constraints: {', '.join(task.constraints) or 'none'}")
     reporter.detail(f"virtual packages: {', '.join(map(' '.join, task.virtual_packages))}")
+
+
+def _add_respelt(failure: EnvkitError, inquiry: Inquiry, access: ChannelAccess) -> None:
+    """Add to a failure which names were meant."""
+    names = [spec.name for spec in inquiry.request.parsed]
+    meant = respelt(names, platforms=[inquiry.target.subdir, "noarch"], access=access)
+    hints = [f"Did you mean {near} instead of {name}?" for name, near in meant.items()]
+    failure.hint = " ".join([*hints, *([failure.hint] if failure.hint else [])])
 
 
 def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:
@@ -150,6 +178,21 @@ def _picks(candidates: Candidates, request: Request, target: Target, installed: 
     if not picks:
         raise nothing_runs(candidates, request, target)
     return picks
+
+
+def _ways(
+    session: Session,
+    passed: Sequence[Lacking],
+    candidates: Candidates | None,
+    inquiry: Inquiry,
+    access: ChannelAccess,
+) -> list[tuple[str, ...]]:
+    """Return constraints that keep packages out, to try in turn; the framework's build is chosen without them."""
+    chosen = candidates.name if candidates else None
+    rest = [one for one in passed if one.record.name != chosen]
+    platforms = [inquiry.target.subdir, "noarch"]
+    found = [session.engine.query(name, platforms=platforms, access=access) for name in {r.name for r, _ in rest}]
+    return ways_around(rest, [record for one in found for record in (*one.matching, *one.others)])
 
 
 def _explained(

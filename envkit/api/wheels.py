@@ -16,6 +16,7 @@ from envkit.api.session import Session
 from envkit.api.solve import Plan, solve_request
 from envkit.builds.dependency import dependency_names
 from envkit.builds.distributions import distribution_name, provided_by
+from envkit.checks.lacking import Lacking
 from envkit.errors import HostCannotRunError, UnsatisfiableError, UsageError
 from envkit.inputs.requirements import section_of
 from envkit.installer.bytecode import make_wheel_bytecode
@@ -35,25 +36,32 @@ from envkit.wheels.uv import make_uv, uv_version
 
 
 def solve_with_pip(
-    session: Session, inquiry: Inquiry, *, installed: Sequence[Record] = (), kept: Sequence[PipPackage] = ()
+    session: Session,
+    inquiry: Inquiry,
+    *,
+    installed: Sequence[Record] = (),
+    kept: Sequence[PipPackage] = (),
+    passed: Sequence[Lacking] = (),
 ) -> Plan:
     """Solve for the conda packages of an inquiry, and resolve its pip section around them.
 
-    The solution keeps `installed` and `kept`, the packages of the generation before, where it can.
+    The solution keeps `installed` and `kept`, the packages of the generation before, where it can, and holds none of
+    `passed`.
 
     Raises:
         EnvkitError: See `envkit.api.solve.solve_request` and `envkit.wheels.resolve.resolve_section`.
     """
     wish = inquiry.pip
     if wish is None or not wish.section:
-        return solve_request(session, inquiry, installed=installed)
+        return solve_request(session, inquiry, installed=installed, passed=passed)
     request = inquiry.request
     pairs = [(text, spec) for text, spec in request.pairs if distribution_name(spec.name) not in wish.prefer]
     names = {spec.name for _, spec in pairs}
     # Nothing else may bring a Python, and the section needs one.
     specs = (*(text for text, _ in pairs), *(() if names & {"python", "pip"} else ("python",)))
     stays = [record for record in installed if distribution_name(record.name) not in wish.prefer]
-    plan = solve_request(session, replace(inquiry, request=replace(request, specs=specs)), installed=stays)
+    inquiry = replace(inquiry, request=replace(request, specs=specs))
+    plan = solve_request(session, inquiry, installed=stays, passed=passed)
     _refuse_preferred(plan.records, wish)
     target = inquiry.target
     provided = provided_by(plan.records)

@@ -11,7 +11,7 @@ from envkit.errors import UsageError
 from envkit.models.build import Build, Verdict
 from envkit.models.fact import Reason
 from envkit.models.host import Gpu, MachineKind, Target
-from envkit.models.request import Request
+from envkit.models.request import Inquiry, Request
 
 
 def group_kinds(targets: Mapping[str, Target]) -> tuple[MachineKind, ...]:
@@ -20,6 +20,14 @@ def group_kinds(targets: Mapping[str, Target]) -> tuple[MachineKind, ...]:
     for name, target in targets.items():
         names.setdefault(target, []).append(name)
     return tuple(MachineKind(tuple(alike), target) for target, alike in names.items())
+
+
+def gpu_kinds(inquiry: Inquiry) -> tuple[MachineKind, ...]:
+    """Return the machines of a request whose GPUs packages have to hold code for; none where the CPU is asked for."""
+    if inquiry.request.cuda.kind == "none":
+        return ()
+    kinds = group_kinds(inquiry.hosts) or (MachineKind((), inquiry.target),)
+    return tuple(kind for kind in kinds if kind.target.gpus)
 
 
 def _worst(build: Build, kinds: Sequence[MachineKind], request: Request | None) -> Verdict:

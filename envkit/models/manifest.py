@@ -161,6 +161,8 @@ class Manifest(_File):
         pip: The distributions that pip's section brought; None without one.
         choice: The framework build that decided the solution: ``fn``, ``tier`` and ``reasons``.
         skipped_link_scripts: Scripts of packages that were not run.
+        passed_over: Better packages that were measured and hold no code for a GPU of the target: ``fn``, ``sha256`` and
+            ``reasons``.
     """
 
     schema_version: Literal[1] = 1
@@ -183,6 +185,7 @@ class Manifest(_File):
     fingerprint: str = ""
     choice: dict[str, Any] = Field(default_factory=dict)
     skipped_link_scripts: tuple[str, ...] = ()
+    passed_over: tuple[dict[str, Any], ...] = ()
 
 
 class PastValidation(_File):

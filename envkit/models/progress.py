@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Phase = Literal[
-    "detect", "index", "solve", "pip", "download", "read", "link", "bytecode", "wheels", "validate", "clean"
+    "detect", "index", "solve", "pip", "download", "gpu code", "read", "link", "bytecode", "wheels", "validate", "clean"
 ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from envkit.models.build import Record, Tier, Verdict
-from envkit.models.fact import Advice, Answer
+from envkit.models.fact import Advice, Answer, Reason
 from envkit.models.host import Host, Target
 from envkit.models.report import Report
 from envkit.models.request import Correction, Request
@@ -80,6 +80,7 @@ class CreateResult:
         fixed: Corrections that were applied before.
         explanation: As in `FindResult`.
         pip: The distributions of the pip section, sorted by name.
+        passed_over: Better packages that were measured and hold no code for a GPU, each record with the reasons.
     """
 
     environment: str
@@ -100,6 +101,7 @@ class CreateResult:
     fixed: tuple[Correction, ...] = ()
     explanation: tuple[Answer, ...] = ()
     pip: tuple[PipPackage, ...] = ()
+    passed_over: tuple[tuple[Record, tuple[Reason, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

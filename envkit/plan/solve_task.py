@@ -71,7 +71,7 @@ def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
 _Constraints = dict[str, str]  # constraints with the reason of each; the first reason of a constraint stays
 
 
-def _pattern(build_string: str) -> str:
+def build_pattern(build_string: str) -> str:
     """Return a build string with Python and hash left open, so that the solver may choose the Python."""
     opened = _PYTHON_IN_BUILD.sub("py*", build_string)
     return re.sub(r"\*+", "*", _HASH.sub("*", opened))
@@ -84,7 +84,7 @@ def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
     reason = f"the build chosen for this target: tier {pick.tier.value}"
     if request.python is not None or build.python is None:
         return Pin(exact, reason)
-    pattern = _pattern(record.build)
+    pattern = build_pattern(record.build)
     alike = [
         other
         for other in records
@@ -166,6 +166,7 @@ def plan_solve(
     records: Sequence[Record] = (),
     *,
     installed: Sequence[Record] = (),
+    around: Sequence[str] = (),
 ) -> SolveTask:
     """Plan what to ask the solver.
 
@@ -175,6 +176,7 @@ def plan_solve(
     Args:
         records: The candidates, to see whether the pin may leave the Python open.
         installed: Records that the solution keeps where it can.
+        around: Constraints that keep out packages without code for the target's GPU (`envkit.plan.around`).
     """
     constraints: _Constraints = {}
     parsed = request.parsed
@@ -195,6 +197,7 @@ def plan_solve(
         for name in (name for row in rows.values() for name in row.cuda_packages):
             constraints.setdefault(f"{name} <0", "--cuda none was asked for")
     _ptx_to_driver(parsed, target, constraints)
+    constraints.update(dict.fromkeys(around, "others were measured and hold no code for the GPU"))
     if request.python is not None:  # beside a spec for python in the request: both hold
         specs.append(f"python {request.python}.*" if request.python.count(".") < 2 else f"python =={request.python}")
     return SolveTask(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
-from envkit.models.build import ArchList, Verdict
+from envkit.models.build import ArchList, Record, Verdict
 from envkit.models.changes import states_of
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
@@ -136,6 +136,11 @@ def target_from_json(document: dict[str, Any]) -> Target:
 def reasons_json(reasons: Sequence[Reason]) -> list[dict[str, str]]:
     """Return reasons by code and text, as manifests keep them too."""
     return [{"code": reason.code, "text": say(reason)} for reason in reasons]
+
+
+def lacking_json(lacking: Sequence[tuple[Record, Sequence[Reason]]]) -> list[dict[str, Any]]:
+    """Return packages that hold no code for a GPU, as manifests keep them too."""
+    return [{**members(record, "fn", "sha256"), "reasons": reasons_json(reasons)} for record, reasons in lacking]
 
 
 def _answers(answers: Sequence[Answer]) -> list[dict[str, str]]:
@@ -271,6 +276,8 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         document["pip"] = [p.model_dump(mode="json") for p in result.pip]
     if result.fixed:
         document["fixed"] = [correction_json(correction) for correction in result.fixed]
+    if result.passed_over:
+        document["passed_over"] = lacking_json(result.passed_over)
     if result.dry_run:
         document["dry_run"] = True
     return document

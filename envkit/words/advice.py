@@ -82,6 +82,9 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.BEST_REFUSED: lambda build, reason: f"{build_words(build)}: {reason or _NO_REASON}",
     codes.BUILDS_REFUSED: _refused,
     codes.CHOSEN_BUILD: _chosen,
+    codes.CODE_JIT: "{package}: {reason}",
+    codes.CODE_MISSING_PARTLY: "{package}: {reason}",
+    codes.CODE_PASSED_OVER: "{package} is passed over: {reason}",
     codes.COMPILED_PART: "the compiled part of {name} is {part}, whose builds differ by CUDA: they are listed",
     codes.COVERED_BUILD: (
         "{build} runs as {tier}; the newest that this driver covers wholly is {covered} (--prefer native)"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from envkit.checks.locks import LockDrift, Misfit
-from envkit.models.build import Verdict
-from envkit.models.fact import Advice
+from envkit.models.build import Record, Verdict
+from envkit.models.fact import Advice, Reason
 from envkit.models.host import MachineKind, Target
 from envkit.models.inputs import LockFile
 from envkit.models.request import Request
@@ -70,6 +70,11 @@ def none_runs(
 def _because(verdict: Verdict) -> str:
     reason = say(verdict.reasons[0]) if verdict.reasons else verdict.tier.value
     return f"{build_words(verdict.build)}: {reason}"
+
+
+def no_gpu_code(lacking: Sequence[tuple[Record, Sequence[Reason]]]) -> str:
+    """Return the message for packages whose libraries hold no code for a GPU."""
+    return "; ".join(f"{record.fn}: {say(reasons[0])}" for record, reasons in lacking)
 
 
 def what_helps(advice: Sequence[Advice]) -> str:

@@ -136,7 +136,7 @@ def look(commands: Mapping[str, str], parts: Mapping[str, Part]) -> list[str]:
     """Walk through the recorded documents; the parts learn types, and what no part describes is returned."""
     problems: list[str] = []
     for file, command, document in _recorded():
-        failed = document.keys() <= {"schema_version", "error", "problem"}
+        failed = document.keys() <= {"schema_version", "error", "problem", "lacking"}
         part = "failure" if failed and "error" in document else commands.get(command)
         if part is None:
             problems.append(f"{file}: no part is the document of {command}")

@@ -82,6 +82,8 @@ CONDA_FORGE = [
     Package("needy", "1.0", depends=["missing >=3"]),
     Package("hostile", "1.0", files={"lib/x": b""}, paths=[{"_path": "../evil", "path_type": "hardlink"}]),
     Package("cudatoolkit", "11.8.0"),
+    Package("kernels", "1.0", files={"lib/libkernels.so": library(Entry("9.0"))}),
+    Package("kernels", "2.0", files={"lib/libkernels.so": library(Entry("8.0"))}),
 ]
 PYTORCH = [
     *(
@@ -210,6 +212,8 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
     "kernel": ("kernel", "list"),
     "detect": ("detect",),
     "recipes": ("recipes",),
+    "create-passed-over": ("create", "kernels", "--driver", "570", "--gpu", "h100", "--no-validate"),
+    "create-no-gpu-code": ("create", "kernels=2.0", "-n", "second", "--driver", "570", "--gpu", "h100"),
 }
 """Commands on one volume, one after another."""
 

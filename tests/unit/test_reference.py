@@ -77,7 +77,7 @@ def test_the_code_names_the_variables_that_are_described() -> None:
 
 def test_every_error_has_a_cure_of_its_own() -> None:
     cures = [error.cure for error in errors()]
-    assert len(set(cures)) == len(cures) == 18
+    assert len(set(cures)) == len(cures) == 19
     assert all(cure.endswith(".") and cure[0].isupper() for cure in cures)
 
 

@@ -41,6 +41,9 @@ NO_LOCKS = _advice("no-locks", "The file system has no locks, so two commands ma
 
 DOWNLOAD_ABANDONED = _advice("download-abandoned", "The process of the download died.")
 GENERATION_GONE = _advice("generation-gone", "The generation that was validated is gone.")
+CODE_JIT = _advice("code-jit", "A package runs on a GPU only through PTX, as its libraries were measured.")
+CODE_MISSING_PARTLY = _advice("code-missing-partly", "Libraries of a package that runs hold no code for a GPU.")
+CODE_PASSED_OVER = _advice("code-passed-over", "A better package holds no code for a GPU, as it was measured.")
 HALF_DELETED = _advice("half-deleted", "An earlier run was deleting it.")
 INDEX_UNUSED = _advice("index-unused", "The index of a channel was not used for days.")
 KEPT_IN_USE = _advice("kept-in-use", "A process is using the generation.")
