@@ -17,6 +17,7 @@ from envkit.inputs.condarc import read_mapping
 from envkit.models.channel import Channel, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
 from envkit.models.network import NetworkPolicy
+from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
 
 
@@ -31,6 +32,7 @@ class Settings:
         names: What the names of channels mean.
         allowed: The only channels that may be used, by name or URL; empty if all may.
         denied: Channels that may not be used.
+        priority: How the order of channels counts: ``flexible``, ``strict`` or ``disabled``, as in conda.
         override_channels: Whether ``--override-channels`` may be given.
         network: How the network may be used.
         platform: The platform to choose for (``subdir``); None for that of this machine.
@@ -47,6 +49,7 @@ class Settings:
     names: ChannelNames = field(default_factory=ChannelNames)
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    priority: ChannelPriority = "flexible"
     override_channels: bool = True
     network: NetworkPolicy = field(default_factory=NetworkPolicy)
     platform: str | None = None
@@ -105,6 +108,7 @@ def load_settings(
         names=read_channel_names(conda, env),
         allowed=tuple(conda.list("allowlist_channels")),
         denied=tuple(conda.list("denylist_channels")),
+        priority=_priority(conda),
         override_channels=conda.switch("override_channels_enabled", default=True),
         network=replace(network, stall_s=_seconds(wait, origins["timeout"])),
         platform=conda.text("subdir"),
@@ -125,6 +129,19 @@ def _seconds(value: object, origin: str) -> float:
         if 1 <= seconds < math.inf and not isinstance(value, bool):
             return seconds
     raise SettingsError(f"{origin}: {value!r} is no time to wait", hint="Give seconds, at least 1, such as 60.")
+
+
+def _priority(conda: CondaConfig) -> ChannelPriority:
+    """Return how the order of channels counts; conda 4.6 and before had a switch."""
+    value = (conda.text("channel_priority") or "flexible").lower()
+    match {"true": "flexible", "false": "disabled", "yes": "flexible", "no": "disabled"}.get(value, value):
+        case "flexible" | "strict" | "disabled" as priority:
+            return priority
+        case _:
+            raise SettingsError(
+                f"channel_priority in {conda.origins['channel_priority']} is not one that there is",
+                hint="Write flexible, strict or disabled.",
+            )
 
 
 def _solver(conda: CondaConfig, notes: list[str]) -> str | None:

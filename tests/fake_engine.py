@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from envkit.builds.dependency import spec_matches
 from envkit.builds.record import record_from_repodata
 from envkit.builds.version import version_key
-from envkit.engines.base import Capabilities, ChannelAccess, QueryResult
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel
 from envkit.errors import ChannelError, SpecError
 from envkit.models.build import Record
 from envkit.models.channel import Channel
@@ -26,7 +26,8 @@ class FakeEngine:
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         parsed = _parse(spec)
         records = [r for r in _read(access.channels, platforms) if r.name == parsed.name]
-        matching = [r for r in records if spec_matches(parsed, r.name, r.version, r.build)]
+        fitting = [r for r in records if spec_matches(parsed, r.name, r.version, r.build)]
+        matching = [r for r in fitting if in_channel(parsed.channel, r.channel)]
         return QueryResult(parsed.name, tuple(matching), tuple(r for r in records if r not in matching))
 
     def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
@@ -38,11 +39,14 @@ class FakeEngine:
                 by_name.setdefault(record.name, []).append(record)
         rank = {channel.url: position for position, channel in enumerate(access.channels)}
         for name, records in by_name.items():
-            first = min(rank[record.channel] for record in records)
+            named = next((spec.channel for spec in wanted if spec.name == name and spec.channel), None)
+            records[:] = [record for record in records if in_channel(named, record.channel)]
+            first = min((rank[record.channel] for record in records), default=0)
             if task.channel_priority == "strict":
                 records[:] = [record for record in records if rank[record.channel] == first]
             records.sort(key=cmp_to_key(_newer_first))
-            records.sort(key=lambda record: rank[record.channel])
+            if task.channel_priority != "disabled":
+                records.sort(key=lambda record: rank[record.channel])
             records.sort(key=lambda record: record not in task.installed)
             by_name[name] = records
         virtual = {p.name: Record(p.name, p.version, p.build) for p in task.virtual_packages}

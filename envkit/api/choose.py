@@ -33,11 +33,12 @@ from envkit.models.codes.advice import (
     PUBLISHED_ELSEWHERE,
     TABLE_CHANNELS,
 )
-from envkit.models.codes.reasons import NO_GPU
-from envkit.models.fact import Advice
+from envkit.models.codes.reasons import HIDDEN_BY_CHANNEL, NO_GPU
+from envkit.models.fact import Advice, Reason
 from envkit.models.host import MachineKind, Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.request import CudaChoice, Inquiry, Request
+from envkit.models.solve import ChannelPriority
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, is_allowed, resolve_channels
@@ -53,6 +54,7 @@ class Candidates:
     rejected: tuple[Verdict, ...]  # what matches the spec and not the request: another CUDA, Python or platform
     others: tuple[Verdict, ...]  # what does not match the spec, and what a channel of higher priority hides
     hidden: Verdict | None = None  # the best of what is hidden, where it is newer than all that is not
+    lower: tuple[Verdict, ...] = ()  # what matches the request and is hidden, best first
     channel: str | None = None  # the channel that hides the others, where they are in order
     hosts: Mapping[str, Target] = field(default_factory=dict)  # the machines by name, where there are several
     table_date: str | None = None  # the day of the built-in table, where that answered and not the channels
@@ -97,12 +99,13 @@ def channel_access(channels: tuple[Channel, ...], policy: NetworkPolicy, index_d
 
 
 def judge_spec(
-    session: Session, inquiry: Inquiry, spec: str, *, access: ChannelAccess, strict: bool = False
+    session: Session, inquiry: Inquiry, spec: str, *, access: ChannelAccess, ordered: bool = False
 ) -> Candidates:
     """Ask the channels for every build of a package; classify, judge and rank them.
 
-    With `strict`, the first channel that has the name hides the others, as it does in a solve over all of them (conda's
-    strict channel priority): so it is for channels that the user put in order.
+    With `ordered`, for channels that the user put in order, a channel hides those after it, as in a solve over all of
+    them: by strict priority the first that has the name, by flexible priority the first that has a build that runs. A
+    spec with a channel is hidden by none.
 
     Raises:
         PackageNotFoundError: No channel has a package of that name.
@@ -120,8 +123,9 @@ def judge_spec(
             f"no package {found.name!r} for {target.subdir} in {where}",
             hint=_meant(found.name, [target.subdir, "noarch"], access),
         )
-    order = [channel.url for channel in access.channels] if strict else []
-    return _judged(found, inquiry, session.knowledge, order=order)
+    counts = ordered and "::" not in spec
+    order = [channel.url for channel in access.channels] if counts else []
+    return _judged(found, inquiry, session.knowledge, order=order, priority=session.settings.priority)
 
 
 def _meant(name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
@@ -138,13 +142,13 @@ def _judged(
     knowledge: Knowledge,
     *,
     order: Sequence[str] = (),
+    priority: ChannelPriority = "disabled",
     table_date: str | None = None,
 ) -> Candidates:
     request, target, hosts = inquiry.request, inquiry.target, inquiry.hosts
     builds = classify_all((*found.matching, *found.others), knowledge)
     every = judge_builds(builds[: len(found.matching)], target, hosts, request=request)
-    have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
-    first = next((url for url in order if url in have), None)
+    first = _first(found, rank(every, request, target), order, priority)
     verdicts = [v for v in every if first is None or v.build.record.channel.rstrip("/") == first]
     hidden = [v for v in every if first is not None and v.build.record.channel.rstrip("/") != first]
     ranked = rank(verdicts, request, target)
@@ -156,11 +160,31 @@ def _judged(
         ranked=tuple(ranked),
         rejected=tuple(verdict for verdict in verdicts if id(verdict) not in chosen),
         others=(*others, *hidden),
+        lower=tuple(rank(hidden, request, target)),
         hidden=_worth_it(pick(rank(hidden, any_cuda, target)), pick(ranked)),
         channel=first,
         hosts=hosts,
         table_date=table_date,
     )
+
+
+def _first(
+    found: QueryResult, ranked: Sequence[Verdict], order: Sequence[str], priority: ChannelPriority
+) -> str | None:
+    """Return the channel that hides the others; None where none does."""
+    if priority == "disabled":
+        return None
+    if priority == "strict":
+        have = {record.channel.rstrip("/") for record in (*found.matching, *found.others)}
+    else:
+        have = {verdict.build.record.channel.rstrip("/") for verdict in ranked if verdict.tier.runs}
+    return next((url for url in order if url in have), None)
+
+
+def marked(candidates: Candidates) -> tuple[Verdict, ...]:
+    """Return what is hidden, each build with the channel that hides it as its first reason."""
+    reason = Reason(HIDDEN_BY_CHANNEL, channel=channel_name(candidates.channel or ""))
+    return tuple(replace(verdict, reasons=(reason, *verdict.reasons)) for verdict in candidates.lower)
 
 
 def _worth_it(hidden: Verdict | None, chosen: Verdict | None) -> Verdict | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from envkit.api import choose
 from envkit.api.choose import Candidates
 from envkit.api.session import Session, user_index_dir
+from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.builds.published import table_knows
 from envkit.engines.outage import Outage, recall_outage, remember_outage
 from envkit.errors import ChannelError, PackageNotFoundError
@@ -47,14 +48,17 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     channels, ordered = choose.channels_for(
         [name], explicit=explicit, override=inquiry.override_channels, settings=session.settings
     )
+    index, policy = user_index_dir(), session.policy
+    resolved, more = resolve_specs(request, session.settings, has_in(session, target, index))
+    spec = resolved.specs[0]
+    channels = tuple({channel.url: channel for channel in (*channels, *more)}.values())
     request = replace(request, channels=tuple(channel.name for channel in channels))
     inquiry = replace(inquiry, request=request)
     known = not explicit and table_knows(name, target.subdir)
-    index, policy = user_index_dir(), session.policy
 
     def ask(how: NetworkPolicy) -> Candidates:
         access = choose.channel_access(channels, how, index)
-        return choose.judge_spec(session, inquiry, spec, access=access, strict=ordered)
+        return choose.judge_spec(session, inquiry, spec, access=access, ordered=ordered)
 
     def look_up() -> tuple[Candidates, list[Advice]]:
         found = choose.judge_table(inquiry, channels)
@@ -137,7 +141,7 @@ def _result(
         request=request,
         target=target,
         channels=request.channels,
-        builds=candidates.ranked,
+        builds=(*candidates.ranked, *choose.marked(candidates)),
         nearest=tuple(nearest((*candidates.rejected, *candidates.others), request, target)),
         pick=chosen,
         advice=tuple(advice),

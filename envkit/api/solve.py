@@ -9,7 +9,9 @@ from typing import Any
 
 from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
 from envkit.api.exact import inquiries_of, lists_builds
+from envkit.api.priority import solve_by_priority
 from envkit.api.session import Session
+from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.spelling import respelt
 from envkit.builds.families import channel_name
 from envkit.builds.published import table_knows
@@ -28,7 +30,7 @@ from envkit.models.manifest import Manifest
 from envkit.models.problem import cause_of, problem_of
 from envkit.models.progress import Reporter
 from envkit.models.request import Inquiry, Request
-from envkit.models.solve import SolveTask
+from envkit.models.solve import ChannelPriority, SolveTask
 from envkit.plan.around import pass_over, ways_around
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
@@ -85,20 +87,15 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
     request = imply_cuda(inquiry.request)
     inquiry = replace(inquiry, request=request)
     framework = framework_of(request.parsed)
-    asked, chosen = channels_for(
-        [framework] if framework else [],
-        explicit=inquiry.channels,
-        override=inquiry.override_channels,
-        settings=session.settings,
-    )
     index = session.index_dir
+    request, asked, more, chosen = _asked(session, inquiry, framework)
     access = channel_access(asked, session.policy, index)
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
     if framework is not None:
         spec = next((text for text, spec in request.pairs if spec.name == framework), framework)
         try:
-            candidates = judge_spec(session, inquiry, spec, access=access, strict=chosen)
+            candidates = judge_spec(session, inquiry, spec, access=access, ordered=chosen)
         except ChannelError as error:
             if not inquiry.channels and table_knows(framework, target.subdir):
                 error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
@@ -106,22 +103,26 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
         if passed:
             ranked = rank(pass_over(candidates.ranked, passed), request, target)
             candidates = replace(candidates, ranked=tuple(ranked))
-        picks = _picks(candidates, request, target, installed)
+        picks = _picks(candidates, inquiry, installed, session.settings.priority)
     ways = _ways(session, passed, candidates, inquiry, access)
     reporter.start("solve", " ".join(request.specs))
     failure: EnvkitError | None = None
     tried: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     unsolved: list[tuple[Verdict, object]] = []
     for pick, way in product(picks, ways):
-        candidate_records = [verdict.build.record for verdict in candidates.ranked] if candidates else []
+        candidate_records = [v.build.record for v in (*candidates.ranked, *candidates.lower)] if candidates else []
         task = plan_solve(request, target, pick, candidate_records, installed=installed, around=way)
         if (task.specs, task.constraints) in tried:
             continue
         tried.add((task.specs, task.constraints))
-        used = access if chosen else channel_access(tuple(_of(asked, task.channels)) or asked, session.policy, index)
+        used = (
+            access
+            if chosen
+            else channel_access(_unique((*_of(asked, task.channels), *more)) or asked, session.policy, index)
+        )
         _tell(reporter, task)
         try:
-            records = session.engine.solve(task, access=used)
+            records, opened = solve_by_priority(session, task, used)
         except UnsatisfiableError as error:
             failure = failure or error
             unsolved += [(pick, _cause(error))] if pick is not None else []
@@ -142,7 +143,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             task.virtual_packages,
             taken,
             _choice(taken),
-            (*advice, *(Advice(CODE_PASSED_OVER, package=r.fn, reason=reasons[0]) for r, reasons in passed)),
+            (*opened, *advice, *(Advice(CODE_PASSED_OVER, package=r.fn, reason=reasons[0]) for r, reasons in passed)),
             explanation,
             kinds=gpu_kinds(inquiry),
             passed=tuple(passed),
@@ -150,6 +151,24 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
     if isinstance(failure, UnsatisfiableError):
         _add_respelt(failure, inquiry, access)
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _asked(
+    session: Session, inquiry: Inquiry, framework: str | None
+) -> tuple[Request, tuple[Channel, ...], tuple[Channel, ...], bool]:
+    """Return the request with URLs for the channels of its specs, the channels to ask, those of specs among them.
+
+    The last member tells whether the user or a file chose the channels.
+    """
+    asked, chosen = channels_for(
+        [framework] if framework else [],
+        explicit=inquiry.channels,
+        override=inquiry.override_channels,
+        settings=session.settings,
+    )
+    has = has_in(session, inquiry.target, session.index_dir)
+    request, more = resolve_specs(inquiry.request, session.settings, has)
+    return request, _unique((*asked, *more)), more, chosen
 
 
 def _tell(reporter: Reporter, task: SolveTask) -> None:
@@ -166,8 +185,11 @@ def _add_respelt(failure: EnvkitError, inquiry: Inquiry, access: ChannelAccess) 
     failure.hint = " ".join([*hints, *([failure.hint] if failure.hint else [])])
 
 
-def _picks(candidates: Candidates, request: Request, target: Target, installed: Sequence[Record]) -> list[Verdict]:
-    """Return the builds to try, in turn: the installed one first, then the best."""
+def _picks(
+    candidates: Candidates, inquiry: Inquiry, installed: Sequence[Record], priority: ChannelPriority
+) -> list[Verdict]:
+    """Return the builds to try, in turn: the installed one first, then the best, then those of channels after it."""
+    request, target = inquiry.request, inquiry.target
     unclear = refuse_unclear(candidates, request, target)
     if unclear is not None:
         raise unclear
@@ -175,6 +197,9 @@ def _picks(candidates: Candidates, request: Request, target: Target, installed: 
     stays = [v for v in candidates.ranked if (v.build.record.url, v.build.record.sha256) in kept and v.tier.runs]
     fitting = [v for v in candidates.ranked if allows_toolkit(request, v.build.build_cuda)]
     picks = [*stays, *solve_candidates(fitting, _ATTEMPTS)]
+    if priority == "flexible":
+        lower = [v for v in candidates.lower if allows_toolkit(request, v.build.build_cuda)]
+        picks += solve_candidates(lower, _ATTEMPTS)
     if not picks:
         raise nothing_runs(candidates, request, target)
     return picks
@@ -227,6 +252,13 @@ def _refusals(records: Sequence[Record], inquiry: Inquiry) -> list[str]:
     return found
 
 
+def _unique(channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    found: dict[str, Channel] = {}
+    for channel in channels:
+        found.setdefault(channel.url, channel)
+    return tuple(found.values())
+
+
 def _of(channels: Sequence[Channel], wanted: Sequence[str]) -> list[Channel]:
     """Return the channels of a plan, in its order."""
     names = {channel_name(channel.url): channel for channel in reversed(channels)}
@@ -237,8 +269,9 @@ def _installed(pick: Verdict | None, candidates: Candidates | None, records: Seq
     """Return the verdict on the record that the solver took: the pin may have left the Python open."""
     if pick is None or candidates is None:
         return None
-    names = {record.fn for record in records}
-    return next((verdict for verdict in candidates.ranked if verdict.build.record.fn in names), pick)
+    taken = {(record.fn, record.channel) for record in records}
+    every = (*candidates.ranked, *candidates.lower)
+    return next((v for v in every if (v.build.record.fn, v.build.record.channel) in taken), pick)
 
 
 def _choice(pick: Verdict | None) -> dict[str, Any]:

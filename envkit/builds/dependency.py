@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
@@ -27,6 +27,14 @@ def spec_matches(spec: MatchSpec, name: str, version: str, build: str) -> bool:
 def dependency_names(depends: Iterable[str]) -> list[str]:
     """Return the names of the packages that a record depends on."""
     return [parse_match_spec(text).name for text in depends]
+
+
+def demands_on(texts: Iterable[str], name: str) -> Iterator[tuple[str, MatchSpec]]:
+    """Yield the specs that are about a package, as text and parsed."""
+    for text in texts:
+        spec = parse_match_spec(text)
+        if spec.name == name:
+            yield text, spec
 
 
 class VersionBounds(NamedTuple):

@@ -128,7 +128,7 @@ def create_command(
         python = _value(context, source, "python", python)
         prefer = _value(context, source, "prefer", prefer)
     packages = tuple(specs or ()) + (source.dependencies if source else ())
-    texts = options.channels_of(channel, source, packages, settings, override=override_channels)
+    texts = options.channels_of(channel, source, settings, override=override_channels)
     explicit = options.parse_channels(list(texts), settings, override=override_channels)
     request = options.parse_request(packages, explicit, cuda=cuda, python=python, prefer=prefer)
     asked = request
@@ -292,6 +292,7 @@ def render_outcome(out: Console, result: CreateResult) -> None:
 def _about(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """Return the choice and its reasons, as rows of `envkit.cli.output.labelled`."""
     from envkit.cli.builds_table import answer_rows, pick_rows
+    from envkit.models.codes.advice import OPENED_CHANNEL
     from envkit.models.codes.topics import CPU, THIS_BUILD
     from envkit.words.say import say
 
@@ -300,4 +301,5 @@ def _about(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> list[
     lines += [*pick_rows("build", "bold", result.pick), *fixes]
     if not result.dry_run:
         return lines + [("note", "yellow", say(advice)) for advice in result.advice]
+    lines += [("note", "yellow", say(advice)) for advice in result.advice if advice.code == OPENED_CHANNEL]
     return lines + answer_rows(answer for answer in result.explanation if answer.topic not in {THIS_BUILD, CPU})

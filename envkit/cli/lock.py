@@ -150,7 +150,7 @@ def _targets(
 
 def _request(session: Session, recipe: Recipe, asked: Mapping[str, Any]) -> tuple[Request, Any]:
     override = asked["override"]
-    texts = options.channels_of(asked["channel"], recipe, recipe.dependencies, session.settings, override=override)
+    texts = options.channels_of(asked["channel"], recipe, session.settings, override=override)
     channels = options.parse_channels(list(texts), session.settings, override=override)
     flags: dict[str, Any] = {
         "cuda": asked["cuda"] if asked["cuda"] != "auto" else recipe.flags.get("cuda", "auto"),

@@ -14,8 +14,6 @@ from envkit.models.request import CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from envkit.api.make import Proof
     from envkit.api.session import Session
     from envkit.models.inputs import Recipe
@@ -153,9 +151,9 @@ def parse_channels(texts: list[str] | None, settings: Settings, *, override: boo
 
 
 def channels_of(
-    given: list[str] | None, recipe: Recipe | None, specs: Sequence[str], settings: Settings, *, override: bool
+    given: list[str] | None, recipe: Recipe | None, settings: Settings, *, override: bool
 ) -> tuple[str, ...]:
-    """Return the channels of ``-c``, of a file, and of specs (``channel::name``), in this order.
+    """Return the channels of ``-c`` and of a file, in this order; the solve adds those of specs (``channel::name``).
 
     conda asks its default channels after those of a file (CEP 24), unless it lists ``nodefaults``. Here these are the
     configured ones; where there are none, conda-forge is asked last, if all channels of the file are names of others.
@@ -169,10 +167,7 @@ def channels_of(
         texts += settings.channels
         if not _BASES & set(texts) and not any("://" in text or text.startswith((".", "/")) for text in texts):
             texts.append(_DEFAULT)
-    own = [text.partition("::")[0].strip().strip("'\"") for text in specs if "::" in text]
-    if own and not texts and not settings.channels:
-        texts.append(_DEFAULT)
-    return tuple(dict.fromkeys([*texts, *own]))
+    return tuple(dict.fromkeys(texts))
 
 
 def parse_pip(

@@ -99,6 +99,11 @@ def named_package(spec: str) -> str:
     return name
 
 
+def in_channel(named: str | None, url: str) -> bool:
+    """Return whether a record's channel is the one that a spec names, by URL or by the end of it; None is any."""
+    return named is None or url.rstrip("/") == named.rstrip("/") or url.rstrip("/").endswith(f"/{named.strip('/')}")
+
+
 def unreadable_spec(spec: str, error: Exception) -> SpecError:
     """Return the error for a MatchSpec that a native library refuses."""
     why = " ".join(str(error).split())

@@ -6,17 +6,18 @@ libmamba matches and solves.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, named_package, unreadable_spec
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package, unreadable_spec
 from envkit.engines.keep import solve_keeping
 from envkit.engines.libmamba_problem import explain_conflict
 from envkit.engines.rattler import RattlerEngine
 from envkit.models.build import Record
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
-from envkit.models.spec import parse_match_spec
+from envkit.models.spec import parse_match_spec, with_channel
 
 if TYPE_CHECKING:
     from libmambapy.solver import Request
@@ -32,13 +33,15 @@ class LibmambaEngine:
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
-        match_spec = _match_spec(spec)
+        channel = parse_match_spec(spec).channel
+        match_spec = _match_spec(with_channel(spec, None))
         name = named_package(spec)
         found = self._index.query(name, platforms=platforms, access=access)
         matching: list[Record] = []
         others: list[Record] = []
         for record in found.matching:
-            (matching if match_spec.contains_except_channel(_package(record)) else others).append(record)
+            fits = match_spec.contains_except_channel(_package(record)) and in_channel(channel, record.channel)
+            (matching if fits else others).append(record)
         return QueryResult(name, tuple(matching), tuple(others))
 
     def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
@@ -49,12 +52,15 @@ class LibmambaEngine:
         from libmambapy.solver.libsolv import Database, MatchSpecParser, Solver, UnSolvable
         from libmambapy.specs import ChannelResolveParams, PackageInfo
 
-        request = _request(task)
+        named = {spec.name: spec.channel for text in task.specs if (spec := parse_match_spec(text)).channel}
+        request = _request(dataclasses.replace(task, specs=tuple(with_channel(text, None) for text in task.specs)))
         names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
         records = [
             record
             for record in self._index.closure(tuple(names), platforms=task.platforms, access=access)
-            if task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer
+            if (task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer)
+            # A spec with a channel means this one only, whatever the priority.
+            and in_channel(named.get(record.name), record.channel)
         ]
         # Use libsolv's own parser: with libmamba's (2.8.1), ``constrains`` has no effect.
         database = Database(ChannelResolveParams(), MatchSpecParser.Libsolv)
@@ -63,7 +69,7 @@ class LibmambaEngine:
             for p in task.virtual_packages
         ]
         database.add_repo_from_packages(virtual, name="virtual")
-        _add_channels(database, records, access.urls, task.platforms)
+        _add_channels(database, records, access.urls, task)
         outcome = Solver().solve(database, request, MatchSpecParser.Mixed)
         if isinstance(outcome, UnSolvable):
             raise unsatisfiable(explain_conflict(outcome, database))
@@ -126,7 +132,7 @@ def _package(record: Record) -> PackageInfo:
     )
 
 
-def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str], platforms: Sequence[str]) -> None:
+def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[str], task: SolveTask) -> None:
     """Add a repository for each subdir of each channel; of two archive formats of a record, the .conda wins.
 
     The order is fixed, however the network delivered the records: libsolv breaks ties by position.
@@ -136,13 +142,14 @@ def _add_channels(database: Database, records: Sequence[Record], urls: Sequence[
     by_repo: dict[tuple[int, int], dict[str, Record]] = {}
     for record in sorted(records, key=lambda record: record.fn):
         stem = record.fn.removesuffix(".conda").removesuffix(".tar.bz2")
-        repo = by_repo.setdefault((_place(record.channel, urls), _place(record.subdir, platforms)), {})
+        repo = by_repo.setdefault((_place(record.channel, urls), _place(record.subdir, task.platforms)), {})
         if stem not in repo or record.fn.endswith(".conda"):
             repo[stem] = record
     for (channel, subdir), members in sorted(by_repo.items()):
         added = database.add_repo_from_packages([_package(r) for r in members.values()], name=f"{channel}/{subdir}")
         # The same for all subdirs: a package that became noarch is newer than its last one of the platform.
-        database.set_repo_priority(added, Priorities(len(urls) - channel, 0))
+        rank = 0 if task.channel_priority == "disabled" else len(urls) - channel
+        database.set_repo_priority(added, Priorities(rank, 0))
 
 
 def _place(text: str, texts: Sequence[str]) -> int:

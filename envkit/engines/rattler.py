@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
-from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, named_package, unreadable_spec
+from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package, unreadable_spec
 from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
@@ -51,11 +51,14 @@ class RattlerEngine:
         """See `Engine.query`."""
         match_spec = _match_spec(spec)
         name = named_package(spec)
+        channel = parse_match_spec(spec).channel  # py-rattler's own `matches` does not look at it
         matching: list[Record] = []
         others: list[Record] = []
         # By name: for the spec, the gateway would return matching records only.
         for record in self._records([name], platforms, access, recursive=False):
-            (matching if match_spec.matches(record) else others).append(from_rattler(record))
+            found = from_rattler(record)
+            fits = match_spec.matches(record) and in_channel(channel, found.channel)
+            (matching if fits else others).append(found)
         return QueryResult(name, tuple(matching), tuple(others))
 
     def names(self, *, platforms: Sequence[str], access: ChannelAccess) -> frozenset[str]:
@@ -102,7 +105,11 @@ class RattlerEngine:
             for name, version, build in task.virtual_packages
         ]
         locked = to_rattler(task.installed)
-        strict = task.channel_priority == "strict"
+        priority = {
+            "strict": rattler.ChannelPriority.Strict,
+            "flexible": rattler.ChannelPriority.Flexible,
+            "disabled": rattler.ChannelPriority.Disabled,
+        }[task.channel_priority]
         newest = task.exclude_newer
 
         async def run(gateway: rattler.Gateway) -> tuple[Record, ...]:
@@ -114,7 +121,7 @@ class RattlerEngine:
                 locked_packages=locked,
                 virtual_packages=virtual,
                 constraints=constraints,
-                channel_priority=rattler.ChannelPriority.Strict if strict else rattler.ChannelPriority.Disabled,
+                channel_priority=priority,
                 timeout=datetime.timedelta(seconds=task.timeout_s or _SOLVE_S),
                 exclude_newer=None if newest is None else datetime.datetime.fromtimestamp(newest / 1000, tz=_UTC),
             )
@@ -156,7 +163,7 @@ class RattlerEngine:
         """See `Engine.capabilities`."""
         import rattler
 
-        return Capabilities("rattler", str(rattler.__version__), exclude_newer=True, flexible_priority=False)
+        return Capabilities("rattler", str(rattler.__version__), exclude_newer=True, flexible_priority=True)
 
 
 def _match_spec(text: str) -> rattler.MatchSpec:

@@ -10,6 +10,9 @@ from urllib.parse import quote, urlsplit
 from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, has_credentials, parse_channel
 
 LOCAL = "local"
+_SUBDIRS = frozenset(
+    {"noarch", "linux-64", "linux-aarch64", "linux-ppc64le", "linux-32", "osx-64", "osx-arm64", "win-64", "win-arm64"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class ChannelNames:
             ValueError: The text names no channel.
         """
         text = text.strip().rstrip("/")
+        head, _, last = text.rpartition("/")
+        if head and last in _SUBDIRS:  # conda takes the platform of a channel apart, too
+            text = head
         if text in self.multi:
             members = self.multi[text]
             if not members:

@@ -32,6 +32,7 @@ class Key(NamedTuple):
 
 _OBEYED = (
     Key("channels", "list", ("channel",), expanded=True),
+    Key("channel_priority", "text"),
     Key("channel_alias", "text", expanded=True),
     Key("default_channels", "list", expanded=True),
     Key("custom_channels", "map", expanded=True),
@@ -72,7 +73,6 @@ _NOT_OBEYED = (
     Key("auto_update_conda", "text", ("self_update",)),
     Key("bld_path", "text"),
     Key("changeps1", "text"),
-    Key("channel_priority", "text"),
     Key("channel_settings", "maps"),
     Key("client_ssl_cert", "text", ("client_cert",), expanded=True),
     Key("client_ssl_cert_key", "text", ("client_cert_key",), expanded=True),

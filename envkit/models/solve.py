@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from envkit.models.build import Record
 
-ChannelPriority = Literal["strict", "flexible"]
+ChannelPriority = Literal["strict", "flexible", "disabled"]
 
 
 class VirtualPackage(NamedTuple):
@@ -34,7 +34,7 @@ class SolveTask:
     channels: tuple[str, ...] = ()  # in the order of priority
     platforms: tuple[str, ...] = ()  # subdirs, ``noarch`` among them
     virtual_packages: tuple[VirtualPackage, ...] = ()  # the target
-    channel_priority: ChannelPriority = "strict"  # ``strict`` or ``flexible``
+    channel_priority: ChannelPriority = "strict"  # as in conda
     exclude_newer: int | None = None  # records newer than this are not seen; milliseconds since 1970
     timeout_s: float | None = None  # time limit in seconds
     pins: tuple[Pin, ...] = ()  # what the plan itself added to the specs, and why

@@ -14,6 +14,8 @@ _PLAIN = re.compile(
     r"(?: ([\w.*+-]+))?)?\Z",  # build
     re.ASCII,
 )
+_NAMESPACE = re.compile(r"(?<!:):(?!//|\d)[^:/]*\Z")  # `channel:namespace:name`, which conda ignores
+_CHANNEL_KEY = re.compile(r"\bchannel\s*=\s*(\"[^\"]*\"|'[^']*'|[^,\]]*),?\s*")
 _NAME = re.compile(r"[A-Za-z0-9_][\w.*-]*|\*")
 
 
@@ -38,6 +40,15 @@ def parse_match_spec(text: str) -> MatchSpec:
     return _parse(text)
 
 
+def with_channel(text: str, url: str | None) -> str:
+    """Return a MatchSpec for the channel of a URL, whatever channel it named; None for any channel."""
+    head, bracket, tail = text.partition("[")
+    head = head.rsplit("::", 1)[-1].strip()
+    inner = _CHANNEL_KEY.sub("", f"{bracket}{tail}").replace(",]", "]")
+    rest = head + ("" if inner.strip() == "[]" else inner)
+    return rest if url is None else f"{url}::{rest}"
+
+
 def _parse(text: str) -> MatchSpec:
     """Split any form of a MatchSpec."""
     text = text.split("#", 1)[0].split(" if ", 1)[0].strip()
@@ -48,7 +59,7 @@ def _parse(text: str) -> MatchSpec:
     channel = keys.get("channel")
     if "::" in text:
         channel, text = text.rsplit("::", 1)
-        channel = channel.split(":")[0] or None
+        channel = _NAMESPACE.sub("", channel) or None
     match = _NAME.match(text)
     if match is None:
         return MatchSpec("")

@@ -80,7 +80,9 @@ def build_pattern(build_string: str) -> str:
 def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
     """Return the pick as a spec: exact, or with any Python where none was named and all such builds are alike."""
     build, record = pick.build, pick.build.record
-    exact = f"{record.name} =={record.version} {record.build}"
+    channel = next((spec.channel for spec in request.parsed if spec.name == record.name and spec.channel), None)
+    before = f"{channel}::" if channel else ""
+    exact = f"{before}{record.name} =={record.version} {record.build}"
     reason = f"the build chosen for this target: tier {pick.tier.value}"
     if request.python is not None or build.python is None:
         return Pin(exact, reason)
@@ -92,7 +94,7 @@ def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
     ]
     if any(other.build_number != record.build_number or other.channel != record.channel for other in alike):
         return Pin(exact, reason)
-    return Pin(f"{record.name} =={record.version} {pattern}", f"{reason}; any Python")
+    return Pin(f"{before}{record.name} =={record.version} {pattern}", f"{reason}; any Python")
 
 
 def _companions(build: Build, constraints: _Constraints) -> None:

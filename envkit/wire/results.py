@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from envkit.errors import EnvkitError
 from envkit.models.build import ArchList, Record, Verdict
 from envkit.models.changes import states_of
+from envkit.models.codes.reasons import HIDDEN_BY_CHANNEL
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.problem import Problem
@@ -79,6 +80,7 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
             "ptx": sorted(str(cc) for cc in build.arch.ptx) if build.arch else None,
             "gpu_code": _gpu_code(build.arch) if build.arch else None,
             "conflicts": [say(conflict) for conflict in build.conflicts],
+            **_hidden_by(verdict),
         },
     }
 
@@ -91,6 +93,14 @@ def _gpu_code(arch: ArchList) -> dict[str, Any]:
         told = members(relative, "name", "versions", "channel", "origin")
         document["relative"] = {**told, "cuda": str(relative.cuda)}
     return document
+
+
+def _hidden_by(verdict: Verdict) -> dict[str, str]:
+    """Return the channel that hides a build; empty for all others."""
+    reason = verdict.decisive
+    if reason is None or reason.code != HIDDEN_BY_CHANNEL:
+        return {}
+    return {"hidden_by": str(reason.params["channel"])}
 
 
 def request_json(request: Request) -> dict[str, Any]:

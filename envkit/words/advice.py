@@ -47,6 +47,15 @@ def _hidden(verdict: Verdict, channel: str, cuda: CudaChoice | None) -> str:
     )
 
 
+def _opened(package: str, channel: str, first: str, newest: str, needed: tuple[str | None, str] | None) -> str:
+    if needed is None:
+        why = f"what {first} has of it (up to {newest}) does not go together with the rest"
+    else:
+        by, spec = needed
+        why = f"{first} has it up to {newest}, and {by or 'the request'} demands {spec}"
+    return f"{package} comes from {channel}, not from {first}: {why}"
+
+
 def _same(build: Build, tier: str, reason: str | None, *, runs: bool) -> str:
     how = f"runs as {tier}" if runs else "does not run"
     return f"{build_words(build)} {how}: {reason or tier}"
@@ -101,6 +110,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.GLIBC_ASSUMED: "glibc {version} is assumed: --glibc names another",
     codes.HALF_DELETED: "was being deleted",
     codes.HIDDEN_BUILD: _hidden,
+    codes.OPENED_CHANNEL: _opened,
     codes.INDEX_UNUSED: lambda idle_s: f"a channel's index, last used {days_words(idle_s)} ago",
     codes.KEPT_IN_USE: "a process is using it",
     codes.KEPT_NEWEST: _kept_newest,

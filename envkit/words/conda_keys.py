@@ -34,7 +34,7 @@ HOW: Mapping[str, str] = {
     "bld_path": _BUILD,
     "changeps1": "the prompt is changed as conda's default is",
     "channel_alias": "where channels live that are given by name",
-    "channel_priority": "channels in the user's order are strict",
+    "channel_priority": "flexible (strict where that is solvable, else what it left out is opened), strict, disabled",
     "channel_settings": "these choose plugins of conda; credentials go into netrc, RATTLER_AUTH_FILE or the URL",
     "channels": "the channels of a request, in order; files are joined, a later one first",
     "client_ssl_cert": "py-rattler sends no certificate of a client; the engine conda does",

@@ -34,6 +34,10 @@ def _driver_too_old(
     return f"CUDA {build_cuda} needs driver {needed} or newer, {who} {have}"
 
 
+def _hidden_by(channel: str) -> str:
+    return f"{channel} comes first, by the priority of channels"
+
+
 def _minor(build_cuda: CudaVersion, ceiling: CudaVersion, minimum: DriverVersion, *, major_only: bool) -> str:
     toolkit = f"some CUDA {build_cuda.major}.x" if major_only else f"CUDA {build_cuda}"
     return (
@@ -222,6 +226,7 @@ REASONS: dict[str, str | Callable[..., str]] = {
     codes.GPU_NEEDS_NEWER_DRIVER: "{gpu} needs driver branch {first} or newer, not {driver}",
     codes.GPU_OPEN: _open,
     codes.GPU_UNKNOWN: "{gpu}: its compute capability is not known",
+    codes.HIDDEN_BY_CHANNEL: _hidden_by,
     codes.JIT: _jit,
     codes.JIT_NEEDS_NEWER_DRIVER: _jit_needs,
     codes.LIBRARY_DROPPED_GPU: (
@@ -267,6 +272,7 @@ _PHRASES = {
     codes.GPU_DROPPED_BY_TOOLKIT: "CUDA dropped this GPU",
     codes.GPU_NEEDS_NEWER_DRIVER: "GPU needs a newer driver",
     codes.GPU_UNKNOWN: "GPU not known",
+    codes.HIDDEN_BY_CHANNEL: "another channel comes first",
     codes.JIT: "compiled at first start",
     codes.JIT_NEEDS_NEWER_DRIVER: "PTX needs a newer driver",
     codes.LIBRARY_DROPPED_GPU: "cuDNN dropped this GPU",

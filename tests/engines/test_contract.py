@@ -19,9 +19,6 @@ Access = Callable[..., ChannelAccess]
 
 DIFFERENCES = {
     # engine: what it does otherwise than the contract says, and what the tests below hold it to
-    "rattler": {
-        "flexible": "means no priority at all: the newest of any channel",
-    },
     "libmamba": {
         "installed": "kept all together, else what was asked for of it, else none: rattler decides for each",
         "time-limit": "kept by nobody: the solver cannot be stopped from within",
@@ -276,10 +273,27 @@ def test_strict_priority_hides_what_a_later_channel_has(ask: Callable[..., list[
             ask(two, wanted)
 
 
-def test_flexible_priority_falls_back(ask: Callable[..., list[str]], engine_name: str, two: list[Path]) -> None:
-    preferred = "lib 2.0 0" if differs(engine_name, "flexible") else "lib 1.0 0"
-    assert ask(two, "lib", channel_priority="flexible") == [preferred]
+def test_flexible_priority_falls_back(ask: Callable[..., list[str]], two: list[Path]) -> None:
+    assert ask(two, "lib", channel_priority="flexible") == ["lib 1.0 0"]
     assert ask(two, "app", channel_priority="flexible") == ["app 1.0 0", "lib 2.0 0"]
+
+
+def test_without_priority_the_newest_wins(ask: Callable[..., list[str]], two: list[Path]) -> None:
+    assert ask(two, "lib", channel_priority="disabled") == ["lib 2.0 0"]
+
+
+@pytest.mark.parametrize("priority", ["strict", "flexible", "disabled"])
+def test_a_spec_with_a_channel_is_hidden_by_none(ask: Callable[..., list[str]], two: list[Path], priority: str) -> None:
+    second, first = two[1].as_uri(), two[0].as_uri()
+    assert ask(two, f"{second}::lib", channel_priority=priority) == ["lib 2.0 0"]
+    assert ask(two, f"{second}::lib", "app", channel_priority=priority) == ["app 1.0 0", "lib 2.0 0"]
+    assert ask(two[::-1], f"{first}::lib", channel_priority=priority) == ["lib 1.0 0"]
+
+
+def test_a_query_with_a_channel(engine: Engine, access_of: Access, two: list[Path]) -> None:
+    found = engine.query(f"{two[1].as_uri()}::lib", platforms=["linux-64", "noarch"], access=access_of(*two))
+    assert words(found.matching) == ["lib 2.0 0"]
+    assert words(found.others) == ["lib 1.0 0"]
 
 
 def test_what_is_installed_is_kept_where_it_can_be(
@@ -368,4 +382,4 @@ def test_capabilities(engine: Engine, engine_name: str) -> None:
     assert able.name == engine_name.partition("-")[0]
     assert able.version[0].isdigit()
     assert able.exclude_newer == (not differs(engine_name, "exclude-newer"))
-    assert able.flexible_priority == (not differs(engine_name, "flexible"))
+    assert able.flexible_priority

@@ -27,6 +27,9 @@ LEAVE_OUT = _advice("leave-out", "Machines that rule everything out on their own
 MORE_REASONS = _advice("more-reasons", "How many reasons are not listed.")
 NEWER_DRIVER = _advice("newer-driver", "The build that a newer driver would run.")
 NO_NEWER = _advice("no-newer", "No channel that was asked has a newer build that matches.")
+OPENED_CHANNEL = _advice(
+    "opened-channel", "A package comes from a channel that is not the first to have its name, and what demands it."
+)
 OTHER_PYTHONS = _advice("other-pythons", "The Pythons that builds exist for.")
 PUBLISHED_ELSEWHERE = _advice("published-elsewhere", "By the built-in table, another channel has a build that runs.")
 SAME_VERSION = _advice("same-version", "How another build of the chosen version runs.")

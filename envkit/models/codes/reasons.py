@@ -31,6 +31,7 @@ GPU_DROPPED_BY_TOOLKIT = _reason("gpu-dropped-by-toolkit", "The toolkit compiles
 GPU_NEEDS_NEWER_DRIVER = _reason("gpu-needs-newer-driver", "The driver is older than the GPU.", "host")
 GPU_OPEN = _reason("gpu-open", "No GPU is named, so the driver alone decides.")
 GPU_UNKNOWN = _reason("gpu-unknown", "The compute capability of the GPU is not known.")
+HIDDEN_BY_CHANNEL = _reason("hidden-by-channel", "A channel of higher priority hides the build.")
 JIT = _reason("jit", "The build holds only PTX for the GPU; the driver compiles it at the first start.")
 JIT_NEEDS_NEWER_DRIVER = _reason(
     "jit-needs-newer-driver", "The build holds only PTX for the GPU, and the driver is too old to compile it.", "host"
