@@ -111,6 +111,8 @@ def create_command(
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
     how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
+    if pip and not (specs or file or recipe):
+        specs = ["python"]
     source = _locked_source(session, file, frozen=frozen) if locked or frozen else _source(session, specs, file, recipe)
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     if isinstance(source, LockFile):

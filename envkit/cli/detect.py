@@ -27,12 +27,15 @@ def detect_command(
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
     from envkit.host.wire import host_to_json
+    from envkit.wheels.uv import find_uv, uv_version
     from envkit.words.values import size_words
 
     host = detect_host(refresh=refresh)
     if as_json:
         engines = [dataclasses.asdict(engine) for engine in list_engines()]
-        print_json({"facts": host_to_json(host), "engines": engines})
+        uv = find_uv()
+        wheels = {"version": uv_version(uv), "where": str(uv)} if uv else None
+        print_json({"facts": host_to_json(host), "engines": engines, "uv": wheels})
         return
     view = table("fact", "value", "from")
     for name in _FACTS:
@@ -53,6 +56,8 @@ def detect_command(
     for engine in list_engines():
         word = engine.version or "version unknown"
         view.add_row(f"engine {engine.name}", word if engine.available else "not here", engine.where or "")
+    uv = find_uv()
+    view.add_row("uv", (uv_version(uv) or "does not start") if uv else "not here", str(uv or "pip sections need it"))
     out = console()
     out.print(view)
     for note in host.notes:

@@ -25,11 +25,12 @@ class Wanted(NamedTuple):
     channels: tuple[str, ...] = ()
     file: str | None = None
     recipe: str | None = None
+    pip: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """True if the request names no packages, file or recipe."""
-        return not (self.specs or self.file or self.recipe)
+        return not (self.specs or self.file or self.recipe or self.pip)
 
 
 def look(name: str, persist: str | os.PathLike[str] | None) -> tuple[str, Environment | None]:
@@ -61,6 +62,9 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     except ValueError:
         return False
     if (cuda, wanted.python, wanted.prefer) != (request.get("cuda"), request.get("python"), request.get("prefer")):
+        return False
+    lines = tuple(request.get("pip") or ())
+    if wanted.pip != (lines if wanted.file is None else lines[len(lines) - len(wanted.pip) :]):
         return False
     if wanted.file is None:
         return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)

@@ -106,6 +106,8 @@ def create(
     python: str | None = None,
     file: PathLike | None = None,
     recipe: str | None = None,
+    pip: Words = (),
+    allow_build: Words = (),
     channels: Words = (),
     override_channels: bool = False,
     persist: PathLike | None = None,
@@ -131,6 +133,8 @@ def create(
         python: Its Python, such as ``3.11``.
         file: An environment.yml (CEP 24).
         recipe: Name of a recipe that comes with envkit.
+        pip: Packages from PyPI, such as ``["einops>=0.8"]``.
+        allow_build: Those of them that may be built from source, or ``all``.
         channels: Channels by name, URL or path. A token in a URL is kept out of process lists and files.
         override_channels: Use only `channels`.
         persist: The volume; default: CONDA_ENVS_PATH, envkit's config, condarc, the user's data directory.
@@ -155,7 +159,8 @@ def create(
         EnvkitError: Any other error of the command line.
     """
     flags = _flags(
-        name=name, cuda=cuda, python=python or None, file=file, recipe=recipe, channel=_words(channels),
+        name=name, cuda=cuda, python=python or None, file=file, recipe=recipe, pip=_words(pip),
+        allow_build=_words(allow_build), channel=_words(channels),
         override_channels=override_channels, persist=persist, platform=platform or None, prefer=prefer,
         driver=driver or None, gpu=_words(gpus), cuda_arch=cuda_arch or None, glibc=glibc or None, no_gpu=no_gpu,
         replace=replace, no_validate=not validate, require_gpu=require_gpu, offline=offline,
@@ -180,6 +185,8 @@ def ensure(
     python: str | None = None,
     file: PathLike | None = None,
     recipe: str | None = None,
+    pip: Words = (),
+    allow_build: Words = (),
     channels: Words = (),
     override_channels: bool = False,
     persist: PathLike | None = None,
@@ -201,6 +208,8 @@ def ensure(
         python: See `create`.
         file: See `create`.
         recipe: See `create`.
+        pip: See `create`.
+        allow_build: See `create`.
         channels: See `create`.
         override_channels: See `create`.
         persist: See `create`.
@@ -223,7 +232,7 @@ def ensure(
     from envkit.client.volume import unknown
 
     path = None if file is None else os.fspath(file)
-    wanted = local.Wanted(_words(specs), cuda, python, prefer, _words(channels), path, recipe)
+    wanted = local.Wanted(_words(specs), cuda, python, prefer, _words(channels), path, recipe, _words(pip))
     root, here = local.look(name, persist)
     if here is not None and (wanted.is_empty or local.matches(here.manifest, wanted)):
         known = here.validation
@@ -237,7 +246,8 @@ def ensure(
         return here
 
     make = partial(
-        create, name, specs, cuda=cuda, python=python, file=file, recipe=recipe, channels=channels,
+        create, name, specs, cuda=cuda, python=python, file=file, recipe=recipe, pip=pip, allow_build=allow_build,
+        channels=channels,
         override_channels=override_channels, persist=persist, prefer=prefer, require_gpu=require_gpu,
         offline=offline, progress=progress,
     )  # fmt: skip

@@ -37,7 +37,7 @@ def test_the_recipe_says_what_the_project_says() -> None:
     wanted = dict(re.findall(r'"([\w.-]+?)([<>=~!][^"]*)"', listed[1]))
     assert set(run) == {*wanted, "python", "conda", "libmambapy"}
     for name, spec in wanted.items():
-        least = spec.lstrip("~=>")
+        least = spec.partition(";")[0].lstrip("~=>")
         assert run[name].startswith(f">={least}"), name
 
 
@@ -71,8 +71,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = tmp_path_factory.mktemp("conda-package")
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     # Which is all that a conda channel would have beside conda and libmambapy.
-    names = ["nvidia-ml-py", "platformdirs", "py-rattler>=0.28,<0.29", "pydantic", "rich"]
-    channel = build_wheel_channel(folder / "channel", [*names, "ruamel.yaml", "typer", "zstandard", "hatchling"])
+    names = ["nvidia-ml-py", "packaging>=26,<27", "platformdirs", "py-rattler>=0.28,<0.29", "pydantic", "rich"]
+    names += ["ruamel.yaml", "tomli", "typer", "uv>=0.13.9,<0.14", "zstandard", "hatchling"]
+    channel = build_wheel_channel(folder / "channel", names)
     if PEERS is None:
         empty = [Package("conda", "26.7.1", noarch="generic"), Package("libmambapy", "2.8.1")]
         peers = write_channel(folder / "stand-ins", empty).as_uri()
