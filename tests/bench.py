@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import ENVKIT, Shell, run_program
+from harness import ENVKIT, Outcome, Shell, run_program
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,21 @@ class Bench:
         done = run_program([*ENVKIT, *args], env=env, timeout_s=2 * self.shell.timeout_s)
         assert done.code == 0 or (at and done.code == -signal.SIGKILL), done.err
         return done.code, struct.unpack("QQQ", counter.read_bytes())[0]
+
+    def failing(self, *args: str, call: str, number: int, nth: int = 0, part: str = "") -> Outcome:
+        """Run envkit while calls of one kind below the volume fail, all or the nth, where their path holds `part`."""
+        counter = self.folder / "counter"
+        counter.write_bytes(bytes(24))
+        env = self.shell.env(
+            LD_PRELOAD=str(self.library),
+            FAULTS_ROOT=str(self.shell.volume),
+            FAULTS_FILE=str(counter),
+            FAULTS_CALL=call,
+            FAULTS_ERRNO=str(number),
+            FAULTS_NTH=str(nth),
+            **({"FAULTS_PART": part} if part else {}),
+        )
+        return run_program([*ENVKIT, *args], env=env, timeout_s=self.shell.timeout_s)
 
     def show(self, channel: Path) -> None:
         """Let the server show this channel."""

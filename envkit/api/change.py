@@ -17,6 +17,7 @@ from envkit.layout.atomic import sync_directory
 from envkit.layout.generation import active, publish, read_manifest, refuse_foreign, refuse_moved, resolve
 from envkit.layout.lineage import next_origin
 from envkit.layout.opening import check_writable
+from envkit.layout.permissions import owner_of
 from envkit.layout.refusal import writing
 from envkit.layout.volume import Volume, check_name
 from envkit.models.host import Target
@@ -99,6 +100,7 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
     for one, expected in standings.items():
         _check_standing(volume, one, there=expected)
     volume = session.make_volume()
+    _warn_root(session, volume)
     with contextlib.ExitStack() as leases:
         for one in sorted(standings):  # in one order: two renames cannot wait for each other
             leases.enter_context(lease.hold(volume, f"{one}.name", reporter=session.reporter, wait_s=lease.NAME_WAIT_S))
@@ -107,6 +109,12 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
         for one, expected in standings.items():
             _check_standing(volume, one, there=expected)
         yield Change(session, volume, name)
+
+
+def _warn_root(session: Session, volume: Volume) -> None:
+    if os.geteuid() == 0 and volume.root.stat().st_uid != 0:
+        owner = owner_of(volume.root)
+        session.reporter.note(f"you are root, and {volume.root} belongs to {owner}, who can run code as its users")
 
 
 def _check_standing(volume: Volume, name: str, *, there: bool | None) -> None:

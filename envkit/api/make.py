@@ -23,6 +23,7 @@ from envkit.installer.cache import cached
 from envkit.installer.demand import check_room
 from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
+from envkit.installer.proof import find_changed, refuse_long_prefix
 from envkit.layout import lease
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
@@ -98,10 +99,19 @@ def make_generation(
             lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
             claim(volume, blueprint.name) as prefix,
         ):
-            missing = tuple(record for record in plan.records if not cached(volume, record))
+            changed = find_changed(volume, plan.records)
+            missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
             refuse_known(volume, plan)
             check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
-            fetch(volume, plan.records, channels=plan.channels, policy=session.policy, reporter=reporter)
+            fetch(
+                volume,
+                plan.records,
+                changed=changed,
+                channels=plan.channels,
+                policy=session.policy,
+                reporter=reporter,
+            )
+            refuse_long_prefix(volume, plan.records, prefix)
             notes += refuse_lacking(volume, plan, reporter)
             check_room(volume, plan.records, hard_links=able.get("hard_link", True))
             runs_here = blueprint.target.subdir == host.subdir

@@ -12,7 +12,7 @@ from envkit.host.detect import detect_host
 from envkit.host.fingerprint import Quick
 from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
-from envkit.layout.generation import read_manifest, resolve
+from envkit.layout.generation import read_manifest, refuse_moved, resolve
 from envkit.layout.validations import add_token, latest_validation, past_validations, read_validation, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
@@ -35,6 +35,7 @@ def validate_environment(
     """
     prefix = resolve(volume, name_or_prefix)
     manifest = read_manifest(prefix)
+    refuse_moved(manifest, prefix)
     if manifest is None and not (prefix / "conda-meta").is_dir() and not (prefix / "bin" / "python").exists():
         raise UnknownEnvironmentError(
             f"{prefix} is no environment: it has neither conda-meta/ nor bin/python",

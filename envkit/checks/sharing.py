@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 
 from envkit.models.codes.files import (
@@ -9,6 +10,8 @@ from envkit.models.codes.files import (
     CACHE_WRITABLE,
     CLOSED,
     NOT_REMOVABLE,
+    OPEN_TO_ALL,
+    SHARED_TRUST,
     SHARING_WORKS,
     TAMPERED,
     TOO_OPEN,
@@ -39,7 +42,12 @@ def sharing_findings(state: SharingState) -> list[Finding]:
     if kept := state.not_removable.paths:
         fact = Fact(NOT_REMOVABLE, paths=_names(state.root, kept), owners=state.not_removable.owners)
         findings.append(_finding("warn", fact, kept))
-    return findings or [Finding("permissions", "pass", Fact(SHARING_WORKS))]
+    if state.mode & stat.S_IWOTH and not state.mode & stat.S_ISVTX:
+        findings.append(_finding("warn", Fact(OPEN_TO_ALL, root=state.root), [state.root]))
+    found = findings or [Finding("permissions", "pass", Fact(SHARING_WORKS))]
+    if state.mode & stat.S_IWGRP:
+        found.append(Finding("permissions", "pass", Fact(SHARED_TRUST, mode=state.mode, trusted=state.trusts_group)))
+    return found
 
 
 def barred_findings(root: str, barred: Sequence[str], too_open: Sequence[str]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""envkit volume, envkit volume bootstrap."""
+"""envkit volume, envkit volume bootstrap, envkit volume share."""
 
 from __future__ import annotations
 
@@ -110,3 +110,49 @@ def _bootstrap(
     size = size_words(result.size_bytes)
     out.print(mark("[green]envkit {}[/green] is on the volume ({}): {}", result.version, size, result.launcher))
     out.print(f"After a restart:  . {result.volume}/env.sh && envkit list")
+
+
+@volume_app.command("share")
+def _share(
+    *,
+    group: Annotated[str, typer.Option("--group", metavar="GROUP", help="The group, by name or number.")],
+    sticky: Annotated[
+        bool, typer.Option("--sticky", help="Let each member remove and replace only what is their own.")
+    ] = False,
+    trust: Annotated[
+        str,
+        typer.Option(
+            "--trust",
+            metavar="owner|group",
+            help="Whose packages in the cache each member uses: those of the volume's owner and their own, or all.",
+        ),
+    ] = "owner",
+    persist: options.Persist = None,
+    as_json: options.Json = False,
+) -> None:
+    """Share the volume with a group, whose members may make and use environments there.
+
+    Sets the group, the modes and the setgid bit of everything on the volume. Whoever may write a volume can run code
+    as those who use it: share it only with people whom you trust as much.
+    """
+    from envkit.api.share import share
+    from envkit.cli.output import console, print_json
+    from envkit.errors import UsageError
+    from envkit.wire.volume import share_json
+
+    if trust not in {"owner", "group"}:
+        raise UsageError(f"--trust {trust}: not one of owner, group", hint="Leave it out for owner.")
+    session = options.session_of(persist, offline=True, as_json=as_json, progress="auto")
+    result = share(session, group, sticky=sticky, trust="group" if trust == "group" else "owner")
+    if as_json:
+        print_json(share_json(result))
+        return
+    out = console()
+    out.print(f"[green]{result.volume}[/green] is shared with group {result.group} ({result.mode})")
+    out.print("Members may make, change and run its environments, and so run code as those who use them.")
+    if result.sticky:
+        out.print("Each may remove and replace only what is their own.")
+    if result.trust == "group":
+        out.print("Packages that a member put into the cache are used by all.")
+    else:
+        out.print("Packages that a member put into the cache are fetched again by each of the others (--trust group).")

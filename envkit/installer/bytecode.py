@@ -23,6 +23,7 @@ from envkit.installer import cache
 from envkit.installer.bytecode_lists import BytecodeFiles, read_list, write_list
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
+from envkit.layout.trust import own_name
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.probe import list_of
@@ -44,7 +45,7 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[
     linked = 0
     rest: list[Record] = []
     for record in records if tag is not None else ():
-        folder = volume.bytecode / cache.key(record) / str(tag)
+        folder = volume.bytecode / own_name(volume, volume.bytecode, cache.key(record)) / str(tag)
         try:
             files = read_list(folder)
             if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
@@ -81,15 +82,19 @@ def make_bytecode(
     reporter.start("bytecode", f"{len(records)} packages")
     linked, rest = kept
     counts = {"linked": linked} if linked else {}
-    files = [(cache.key(record), name) for record in rest for name in _modules(prefix, record)]
+    files = [
+        (own_name(volume, volume.bytecode, cache.key(record)), name)
+        for record in rest
+        for name in _modules(prefix, record)
+    ]
     if files:
         done, incomplete = _compile(volume, python, prefix, tag, files, env)
         for what, count in done.items():
             counts[what] = counts.get(what, 0) + count
         for record in rest:
-            if incomplete is None or cache.key(record) in incomplete:
+            if incomplete is None or own_name(volume, volume.bytecode, cache.key(record)) in incomplete:
                 continue  # compiled again by the next run
-            folder = volume.bytecode / cache.key(record) / tag
+            folder = volume.bytecode / own_name(volume, volume.bytecode, cache.key(record)) / tag
             try:
                 write_list(volume, folder)
             except OSError as error:

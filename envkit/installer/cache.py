@@ -21,6 +21,7 @@ from envkit.checks.package import check_record
 from envkit.errors import IntegrityError
 from envkit.layout import lease
 from envkit.layout.private import Folder, folder, read_file
+from envkit.layout.trust import own_name
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.channel import redact
@@ -69,7 +70,12 @@ def key(record: Record) -> str:
 
 def package_dir(volume: Volume, record: Record) -> Path:
     """Return the directory of an extracted package, cached or not."""
-    return volume.packages / key(record) / f"{record.name}-{record.version}-{record.build}"
+    return volume.packages / home_name(volume, record) / f"{record.name}-{record.version}-{record.build}"
+
+
+def home_name(volume: Volume, record: Record) -> str:
+    """Return the name of the folder of a package: its key, or this user's own where a stranger has put that there."""
+    return own_name(volume, volume.packages, key(record))
 
 
 def cached(volume: Volume, record: Record) -> bool:

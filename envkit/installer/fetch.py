@@ -14,10 +14,11 @@ from envkit.errors import IntegrityError
 from envkit.installer import cache
 from envkit.installer.download import download, is_whole
 from envkit.installer.extract import TooLargeError, extract_within
+from envkit.installer.proof import keep_proof, prove
 from envkit.installer.seal import check_and_seal
 from envkit.layout.atomic import sync_file_system
 from envkit.layout.private import Folder, folder
-from envkit.layout.refusal import full_while, no_space
+from envkit.layout.refusal import cannot_write, full_while, is_refused, no_space, numbered
 from envkit.layout.space import is_full
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume
@@ -33,24 +34,38 @@ if TYPE_CHECKING:
 
 _PARALLEL = 6
 _SYNC_S = 5.0
+_SHOWN = 3
 
 
 def fetch(
-    volume: Volume, records: Sequence[Record], *, channels: Sequence[Channel], policy: NetworkPolicy, reporter: Reporter
+    volume: Volume,
+    records: Sequence[Record],
+    *,
+    changed: Sequence[Record] = (),
+    channels: Sequence[Channel],
+    policy: NetworkPolicy,
+    reporter: Reporter,
 ) -> None:
     """Bring every package into the volume's cache; cached ones cost nothing.
+
+    Args:
+        changed: Those of them that are in the cache and have to be fetched again.
 
     Raises:
         IntegrityError: An archive is not what the index says, or would write outside its prefix.
         ChannelError: A download failed.
         NoSpaceError: The volume is full. Complete packages stay in the cache.
     """
-    missing = [record for record in records if not cache.cached(volume, record)]
+    missing = [record for record in records if not cache.cached(volume, record) or record in changed]
     wanted = {id(record) for record in missing}
     for record in records:
         reporter.detail(f"{record.fn}: {'to be fetched' if id(record) in wanted else 'in the cache'}")
     if not missing:
         return
+    _refuse_twins(records)
+    if changed:
+        names = ", ".join(record.name for record in changed[:_SHOWN]) + (", ..." if len(changed) > _SHOWN else "")
+        reporter.note(f"{len(changed)} packages in the cache are not what was verified; fetched again: {names}")
     total = sum(record.size or 0 for record in missing)
     reporter.start("download", f"{len(missing)} packages", total=total, unit="B")
     with cache.incoming(volume) as mine:
@@ -59,6 +74,7 @@ def fetch(
             if adopted:
                 reporter.note(f"took over {adopted} downloads of an interrupted run")
             run = _Run(volume, mine, make_client(policy, channels), policy, reporter)
+            run.changed = changed
             asyncio.run(run.fetch_all(missing))
         except OSError as error:
             if no_space(error):
@@ -69,6 +85,19 @@ def fetch(
                 raise full_while(volume, error, "packages were fetched", hint=hint) from error
             raise
     reporter.finish("download", f"{len(missing)} packages, {size_words(total)}")
+
+
+def _refuse_twins(records: Sequence[Record]) -> None:
+    """Refuse records that share the digest of one archive: one of them lies."""
+    known: dict[str, Record] = {}
+    for record in records:
+        twin = known.setdefault(cache.key(record), record)
+        if twin is not record:
+            raise IntegrityError(
+                f"{twin.fn} and {record.fn} of {redact(record.channel)} have one digest in the index",
+                hint="The index is wrong. Tell the channel's maintainers, or choose another build. Nothing was "
+                "installed.",
+            )
 
 
 class _Run:
@@ -87,6 +116,7 @@ class _Run:
         self.client = client
         self.policy = policy
         self.reporter = reporter
+        self.changed: Sequence[Record] = ()
         self.ready: list[Record] = []
         self.busy = asyncio.Lock()
         self.last = time.monotonic()
@@ -125,13 +155,14 @@ class _Run:
         sync_file_system(self.volume.packages)
         with folder(self.volume.root, self.volume.packages) as packages:
             for record in ready:
-                name = cache.key(record)
+                name, final = cache.key(record), cache.home_name(self.volume, record)
                 try:
-                    self.folder.move(name, packages, name)
+                    self.folder.move(name, packages, final)
                 except OSError:
-                    if not cache.cached(self.volume, record):  # an incomplete one is there, or the fault is another
-                        discard(self.volume, self.volume.packages / name)
-                        self.folder.move(name, packages, name)
+                    # An incomplete one is there, or a changed one, or the fault is another.
+                    if record in self.changed or not cache.cached(self.volume, record):
+                        discard(self.volume, self.volume.packages / final)
+                        self.folder.move(name, packages, final)
                 self.folder.unlink(cache.archive_name(record))
             packages.sync()
 
@@ -161,8 +192,17 @@ class _Run:
             if is_full(self.volume, error):
                 hint = "Free space, or choose another volume; complete packages are kept in the cache."
                 raise full_while(self.volume, error, f"{record.fn} was extracted", hint=hint) from error
+            refused = numbered(error)
+            if refused is not None and is_refused(refused):
+                raise cannot_write(self.volume, refused) from error
             raise IntegrityError(
                 f"{record.fn} from {record.channel} cannot be extracted: {redact(str(error))}",
                 hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
             ) from error
-        await asyncio.to_thread(check_and_seal, record, target)
+        await asyncio.to_thread(self._seal, record, target)
+
+    def _seal(self, record: Record, target: Path) -> None:
+        check_and_seal(record, target)
+        proof = prove(cache.key(record), target)
+        with self.folder.enter(cache.key(record)) as home:
+            keep_proof(proof, home)

@@ -15,7 +15,7 @@ from envkit.errors import VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
 from envkit.layout.atomic import write_atomic
-from envkit.layout.refusal import full_while
+from envkit.layout.refusal import cannot_write, full_while, is_broken, numbered
 from envkit.layout.space import is_full
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
@@ -136,6 +136,9 @@ async def _link(
 def _translate(volume: Volume, error: BaseException) -> VolumeError:
     if is_full(volume, error):
         return full_while(volume, error, "packages were linked")
+    refused = numbered(error)
+    if refused is not None and is_broken(refused):
+        return cannot_write(volume, refused)
     return VolumeError(
         f"packages cannot be linked on {volume.root}: {' '.join(str(error).split())}",
         hint="Check the volume (permissions, read-only mount, locks on network file systems) and run it again.",

@@ -17,6 +17,7 @@ from envkit.layout.generation import is_finished, list_generations, list_manifes
 from envkit.layout.launcher import own_python
 from envkit.layout.private import Folder, folder, peek
 from envkit.layout.trash import discard
+from envkit.layout.trust import base_name
 from envkit.layout.usage import in_use, seen_in_processes
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import CleanItem
@@ -220,7 +221,7 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
     needed = _keys(remaining)
     for kind, place in (("package", volume.packages), ("bytecode", volume.bytecode)):
         for path in _listdir(volume, place):
-            if path.name not in needed and not path.name.startswith("."):
+            if base_name(path.name) not in needed and not path.name.startswith("."):
                 package = next((child.name for child in _listdir(volume, path) if child.is_dir()), path.name)
                 yield CleanItem(kind, str(path), Advice(NOT_HELD, package=package))
     for path in _listdir(volume, volume.gpucode):
@@ -321,7 +322,7 @@ def remove_rubbish(volume: Volume, items: list[CleanItem]) -> list[CleanItem]:
             needed = _needed_now(volume)
             for item in packages:
                 path = Path(item.path)
-                if needed is not None and path.name.removesuffix(".json") not in needed:
+                if needed is not None and base_name(path.name) not in needed:
                     _remove_file(volume, path) if _is_measurement(volume, item) else discard(volume, path)
                 if path.exists():
                     stay.append(item)

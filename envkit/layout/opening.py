@@ -121,6 +121,7 @@ def probe_volume(volume: Volume) -> None:
         created=known.created if known else now,
         probed=now,
         capabilities=able,
+        trust=known.trust if known else "owner",
         file_system={"type": mount.fs_type, "mount_point": mount.point, "source": redact(mount.source)},
     )
     with folder(volume.root, volume.private) as private:

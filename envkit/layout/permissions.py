@@ -16,6 +16,7 @@ from pathlib import Path
 from envkit.errors import TamperedError
 from envkit.layout.generation import list_generations
 from envkit.layout.private import folder, folder_mode, shared_bits
+from envkit.layout.trust import trusts_group
 from envkit.layout.volume import Volume
 from envkit.models.codes.files import OPENED, SEALED, TIGHTENED
 from envkit.models.fact import Fact
@@ -36,6 +37,7 @@ def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
         writable=tuple(map(str, _writable_in_cache(packages))),
         closed=_owned(path for path in parts if not os.access(path, os.R_OK | os.X_OK)),
         not_removable=_owned(path for path in parts if not os.access(path, os.W_OK | os.X_OK)),
+        trusts_group=trusts_group(volume),
         too_open=tuple(str(item.path) for item in wrong if item.excess),
     )
 

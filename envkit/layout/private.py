@@ -16,6 +16,7 @@ Names are single components. A folder that another library has to write by its p
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import sys
@@ -244,7 +245,9 @@ def folder(root: str | os.PathLike[str], path: str | os.PathLike[str], *, make: 
 
 
 def own_folder(root: Path, path: Path) -> Path | None:
-    """Return the folder of a cache that a library writes by its path, checked; None if this user cannot write there.
+    """Return the folder of a cache that a library writes and locks by its path, checked.
+
+    None if this user cannot write there, or the file system cannot lock: the library would refuse to work.
 
     Where others may write the volume, each user has a folder of his own in it: whoever writes an index decides what is
     installed.
@@ -254,6 +257,8 @@ def own_folder(root: Path, path: Path) -> Path | None:
     """
     try:
         with folder(root, path) as here:
+            if not takes_locks(here.descriptor):
+                return None
             if not here.root_state.st_mode & _OTHERS_WRITE:
                 _refuse_links(here)
                 return path
@@ -266,6 +271,18 @@ def own_folder(root: Path, path: Path) -> Path | None:
             return path / name
     except OSError:
         return None
+
+
+def takes_locks(descriptor: int) -> bool:
+    """Return whether an open file or directory can be locked (flock(2)); some NFS mounts answer ENOLCK."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
 
 
 def _refuse_links(here: Folder) -> None:

@@ -5,11 +5,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from envkit.errors import NoSpaceError, VolumeError
 from envkit.layout.volume import Volume
+
+# The disk, its controller or the server of a network file system.
+_BROKEN = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE})
+
+
+def numbered(error: BaseException) -> OSError | None:
+    """Return an error of the operating system with its number; the native engine tells it in its text only."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
+
+
+def is_broken(error: BaseException) -> bool:
+    """Return whether an error says that the disk does not work."""
+    return isinstance(error, OSError) and error.errno in _BROKEN
 
 
 def no_space(error: BaseException) -> bool:
@@ -18,8 +35,8 @@ def no_space(error: BaseException) -> bool:
 
 
 def is_refused(error: OSError) -> bool:
-    """Return whether an error says that this user cannot write: no permission, read-only or full."""
-    return error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} or no_space(error)
+    """Return whether an error says that this user cannot write: no permission, read-only, full, or a broken disk."""
+    return error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, *_BROKEN} or no_space(error)
 
 
 def what_is_full(volume: Volume, error: BaseException) -> str:
@@ -40,6 +57,11 @@ def cannot_write(volume: Volume, error: OSError) -> VolumeError:
     """Return the error to raise when this user cannot write the volume."""
     if no_space(error):
         return NoSpaceError(what_is_full(volume, error), hint="Free some space, or choose another volume.")
+    if is_broken(error):
+        return VolumeError(
+            f"{volume.root}: the file system reports an error ({error.strerror}); nothing was changed",
+            hint="Look at `dmesg`, the disk or the server of the volume; run the command again when it works.",
+        )
     what = "is mounted read-only" if error.errno == errno.EROFS else f"cannot be written: {error.strerror}"
     return VolumeError(
         f"{volume.root} {what}",

@@ -236,6 +236,7 @@ class VolumeFile(_File):
         probed: When its file system was tried, in ISO 8601, UTC.
         capabilities: What its file system can do.
         file_system: Type, mount point and source of its file system.
+        trust: Whose packages in the cache each user takes: the ``owner``'s, root's and his own, or the ``group``'s.
     """
 
     schema_version: Literal[1] = 1
@@ -245,3 +246,4 @@ class VolumeFile(_File):
     probed: str = ""
     capabilities: dict[str, Any] = Field(default_factory=dict)
     file_system: dict[str, Any] = Field(default_factory=dict)
+    trust: Literal["owner", "group"] = "owner"

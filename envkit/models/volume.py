@@ -4,8 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from envkit.models.fact import Advice
+
+Trust = Literal["owner", "group"]
+"""Whose packages in a volume's cache each user takes without fetching them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareResult:
+    """How a volume is shared.
+
+    Attributes:
+        volume: Root of the volume.
+        group: Name or number of the group.
+        mode: Mode of the root, as ``ls`` shows it.
+        sticky: Whether each member may remove only what is his own.
+        trust: Whose packages in the cache each member takes: ``owner`` or ``group``.
+        changed: Number of files and folders whose group or mode was changed.
+    """
+
+    volume: str
+    group: str
+    mode: str
+    sticky: bool
+    trust: Trust
+    changed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +115,5 @@ class SharingState:
     writable: tuple[str, ...] = ()  # files of cached packages that can be written, and so those of environments
     closed: PathsOf = PathsOf()  # generations and packages that this user may not enter
     not_removable: PathsOf = PathsOf()  # those that this user may not remove
+    trusts_group: bool = False  # whether its owner trusts all who may write it
     too_open: tuple[str, ...] = ()  # folders and files that more users may write than the root

@@ -15,7 +15,7 @@ from envkit.models.changes import (
     RemoveResult,
     SwitchResult,
 )
-from envkit.models.volume import VolumeReport
+from envkit.models.volume import ShareResult, VolumeReport
 from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json, members
 from envkit.words.say import say
 
@@ -113,3 +113,11 @@ def volume_json(report: VolumeReport) -> dict[str, Any]:
 def bootstrap_json(result: BootstrapResult) -> dict[str, Any]:
     """Return the document of ``volume bootstrap --json``."""
     return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(result)}
+
+
+def share_json(result: ShareResult) -> dict[str, Any]:
+    """Return the document of ``volume share --json``."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **members(result, "volume", "group", "mode", "sticky", "trust", "changed"),
+    }

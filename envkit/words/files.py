@@ -57,6 +57,14 @@ def _host_changed(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     return f"validated on another kind of host ({host_words(there)}); here {host_words(here)}"
 
 
+def _shared_trust(mode: int, *, trusted: bool) -> str:
+    cached = "used by all" if trusted else "fetched again by each of the others"
+    return (
+        f"its group may write it ({stat.filemode(mode)}), and so run code as those who use it; packages that a member "
+        f"put into the cache are {cached}"
+    )
+
+
 FILES: dict[str, str | Callable[..., str]] = {
     codes.ADDED_BY_HAND: lambda found: f"installed besides the packages: {join(found, most=_SHOWN_ADDED)}",
     codes.BAD_MANIFEST: "{error}",
@@ -99,6 +107,7 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.NOT_REMOVABLE: lambda paths, owners: (
         f"{len(paths)} generations and packages belong to {join(owners)}, and you may not remove them: {_some(paths)}"
     ),
+    codes.OPEN_TO_ALL: "everybody on the system may write {root}, and so run code as those who use it",
     codes.OPENED: lambda count, name: (
         f"opened {count} files and folders of {name or 'the volume'} to those who share it"
     ),
@@ -106,6 +115,7 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.PLACE_KEPT: "it lies where it was made",
     codes.RECORDS_DIFFER: _differ,
     codes.SEALED: "took the right to write {count} files of cached packages away",
+    codes.SHARED_TRUST: _shared_trust,
     codes.SHARING_WORKS: "those who share the volume can use it",
     codes.TAMPERED: lambda paths: f"not what envkit put there: {_some(paths)}",
     codes.TIGHTENED: "took the right to write {count} files and folders away from users whom the volume keeps out",

@@ -31,6 +31,7 @@ NOT_AN_ENVIRONMENT = _finding("not-an-environment", "The directory is no environ
 NOT_A_VOLUME = _finding("not-a-volume", "No environments were made here yet.", None)
 NOT_REMOVABLE = _finding("not-removable", "Some files can only be removed by their owners.", None)
 NO_MANIFEST = _finding("no-manifest", "There is no manifest: the generation was not finished.")
+OPEN_TO_ALL = _finding("open-to-all", "Everybody on the system may write the volume.", None)
 RECORDS_DIFFER = _finding("records-differ", "The installed packages are not those of the manifest.")
 TAMPERED = _finding("tampered", "Something on the volume is not what envkit put there.", None)
 TOO_OPEN = _finding("too-open", "Users may write in a volume whose root is closed to them.", None)
@@ -47,6 +48,7 @@ LEFTOVERS_REMOVED = _seen("leftovers-removed", "Unfinished generations were remo
 LINKED_ANEW = _seen("linked-anew", "The packages of an environment were linked anew.")
 OPENED = _seen("opened", "Permissions that users of the volume need were added.")
 SEALED = _seen("sealed", "Files that environments share were made read-only.")
+SHARED_TRUST = _seen("shared-trust", "Who may write the volume, and what that means.")
 TIGHTENED = _seen("tightened", "Permissions beyond those of the volume were taken away.")
 VOLUME_DESCRIBED = _seen("volume-described", "The description of a volume was written anew.")
 

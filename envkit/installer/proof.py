@@ -1,0 +1,164 @@
+"""Proofs: a cached package is still what was verified, told by the state of its files instead of their contents.
+
+``pkgs/<sha256>/.verified.json`` is written when a package has been verified. It holds a digest of the path, size, mode,
+modification time and inode of each file, which takes a fraction of reading them. An edit changes the time, a
+replacement the inode. The change time (st_ctime) says nothing, since each new hard link changes it. Where the state
+differs, as after a copy of the volume, the files themselves are read.
+
+A proof counts if it was written by a user whose files count (see `envkit.layout.trust`), and so does each file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from envkit.errors import TamperedError, VolumeError
+from envkit.installer import cache
+from envkit.installer.verify import find_damage
+from envkit.layout.private import Folder, folder, read_file
+from envkit.layout.trust import trusted_users, trusts_group
+from envkit.layout.volume import Volume
+from envkit.models.build import Record
+
+_NAME = ".verified.json"
+_LIMIT = 4096
+_NO_LIST = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageProof:
+    """The state of a package's files when it was verified."""
+
+    key: str  # the cache key of the package
+    state: str  # digest of the state of its files
+    paths: str  # sha256 of its ``info/paths.json``
+    prefix_bytes: int | None  # the longest prefix that its binaries have room for; None without such files
+
+
+def prove(key: str, target: Path) -> PackageProof:
+    """Make the proof of a package that was verified just now, in a folder that no other user may write."""
+    state, _ = _state_of(str(target))
+    paths, prefix_bytes = _list_of(target)
+    return PackageProof(key, state, paths, prefix_bytes)
+
+
+def keep_proof(proof: PackageProof, home: Folder) -> None:
+    """Write a proof beside its package."""
+    home.write(_NAME, json.dumps(asdict(proof)), durable=False)
+
+
+def find_changed(volume: Volume, records: Sequence[Record]) -> list[Record]:
+    """Return the cached packages that are not what was verified, and have to be fetched again."""
+    here = [record for record in records if cache.cached(volume, record)]
+    if not here:
+        return []
+    with folder(volume.root, volume.packages) as packages:
+        return [record for record in here if not _holds(volume, packages, record)]
+
+
+def refuse_long_prefix(volume: Volume, records: Sequence[Record], prefix: Path) -> None:
+    """Refuse packages whose binaries have no room for the path of a generation.
+
+    Raises:
+        VolumeError: The path is too long for them.
+    """
+    length = len(os.fsencode(prefix))
+    with folder(volume.root, volume.packages) as packages:
+        proofs = [(record, _read(volume, packages, cache.home_name(volume, record))) for record in records]
+    for record, proof in proofs:
+        if proof is not None and proof.prefix_bytes is not None and proof.prefix_bytes < length:
+            raise VolumeError(
+                f"{record.name} {record.version} was built for paths of at most {proof.prefix_bytes} bytes, and "
+                f"{prefix} has {length}",
+                hint="Choose a volume nearer to the root with --persist DIR, or another build of the package.",
+            )
+
+
+def _holds(volume: Volume, packages: Folder, record: Record) -> bool:
+    target = cache.package_dir(volume, record)
+    proof = _read(volume, packages, target.parent.name)
+    try:
+        state, users = _state_of(str(target))
+    except OSError:
+        return False
+    users.add(os.lstat(target.parent).st_uid)
+    if not users <= trusted_users(volume) and not trusts_group(volume):
+        return False
+    if proof is not None and (proof.key, proof.state) == (cache.key(record), state):
+        return True
+    if find_damage(target) is not None:
+        return False
+    paths, prefix_bytes = _list_of(target)
+    if proof is not None and proof.paths != paths:
+        return False
+    if paths == _NO_LIST and proof is not None:
+        return False  # an old package has no digests of its files
+    with contextlib.suppress(OSError, TamperedError), packages.enter(target.parent.name) as home:  # another user's
+        keep_proof(PackageProof(cache.key(record), state, paths, prefix_bytes), home)
+    return True
+
+
+def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
+    """Read a proof that counts; None if there is none."""
+    try:
+        with packages.enter(name) as here:
+            text, state = here.read_from(_NAME, limit=_LIMIT)
+        counts = not state.st_mode & 0o022 and state.st_uid in trusted_users(volume)
+        proof = PackageProof(**json.loads(text))
+    except (OSError, ValueError, TypeError, TamperedError):
+        return None
+    return proof if counts or trusts_group(volume) else None
+
+
+def _state_of(root: str) -> tuple[str, set[int]]:
+    """Return a digest of the state of all files below a folder, and their owners."""
+    users: set[int] = set()
+    digest = hashlib.blake2b(digest_size=20)
+    for name, state in _files(root):
+        users.add(state.st_uid)
+        digest.update(
+            f"{name}\0{state.st_size} {state.st_mtime_ns} {state.st_ino} {state.st_mode}\n".encode(
+                "utf-8", "surrogateescape"
+            )
+        )
+    return digest.hexdigest(), users
+
+
+def _files(root: str) -> Iterator[tuple[str, os.stat_result]]:
+    """List each file and link below a folder with its state, in one order. There are tens of thousands."""
+    stack = [""]
+    while stack:
+        inner = stack.pop()
+        with os.scandir(f"{root}/{inner}") as found:
+            entries = sorted(found, key=_name)
+        for entry in entries:
+            name = f"{inner}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                stack.append(f"{name}/")
+            else:
+                yield name, entry.stat(follow_symlinks=False)
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _list_of(target: Path) -> tuple[str, int | None]:
+    """Return the sha256 of a package's list of files, and the longest prefix that its binaries have room for."""
+    try:
+        text = read_file(target / "info" / "paths.json")
+        entries = json.loads(text)["paths"]
+    except FileNotFoundError:
+        return _NO_LIST, None
+    rooms = [
+        len(str(entry["prefix_placeholder"]).encode())
+        for entry in entries
+        if entry.get("prefix_placeholder") and entry.get("file_mode") == "binary"
+    ]
+    return hashlib.sha256(text).hexdigest(), min(rooms, default=None)
