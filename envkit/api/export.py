@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.errors import IntegrityError, UnknownEnvironmentError
+from envkit.errors import UnknownEnvironmentError
 from envkit.layout.generation import active, read_manifest
 from envkit.layout.lineage import generation_of
 from envkit.layout.volume import Volume
-from envkit.models.manifest import LockedPackage, Manifest, PipPackage
+from envkit.models.manifest import Manifest, PipPackage
 
 
-def export_manifest(volume: Volume, reference: str) -> Manifest:
+def export_manifest(volume: Volume | None, reference: str) -> Manifest:
     """Return the manifest of an environment or generation, under its present name."""
     manifest = read_manifest(generation_of(volume, reference))
     if manifest is None:
@@ -22,22 +22,8 @@ def export_manifest(volume: Volume, reference: str) -> Manifest:
         )
     name = reference.partition("@")[0]
     # A rename changes the link, not the manifest.
-    return manifest.model_copy(update={"name": name}) if "/" not in name and active(volume, name) else manifest
-
-
-def explicit_text(manifest: Manifest) -> str:
-    """Return an ``@EXPLICIT`` file (CEP 23): the URL and sha256 of each package, dependencies first."""
-    lines = ["# Made by envkit; make it again with: envkit create -n NAME --file FILE"]
-    lines += [f"# platform: {manifest.request.platform}"] if manifest.request.platform else []
-    lines += ["# The pip section is not in this file; see the form without --explicit."] if manifest.pip else []
-    lines.append("@EXPLICIT")
-    for package in _in_order(manifest.packages):
-        if not package.sha256:
-            raise IntegrityError(
-                f"the index gave no sha256 for {package.fn}", hint="Export the environment.yml form instead."
-            )
-        lines.append(f"{package.url}#sha256:{package.sha256}")
-    return "\n".join(lines) + "\n"
+    present = volume is not None and "/" not in name and active(volume, name) is not None
+    return manifest.model_copy(update={"name": name}) if present else manifest
 
 
 def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any]:
@@ -67,22 +53,3 @@ def _pinned(package: PipPackage) -> str:
     if package.direct or package.kind == "directory":
         return f"{package.name} @ {package.url}{inner}"
     return f"{package.name}=={package.version}"
-
-
-def _in_order(packages: tuple[LockedPackage, ...]) -> list[LockedPackage]:
-    """Sort dependencies before their dependents, else by name, for tools that link one by one."""
-    by_name = {package.name: package for package in packages}
-    done: dict[str, LockedPackage] = {}
-
-    def visit(package: LockedPackage, above: frozenset[str]) -> None:
-        if package.name in done or package.name in above:  # a cycle (python and pip) has no right order
-            return
-        for text in sorted(map(str, package.record.get("depends", ()))):
-            needed = by_name.get(text.split(" ", 1)[0].lower())
-            if needed is not None:
-                visit(needed, above | {package.name})
-        done[package.name] = package
-
-    for package in sorted(packages, key=lambda p: p.name):
-        visit(package, frozenset())
-    return list(done.values())

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envkit.cli import options, which
 from envkit.errors import UsageError
 from envkit.printable import printable_lines
+
+if TYPE_CHECKING:
+    from envkit.api.exported import Exported
+
+_FORMATS = ("environment", "explicit", "pixi", "conda-lock", "requirements")
 
 
 def export_command(
@@ -24,29 +30,78 @@ def export_command(
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
-    explicit: Annotated[bool, typer.Option("--explicit", help="Print URLs with sha256 (CEP 23).")] = False,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="environment, explicit (CEP 23), pixi, conda-lock (CEP 37) or requirements.",
+        ),
+    ] = "environment",
+    explicit: Annotated[bool, typer.Option("--explicit", help="Short for --format explicit.")] = False,
     pins: Annotated[bool, typer.Option("--pins", help="Print every package with its version and build.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print an environment.yml or a list of URLs that makes it again."""
-    from envkit.api.export import explicit_text, export_manifest, yaml_document
+    """Print a file that makes it again: its request, or exactly its packages.
+
+    It may be made by any tool that keeps conda-meta (conda, mamba, pixi): give its path.
+    """
+    from envkit.api.exported import export_environment
     from envkit.cli.output import print_json
 
-    if explicit and pins:
-        raise UsageError("--explicit and --pins exclude each other", hint="Give one of them.")
-    name, persist = which.environment(name, given, prefix, persist)
-    manifest = export_manifest(options.session_of(persist, name=name).find_volume(), name)
+    kind = _format(kind, explicit=explicit, pins=pins)
+    name = which.anything(name, given, prefix)
+    session = options.session_of(persist, name=name)
+    exported = export_environment(None if "/" in name else session.find_volume(), name, pins=pins)
+    if exported.added and kind not in {"environment", "requirements"}:
+        session.reporter.note(f"{len(exported.added)} distributions that pip installed are not in the file")
+    if kind == "environment" and as_json:
+        flags = {"flags": dict(exported.flags)} if exported.flags else {}
+        print_json({**exported.document, **flags})
+        return
+    text = _text(kind, exported)
     if as_json:
-        content = {"explicit": explicit_text(manifest).splitlines()} if explicit else yaml_document(manifest, pins=pins)
-        print_json(content)
-        return
-    if explicit:
-        sys.stdout.write(printable_lines(explicit_text(manifest)))
-        return
+        print_json({kind: text.splitlines()})
+    else:
+        sys.stdout.write(printable_lines(text))
+
+
+def _format(kind: str, *, explicit: bool, pins: bool) -> str:
+    if explicit and (pins or kind not in {"environment", "explicit"}):
+        raise UsageError("--explicit excludes --pins and another --format", hint="Give one of them.")
+    kind = "explicit" if explicit else kind
+    if kind not in _FORMATS:
+        raise UsageError(f"--format {kind!r} is not known", hint=f"One of {', '.join(_FORMATS)}.")
+    if pins and kind != "environment":
+        raise UsageError("--pins is about --format environment: other formats list every package", hint="Leave it out.")
+    return kind
+
+
+def _text(kind: str, exported: Exported) -> str:
+    from envkit.outputs.conda_lock import conda_lock_text
+    from envkit.outputs.explicit import explicit_text
+    from envkit.outputs.pixi_lock import pixi_lock_text
+    from envkit.outputs.requirements import requirements_text
+
+    match kind:
+        case "explicit":
+            return explicit_text(exported.part)
+        case "pixi":
+            return pixi_lock_text([exported.part], {})
+        case "conda-lock":
+            return conda_lock_text([exported.part], {})
+        case "requirements":
+            return requirements_text(exported.part, exported.added)
+    return _environment(exported)
+
+
+def _environment(exported: Exported) -> str:
+    """Return an environment.yml; what CEP 24 has no key for is a comment, which envkit reads and others leave out."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
-    yaml.dump(dict(yaml_document(manifest, pins=pins)), text)
-    sys.stdout.write(printable_lines(text.getvalue()))
+    yaml.dump(dict(exported.document), text)
+    flags = "".join(f" --{name} {shlex.quote(value)}" for name, value in exported.flags.items())
+    return (f"# envkit:{flags}\n" if flags else "") + text.getvalue()

@@ -240,7 +240,7 @@ def _write(
     from envkit.api.lock import by_file, distinct_parts
     from envkit.layout.atomic import write_atomic
     from envkit.outputs.conda_lock import conda_lock_text
-    from envkit.outputs.explicit import explicit_lock_text
+    from envkit.outputs.explicit import explicit_text
     from envkit.outputs.pixi_lock import pixi_lock_text
     from envkit.wire.results import target_json
 
@@ -271,7 +271,7 @@ def _write(
         elif kind == "conda-lock":
             text = conda_lock_text(parts, made_for, sources=sources)
         else:
-            text = explicit_lock_text(parts[0], made_for)
+            text = explicit_text(parts[0], made_for)
         if output == _STDOUT:
             sys.stdout.write(text)
             continue

@@ -11,7 +11,7 @@ from envkit.models.build import Record
 from envkit.models.inputs import Locked
 
 
-def explicit_lock_text(part: Locked, made_for: Mapping[str, Any] | None = None) -> str:
+def explicit_text(part: Locked, made_for: Mapping[str, Any] | None = None) -> str:
     """Return the URL and digest of each package, dependencies first; Python distributions as comments.
 
     Raises:

@@ -1,0 +1,75 @@
+"""Environments made anywhere, as the values that files of packages are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from envkit.api.export import export_manifest, yaml_document
+from envkit.api.solve import records_of
+from envkit.errors import UnknownEnvironmentError
+from envkit.layout.exported import added_distributions, prefix_records, requested_specs
+from envkit.layout.generation import read_manifest
+from envkit.layout.lineage import generation_of
+from envkit.layout.volume import Volume
+from envkit.models.channel import parse_channel
+from envkit.models.inputs import Locked
+from envkit.models.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One environment, exactly and as it was asked for."""
+
+    name: str  # its name
+    part: Locked  # its packages
+    document: Mapping[str, Any]  # an environment.yml of the request, or of the packages
+    flags: Mapping[str, str] = field(default_factory=dict)  # flags of ``create`` that an environment.yml cannot hold
+    added: tuple[tuple[str, str], ...] = ()  # distributions that pip brought, of which no lock is known
+
+
+def export_environment(volume: Volume | None, reference: str, *, pins: bool = False) -> Exported:
+    """Return an environment, whichever tool made it.
+
+    Raises:
+        UnknownEnvironmentError: There is none of that name, or at that path.
+        IntegrityError: Its records cannot be read.
+    """
+    prefix = generation_of(volume, reference)
+    if read_manifest(prefix) is None:
+        return _foreign(prefix, pins=pins)
+    manifest = export_manifest(volume, reference)
+    channels = tuple(map(parse_channel, manifest.channels))
+    part = Locked(manifest.prefix, records_of(manifest), channels, platform=_platform(manifest))
+    flags = {"cuda": manifest.request.cuda, "prefer": manifest.request.prefer}
+    defaults = {"cuda": "auto", "prefer": "version"}
+    kept = {name: value for name, value in flags.items() if value != defaults[name]}
+    return Exported(manifest.name, part, yaml_document(manifest, pins=pins), kept)
+
+
+def _platform(manifest: Manifest) -> str | None:
+    subdirs = {package.subdir for package in manifest.packages} - {"noarch"}
+    return manifest.request.platform or min(subdirs, default=None)
+
+
+def _foreign(prefix: Path, *, pins: bool) -> Exported:
+    """Read a prefix of another tool: its request as ``conda-meta`` keeps it, else every package by version."""
+    records, channels = prefix_records(prefix)
+    if not records:
+        raise UnknownEnvironmentError(
+            f"{prefix} holds no conda packages", hint="A virtual environment is exported with `uv pip freeze`."
+        )
+    subdirs = {record.subdir for record in records} - {"noarch"}
+    part = Locked(str(prefix), records, channels, platform=min(subdirs, default=None))
+    requested = () if pins else requested_specs(prefix)
+    every = [f"{r.name}={r.version}={r.build}" if pins else f"{r.name}={r.version}" for r in records]
+    added = added_distributions(prefix)
+    pip = [{"pip": [f"{name}=={version}" for name, version in added]}] if added else []
+    document = {
+        "name": prefix.name,
+        "channels": [channel.name for channel in channels],
+        "dependencies": [*(requested or every), *pip],
+    }
+    return Exported(prefix.name, part, document, added=added)
