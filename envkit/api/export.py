@@ -38,14 +38,14 @@ def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any
     if request.pip:
         wheels = manifest.pip.packages if manifest.pip else ()
         lines = [line for line in request.pip if line.startswith("--")]
-        specs.append({"pip": [*lines, *map(_pinned, wheels)] if pins else list(request.pip)})
+        specs.append({"pip": [*lines, *map(pinned_requirement, wheels)] if pins else list(request.pip)})
     document: dict[str, Any] = {"name": manifest.name, "channels": list(manifest.channels), "dependencies": specs}
     if request.variables:
         document["variables"] = dict(request.variables)
     return document
 
 
-def _pinned(package: PipPackage) -> str:
+def pinned_requirement(package: PipPackage) -> str:
     """Return a distribution as a requirement of exactly this version or commit."""
     inner = f"#subdirectory={package.subdirectory}" if package.subdirectory else ""
     if package.kind == "vcs":

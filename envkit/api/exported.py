@@ -9,6 +9,7 @@ from typing import Any
 
 from envkit.api.export import export_manifest, yaml_document
 from envkit.api.solve import records_of
+from envkit.api.wheels import wheels_of
 from envkit.errors import UnknownEnvironmentError
 from envkit.layout.exported import added_distributions, prefix_records, requested_specs
 from envkit.layout.generation import read_manifest
@@ -17,6 +18,7 @@ from envkit.layout.volume import Volume
 from envkit.models.channel import parse_channel
 from envkit.models.inputs import Locked
 from envkit.models.manifest import Manifest
+from envkit.wheels.locked import distribution_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ def export_environment(volume: Volume | None, reference: str, *, pins: bool = Fa
         return _foreign(prefix, pins=pins)
     manifest = export_manifest(volume, reference)
     channels = tuple(map(parse_channel, manifest.channels))
-    part = Locked(manifest.prefix, records_of(manifest), channels, platform=_platform(manifest))
+    wheels = tuple(map(distribution_of, wheels_of(manifest)))
+    platform = _platform(manifest)
+    part = Locked(manifest.prefix, records_of(manifest), channels, platform=platform, distributions=wheels)
     flags = {"cuda": manifest.request.cuda, "prefer": manifest.request.prefer}
     defaults = {"cuda": "auto", "prefer": "version"}
     kept = {name: value for name, value in flags.items() if value != defaults[name]}

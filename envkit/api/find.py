@@ -11,6 +11,7 @@ from envkit.api import choose
 from envkit.api.choose import Candidates
 from envkit.api.session import Session, user_index_dir
 from envkit.api.spec_channels import has_in, resolve_specs
+from envkit.api.trying import running_corrections
 from envkit.builds.published import table_knows
 from envkit.engines.outage import Outage, recall_outage, remember_outage
 from envkit.errors import ChannelError, PackageNotFoundError
@@ -43,7 +44,7 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     request, target, explicit = inquiry.request, inquiry.target, inquiry.channels
     spec = request.specs[0]
     name = request.parsed[0].name
-    corrections = tuple(find_corrections(request, target))
+    corrections, asked = tuple(find_corrections(request, target)), inquiry
     request = imply_cuda(request)
     channels, ordered = choose.channels_for(
         [name], explicit=explicit, override=inquiry.override_channels, settings=session.settings
@@ -72,6 +73,8 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
             missing = f"The built-in table of published builds does not hold {name} for {target.subdir}."
             error.hint = f"{error.hint or ''} {missing}".strip()
         raise
+    if corrections:
+        corrections = running_corrections(session, asked, corrections, table=answer.source == "table")
     return _result(request, target, answer, corrections, explained=explained)
 
 

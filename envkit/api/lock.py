@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from envkit.api.session import Session
-from envkit.api.solve import Plan, solve_request
+from envkit.api.solve import Plan
+from envkit.api.wheels import solve_with_pip
 from envkit.models.inputs import Locked
 from envkit.models.request import Inquiry
+from envkit.wheels.locked import distribution_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ def lock_targets(session: Session, wanted: Mapping[str, Inquiry]) -> tuple[Locke
     done: list[LockedTarget] = []
     for name, inquiry in wanted.items():
         session.reporter.note(f"locking for {name}")
-        plan = solve_request(session, inquiry)
+        plan = solve_with_pip(session, inquiry)
+        wheels = tuple(map(distribution_of, plan.pip.packages)) if plan.pip else ()
         platform = inquiry.target.subdir
-        alike = next((t for t in done if t.part.platform == platform and t.part.records == plan.records), None)
+        same = (platform, plan.records, wheels)
+        alike = next((t for t in done if (t.part.platform, t.part.records, t.part.distributions) == same), None)
         first = all(target.part.platform != platform for target in done)
         environment = alike.part.environment if alike else "default" if first else name
-        part = Locked("", plan.records, plan.channels, platform=platform, environment=environment)
+        part = Locked("", plan.records, plan.channels, platform=platform, environment=environment, distributions=wheels)
         done.append(LockedTarget(name, part, plan, alike.name if alike else None))
     return tuple(done)
 

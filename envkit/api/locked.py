@@ -6,15 +6,17 @@ import dataclasses
 
 from envkit.api.change import changing
 from envkit.api.create import CreateOptions
+from envkit.api.export import pinned_requirement
 from envkit.api.lookup import complete_digests
 from envkit.api.make import CLEAN_WAIT_S
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.validate import revalidate
+from envkit.api.wheels import refuse_elsewhere, wheels_of
 from envkit.builds.record import record_from_repodata
 from envkit.checks.locks import best_part, candidates_of, misfit_of
-from envkit.errors import EnvironmentExistsError, HostCannotRunError, UsageError
+from envkit.errors import EnvironmentExistsError, HostCannotRunError, RecipeError, UsageError
 from envkit.installer.cache import cached, read_index
 from envkit.installer.fetch import fetch
 from envkit.layout import lease
@@ -26,12 +28,15 @@ from envkit.models.codes.inputs import LOCK_PART
 from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
 from envkit.models.inputs import Locked, LockFile
-from envkit.models.manifest import RecordedRequest
+from envkit.models.manifest import PipPackage, RecordedRequest
+from envkit.models.pip import PipWish
 from envkit.models.results import CreateResult
+from envkit.wheels.locked import package_of
+from envkit.wheels.plan import PipPlan
 from envkit.wire.results import target_json
 from envkit.words.refusals import lock_misfits
 from envkit.words.say import say
-from envkit.words.values import article, join
+from envkit.words.values import article, join, plural
 
 _SHOWN = 6
 _LOCK_AGAIN = "Lock for this platform too (envkit lock --for cpu/linux-64, pixi lock, conda-lock -p linux-64)."
@@ -72,35 +77,40 @@ def choose_part(session: Session, lock: LockFile, target: Target, *, environment
 
 
 def create_locked(
-    session: Session, name: str, locked: Locked, options: CreateOptions, *, target: Target | None = None
+    session: Session,
+    name: str,
+    locked: Locked,
+    options: CreateOptions,
+    *,
+    target: Target | None = None,
+    wish: PipWish | None = None,
 ) -> CreateResult:
     """Make an environment of exactly the packages that a file lists. Nothing is solved.
 
-    Without any proof, packages that would not run are installed too.
+    Without any proof, packages that would not run are installed too. `wish` says which distributions may be built from
+    source, and whether folders of this machine may be installed.
 
     Raises:
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
-    if locked.distributions:
-        named = join([item.name for item in locked.distributions], most=_SHOWN)
-        raise UsageError(
-            f"{locked.path} also locks {len(locked.distributions)} Python distributions ({named}); envkit installs "
-            "conda packages only",
-            hint="Lock without them, or install these into a venv on top.",
-        )
     target = target or Target.from_host(session.host)
     if options.proof != "none":
         _refuse(locked, target)
+    wheels = _wheels(locked, wish or PipWish())
     locked = complete_digests(session, locked)
     bare, channels = locked.records, locked.channels
+    pip = PipPlan(wheels) if wheels else None
+    kinds = (MachineKind((), target),) if options.proof != "none" and target.gpus else ()
+    planned = Plan(bare, channels, pip=pip, kinds=kinds)
+    refuse_elsewhere(planned, target, session.host)
     if options.dry_run:
-        return planned_result(session, name, Plan(bare, channels))
+        return planned_result(session, name, planned)
     with changing(session, name) as change:
         volume, reporter = change.volume, session.reporter
         existing = known_manifest(change.prefix) if change.prefix is not None and not options.replace else None
         if change.prefix is not None and not options.replace:
-            if existing is not None and existing.digest == digest(bare):
+            if existing is not None and (existing.digest, wheels_of(existing)) == (digest(bare), wheels):
                 return reused_result(
                     session, existing, name=name, report=revalidate(session, existing, validate=options.proof != "none")
                 )
@@ -115,8 +125,7 @@ def create_locked(
             records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
             if options.proof != "none":
                 _refuse(dataclasses.replace(locked, records=records), target)
-            kinds = (MachineKind((), target),) if options.proof != "none" and target.gpus else ()
-            plan = Plan(records, channels, kinds=kinds)
+            plan = dataclasses.replace(planned, records=records)
             specs = tuple(f"{r.name}=={r.version}={r.build}" for r in records)
             described = target_json(target) if target.described else {}
             recorded = RecordedRequest(
@@ -125,9 +134,36 @@ def create_locked(
                 target=described,
                 variables=dict(options.variables),
                 source_sha256=options.source_sha256,
+                pip=tuple(map(pinned_requirement, wheels)),
+                pip_builds=wish.builds if wish else (),
+                pip_local=wish.local if wish else False,
             )
             made = change.make(plan, recorded, target=target, verb="create --file", proof=options.proof)
     return made_result(session, name, plan, dataclasses.replace(made, fetched=missing))
+
+
+def _wheels(locked: Locked, wish: PipWish) -> tuple[PipPackage, ...]:
+    """Return the distributions of a lock, by name; refuse what nobody asked to be built, before anything is fetched."""
+    found = sorted((package_of(item, locked.path) for item in locked.distributions), key=lambda package: package.name)
+    if found and not any(record.name == "python" for record in locked.records):
+        raise RecipeError(
+            f"{locked.path} locks {len(found)} Python distributions, and no Python", hint="Lock a python with them."
+        )
+    folders = [package.name for package in found if package.kind == "directory" and not wish.local]
+    if folders:
+        raise UsageError(
+            f"{locked.path} locks folders of the machine that wrote it: {join(folders, most=_SHOWN)}",
+            hint="Lock without them, or let them be installed from here with --allow-local.",
+        )
+    built = [p.name for p in found if p.kind in {"sdist", "vcs"} and not wish.may_build(p.name)]
+    if built:
+        raise UsageError(
+            f"{locked.path} locks {plural(len(built), 'distribution')} without a wheel, to be built from source: "
+            f"{join(built, most=_SHOWN)}",
+            hint=f"Let them be built: {' '.join(f'--allow-build {name}' for name in built[:_SHOWN])}"
+            f"{' (or all)' if len(built) > _SHOWN else ''}. Or lock versions that have a wheel.",
+        )
+    return tuple(found)
 
 
 def _told_by_package(record: Record) -> Record:

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from envkit.api.create import CreateOptions
     from envkit.api.session import Session
     from envkit.models.inputs import LockFile, Recipe
+    from envkit.models.pip import PipWish
     from envkit.models.request import Request
     from envkit.models.results import CreateResult
 
 
 # The parameters that have an effect on a lock file.
 _FOR_LOCKS = (
-    "name", "file", "environment", "locked", "frozen", "persist", "platform", "driver", "gpu", "cuda_arch", "glibc",
-    "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine", "offline", "_yes", "as_json", "progress",
+    "name", "file", "environment", "locked", "frozen", "allow_build", "allow_local", "persist", "platform", "driver",
+    "gpu", "cuda_arch", "glibc", "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine", "offline",
+    "_yes", "as_json", "progress",
 )  # fmt: skip
 
 
@@ -98,6 +100,7 @@ def create_command(
     Repeating a request returns at once. Without SPEC, --file and --recipe: ./environment.yml, else recipe pytorch.
     """
     from envkit.api.create import CreateOptions, create_environment
+    from envkit.api.trying import solving_corrections
     from envkit.inputs.selectors import select
     from envkit.models.inputs import LockFile
     from envkit.models.request import Inquiry
@@ -117,15 +120,16 @@ def create_command(
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     if isinstance(source, LockFile):
         _refuse_flags(source, given_flags(context, _FOR_LOCKS))
-        return finish(_create_locked(session, source, how, flags, name, environment), (), as_json=as_json)
+        wish = options.parse_pip(None, None, allow_build, None, local=allow_local)
+        named = (_named(source, name), environment)
+        return finish(_create_locked(session, source, how, flags, named, wish), (), as_json=as_json)
     if environment is not None:
         raise UsageError(
             "--environment names an environment of a lock file, and there is none", hint="-n names the new environment."
         )
     target, machines = describe(session, hosts, flags)
     if source is not None:
-        source = select(source, target.subdir)
-        tell_notes(session, source, target.subdir)
+        source = tell_notes(session, select(source, target.subdir), target.subdir)
         cuda = _value(context, source, "cuda", cuda)
         python = _value(context, source, "python", python)
         prefer = _value(context, source, "prefer", prefer)
@@ -146,26 +150,31 @@ def create_command(
     try:
         result = create_environment(session, name, inquiry, how)
     except (NoAnswerError, HostCannotRunError) as error:
-        raise hinted(error, corrections, context, asked) from None
+        raise hinted(error, solving_corrections(session, inquiry, corrections, solved=False), context, asked) from None
+    corrections = solving_corrections(session, inquiry, corrections, solved=True)
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     return finish(result, correction_rows(context, request, corrections), as_json=as_json)
 
 
-def _create_locked(
-    session: Session, lock: LockFile, how: CreateOptions, flags: Described, name: str | None, environment: str | None
-) -> CreateResult:
-    from envkit.api.locked import choose_part, create_locked
-
+def _named(lock: LockFile, name: str | None) -> str:
     name = name or lock.made_for.get("name")
     if not isinstance(name, str) or not name:
         raise UsageError(
             f"{lock.path} is {article(lock.format)}, which has no name for the environment",
             hint=f"envkit create -n NAME -f {lock.path}",
         )
+    return name
+
+
+def _create_locked(
+    session: Session, lock: LockFile, how: CreateOptions, flags: Described, named: tuple[str, str | None], wish: PipWish
+) -> CreateResult:
+    from envkit.api.locked import choose_part, create_locked
+
     target, _ = describe(session, None, flags)
-    any_host = how.proof == "none"
-    part = choose_part(session, lock, target, environment=environment, any_host=any_host)
-    return create_locked(session, name, part, how, target=target)
+    name, environment = named
+    part = choose_part(session, lock, target, environment=environment, any_host=how.proof == "none")
+    return create_locked(session, name, part, how, target=target, wish=wish)
 
 
 def _value(context: typer.Context, recipe: Recipe, name: str, value: Any) -> Any:
@@ -174,8 +183,12 @@ def _value(context: typer.Context, recipe: Recipe, name: str, value: Any) -> Any
     return value if given else recipe.flags.get(name, value)
 
 
-def tell_notes(session: Session, recipe: Recipe, platform: str) -> None:
-    """Say how a file was read, where that is not plain."""
+def tell_notes(session: Session, recipe: Recipe, platform: str) -> Recipe:
+    """Say how a file was read, where that is not plain; return it.
+
+    Raises:
+        UsageError: It names its platforms, and this one is not among them.
+    """
     from envkit.models.codes.inputs import FILE_PLATFORMS
     from envkit.models.fact import Advice
     from envkit.words.say import say
@@ -187,6 +200,7 @@ def tell_notes(session: Session, recipe: Recipe, platform: str) -> None:
         raise UsageError(
             say(fact), hint="Name one of these with --platform, add this one to the file, or take its `platforms:` out."
         )
+    return recipe
 
 
 def _names(request: Request) -> set[str]:

@@ -59,6 +59,9 @@ def lock_command(
         bool, typer.Option("--check", help="Only check that the lock fits the file: exit 0, else 2. Nothing is solved.")
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a file that envkit did not write.")] = False,
+    pip: options.Pip = None,
+    allow_build: options.AllowBuild = None,
+    prefer_pip: options.PreferPip = None,
     channel: options.Channels = None,
     override_channels: options.Override = False,
     cuda: options.Cuda = "auto",
@@ -91,6 +94,9 @@ def lock_command(
         "cuda": cuda,
         "python": python,
         "prefer": prefer,
+        "pip": list(pip or []),
+        "build": list(allow_build or []),
+        "prefer_pip": list(prefer_pip or []),
     }
     if check:
         return _check(session, recipe, asked, machines, output, as_json=as_json)
@@ -167,16 +173,12 @@ def _inquiry(
     from envkit.models.request import Inquiry
     from envkit.words.say import say
 
-    if recipe.pip:
-        raise UsageError(
-            f"{recipe.path} asks pip for {', '.join(recipe.pip.lines)}; envkit installs conda packages only",
-            hint="List conda packages instead, or take `- pip:` out and install these into a venv on top.",
-        )
     recipe = select(recipe, target.subdir)
     for note in recipe.notes:
         session.reporter.note(say(note))
     request, channels = _request(session, recipe, asked)
-    return Inquiry(request, target, pool, channels, asked["override"] or bool(recipe.channels))
+    wish = options.parse_pip(recipe.pip, asked["pip"], asked["build"], asked["prefer_pip"], local=False)
+    return Inquiry(request, target, pool, channels, asked["override"] or bool(recipe.channels), wish)
 
 
 def _check(

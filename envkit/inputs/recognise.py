@@ -11,7 +11,8 @@ from envkit.errors import RecipeError
 from envkit.inputs.conda_lock import is_conda_lock, parse_conda_lock
 from envkit.inputs.environment_yml import parse_environment_yml
 from envkit.inputs.explicit import is_explicit, parse_explicit
-from envkit.inputs.manifests import refuse_manifest
+from envkit.inputs.manifests import is_pylock, refuse_manifest
+from envkit.inputs.pylock import parse_pylock_toml
 from envkit.inputs.requirements import parse_requirements_txt
 from envkit.inputs.spec_file import is_spec_file, parse_spec_file
 from envkit.inputs.text import decode_text
@@ -26,6 +27,7 @@ _Parse = Callable[[bytes, Path], Recipe | LockFile]
 _MARKED: tuple[tuple[Callable[[str], bool], _Parse], ...] = (
     (is_explicit, parse_explicit),
     (is_conda_lock, parse_conda_lock),
+    (is_pylock, parse_pylock_toml),
 )
 _PIXI_LOCK = (re.compile(r"^environments:", re.MULTILINE), re.compile(r"^packages:", re.MULTILINE))
 _ONLY_PIP = re.compile(

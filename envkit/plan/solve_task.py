@@ -139,10 +139,12 @@ def _ptx_to_driver(specs: Iterable[MatchSpec], target: Target, constraints: _Con
             constraints.setdefault(f"cudatoolkit <={ceiling}.99", why)
 
 
-def _exclude_cpu(rows: Iterable[FrameworkRow], constraints: _Constraints) -> None:
+def _exclude_cpu(rows: Iterable[FrameworkRow], pick: Verdict | None, constraints: _Constraints) -> None:
     why = "CUDA was asked for: no CPU build may take its place"
+    # The variants are named as on conda-forge; on `defaults`, _tflow_select keeps the parts of a GPU build together.
+    foreign = pick is not None and channel_name(pick.build.record.channel) == "pkgs/main"
     for row in rows:
-        for spec in (*(f"{name} <0" for name in row.cpu_packages), *row.cuda_variants):
+        for spec in (*(f"{name} <0" for name in row.cpu_packages), *(() if foreign else row.cuda_variants)):
             constraints.setdefault(spec, why)
 
 
@@ -194,7 +196,7 @@ def plan_solve(
     if asks_cuda(request, target):
         # A library on top of a framework names none: whichever it pulls in has to be a CUDA build.
         asked = sorted(CUDA_FRAMEWORKS & rows.keys() or CUDA_FRAMEWORKS)
-        _exclude_cpu([ROWS[key] for key in asked], constraints)
+        _exclude_cpu([ROWS[key] for key in asked], pick, constraints)
     elif request.cuda.kind == "none":
         for name in (name for row in rows.values() for name in row.cuda_packages):
             constraints.setdefault(f"{name} <0", "--cuda none was asked for")

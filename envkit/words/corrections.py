@@ -27,7 +27,7 @@ def _driver_too_old(asked: CudaVersion, reason: str) -> str:
 def _tensorflow_gpu(*, macos: bool) -> str:
     if macos:
         return "tensorflow-gpu is not built for macOS: tensorflow instead"
-    return "tensorflow-gpu is an empty package on most channels; tensorflow's cuda builds are what it means"
+    return "tensorflow-gpu only selects GPU builds of tensorflow, and none of its own fits: tensorflow itself has one"
 
 
 def _cudatoolkit(last: CudaVersion, asked: CudaVersion, reason: str | None, cuda: str | None) -> str:

@@ -279,3 +279,32 @@ def test_killed(section: Section, points: int) -> None:
     unfinished = [path for path in generations if not (path / ".envkit.json").exists()]
     assert unfinished == []
     assert json.loads((section.shell.prefix() / ".envkit.json").read_bytes())["pip"]["packages"]
+
+
+@pytest.mark.parametrize("name", ["pixi.lock", "conda-lock.yml", "explicit.txt"])
+def test_a_lock_holds_the_section(section: Section, name: str) -> None:
+    lock = section.shell.home / name
+    file = str(section.file("tool"))
+    section.shell.ok("lock", "-f", file, "--cuda", "none", "-o", str(lock), "--replace")
+    made = section.shell.run("create", "-f", str(lock), "-n", "locked", "--json")
+    assert made.code == 0, made.out + made.err
+    assert section.python("import tool; tool.main()", "locked") == "tool of 2"
+    prefix = section.shell.prefix("locked")
+    assert {package.name for package in lock_of(prefix).packages} == {"tool", "alpha", "beta"}
+    assert section.shell.run("create", "-f", str(lock), "-n", "locked", "--json").json["reused"] is True
+    section.shell.ok("export", "locked", "--format", name.partition(".")[0])
+    again = section.shell.home / f"again-{name}"
+    again.write_text(section.shell.ok("export", "locked", "--format", name.partition(".")[0]).out)
+    copied = section.shell.run("create", "-f", str(again), "-n", "copy", "--json")
+    assert copied.code == 0, copied.out + copied.err
+    assert {package.name for package in lock_of(section.shell.prefix("copy")).packages} == {"tool", "alpha", "beta"}
+
+
+def test_a_lock_builds_nothing_unasked(section: Section) -> None:
+    lock = section.shell.home / "built.lock"
+    words = ("lock", "-f", str(section.file("raw")), "--cuda", "none", "--format", "pixi", "-o", str(lock))
+    section.shell.ok(*words, "--allow-build", "raw")
+    refused = section.shell.run("create", "-f", str(lock), "-n", "built")
+    assert refused.code == 2
+    assert "1 distribution without a wheel" in refused.err
+    assert "--allow-build raw" in refused.err

@@ -17,4 +17,4 @@ PYTORCH_CUDA_DRIVER_TOO_OLD = _correction("pytorch-cuda-driver-too-old", "The dr
 PYTORCH_CUDA_ON_MACOS = _correction("pytorch-cuda-on-macos", "`pytorch-cuda` is not for macOS.")
 PYTORCH_CUDA_TOO_NEW = _correction("pytorch-cuda-too-new", "An older `pytorch-cuda` runs on the target.")
 PYTORCH_CUDA_WITHOUT_GPU = _correction("pytorch-cuda-without-gpu", "`pytorch-cuda` is of no use without a GPU.")
-TENSORFLOW_GPU = _correction("tensorflow-gpu", "`tensorflow-gpu` is an empty package on most channels.")
+TENSORFLOW_GPU = _correction("tensorflow-gpu", "`tensorflow-gpu` selects no build that fits, and `tensorflow` has one.")
