@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Make a conda channel of real packages out of PyPI wheels and a Python interpreter.
 
 For machines that reach PyPI and no conda channel: tests, demonstrations, closed networks. The channel holds

@@ -147,7 +147,16 @@ def parse_channels(texts: list[str] | None, settings: Settings, *, override: boo
         )
     if override and not texts:
         raise SettingsError("--override-channels without -c leaves no channel", hint="Name one: -c conda-forge.")
-    return resolve_channels(texts or [], settings)
+    return resolve_channels([_as_path(text) for text in texts or []], settings)
+
+
+def _as_path(text: str) -> str:
+    """Return a directory that holds a channel as a path, which ``-c`` prefers to a channel of that name."""
+    try:
+        is_folder = "://" not in text and (Path(text) / "noarch").is_dir()
+    except (OSError, ValueError):
+        return text
+    return f"./{text}" if is_folder and not text.startswith(("/", "./", "../")) else text
 
 
 def channels_of(
