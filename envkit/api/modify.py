@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from envkit.api.change import changing
 from envkit.api.gate import Solve, make_around, plan_around
+from envkit.api.held import find_held
 from envkit.api.make import Made, Proof
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
@@ -22,6 +23,7 @@ from envkit.layout.volume import Volume, check_name
 from envkit.models.build import Record, digest
 from envkit.models.changes import ChangeResult, Difference, PackageState, difference, pip_states, states_of
 from envkit.models.channel import Channel
+from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
 from envkit.models.pip import PipWish, joined_sections, with_logins
@@ -91,14 +93,24 @@ def upgrade(session: Session, name: str, specs: Sequence[str], options: ModifyOp
         stays = [record for record in records_of(manifest) if specs and record.name not in names]
         return request, stays, [package for package in wheels_of(manifest) if specs and package.name not in names]
 
-    return _modify(session, name, "upgrade", merge, options)
+    return _modify(session, name, "upgrade", merge, options, told=names)
 
 
-def _modify(session: Session, name: str, verb: str, merge: _Merge, options: ModifyOptions) -> ChangeResult:
+def _modify(
+    session: Session,
+    name: str,
+    verb: str,
+    merge: _Merge,
+    options: ModifyOptions,
+    *,
+    told: Collection[str] | None = None,
+) -> ChangeResult:
+    """Make the generation that follows; with `told`, say what holds those packages back."""
     resolve(session.find_volume(), check_name(name))  # before anything is written
     if options.dry_run:
         following = _following(session, _current(session.volume, name), merge, options)
-        return ChangeResult(planned_result(session, name, following.plan), following.difference(name))
+        held = following.held(session, told)
+        return ChangeResult(planned_result(session, name, following.plan), following.difference(name), held)
     with changing(session, name, there=True) as change:
         current = _current(change.volume, name)
         following = _following(session, current, merge, options)
@@ -113,9 +125,11 @@ def _modify(session: Session, name: str, verb: str, merge: _Merge, options: Modi
 
         plan, made = make_around(following.plan, make, following.solve, session)
         following = replace(following, plan=plan)
+        held = following.held(session, told)
     if made is None:
-        return ChangeResult(reused_result(session, current, name=name), following.difference(name))
-    return ChangeResult(made_result(session, name, plan, made), following.difference(name, made.manifest.number))
+        return ChangeResult(reused_result(session, current, name=name), following.difference(name), held)
+    changed = following.difference(name, made.manifest.number)
+    return ChangeResult(made_result(session, name, plan, made), changed, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +147,14 @@ class _Following:
         names = (f"{name}@{self.current.number}", name if number is None else f"{name}@{number}")
         wheels = pip_states(self.plan.pip.packages if self.plan.pip else ())
         return difference(states_of(self.current), [*map(_state, self.plan.records), *wheels], names=names)
+
+    def held(self, session: Session, names: Collection[str] | None) -> tuple[Advice, ...]:
+        """Return what holds these packages back, of an empty set those of the request; of None nothing."""
+        if names is None:
+            return ()
+        request = _request(self.recorded)
+        asked = names or {spec.name for spec in request.parsed}
+        return find_held(session, self.plan, request, self.target, asked)
 
 
 def _following(session: Session, current: Manifest, merge: _Merge, options: ModifyOptions) -> _Following:

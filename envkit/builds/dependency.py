@@ -37,6 +37,11 @@ def demands_on(texts: Iterable[str], name: str) -> Iterator[tuple[str, MatchSpec
             yield text, spec
 
 
+def dependency_pairs(depends: Iterable[str]) -> list[tuple[str, MatchSpec]]:
+    """Return the dependencies of a record, each as its text and split into parts."""
+    return [(text, parse_match_spec(text)) for text in depends]
+
+
 class VersionBounds(NamedTuple):
     """A range of CUDA versions that a spec admits."""
 

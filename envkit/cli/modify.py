@@ -144,10 +144,11 @@ def _options(
 def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:
     from envkit.cli.create import render_outcome
     from envkit.cli.history import render_difference
-    from envkit.cli.output import console, mark, print_json
+    from envkit.cli.output import console, labelled, mark, print_json
     from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.volume import change_json
+    from envkit.words.say import say
 
     created = result.created
     code = exit_code(created.report)
@@ -155,11 +156,16 @@ def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all a
         print_json(change_json(result, host_to_json(created.host) if created.host else {}))
         return code
     out = console()
+    held = labelled(*(("held", "yellow", say(advice)) for advice in result.held))
     if created.reused:
         out.print(mark("[green]{}[/green] {}; nothing was made", created.environment, nothing))
+        if result.held:
+            out.print(held)
         return code
     render_difference(out, result.difference)
     render_outcome(out, created)
+    if result.held:
+        out.print(held)
     if created.dry_run:
         out.print("nothing was made (--dry-run)")
     else:

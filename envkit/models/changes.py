@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from envkit.models.fact import Advice
 from envkit.models.results import CreateResult
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class ChangeResult:
 
     created: CreateResult
     difference: Difference
+    held: tuple[Advice, ...] = ()  # packages of an upgrade that exist in a newer version, and what excludes it
 
 
 @dataclass(frozen=True, slots=True)

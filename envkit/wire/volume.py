@@ -41,8 +41,9 @@ def difference_json(result: Difference) -> dict[str, Any]:
 
 
 def change_json(result: ChangeResult, host: dict[str, Any]) -> dict[str, Any]:
-    """Return the document of ``install``, ``uninstall`` and ``upgrade``: that of ``create``, and ``difference``."""
-    return {**create_json(result.created, host), "difference": _difference(result.difference)}
+    """Return the document of ``install``, ``uninstall`` and ``upgrade``: that of ``create``, and what changes."""
+    held = [{"code": advice.code, "text": say(advice)} for advice in result.held]
+    return {**create_json(result.created, host), "difference": _difference(result.difference), "held": held}
 
 
 def _generation(info: GenerationInfo) -> dict[str, Any]:

@@ -118,6 +118,13 @@ ADVICE: dict[str, str | Callable[..., str]] = {
         f"it is {days_words(age_s)} old, younger than {least_s / 86400:g} (--older-than)"
     ),
     codes.DESCRIBE_TARGET: lambda: "to choose for the machine that will run it, name it: --driver 550 --gpu a100",
+    codes.HELD_BY_NEED: lambda name, version, spec, there: (
+        f"{name} {version} exists; it needs {spec}, and {there.name} {there.version} is there"
+    ),
+    codes.HELD_BY_PACKAGE: lambda name, version, spec, holder: (
+        f"{name} {version} exists; {holder.name} {holder.version} needs {spec}"
+    ),
+    codes.HELD_BY_REQUEST: lambda name, version, spec: f"{name} {version} exists; `{spec}` of the request holds it",
     codes.LEAVE_OUT: _leave_out,
     codes.MORE_REASONS: "and {number} more reasons: --all --why",
     codes.NEWER_DRIVER: "driver {driver} or newer runs {build}, {tier}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from channels import Package
 from harness import Shell
@@ -70,3 +72,26 @@ def test_refusals(shell: Shell, args: tuple[str, ...], code: int, cure: str) -> 
     said = shell.run(*(str(shell.channel) if word == "CHANNEL" else word for word in args))
     assert said.code == code
     assert cure in said.err
+
+
+def test_upgrade_says_what_holds_back(tmp_path: Path) -> None:
+    shell = Shell.below(tmp_path)
+    names = ("asked", "needed", "needing", "free")
+    old = [Package(name, "1.0", files={name: b"1"}) for name in names]
+    user = Package("user", "1.0", depends=["needed <2"], files={"user": b"1"})
+    base = Package("base", "1.0", files={"base": b"1"})
+    shell.publish(*old, user, base)
+    shell.create("asked<2", *names[1:], "user", "base=1.0", args=("--no-validate",))
+    newer = [Package(name, "2.0", files={name: b"2"}) for name in ("asked", "needed", "free")]
+    needing = Package("needing", "2.0", depends=["base >=3"], files={"needing": b"2"})
+    shell.publish(*old, user, base, *newer, needing, Package("base", "3.0", files={"base": b"3"}))
+    for how in (("--dry-run",), ("--no-validate",), ()):  # planned, made, and nothing left to do
+        document = shell.ok("upgrade", "-n", "demo", "--json", *how).json
+        assert [(held["code"], held["text"]) for held in document["held"]] == [
+            ("held-by-request", "asked 2.0 exists; `asked<2` of the request holds it"),
+            ("held-by-request", "base 3.0 exists; `base=1.0` of the request holds it"),
+            ("held-by-package", "needed 2.0 exists; user 1.0 needs needed <2"),
+            ("held-by-need", "needing 2.0 exists; it needs base >=3, and base 1.0 is there"),
+        ]
+    assert "`asked<2` of the request holds it" in shell.ok("upgrade", "-n", "demo").out
+    assert "held" not in shell.ok("upgrade", "-n", "demo", "free").out
