@@ -12,10 +12,12 @@ from envkit.errors import SettingsError
 
 PRIVATE = ".envkit"
 """The folder of a volume that holds everything but the environments' links and ``env.sh``."""
-# Folders in it: installed prefixes, locks, outcomes of validations, and those for JUPYTER_PATH and PATH.
-GENERATIONS, LEASES, VALIDATIONS, JUPYTER, LAUNCHER = "g", "leases", "validations", "jupyter", "bin"
+# Folders in it: installed prefixes, locks, marks of use, outcomes of validations, and those for JUPYTER_PATH and PATH.
+GENERATIONS, LEASES, USES, VALIDATIONS, JUPYTER, LAUNCHER = "g", "leases", "uses", "validations", "jupyter", "bin"
 MANIFEST = ".envkit.json"
 """The manifest, in a generation."""
+PIN = "~~envkit_pin.pth"
+"""The start-up hook of envkit in each ``site-packages``: the last one, when the paths of all others are there."""
 
 
 def is_plain(path: str) -> bool:

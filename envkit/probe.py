@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep, mapping_of
+from envkit.paths import PIN
 from envkit.plain import open_plain
 from envkit.process import run_child
 
@@ -84,7 +85,8 @@ def run_probe(
     asked = (*args, "--nonce", secrets.token_hex(8))
     ended = run_child(
         (python, "-I", "-B", script, *asked),
-        env={name: value for name, value in env.items() if not name.startswith("PYTHON")},
+        # Probes end without exit handlers, which would remove their marks of use.
+        env={**{name: value for name, value in env.items() if not name.startswith("PYTHON")}, "ENVKIT_UNMARKED": "1"},
         timeout_s=timeout_s,
         output_limit=OUTPUT_LIMIT_BYTES,
         stderr_tail=STDERR_TAIL_BYTES,
@@ -159,7 +161,7 @@ def _who_answers(python: Path) -> tuple[str, ...]:
     found = []
     for site in sorted(python.parent.parent.glob("lib/python3*/site-packages")):
         found += [str(site / name) for name in ("sitecustomize.py", "usercustomize.py") if (site / name).exists()]
-        found += [str(path) for path in sorted(site.glob("*.pth")) if _runs_code(path)]
+        found += [str(path) for path in sorted(site.glob("*.pth")) if path.name != PIN and _runs_code(path)]
     return tuple(found[:_MOST_NAMED]) or (str(python.resolve()),)
 
 

@@ -27,6 +27,7 @@ from envkit.checks.volume import bytecode_findings, cache_finding, leftover_find
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.host.wire import host_to_json
 from envkit.installer.bytecode_lists import damaged_lists
+from envkit.installer.pin import wrong_pins
 from envkit.installer.verify import cached_packages, find_damage
 from envkit.layout import lease
 from envkit.layout.damage import distributions, find_wrong, moved_from
@@ -129,7 +130,12 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
         return findings + _check_venv(prefix, full=full)
     moved = moved_from(prefix, packages) if manifest is None else is_moved(manifest, prefix)
     findings.append(place_finding(manifest.prefix if manifest else None, repair, moved=moved))
-    wrong = [*find_wrong(prefix, packages, full=full), *(item for distribution in pip for item in distribution.wrong)]
+    own = wrong_pins(prefix, manifest.own_files) if manifest is not None else []
+    wrong = [
+        *find_wrong(prefix, packages, full=full),
+        *own,
+        *(item for distribution in pip for item in distribution.wrong),
+    ]
     files = sum(len(p.paths) for p in packages) + sum(d.files for d in pip)
     findings.append(files_finding(wrong, repair, files=files, full=full))
     findings += added_findings(added, repair, ours=manifest is not None, full=full)

@@ -11,6 +11,7 @@ from envkit.host.cache import default_cache_dir
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, find_stale_measurements, remove_rubbish
 from envkit.layout.measured import user_measurements
 from envkit.layout.usage import Freed, freed_by
+from envkit.layout.uses import sweep_uses
 from envkit.models.care import CleanItem, CleanResult
 from envkit.models.codes.advice import NEEDED_ELSEWHERE
 from envkit.models.fact import Advice
@@ -43,6 +44,8 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
             freed -= _freed(stay)
             there -= _freed([item for item in stay if item in elsewhere])
         reporter.finish("clean", f"{len(items)} things, {size_words(freed.size_bytes)}")
+    if not dry_run:
+        sweep_uses(volume)
     return CleanResult(
         volume=str(volume.root),
         items=tuple(items),

@@ -17,6 +17,7 @@ from envkit.checks.frameworks import is_cuda_build, judge_collective, judge_fram
 from envkit.checks.interpreter import python_findings
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS
+from envkit.installer.pin import wrong_pins
 from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import distributions, find_wrong
 from envkit.layout.generation import active_name
@@ -69,7 +70,8 @@ def validate_prefix(
     repair = repair_of(prefix, ours=manifest is not None)
     findings = record_findings(bad, repair)
     count = sum(len(package.paths) for package in packages)
-    wrong = find_wrong(prefix, packages, full=False)
+    own = wrong_pins(prefix, manifest.own_files) if manifest is not None else []
+    wrong = [*find_wrong(prefix, packages, full=False), *own]
     if manifest is not None and manifest.pip:
         added = distributions(prefix, packages, full=False)
         count += sum(distribution.files for distribution in added)

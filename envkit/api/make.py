@@ -23,6 +23,7 @@ from envkit.installer.cache import cached
 from envkit.installer.demand import check_room
 from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
+from envkit.installer.pin import list_pins
 from envkit.installer.proof import find_changed, refuse_long_prefix
 from envkit.layout import lease
 from envkit.layout.filesystem import concerns, read_mount
@@ -193,6 +194,7 @@ def _manifest(volume: Volume, blueprint: Blueprint, prefix: Path, host: Host, pi
         fingerprint=host.fingerprint,
         choice=dict(plan.choice),
         passed_over=tuple(lacking_json(plan.passed)),
+        own_files=list_pins(prefix),
         skipped_link_scripts=link_scripts(volume, plan.records),
     )
 

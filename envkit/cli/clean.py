@@ -38,6 +38,9 @@ def clean_command(
     older_than: Annotated[
         str, typer.Option(metavar="AGE", help="Keep generations and channel indexes younger than this: 7d, 12h.")
     ] = "7d",
+    force: Annotated[
+        bool, typer.Option("--force", help="Take generations that are in use, too; it is said from whom.")
+    ] = False,
     dry_run: options.DryRun = False,
     _yes: options.Yes = False,
     as_json: options.Json = False,
@@ -51,7 +54,7 @@ def clean_command(
     from envkit.words.say import say
     from envkit.words.values import size_words
 
-    kept = Keep(keep, parse_age(older_than))
+    kept = Keep(keep, parse_age(older_than), used=not force)
     result = clean(options.session_of(persist, as_json=as_json, progress=progress), kept, dry_run=dry_run)
     if as_json:
         print_json(clean_json(result))

@@ -13,6 +13,7 @@ from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
+from envkit.marks import calling_shells, leave_mark
 from envkit.printable import printable
 from envkit.shells import detect_shell, dialect, render
 
@@ -51,6 +52,8 @@ def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: st
     """Return code that activates an environment; without a shell, for the calling one."""
     spoken = dialect(shell or detect_shell(os.environ))
     place = find_place(name, persist)
+    for shell_pid in calling_shells():
+        leave_mark(place.prefix, shell_pid)
     return render(plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix), spoken)
 
 
@@ -76,6 +79,7 @@ def become(place: Place, command: Sequence[str]) -> NoReturn:
         sys.stderr.write(f"envkit: {printable(note)}\n")
         sys.stderr.flush()
     share_for_life(prefix)  # `clean` leaves what is in use
+    leave_mark(prefix, os.getpid())  # where locks do not reach other hosts; the command keeps the number
     if os.path.isdir(os.path.join(prefix, "conda-meta")):
         env = environ_of(prefix, os.environ, name=place.name)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from envkit.activation import HOOK, quote
 from envkit.layout.atomic import write_atomic
+from envkit.paths import USES
 
 _ABOUT = "# Written by envkit: use this generation, not the link that named it and may name the next one tomorrow."
 
@@ -28,6 +29,20 @@ if [ -n "${{CONDA_PREFIX:-}}" ] && [ "$CONDA_PREFIX" != {prefix} ] && [ "$CONDA_
     esac
     export CONDA_PREFIX={prefix}
     hash -r 2>/dev/null || true
+fi
+# A mark of use for `envkit clean`, as envkit/marks.py leaves it: in a subshell, whose variables are its own.
+if [ -r /proc/$$/stat ] && [ -w {uses} ] && [ ! -L {uses} ]; then
+    (
+        [ -z "${{ZSH_VERSION:-}}" ] || setopt shwordsplit noclobber
+        set -Cf
+        read -r _stat < /proc/$$/stat && read -r _boot < /proc/sys/kernel/random/boot_id || exit 0
+        read -r _host < /proc/sys/kernel/hostname || _host=-
+        case $_host in *[!A-Za-z0-9._-]*|"") _host=- ;; esac
+        _space=$(readlink /proc/$$/ns/pid) || exit 0
+        _space=${{_space#*:?}}
+        set -- ${{_stat##*) }}
+        : > {uses}/{generation}"~$_host~${{_boot%%-*}}-${{_space%?}}~$$~${{20}}"
+    ) 2>/dev/null || true
 fi
 """
 
@@ -68,4 +83,5 @@ def write_hooks(prefix: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     word = quote(str(prefix))  # also what fish and csh take: volumes have no quotes in their paths
     for suffix, text in ((".sh", _SH), (".fish", _FISH), (".csh", _CSH)):
-        write_atomic(folder / f"{HOOK}{suffix}", text.format(about=_ABOUT, prefix=word), durable=False)
+        places = {"uses": quote(str(prefix.parent.parent / USES)), "generation": quote(prefix.name)}
+        write_atomic(folder / f"{HOOK}{suffix}", text.format(about=_ABOUT, prefix=word, **places), durable=False)

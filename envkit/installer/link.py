@@ -14,6 +14,7 @@ from envkit.engines.rattler import to_rattler
 from envkit.errors import VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
+from envkit.installer.pin import write_pin
 from envkit.layout.atomic import write_atomic
 from envkit.layout.refusal import cannot_write, full_while, is_broken, numbered
 from envkit.layout.space import is_full
@@ -66,6 +67,7 @@ def link(
             done = asyncio.run(_link(volume, packages, records, prefix, requested, reporter, platform, beside))
         _finish_records(prefix, records, requested)
         write_hooks(prefix)
+        write_pin(prefix)
     except OSError as error:
         raise _translate(volume, error) from error
     reporter.finish("link", f"{len(records)} packages")

@@ -19,6 +19,7 @@ from envkit.layout.private import Folder, folder, peek
 from envkit.layout.trash import discard
 from envkit.layout.trust import base_name
 from envkit.layout.usage import in_use, seen_in_processes
+from envkit.layout.uses import Use, sweep_uses, users_of
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import CleanItem
 from envkit.models.codes.advice import (
@@ -34,6 +35,7 @@ from envkit.models.codes.advice import (
     NOT_HELD,
     ORPHANED,
     SUPERSEDED,
+    TAKEN_IN_USE,
     UNFINISHED,
     UNNAMED_LINK,
 )
@@ -67,6 +69,7 @@ def remove_leftovers(volume: Volume) -> int:
     with folder(volume.root, volume.trash) as trash:
         removed += sum(trash.remove_tree(name) for name in trash.names())
     lease.sweep(volume)
+    sweep_uses(volume)
     sweep_scratch()
     return removed
 
@@ -126,10 +129,12 @@ class Keep:
         superseded: Number of superseded generations of each environment; the newest ones stay.
         younger_than_s: Age below which superseded and orphaned generations stay, since a new generation may be about
             to be published, and channel indexes since their last use.
+        used: Whether generations stay that a process is using, as far as that is seen.
     """
 
     superseded: int = 2
     younger_than_s: float = 7 * 24 * 3600.0
+    used: bool = True
 
 
 @dataclass(slots=True)
@@ -171,7 +176,7 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
     """Add superseded and orphaned generations to `found`; return the names of those to remove."""
     linked = _linked(volume)
     owners = {manifests[g].lineage: name for g, name in linked.items() if g in manifests}
-    used = in_use(volume)
+    used, users = in_use(volume), users_of(volume)
     now = time.time()
     gone: set[str] = set()
     by_lineage: dict[str, dict[str, Manifest]] = {}
@@ -189,16 +194,24 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
             if owner and place < keep.superseded:
                 facts = {"number": manifest.number, "owner": owner, "newest": keep.superseded}
                 found.kept.append((name, Advice(KEPT_NEWEST, **facts)))
-            elif name in used:
-                found.kept.append((name, Advice(KEPT_IN_USE)))
+            elif name in used and keep.used:
+                found.kept.append((name, Advice(KEPT_IN_USE, by=_told(users.get(name, ())))))
             elif age < keep.younger_than_s:
                 found.kept.append((name, Advice(KEPT_YOUNG, age_s=age, least_s=keep.younger_than_s)))
             else:
                 kind = "generation" if owner else "orphan"
                 why = Advice(SUPERSEDED, owner=owner, number=manifest.number) if owner else Advice(ORPHANED)
+                if name in used:
+                    why = Advice(TAKEN_IN_USE, by=_told(users.get(name, ())))
                 found.items.append(CleanItem(kind, str(volume.generations / name), why))
                 gone.add(name)
     return gone
+
+
+def _told(uses: Iterable[Use]) -> list[dict[str, object]]:
+    """Return who uses a generation, oldest first, as parameters of a fact."""
+    by_age = sorted(uses, key=lambda use: -use.age_s)
+    return [{"host": use.host, "pid": use.pid, "user": use.user, "age_s": round(use.age_s)} for use in by_age]
 
 
 def _linked(volume: Volume) -> dict[str, str]:
@@ -292,15 +305,23 @@ def _listdir(volume: Volume, place: Path) -> list[Path]:
     return [place / name for name in peek(volume.root, place)] if not place.is_file() else []
 
 
-def remove_generation(volume: Volume, path: Path) -> bool:
+def remove_generation(volume: Volume, path: Path, *, used: bool = False) -> bool:
     """Remove a generation unless something points to it or uses it now; return whether it is gone.
 
     A rollback, a bootstrap or a job may have started since it was found. They hold its lease shared, so take it
     exclusively. Without locks, look a second time once the generation is out of sight.
+
+    Args:
+        path: The generation.
+        used: Remove it from under those that use it.
     """
+    if used:
+        return discard(volume, path, unless=lambda: path.name in _linked(volume))
     try:
         with lease.hold(volume, path.name):
             if path.name in _linked(volume) or path.name in seen_in_processes(volume):
+                return False
+            if path.name in users_of(volume):
                 return False
             return discard(volume, path, unless=lambda: path.name in _linked(volume))
     except (HeldError, VolumeError):
@@ -338,7 +359,7 @@ def _is_measurement(volume: Volume, item: CleanItem) -> bool:
 def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
     """Remove one item that is no package; return whether it is gone."""
     if item.kind in {"generation", "orphan"}:
-        return remove_generation(volume, path)
+        return remove_generation(volume, path, used=item.why.code == TAKEN_IN_USE)
     if path.is_symlink() or item.kind in {"index", "gpucode"}:
         return _remove_file(volume, path)
     if item.kind == "unfinished":

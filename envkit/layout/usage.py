@@ -10,6 +10,7 @@ from pathlib import Path
 
 from envkit.layout import lease
 from envkit.layout.generation import list_generations
+from envkit.layout.uses import users_of
 from envkit.layout.volume import Volume
 
 _BLOCK = 512  # the unit of st_blocks
@@ -27,10 +28,11 @@ def in_use(volume: Volume) -> set[str]:
     """Return the names of generations whose lease is held, or that `seen_in_processes` finds.
 
     Leases of other hosts are seen if the file system carries locks. Processes are seen on this host only, and those
-    of other users by root only.
+    of other users by root only; marks of use, on all hosts (`envkit.layout.uses`).
     """
     names = {path.name for path in list_generations(volume)}
-    return {name for name in names if lease.is_held(volume, name)} | (seen_in_processes(volume) & names)
+    seen = seen_in_processes(volume) | users_of(volume).keys()
+    return {name for name in names if lease.is_held(volume, name)} | (seen & names)
 
 
 def seen_in_processes(volume: Volume) -> set[str]:

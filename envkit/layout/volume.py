@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import UsageError
-from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, VALIDATIONS
+from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, USES, VALIDATIONS
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 _ENTRY_SCRIPT = "env.sh"
@@ -44,6 +44,7 @@ class Volume:
     gpucode = VolumePath("GPU code of packages as it was measured, by sha256.", PRIVATE, "gpucode")
     validations = VolumePath("Outcomes of validations by generation and fingerprint.", PRIVATE, VALIDATIONS)
     leases = VolumePath("Locks. They save work; correctness does not rest on them.", PRIVATE, LEASES)
+    uses = VolumePath("Marks of processes that work in a generation, on any host.", PRIVATE, USES)
     binaries = VolumePath("The launcher that `entry_script` puts on PATH.", PRIVATE, LAUNCHER)
     own = VolumePath("The copy of envkit itself that `bootstrap` puts there.", PRIVATE, "self")
     entry_script = VolumePath("The script that an entrypoint sources.", _ENTRY_SCRIPT)
@@ -54,7 +55,7 @@ class Volume:
     def folders(self) -> tuple[Path, ...]:
         """The folders of a new volume below its root, in the order in which they are made."""
         caches = (self.packages, self.incoming, self.bytecode, self.wheels, self.index, self.gpucode)
-        return (self.private, self.generations, *caches, self.validations, self.leases, self.trash, self.own)
+        return (self.private, self.generations, *caches, self.validations, self.leases, self.uses, self.trash, self.own)
 
     def link(self, name: str) -> Path:
         """Return the path of the link that is the environment `name`."""

@@ -163,6 +163,7 @@ class Manifest(_File):
         skipped_link_scripts: Scripts of packages that were not run.
         passed_over: Better packages that were measured and hold no code for a GPU of the target: ``fn``, ``sha256`` and
             ``reasons``.
+        own_files: Files that envkit added to those of the packages and watches over.
     """
 
     schema_version: Literal[1] = 1
@@ -186,6 +187,7 @@ class Manifest(_File):
     choice: dict[str, Any] = Field(default_factory=dict)
     skipped_link_scripts: tuple[str, ...] = ()
     passed_over: tuple[dict[str, Any], ...] = ()
+    own_files: tuple[str, ...] = ()
 
 
 class PastValidation(_File):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from envkit.models.build import Build, Verdict
 from envkit.models.codes import advice as codes
@@ -86,6 +87,21 @@ def _leave_out(kinds: Sequence[object]) -> str:
     return f"leave {join(kinds, ' or ')} out of --hosts, or choose for it apart"
 
 
+_SHOWN_USERS = 3
+
+
+def _users(by: Sequence[Mapping[str, Any]]) -> str:
+    """Return who uses a generation, as the subject of a sentence."""
+    if not by:
+        return "a process is"
+    told = [f"process {u['pid']} of {u['user']} on {u['host']} (for {_hours(u['age_s'])})" for u in by]
+    return f"{join(told, ' and ', most=_SHOWN_USERS)} {'is' if len(told) == 1 else 'are'}"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else days_words(seconds)
+
+
 ADVICE: dict[str, str | Callable[..., str]] = {
     **INPUTS,
     codes.BEST_REFUSED: lambda build, reason: f"{build_words(build)}: {reason or _NO_REASON}",
@@ -112,7 +128,8 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.HIDDEN_BUILD: _hidden,
     codes.OPENED_CHANNEL: _opened,
     codes.INDEX_UNUSED: lambda idle_s: f"a channel's index, last used {days_words(idle_s)} ago",
-    codes.KEPT_IN_USE: "a process is using it",
+    codes.KEPT_IN_USE: lambda by=(): f"{_users(by)} using it; --force takes it all the same",
+    codes.TAKEN_IN_USE: lambda by=(): f"taken by force: {_users(by)} using it",
     codes.KEPT_NEWEST: _kept_newest,
     codes.KEPT_YOUNG: lambda age_s, least_s: (
         f"it is {days_words(age_s)} old, younger than {least_s / 86400:g} (--older-than)"

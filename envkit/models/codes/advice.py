@@ -53,6 +53,7 @@ CODE_PASSED_OVER = _advice("code-passed-over", "A better package holds no code f
 HALF_DELETED = _advice("half-deleted", "An earlier run was deleting it.")
 INDEX_UNUSED = _advice("index-unused", "The index of a channel was not used for days.")
 KEPT_IN_USE = _advice("kept-in-use", "A process is using the generation.")
+TAKEN_IN_USE = _advice("taken-in-use", "A process is using the generation, which is removed all the same.")
 KEPT_NEWEST = _advice("kept-newest", "The newest superseded generations stay, to go back to.")
 KEPT_YOUNG = _advice("kept-young", "The generation is younger than what is removed.")
 MEASUREMENT_UNUSED = _advice("measurement-unused", "What was measured of a package was not used for days.")
