@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import zstandard
 
 PTX, SASS, LTO = 1, 2, 8
 _FLAGS = {"": 0, "a": 0x100000, "f": 0x200000}
@@ -61,7 +66,8 @@ def elf(sections: Mapping[str, bytes], *, bits: int = 64, order: str = "<", head
     for name, body in zip((*sections, ".shstrtab"), bodies, strict=True):
         content += bytes(-len(content) % 8)
         offset = head_size + len(content)
-        rows.append(struct.pack(order + row, at, 1, 2, 0, offset, len(body), 0, 0, 8, 0))
+        kind = 3 if name == ".shstrtab" else 1
+        rows.append(struct.pack(order + row, at, kind, 2, 0, offset, len(body), 0, 0, 8, 0))
         at += len(name) + 1
         content += body
     content += bytes(-len(content) % 8)
@@ -110,3 +116,34 @@ def archive(members: Sequence[tuple[str, bytes]]) -> bytes:
         content += b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name.encode() + b"/", 0, 0, 0, b"644", len(body))
         content += body + b"\n" * (len(body) % 2)
     return content
+
+
+def tar_bytes(members: Mapping[str, bytes]) -> bytes:
+    """A tar of these files, and a link that leads out."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("lib/link.so")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return stream.getvalue()
+
+
+def zip_bytes(members: Mapping[str, bytes]) -> bytes:
+    """A zip, such as a wheel."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def conda_bytes(members: Mapping[str, bytes]) -> bytes:
+    """A .conda package (CEP 35)."""
+    compress = zstandard.ZstdCompressor().compress
+    info = compress(tar_bytes({"info/index.json": b"{}"}))
+    package = {"metadata.json": b"{}", "pkg-x-1-0.tar.zst": compress(tar_bytes(members)), "info-x-1-0.tar.zst": info}
+    return zip_bytes(package)

@@ -20,6 +20,7 @@ _NAME_BYTES = 32
 _HEADER_BYTES = 52  # 64 in a file of 64 bits
 _COMPUTE = re.compile(rb"\b(?:sm|compute)_(\d{2,3})([af]?)\b")
 _NOTE_BYTES = 4096
+_FIRST_ACCELERATED = 90
 _OLD_ABI = 7  # of cubins: 8 since CUDA 12.8, for some architectures
 
 
@@ -122,7 +123,8 @@ def read_cubin(source: FileBytes, file: ElfFile, tally: Tally) -> None:
     if file.abi > _OLD_ABI:
         sm, accelerated = file.flags >> 8 & 0xFF, bool(file.flags & 0x8)
     else:
-        sm, accelerated = file.flags & 0xFF, bool(file.flags & 0x800)
+        sm = file.flags & 0xFF
+        accelerated = bool(file.flags & 0x800) and sm >= _FIRST_ACCELERATED  # before, the flag meant something else
     notes = [section for section in file.sections or () if section.name == b".note.nv.tkinfo"][:1]
     note = b"".join(source.read(start, min(end - start, _NOTE_BYTES)) for _, start, end in notes)
     noted = {match[2].decode() for match in _COMPUTE.finditer(note) if int(match[1]) == sm}

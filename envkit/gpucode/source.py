@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-_FIRST_CHUNK_BYTES, _CHUNK_BYTES = 1 << 12, 1 << 20
+_FIRST_CHUNK_BYTES, _CHUNK_BYTES = 1 << 8, 1 << 20
 
 
 class MalformedCodeError(ValueError):

@@ -9,6 +9,7 @@ import bz2
 import errno
 import gzip
 import os
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -63,23 +64,28 @@ def scan_archive(path: Path, *, advance: Callable[[int], object] = lambda _: Non
         NoSpaceError: The folder for temporary files cannot take the largest library of it.
         OSError: It cannot be read.
     """
+    from zstandard import ZstdError
+
+    # What the libraries raise for files that are damaged; `OSError` has no number from bz2 and gzip,
+    # and EINVAL from zipfile, which goes wherever the archive says.
+    damaged = (_DamagedError, zipfile.BadZipFile, tarfile.TarError, zlib.error, ZstdError, EOFError, RuntimeError)
     try:
         with path.open("rb") as stream:
             budget = _Budget(os.fstat(stream.fileno()).st_size * _MOST_UNPACKED + _SPARE_BYTES)
             head = stream.read(4)
             stream.seek(0)
             return _scan(_zip(stream, budget, advance) if head == _ZIP_MAGIC else _tar(stream, head, budget, advance))
-    except (_DamagedError, zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
+    except (*damaged, OSError, ValueError, LookupError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpaceError(
+                f"{tempfile.gettempdir()} has no room for the largest library of {path}, which is unpacked there",
+                hint="Set TMPDIR to a folder with more space.",
+            ) from error
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise
         raise IntegrityError(
             f"{path} cannot be read as an archive: {str(error) or 'it is cut off'}",
             hint="It is damaged, incomplete, or no package: download it again, or give a wheel, .conda or .tar.bz2.",
-        ) from error
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise NoSpaceError(
-            f"{tempfile.gettempdir()} has no room for the largest library of {path}, which is unpacked there",
-            hint="Set TMPDIR to a folder with more space.",
         ) from error
 
 
@@ -108,7 +114,11 @@ def _zip(stream: IO[bytes], budget: _Budget, advance: Callable[[int], object]) -
             if member.filename.startswith("pkg-") and member.filename.endswith(".tar.zst"):
                 with archive.open(member) as content:
                     yield from _untar(_decompressed(_counted(content, advance)), budget)
-            elif member.file_size >= _LEAST_BYTES and not member.is_dir() and may_hold_code(member.filename):
+            elif (
+                member.file_size >= _LEAST_BYTES
+                and not member.filename.endswith("/")
+                and may_hold_code(member.filename)
+            ):
                 with archive.open(member) as content:
                     yield member.filename, _member(content, member.filename, budget)
                 advance(member.compress_size)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cuda_tools import fetch_tool
 
 from envkit.probe import PROBES_DIR
 
@@ -40,39 +38,14 @@ VERSIONS = {
 }
 KEPLER = ("sm_35", "sm_37")
 ALWAYS = ("nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-cuda-nvcc==13.0.*")
-UNREACHABLE = re.compile(
-    r"connection broken|Failed to establish|resolve|Max retries|timed out|ProxyError", re.IGNORECASE
-)
 
 
 @pytest.fixture(scope="session")
 def fetch_ptxas(pytestconfig: pytest.Config) -> Callable[[str], Path]:
     """Gives the ptxas of a PyPI requirement, kept from run to run."""
     assert pytestconfig.cache is not None
-    folder = Path(pytestconfig.cache.mkdir("ptxas"))
-
-    def fetch(requirement: str) -> Path:
-        kept = folder / re.sub(r"[^\w.]+", "-", requirement) / "ptxas"
-        if kept.exists():
-            return kept
-        wheels = kept.parent / "wheels"
-        command = ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(wheels), requirement]
-        ran = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True)
-        if ran.returncode and UNREACHABLE.search(ran.stderr):
-            pytest.skip(f"PyPI cannot be reached for {requirement}")
-        assert ran.returncode == 0, ran.stderr
-        (wheel,) = wheels.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            (name,) = [name for name in archive.namelist() if name.endswith("/bin/ptxas")]
-            partial = kept.with_suffix(".partial")
-            with archive.open(name) as source, partial.open("wb") as target:
-                shutil.copyfileobj(source, target)
-        partial.chmod(0o755)  # a wheel is a zip: it keeps no mode
-        partial.rename(kept)
-        shutil.rmtree(wheels)
-        return kept
-
-    return fetch
+    folder = Path(pytestconfig.cache.mkdir("cuda-tools"))
+    return lambda requirement: fetch_tool(folder, requirement, "ptxas")
 
 
 def known_architectures(ptxas: Path) -> list[str]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import os
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
-import zstandard
-from gpu_files import Entry, archive, fatbin, library
+from gpu_files import Entry, archive, conda_bytes, fatbin, library, tar_bytes, zip_bytes
 
 from envkit.errors import IntegrityError
 from envkit.scan.archive import is_archive, scan_archive
@@ -99,40 +96,12 @@ def test_one_file(tmp_path: Path) -> None:
 CODE = {"lib/libv.so": VOLTA, "lib/libh.so": HOPPER, "lib/cpu.so": library(), "readme": b"text" * 99, "a.py": VOLTA}
 
 
-def _tar(members: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-        link = tarfile.TarInfo("lib/link.so")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    return stream.getvalue()
-
-
-def _zip(members: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
-
-
-def _conda(members: dict[str, bytes]) -> bytes:
-    compress = zstandard.ZstdCompressor().compress
-    info = compress(_tar({"info/index.json": b"{}"}))
-    package = {"metadata.json": b"{}", "pkg-x-1-0.tar.zst": compress(_tar(members)), "info-x-1-0.tar.zst": info}
-    return _zip(package)
-
-
 ARCHIVES = {
-    "x-1-py3-none-any.whl": _zip(CODE),
-    "x-1-0.conda": _conda(CODE),
-    "x-1-0.tar.bz2": bz2.compress(_tar(CODE)),
-    "x-1.tar.gz": gzip.compress(_tar(CODE)),
-    "x-1.tar": _tar(CODE),
+    "x-1-py3-none-any.whl": zip_bytes(CODE),
+    "x-1-0.conda": conda_bytes(CODE),
+    "x-1-0.tar.bz2": bz2.compress(tar_bytes(CODE)),
+    "x-1.tar.gz": gzip.compress(tar_bytes(CODE)),
+    "x-1.tar": tar_bytes(CODE),
 }
 
 
@@ -159,14 +128,14 @@ def test_a_damaged_archive_is_an_error(name: str, tmp_path: Path) -> None:
 
 
 def test_a_damaged_library_in_an_archive_is_named(tmp_path: Path) -> None:
-    scan = scan_archive(put(tmp_path / "x.whl", _zip({"cut.so": HOPPER[:-100], "v.so": VOLTA})))
+    scan = scan_archive(put(tmp_path / "x.whl", zip_bytes({"cut.so": HOPPER[:-100], "v.so": VOLTA})))
     assert [found.path for found in scan.libraries] == ["v.so"]
     assert [path for path, _ in scan.unreadable] == ["cut.so"]
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
     bomb = VOLTA + bytes(80 << 20)
-    for data in (_zip({"x.so": bomb}), _conda({"x.so": bomb})):
+    for data in (zip_bytes({"x.so": bomb}), conda_bytes({"x.so": bomb})):
         with pytest.raises(IntegrityError, match="100 times its size"):
             scan_archive(put(tmp_path / "bomb.whl", data))
 
