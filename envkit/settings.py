@@ -80,7 +80,7 @@ def load_settings(
     notes: list[str] = []
     conda = CondaConfig(env)
     origins = conda.origins
-    own = _own_file(env)
+    own = own_file(env)
     content = read_mapping(own) if own.is_file() else {}
     volume, volumes = _volume(persist, env, content.get("persist"), conda, notes)
     if name is not None and "/" not in name:
@@ -174,7 +174,7 @@ def _volume(
     if variable is not None:
         candidates.append((variable, _absolute(conda.list("envs_dirs"), env)))
     if own:
-        candidates.append((str(_own_file(env)), _absolute([str(own)], env)))
+        candidates.append((str(own_file(env)), _absolute([str(own)], env)))
     if named and variable is None:
         candidates.append((f"envs_dirs in {named}", _absolute(conda.list("envs_dirs"), env)))
     if not candidates:
@@ -212,7 +212,8 @@ def _absolute(texts: Sequence[str], env: Mapping[str, str]) -> list[Path]:
     return [Path(volume_path(text, env)) for text in texts if text.strip()]
 
 
-def _own_file(env: Mapping[str, str]) -> Path:
+def own_file(env: Mapping[str, str]) -> Path:
+    """Return the path of envkit's own file, whether it is there or not."""
     if env.get("ENVKIT_CONFIG"):
         return Path(env["ENVKIT_CONFIG"])
     base = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", "/"), ".config")  # noqa: PTH118

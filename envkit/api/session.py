@@ -69,6 +69,12 @@ class Session:
 
         return open_volume(self.settings.volume, create=False)
 
+    def other_volumes(self) -> tuple[Volume, ...]:
+        """Return the other roots that the settings name and that are there: a name is looked up in each."""
+        own = self.volume.root
+        roots = [Path(os.path.abspath(path)) for path in self.settings.volumes]  # noqa: PTH100 - as `volume`
+        return tuple(Volume(root) for root in dict.fromkeys(roots) if root != own and root.is_dir())
+
     def make_volume(self) -> Volume:
         """Return the configured volume; make what is missing of it."""
         from envkit.layout.opening import open_volume

@@ -118,7 +118,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
         used = (
             access
             if chosen
-            else channel_access(_unique((*_of(asked, task.channels), *more)) or asked, session.policy, index)
+            else channel_access(_unique((*(_of(asked, task.channels) or asked), *more)), session.policy, index)
         )
         _tell(reporter, task)
         try:

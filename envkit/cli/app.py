@@ -18,6 +18,7 @@ import typer
 from envkit.cli import (
     activate,
     clean,
+    config,
     create,
     detect,
     doctor,
@@ -99,6 +100,7 @@ for function in (
     name = function.__name__.removesuffix("_command")
     app.command(name, cls=Command, context_settings=settings if name == "run" else None)(function)
 app.add_typer(volume.volume_app, name="volume")
+app.add_typer(config.config_app, name="config")
 app.add_typer(kernel.kernel_app, name="kernel")
 reference.register(app)
 

@@ -109,7 +109,7 @@ def create_command(
     if name == "":
         raise UsageError("the name of the environment is empty", hint="Leave -n out, or give a name: -n train.")
     session = options.session_of(
-        persist, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+        persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
     )
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)

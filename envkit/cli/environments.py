@@ -11,23 +11,34 @@ from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from envkit.models.manifest import ValidationRecord
+    from envkit.models.results import VolumeListing
 
 
 def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the environments of the volume."""
     from envkit.api.environments import list_environments
-    from envkit.cli.output import console, mark, print_json, table, without
-    from envkit.models.changes import states_of
+    from envkit.cli.output import print_json
+    from envkit.layout.volume import environments
     from envkit.wire.results import list_json
-    from envkit.words.values import size_words
 
     session = options.session_of(persist)
-    listing = list_environments(session.find_volume(), fingerprint=session.host.fingerprint)
+    others = [volume for volume in session.other_volumes() if any(environments(volume))]
+    own = [] if others and not session.volume.root.is_dir() else [session.find_volume()]
+    listings = [list_environments(volume, fingerprint=session.host.fingerprint) for volume in (*own, *others)]
     if as_json:
-        print_json(list_json(listing))
+        print_json(list_json(listings))
         return
+    for listing in listings:
+        _render_listing(listing, session.settings.origins.get("volume", "default"))
+
+
+def _render_listing(listing: VolumeListing, origin: str) -> None:
+    from envkit.cli.output import console, mark, table, without
+    from envkit.models.changes import states_of
+    from envkit.words.values import size_words
+
     out = console()
-    out.print(mark("[bold]{}[/bold] (from {})", listing.root, session.settings.origins.get("volume", "default")))
+    out.print(mark("[bold]{}[/bold] (from {})", listing.root, origin))
     if not listing.environments:
         out.print("no environments yet; make one with `envkit create`")
         return

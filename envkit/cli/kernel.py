@@ -37,7 +37,7 @@ def _install(
     from envkit.kernels import install_kernel
 
     name, persist = which.environment(name, given, prefix, persist)
-    root = locate_volume(persist)
+    root = locate_volume(persist, name)
     if linked_generation(root, name) is None:
         raise unknown(root, name)
     kernel = install_kernel(root, name, shared=shared, display_name=display_name, env=os.environ)
@@ -89,7 +89,7 @@ def _remove(
     from envkit.kernels import remove_kernels
 
     name, persist = which.environment(name, given, prefix, persist)
-    root = locate_volume(persist)
+    root = locate_volume(persist, name)
     removed = remove_kernels(root, name)
     if not removed:
         raise UnknownEnvironmentError(f"{name} of {root} has no kernel", hint="See `envkit kernel list`.")

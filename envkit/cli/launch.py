@@ -37,7 +37,7 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
         VolumeError: The volume is mounted elsewhere than when it was made.
     """
     if "/" not in name:
-        root = locate_volume(persist)
+        root = locate_volume(persist, name)
         prefix = linked_generation(root, name)
         if prefix is None:
             raise unknown(root, name)

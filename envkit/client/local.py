@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
 
 def look(name: str, persist: str | os.PathLike[str] | None) -> tuple[str, Environment | None]:
     """Return the root of the volume, and the environment with its validation on this kind of host, if there is one."""
-    root = locate_volume(persist)
+    root = locate_volume(persist, name)
     prefix = linked_generation(root, name)
     if prefix is None:
         return root, None

@@ -15,8 +15,11 @@ from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, validation_folders, vol
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
 
-def locate_volume(persist: str | os.PathLike[str] | None) -> str:
+def locate_volume(persist: str | os.PathLike[str] | None, name: str | None = None) -> str:
     """Return the root of the volume: from the argument, else the variable, else settings files.
+
+    Args:
+        name: An environment: of several roots, the one that has it.
 
     Raises:
         SettingsError: A settings file cannot be read, or two settings contradict each other.
@@ -31,7 +34,7 @@ def locate_volume(persist: str | os.PathLike[str] | None) -> str:
             return volume_path(value, os.environ)
     from envkit.settings import load_settings
 
-    return str(load_settings().volume)
+    return str(load_settings(name=name).volume)
 
 
 def linked_generation(root: str, name: str) -> str | None:

@@ -15,24 +15,24 @@ class CondaConfig:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
-        self._entries: dict[str, list[Entry]] = {}
+        self.entries: dict[str, list[Entry]] = {}
         for source in read_condarc(env):
             for name, entry in source.items():
-                self._entries.setdefault(name, []).append(entry)
+                self.entries.setdefault(name, []).append(entry)
         self.origins = {
             name: ", ".join(dict.fromkeys(entry.origin for entry in reversed(entries)))
-            for name, entries in self._entries.items()
+            for name, entries in self.entries.items()
         }
 
     @property
     def unheeded(self) -> tuple[tuple[str, str], ...]:
         """The keys that are set and not obeyed, with their origin."""
-        names = (name for name in self._entries if name not in KEYS or not KEYS[name].obeyed)
+        names = (name for name in self.entries if name not in KEYS or not KEYS[name].obeyed)
         return tuple((name, self.origins[name]) for name in sorted(names))
 
     def get(self, name: str) -> Any:
         """Return the merged value of a key, or None."""
-        entries = self._entries.get(name)
+        entries = self.entries.get(name)
         return merge(KEYS[name], entries, self._env) if entries else None
 
     def list(self, name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,6 +43,27 @@ def compose_yaml(text: str) -> Node | None:
     with _translated():
         node: Node | None = YAML(typ="base", pure=True).compose(text)
         return node
+
+
+def edit_yaml(data: bytes, key: str, value: Any) -> str:
+    """Return a mapping in YAML with another value of a key, or without the key for None; comments stay.
+
+    Raises:
+        ValueError: As `parse_yaml`.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    with _translated():
+        document = yaml.load(data.decode("utf-8-sig")) or {}
+    if value is None:
+        document.pop(key, None)
+    else:
+        document[key] = value
+    out = io.StringIO()
+    if document:
+        yaml.dump(document, out)
+    return out.getvalue()
 
 
 @contextlib.contextmanager

@@ -322,14 +322,17 @@ def _passed(created: str, record: ValidationRecord) -> dict[str, Any]:
     }
 
 
-def list_json(listing: VolumeListing) -> dict[str, Any]:
-    """Return the document of ``list --json``."""
-    return {
+def list_json(listings: Sequence[VolumeListing]) -> dict[str, Any]:
+    """Return the document of ``list --json``; ``volumes`` where there are several."""
+    document = {
         "schema_version": SCHEMA_VERSION,
-        "volume": listing.root,
-        "size_bytes": listing.size_bytes,
-        "environments": [_environment(info) for info in listing.environments],
+        "volume": listings[0].root,
+        "size_bytes": sum(listing.size_bytes for listing in listings),
+        "environments": [_environment(info) for listing in listings for info in listing.environments],
     }
+    if len(listings) > 1:
+        document["volumes"] = [listing.root for listing in listings]
+    return document
 
 
 def show_json(info: EnvironmentInfo) -> dict[str, Any]:

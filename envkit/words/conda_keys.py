@@ -147,4 +147,4 @@ def unheeded_words(names: list[str]) -> str:
     unknown = [name for name in names if name not in KEYS]
     parts = [f"not obeyed: {', '.join(known)}"] if known else []
     parts += [f"not known: {', '.join(unknown)}"] if unknown else []
-    return f"conda's configuration sets keys that are {'; '.join(parts)} (see `envkit help conda`)"
+    return f"conda's configuration sets keys that are {'; '.join(parts)} (see `envkit config show`)"

@@ -119,7 +119,13 @@ def test_a_value_of_the_wrong_kind_names_key_and_file(tmp_path: Path, home: dict
 
 
 # A value for each key that can be written in a file; the others are lists or texts of any kind.
-_VALUES = {"offline": "true", "ssl_verify": "truststore", "channel_alias": "https://a", "subdir": "linux-64"}
+_VALUES = {
+    "offline": "true",
+    "ssl_verify": "truststore",
+    "channel_alias": "https://a",
+    "channel_priority": "strict",
+    "subdir": "linux-64",
+}
 _KINDS = {"text": "1", "list": "[a]", "map": "{http: a}", "lists": "{a: [b]}", "maps": "[{channel: a}]"}
 
 

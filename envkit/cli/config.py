@@ -1,0 +1,108 @@
+"""envkit config show, get, set, unset."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envkit.cli import options
+
+if TYPE_CHECKING:
+    from envkit.models.setting import Setting
+
+
+config_app = typer.Typer(help="Show what is configured and where, and change envkit's own file.", no_args_is_help=True)
+_Key = Annotated[str, typer.Argument(metavar="KEY", help="persist, engine or timeout.")]
+
+
+@config_app.command("show", epilog="Examples: envkit config show --sources; envkit config show --json.")
+def _show(
+    *,
+    persist: options.Persist = None,
+    sources: Annotated[bool, typer.Option("--sources", help="Show what each file and variable says.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show every setting that is set, where it comes from, and what envkit does not obey."""
+    from dataclasses import asdict
+
+    from envkit.api.config import show_settings
+    from envkit.cli.output import print_json
+    from envkit.settings import load_settings
+
+    settings = load_settings(persist=persist)
+    found = show_settings(settings, os.environ)
+    if as_json:
+        print_json({"settings": [asdict(setting) for setting in found], "notes": list(settings.notes)})
+    else:
+        _render(found, settings.notes, sources=sources)
+
+
+def _render(found: tuple[Setting, ...], notes: tuple[str, ...], *, sources: bool) -> None:
+    from envkit.cli.output import console, labelled, literal, table
+
+    out = console()
+    view = table("setting", "value", "from", "envkit")
+    for setting in found:
+        words = setting.text if setting.obeyed else f"not obeyed: {setting.text}"
+        style = "" if setting.obeyed else "yellow"
+        shown = [literal(setting.name), literal(_words(setting.value)), literal(setting.origin), literal(words, style)]
+        view.add_row(*shown)
+        if sources:
+            for source in setting.sources:
+                view.add_row("", literal(_words(source.value), "dim"), literal(source.origin, "dim"), "")
+    out.print(view)
+    if notes:
+        out.print(labelled(*(("note", "yellow", note) for note in notes)))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_words(member)}" for key, member in value.items())
+    return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
+
+
+@config_app.command("get", epilog="Examples: envkit config get persist; envkit config get engine --json.")
+def _get(key: _Key, *, as_json: options.Json = False) -> int:
+    """Print what envkit's own file says; exit 1 where it says nothing of it."""
+    from envkit.api.config import check_own_key, read_own
+    from envkit.cli.output import console, literal, print_json
+
+    check_own_key(key)
+    path, content = read_own(os.environ)
+    value = content.get(key)
+    if as_json:
+        print_json({"key": key, "value": value, "file": str(path)})
+    elif value is not None:
+        console().print(literal(str(value)))
+    return 0 if value is not None else 1
+
+
+@config_app.command("set", epilog="Examples: envkit config set persist /data/envs; envkit config set engine conda.")
+def _set(
+    key: _Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Its value.")],
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """Write a setting into envkit's own file."""
+    _change(key, value, as_json=as_json)
+
+
+@config_app.command("unset", epilog="Examples: envkit config unset persist; envkit config unset engine.")
+def _unset(key: _Key, *, as_json: options.Json = False) -> None:
+    """Take a setting out of envkit's own file."""
+    _change(key, None, as_json=as_json)
+
+
+def _change(key: str, text: str | None, *, as_json: bool) -> None:
+    from envkit.api.config import change_own, read_own
+    from envkit.cli.output import console, literal, print_json
+
+    path = change_own(key, text, os.environ)
+    value = read_own(os.environ)[1].get(key)
+    if as_json:
+        print_json({"key": key, "value": value, "file": str(path)})
+    else:
+        console().print(literal(f"{key} is {'not set' if value is None else value} in {path}"))
