@@ -118,6 +118,14 @@ def judge_spec(
         reporter.detail(f"asking {channel.url} for {spec}; its index is kept in {access.index_dir}")
     found = session.engine.query(spec, platforms=[target.subdir, "noarch"], access=access)
     reporter.finish("index", f"{where}: {len(found.matching) + len(found.others)} builds of {found.name}")
+    if inquiry.request.exclude_newer is not None and (found.matching or found.others):
+        matching, others = (tuple(filter(inquiry.request.sees, records)) for records in (found.matching, found.others))
+        if not matching and not others:
+            raise NoAnswerError(
+                f"nothing of {found.name} was published until {inquiry.request.exclude_newer}",
+                hint="Give a later --exclude-newer.",
+            )
+        found = QueryResult(found.name, matching, others)
     if not found.matching and not found.others:
         raise PackageNotFoundError(
             f"no package {found.name!r} for {target.subdir} in {where}",

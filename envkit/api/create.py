@@ -98,6 +98,7 @@ def _recorded(inquiry: Inquiry, options: CreateOptions) -> RecordedRequest:
         python=request.python,
         platform=target.subdir,
         prefer=request.prefer,
+        exclude_newer=request.exclude_newer,
         target=target_json(target) if target.described else {},
         **recorded_wish(inquiry.pip),
         variables=dict(options.variables),

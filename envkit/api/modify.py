@@ -213,6 +213,7 @@ def _request(recorded: RecordedRequest) -> Request:
         python=recorded.python,
         prefer="native" if recorded.prefer == "native" else "version",
         channels=recorded.channels or (),
+        exclude_newer=recorded.exclude_newer,
     )
 
 

@@ -65,7 +65,9 @@ def solve_with_pip(
     _refuse_preferred(plan.records, wish)
     target = inquiry.target
     provided = provided_by(plan.records)
-    question = PipQuestion(wish, _python(plan.records), target.subdir, target.glibc, provided, tuple(kept))
+    question = PipQuestion(
+        wish, _python(plan.records), target.subdir, target.glibc, provided, tuple(kept), request.exclude_newer
+    )
     volume = session.volume
     uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)
     # On a shared volume, others use the cache, too.

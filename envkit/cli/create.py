@@ -34,6 +34,10 @@ _FOR_LOCKS = (
 )  # fmt: skip
 
 
+# The parameters that have an effect on a clone.
+_FOR_CLONES = ("name", "clone", "persist", "no_validate", "_yes", "as_json", "progress")
+
+
 def create_command(
     context: typer.Context,
     *,
@@ -56,6 +60,12 @@ def create_command(
     environment: Annotated[
         str | None, typer.Option("--environment", metavar="NAME", help="The environment of a lock file that has many.")
     ] = None,
+    clone: Annotated[
+        str | None,
+        typer.Option(
+            "--clone", metavar="NAME", help="The packages of another environment.", autocompletion=complete.names
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", metavar="NAME", help="One of `envkit recipes`.", autocompletion=complete.recipe_names),
@@ -71,6 +81,7 @@ def create_command(
     python: options.Python = None,
     platform: options.Platform = None,
     prefer: options.PreferOption = "version",
+    exclude_newer: options.ExcludeNewer = None,
     driver: TargetFlags.driver = None,
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
@@ -108,6 +119,8 @@ def create_command(
 
     if name == "":
         raise UsageError("the name of the environment is empty", hint="Leave -n out, or give a name: -n train.")
+    if clone is not None:
+        return _clone(clone, name, persist, given_flags(context, _FOR_CLONES), no_validate=no_validate, as_json=as_json)
     session = options.session_of(
         persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
     )
@@ -136,7 +149,9 @@ def create_command(
     packages = tuple(specs or ()) + (source.dependencies if source else ())
     texts = options.channels_of(channel, source, settings, override=override_channels)
     explicit = options.parse_channels(list(texts), settings, override=override_channels)
-    request = options.parse_request(packages, explicit, cuda=cuda, python=python, prefer=prefer)
+    request = options.parse_request(
+        packages, explicit, cuda=cuda, python=python, prefer=prefer, exclude_newer=exclude_newer
+    )
     asked = request
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     corrections = tuple(find_corrections(request, target))
@@ -154,6 +169,21 @@ def create_command(
     corrections = solving_corrections(session, inquiry, corrections, solved=True)
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     return finish(result, correction_rows(context, request, corrections), as_json=as_json)
+
+
+def _clone(
+    source: str, name: str | None, persist: Path | None, flags: Sequence[str], *, no_validate: bool, as_json: bool
+) -> int:
+    from envkit.cli.remove import clone_command
+
+    if name is None:
+        raise UsageError("the clone has no name", hint=f"envkit create -n NAME --clone {source}")
+    if flags:
+        raise UsageError(
+            f"a clone has exactly the packages of {source}, so that {', '.join(flags)} would have no effect",
+            hint=f"Leave that out, or change the clone afterwards: envkit install -n {name}.",
+        )
+    return clone_command(source=source, name=name, persist=persist, no_validate=no_validate, as_json=as_json)
 
 
 def _named(lock: LockFile, name: str | None) -> str:

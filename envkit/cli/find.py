@@ -30,6 +30,7 @@ def find_command(
     python: options.Python = None,
     platform: options.Platform = None,
     prefer: options.PreferOption = "version",
+    exclude_newer: options.ExcludeNewer = None,
     driver: TargetFlags.driver = None,
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
@@ -63,7 +64,9 @@ def find_command(
         None, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
     )
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
-    request = options.parse_request((spec,), explicit, cuda=cuda, python=python, prefer=prefer)
+    request = options.parse_request(
+        (spec,), explicit, cuda=cuda, python=python, prefer=prefer, exclude_newer=exclude_newer
+    )
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     target, machines = describe(session, hosts, flags)
     settings = session.settings

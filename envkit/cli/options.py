@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -70,6 +71,10 @@ Platform = Annotated[
     typer.Option("--platform", "--subdir", metavar="SUBDIR", help="Another platform, such as linux-aarch64."),
 ]
 PreferOption = Annotated[str, typer.Option(help="version: the newest that runs; native: the best tier first.")]
+ExcludeNewer = Annotated[
+    str | None,
+    typer.Option("--exclude-newer", metavar="DATE", help="See only packages published until then: 2026-01-31."),
+]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
 EngineOption = Annotated[
     str | None,
@@ -98,12 +103,39 @@ PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linu
 
 
 def parse_request(
-    specs: tuple[str, ...], channels: tuple[Channel, ...], *, cuda: str, python: str | None, prefer: str
+    specs: tuple[str, ...],
+    channels: tuple[Channel, ...],
+    *,
+    cuda: str,
+    python: str | None,
+    prefer: str,
+    exclude_newer: str | None = None,
 ) -> Request:
     """Return the request that the flags make."""
     return Request(
-        specs, _parse_cuda(cuda), _parse_python(python), _parse_prefer(prefer), tuple(c.name for c in channels)
+        specs,
+        _parse_cuda(cuda),
+        _parse_python(python),
+        _parse_prefer(prefer),
+        tuple(c.name for c in channels),
+        _parse_time(exclude_newer),
     )
+
+
+def _parse_time(text: str | None) -> str | None:
+    """Return a date or time as ISO 8601 in UTC; a date means its end."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(text.strip().upper().replace("Z", "+00:00"))
+    except ValueError as error:
+        hint = "Write it as --exclude-newer 2026-01-31, or 2026-01-31T12:00:00Z."
+        raise UsageError(f"--exclude-newer {text!r} is not a date", hint=hint) from error
+    if len(text.strip()) == len("2026-01-31"):
+        moment += datetime.timedelta(days=1, seconds=-1)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.timezone.utc)
+    return moment.astimezone(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def _parse_cuda(text: str) -> CudaChoice:

@@ -103,6 +103,7 @@ class RecordedRequest(_File):
         python: ``--python``.
         platform: ``--platform``.
         prefer: ``--prefer``.
+        exclude_newer: ``--exclude-newer``, in ISO 8601, UTC.
         target: The machine, where flags described it.
         pip: The pip section, as lines of a requirements file; without credentials.
         pip_constraints: Its constraints, as lines of a constraints file.
@@ -120,6 +121,7 @@ class RecordedRequest(_File):
     python: str | None = None
     platform: str | None = None
     prefer: str = "version"
+    exclude_newer: str | None = None
     target: dict[str, Any] = Field(default_factory=dict)
     pip: tuple[str, ...] = ()
     pip_constraints: tuple[str, ...] = ()

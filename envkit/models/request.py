@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
 if TYPE_CHECKING:
+    from envkit.models.build import Record
     from envkit.models.pip import PipWish
 
 Prefer = Literal["version", "native"]
@@ -89,6 +91,7 @@ class Request:
         python: ``"3.11"``, or None for any.
         prefer: Whether the newest version or the surest tier comes first.
         channels: Channels in the order of preference; names or URLs without credentials.
+        exclude_newer: Packages published after this time are not seen; ISO 8601, UTC.
         parsed: The specs, parsed.
 
     Raises:
@@ -100,6 +103,7 @@ class Request:
     python: str | None = None
     prefer: Prefer = "version"
     channels: tuple[str, ...] = ()
+    exclude_newer: str | None = None
     parsed: tuple[MatchSpec, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -110,6 +114,18 @@ class Request:
                     f"a package specification must not hold credentials: {redact(f'/{spec}')[1:]!r}",
                     hint="Give the channel with -c, where its token or password is kept out of every record.",
                 )
+
+    @property
+    def newest_ms(self) -> int | None:
+        """`exclude_newer` in milliseconds since 1970, as channels count."""
+        if self.exclude_newer is None:
+            return None
+        return int(datetime.datetime.fromisoformat(self.exclude_newer).timestamp() * 1000)
+
+    def sees(self, record: Record) -> bool:
+        """Return whether a record is not too new; one without a time is seen."""
+        newest = self.newest_ms
+        return newest is None or (record.timestamp or 0) <= newest
 
     @property
     def pairs(self) -> Iterator[tuple[str, MatchSpec]]:

@@ -214,4 +214,5 @@ def plan_solve(
         pins=tuple(pins),
         reasons=tuple(constraints.items()),
         installed=tuple(installed),
+        exclude_newer=request.newest_ms,
     )

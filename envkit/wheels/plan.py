@@ -18,6 +18,7 @@ class PipQuestion:
     glibc: str | None = None  # glibc of the target; None where it is not known or there is none
     provided: tuple[Provided, ...] = ()  # distributions of conda packages
     kept: tuple[PipPackage, ...] = ()  # versions that stay where they can
+    exclude_newer: str | None = None  # what was uploaded later is not seen; ISO 8601
 
 
 @dataclass(frozen=True, slots=True)

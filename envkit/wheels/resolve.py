@@ -106,6 +106,7 @@ class _Run:
         words += ["--format", "pylock.toml", "--output-file", output or self.output, "--no-header", "--quiet"]
         words += ["--python", sys.executable, "--python-version", question.python, *_platform(question)]
         words += index_arguments(question)
+        words += ["--exclude-newer", question.exclude_newer] if question.exclude_newer else []
         words += ["--prerelease", "allow"] if section.pre else []
         words += ["--generate-hashes"]
         words += ["--only-binary", ":all:", *(word for name in sorted(self.builds) for word in ("--no-binary", name))]

@@ -86,5 +86,6 @@ def _words(request: RecordedRequest) -> str:
     words = [" ".join(request.specs)]
     words += [f"--cuda {request.cuda}"] if request.cuda != "auto" else []
     words += [f"--python {request.python}"] if request.python else []
+    words += [f"--exclude-newer {request.exclude_newer}"] if request.exclude_newer else []
     words += [f"-c {channel}" for channel in request.channels or ()]
     return " ".join(words)

@@ -95,3 +95,33 @@ def test_upgrade_says_what_holds_back(tmp_path: Path) -> None:
         ]
     assert "`asked<2` of the request holds it" in shell.ok("upgrade", "-n", "demo").out
     assert "held" not in shell.ok("upgrade", "-n", "demo", "free").out
+
+
+def test_exclude_newer(tmp_path: Path) -> None:
+    shell = Shell.below(tmp_path)
+    old, new = 1_700_000_000_000, 1_750_000_000_000  # 2023-11-14, 2025-06-15
+    shell.publish(
+        Package("app", "1.0", depends=["lib"], files={"a": b"1"}, timestamp=old),
+        Package("app", "2.0", depends=["lib"], files={"a": b"2"}, timestamp=new),
+        Package("lib", "1.0", files={"b": b"1"}, timestamp=old),
+        Package("lib", "2.0", files={"b": b"2"}, timestamp=new),
+    )
+    here = ("-c", str(shell.channel), "--override-channels")
+    for when, version in (("2024-01-01", "1.0"), ("2023-11-14", "1.0"), ("2025-07-01T00:00:00Z", "2.0")):
+        found = shell.ok("find", "app", *here, "--exclude-newer", when, "--json").json
+        assert found["pick"] == f"app-{version}-0.conda"
+        planned = shell.ok("create", "app", *here, "--exclude-newer", when, "--dry-run", "--json").json
+        assert {package["name"]: package["version"] for package in planned["packages"]} == {
+            "app": version,
+            "lib": version,
+        }
+    none = shell.run("find", "app", *here, "--exclude-newer", "2020-01-01")
+    assert (none.code, "nothing of app was published until 2020-01-01" in none.err) == (1, True)
+    assert shell.run("find", "app", *here, "--exclude-newer", "yesterday").code == 2
+    # An environment keeps it: an upgrade stays on that day.
+    shell.create("app", args=("--exclude-newer", "2024-01-01", "--no-validate"))
+    assert shell.ok("upgrade", "-n", "demo", "--json").json["reused"] is True
+    clone = shell.ok("create", "--clone", "demo", "-n", "other", "--no-validate", "--json").json
+    assert clone["environment"] == "other"
+    refused = shell.run("create", "app", "--clone", "demo", "-n", "third")
+    assert (refused.code, "SPEC would have no effect" in refused.err) == (2, True)
