@@ -105,10 +105,15 @@ def _of_conda(path: Path) -> dict[str, str]:
 
 
 def _toolkit(name: str, scan: Scan) -> str:
-    """Return the toolkit of a wheel that depends on none: by its PTX, which no older one writes, else the major."""
+    """Return the toolkit of a wheel that depends on none: by its PTX, which no older one writes, else the major.
+
+    NVIDIA's own libraries serve every toolkit of their major.
+    """
     major = m[1] if (m := _MAJOR.search(name)) else ""
     isas = [code.isa for library in scan.libraries for code in library.ptx.values()]
     newest = cuda_of_isa(max(isas)) if isas else None
+    if name.startswith("nvidia-"):
+        return major or (str(newest.major) if newest is not None else "")
     return str(newest) if newest is not None and (not major or str(newest.major) == major) else major
 
 

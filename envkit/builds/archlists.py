@@ -65,6 +65,7 @@ class ArchTable:
             for name in row["names"]:
                 index.setdefault((row["channel"], name), []).append(entry)
         self._index = index
+        self.names = frozenset(name for _, name in index)
 
     def find(self, record: Record, build_cuda: CudaVersion, arm_variant: str | None = None) -> ArchList | None:
         """Return the arch list of a published build; None where no row has it.

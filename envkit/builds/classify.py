@@ -10,6 +10,7 @@ from envkit.builds.needs import read_needs, read_python
 from envkit.builds.signals import read_constraint, read_dependency
 from envkit.builds.toolkit import Toolkit, read_toolkit
 from envkit.builds.variant import read_variant
+from envkit.cuda.drivers import newest_toolkit
 from envkit.frameworks.table import row_of
 from envkit.models.build import Build, Record
 from envkit.models.codes.reasons import RECORD_CONFLICT
@@ -34,8 +35,9 @@ def classify(record: Record, knowledge: Knowledge | None = None) -> Build:
     needs = read_needs(dependencies, constraints)
     python = read_python(dependencies, said.python, record, conflicts)
     arch = None
-    if toolkit.cuda is not None and not toolkit.major_only:
-        arch = knowledge.find(record, toolkit.cuda, needs.arm_variant)
+    if toolkit.cuda is not None:
+        cuda = (toolkit.library or newest_toolkit(toolkit.cuda.major)) if toolkit.major_only else toolkit.cuda
+        arch = knowledge.find(record, cuda, needs.arm_variant, major_only=toolkit.major_only)
     if said.rocm:
         conflicts.append(Reason(RECORD_CONFLICT, rocm=record.build))
     return Build(

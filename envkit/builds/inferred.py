@@ -6,9 +6,9 @@ reaches below the oldest GPU of the relative. It reaches above the newest one in
 has code for the newest architecture of its own toolkit, so that the recipe keeps up, a newer toolkit is taken to bring
 the architectures that it is the first to compile.
 
-Of 489 pairs of a list of the table and a GPU, with the list left out and inferred from older ones, 470 are as the table
-has them and 7 promise machine code that is not there (Maxwell of CUDA 12 in tensorflow and jaxlib, Hopper of CUDA 11.8
-in PyTorch); `tests/unit/test_inferred.py` counts them.
+Of 462 pairs of a list of the table and a GPU, with the list left out and inferred from older ones, 444 are as the table
+has them and 11 promise machine code that is not there (Maxwell of CUDA 12 in tensorflow and jaxlib, Maxwell and Pascal
+in onnxruntime, Hopper of CUDA 11.8 in PyTorch); `tests/unit/test_inferred.py` counts them.
 """
 
 from __future__ import annotations

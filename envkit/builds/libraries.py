@@ -21,8 +21,8 @@ Role = Literal["own", "part", "optional", "compiler", "any"]
 _SUFFIX = re.compile(r"(?:[-_]cu\d{2,3}|-cuda\d{2,3}x?|-dev|-static)+\Z")
 
 
-def _key(package: str) -> str:
-    """Return the name that a part of CUDA has in the table: ``cudnn`` for ``nvidia-cudnn-cu12`` and ``libcudnn``."""
+def library_key(package: str) -> str:
+    """Return the name of a part of CUDA in the tables: ``cudnn`` for ``nvidia-cudnn-cu12`` and ``libcudnn``."""
     name = _SUFFIX.sub("", package.lower().replace("_", "-")).removeprefix("nvidia-")
     return name.removeprefix("lib") if name.startswith(("libcu", "libnv", "libnpp", "libmagma", "libucx")) else name
 
@@ -56,7 +56,7 @@ def library_role(package: str, file_name: str) -> Role:
         package: Name of the conda package or wheel; empty where it is not known.
         file_name: The last part of its path.
     """
-    key = _key(package)
+    key = library_key(package)
     if key in _compilers():
         return "compiler"
     for pattern, role in _patterns():

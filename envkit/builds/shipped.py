@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -58,14 +58,11 @@ class ShippedMeasurements:
         """Return every package of this name and version."""
         return [self._package(i) for i, row in enumerate(self.rows) if (row["name"], row["version"]) == (name, version)]
 
-    def of(self, names: Sequence[str]) -> Iterator[tuple[GpuPackage, CudaVersion, bool]]:
-        """Yield packages of some names with their CUDA toolkit, and whether only its major is known.
-
-        Packages whose toolkit is not known at all are left out.
-        """
+    def of(self, wanted: Callable[[str], bool]) -> Iterator[tuple[GpuPackage, CudaVersion]]:
+        """Yield packages whose name is wanted, each with its CUDA toolkit; without those whose toolkit is not known."""
         for index, row in enumerate(self.rows):
-            if row["name"] in names and row["cuda"]:
-                yield self._package(index), CudaVersion.parse(row["cuda"]), "." not in row["cuda"]
+            if "." in row["cuda"] and wanted(row["name"]):
+                yield self._package(index), CudaVersion.parse(row["cuda"])
 
     def _package(self, index: int) -> GpuPackage:
         if index not in self._packages:

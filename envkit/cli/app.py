@@ -24,6 +24,7 @@ from envkit.cli import (
     doctor,
     environments,
     export,
+    facts,
     find,
     graph,
     history,
@@ -93,6 +94,7 @@ for function in (
     history.rollback_command, graph.tree_command, graph.why_command,
     remove.remove_command, remove.rename_command, remove.clone_command,
     export.export_command, lock.lock_command, doctor.doctor_command, clean.clean_command, detect.detect_command,
+    facts.facts_command,
     activate.activate_command, activate.deactivate_command, activate.shell_command,
 ):  # fmt: skip
     # `run` leaves the options of its command alone.

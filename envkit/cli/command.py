@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "doctor": ("envkit doctor", "envkit doctor train --full --fix"),
     "clean": ("envkit clean --dry-run", "envkit clean --keep 1 --older-than 2w"),
+    "facts": ("envkit facts pytorch", "envkit facts cudnn --offline"),
     "detect": ("envkit detect", "envkit detect --json > host.json"),
     "activate": ('eval "$(envkit activate train)"', "envkit activate train --shell fish | source"),
     "deactivate": ('eval "$(envkit deactivate)"', "envkit deactivate --shell fish | source"),

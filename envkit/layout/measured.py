@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from envkit.host.cache import default_cache_dir
@@ -77,11 +77,16 @@ class MeasuredStore:
         """Return every measured package of this name and version with GPU code; the first time reads all files."""
         if self._names is None:
             self._names = {}
-            for digest in sorted(self._known):
-                package = self.get(digest)
-                if package is not None and package.libraries:
-                    self._names.setdefault((package.name, package.version), []).append(package)
+            for package in self.packages():
+                self._names.setdefault((package.name, package.version), []).append(package)
         return self._names.get((name, version), ())
+
+    def packages(self) -> Iterator[GpuPackage]:
+        """Yield every measured package with GPU code; reads all files."""
+        for digest in sorted(self._known):
+            package = self.get(digest)
+            if package is not None and package.libraries:
+                yield package
 
 
 def measured_store(volume: Volume | None) -> MeasuredStore:

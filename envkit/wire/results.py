@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import EnvkitError
-from envkit.models.build import ArchList, Record, Verdict
+from envkit.models.build import ArchList, Record, Relative, Verdict
 from envkit.models.changes import states_of
 from envkit.models.codes.reasons import HIDDEN_BY_CHANNEL
 from envkit.models.fact import Answer, Fact, Reason
@@ -87,12 +87,13 @@ def build_json(verdict: Verdict) -> dict[str, Any]:
 
 def _gpu_code(arch: ArchList) -> dict[str, Any]:
     """Return how an arch list is known; with it, the builds that an inferred one was taken from."""
-    relative = arch.relative
-    document: dict[str, Any] = {**members(arch, "origin", "source"), "relative": None}
-    if relative is not None:
-        told = members(relative, "name", "versions", "channel", "origin")
-        document["relative"] = {**told, "cuda": str(relative.cuda)}
-    return document
+    relative = relative_json(arch.relative) if arch.relative is not None else None
+    return {**members(arch, "origin", "source"), "relative": relative}
+
+
+def relative_json(relative: Relative) -> dict[str, Any]:
+    """Return builds that an arch list was inferred from."""
+    return {**members(relative, "name", "versions", "channel", "origin"), "cuda": str(relative.cuda)}
 
 
 def _hidden_by(verdict: Verdict) -> dict[str, str]:

@@ -54,9 +54,7 @@ CONDA_FORGE = [
     _torch("2.4.0", "11.8", "3.11"),
     Package("pytorch", "2.8.0", "cpu_mkl_py312_h0000000_100", depends=["python 3.12.*"]),
     Package("pytorch", "2.6.0", "cpu_mkl_py311_h0000000_100", depends=["python 3.11.*"]),
-    Package(
-        "libfaiss", "1.99.0", "cuda130_h0000000_0", depends=["__cuda", "cuda-version >=13.0,<14"]
-    ),  # no table has it
+    Package("faiss", "1.99.0", "cuda130_h0000000_0", depends=["__cuda", "cuda-version >=13.0,<14"]),  # no table has it
     Package("tensorflow", "2.18.0", "cuda126py311h0000000_200", depends=["tensorflow-base 2.18.0 cuda126py311*"]),
     Package(
         *("tensorflow-base", "2.18.0", "cuda126py311h0000000_200"),
@@ -141,7 +139,7 @@ FIND: Mapping[str, Sequence[str]] = {
     "find-channel": ("pytorch", *A100, "-c", "pytorch", "--override-channels"),
     "find-ordered": ("pytorch", *A100, "-c", "pytorch", "-c", "conda-forge"),
     "find-jax": ("jax", *A100, "--why"),
-    "find-inferred": ("libfaiss", "--driver", "580", "--gpu", "h100", "--why"),
+    "find-inferred": ("faiss", "--driver", "580", "--gpu", "h100", "--why"),
     "find-tensorflow": ("tensorflow", "--driver", "580", "--gpu", "h100"),
     "find-version-absent": ("pytorch=9", *A100),
     "find-plain": ("tool",),
@@ -366,6 +364,19 @@ def test_inspect(recorder: Recorder) -> None:
         path.write_bytes(data)
     for name, arguments in INSPECT.items():
         recorder.run(name, "inspect", *arguments)
+    assert not recorder.differences, "\n".join(recorder.differences)
+
+
+FACTS: Mapping[str, Sequence[str]] = {
+    "facts-offline": ("faiss", "--offline"),
+    "facts": ("faiss",),
+    "facts-unknown": ("pytroch",),
+}
+
+
+def test_facts(recorder: Recorder) -> None:
+    for name, arguments in FACTS.items():
+        recorder.run(name, "facts", *arguments)
     assert not recorder.differences, "\n".join(recorder.differences)
 
 

@@ -53,7 +53,7 @@ def built(name: str, version: str, build: str, *depends: str, channel: str = "co
         (built("lightgbm", "4.1.0", "py312h30efb56_2", "numpy"), "lightgbm", "cpu", None, "cpu"),
         (
             built("onnxruntime", "1.24.2", "py311h546fdd5_200_cuda129", "__cuda", "cuda-version >=12.9,<13"),
-            *("onnxruntime", "cuda", "12.9", "unknown"),
+            *("onnxruntime", "cuda", "12.9", "minor"),
         ),
         (built("onnxruntime", "1.24.2", "py313h7df2e60_0_cpu"), "onnxruntime", "cpu", None, "cpu"),
         (

@@ -162,7 +162,7 @@ def test_rows_left_out_are_inferred_as_they_are() -> None:
     same = sum(number for (guess, true), number in found.items() if guess == true)
     promised = sum(number for (guess, true), number in found.items() if guess == "sass" != true)
     assert same / found.total() > 0.95, found
-    assert promised / found.total() < 0.02, found
+    assert promised / found.total() < 0.03, found
 
 
 @dataclass
