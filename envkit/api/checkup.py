@@ -22,6 +22,7 @@ from envkit.checks.files import (
     validation_finding,
     venv_findings,
 )
+from envkit.checks.foresight import copies_findings
 from envkit.checks.sharing import barred_findings, sharing_findings, tampered_finding
 from envkit.checks.volume import bytecode_findings, cache_finding, leftover_findings, volume_finding
 from envkit.errors import IntegrityError, UnknownEnvironmentError
@@ -46,6 +47,7 @@ from envkit.models.host import Host
 from envkit.models.installed import Distribution, WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
+from envkit.scan.copies import find_copies
 
 
 def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, full: bool) -> list[Subject]:
@@ -121,6 +123,7 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     repair = repair_of(prefix, ours=ours or manifest is not None)
     findings += record_findings(bad, repair)
     findings += duplicate_findings(packages, repair)
+    findings += copies_findings(find_copies(prefix))
     added, pip = _split(distributions(prefix, packages, full=full), manifest)
     if manifest is not None:
         findings.append(manifest_finding(manifest, packages, repair, pip))

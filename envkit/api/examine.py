@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envkit.api.foresee import explain_kernels
 from envkit.checks.driver_probe import check_driver
 from envkit.checks.files import files_finding, record_findings
+from envkit.checks.foresight import copies_findings
 from envkit.checks.framework import Gpus
 from envkit.checks.frameworks import is_cuda_build, judge_collective, judge_framework
 from envkit.checks.interpreter import python_findings
@@ -31,6 +33,7 @@ from envkit.models.probe import Level
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
+from envkit.scan.copies import find_copies
 
 PROBE_TIMEOUT_S = 300.0
 _LIBRARY = (".so", ".dylib")
@@ -78,6 +81,8 @@ def validate_prefix(
         wrong += [item for distribution in added for item in distribution.wrong]
     contents = read_contents(prefix, packages, manifest)
     ran = list(_run(prefix, contents, manifest, host, options))
+    ran += explain_kernels(prefix, ran, host)
+    ran += copies_findings(find_copies(prefix)) if contents.for_gpu else []
     if packages:
         if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):
             wrong = _look_closer(prefix, packages, wrong, ran)

@@ -64,7 +64,7 @@ def inspect_code(session: Session, what: str, *, shelf: Shelf, target: Target | 
         ChannelError: A download failed.
     """
     found = _inspect(session, what, shelf)
-    return found if target is None else _judge(found, target)
+    return found if target is None else judge_inspection(found, target)
 
 
 def _inspect(session: Session, what: str, shelf: Shelf) -> Inspection:
@@ -75,11 +75,11 @@ def _inspect(session: Session, what: str, shelf: Shelf) -> Inspection:
     if "/" not in what and not path.is_file():
         prefix = _environment(session, what)
         if prefix is not None:
-            return _inspect_folder(prefix, what)
+            return inspect_folder(prefix, what)
         if "=" in what:
             return _inspect_record(session, what, shelf)
     if path.is_dir():
-        return _inspect_folder(path, what)
+        return inspect_folder(path, what)
     if path.exists():
         return replace(_inspect_file(session, path), what=what)
     raise _nothing(session, what)
@@ -105,7 +105,8 @@ def _environment(session: Session, name: str) -> Path | None:
         return None
 
 
-def _inspect_folder(folder: Path, what: str) -> Inspection:
+def inspect_folder(folder: Path, what: str) -> Inspection:
+    """Read the GPU code of a folder, by package; `what` names it in the answer."""
     place = Path(os.path.realpath(folder))
     scan = scan_tree(place)
     return _inspection(what, "prefix", place, group_by_package(place, scan.libraries), scan)
@@ -179,7 +180,8 @@ def _one_record(session: Session, spec: str, shelf: Shelf) -> Record:
     return found[0]
 
 
-def _judge(found: Inspection, target: Target) -> Inspection:
+def judge_inspection(found: Inspection, target: Target) -> Inspection:
+    """Return an inspection with the judgements for a target."""
     judged = judge_packages(found.packages, target)
     judged.sort(
         key=lambda v: (-v.tier.rank, wheel_row(v.package.name) is None)

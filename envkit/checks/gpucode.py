@@ -92,7 +92,7 @@ def judge_package(package: GpuPackage, target: Target) -> CodeVerdict | None:
     """
     gpus = [gpu for gpu in dict.fromkeys(target.gpus) if gpu.compute_capability is not None]
     roles = [(library, library_role(package.name, file_name(library))) for library in package.libraries]
-    judging = [(library, role) for library, role in roles if role != "compiler" and (library.sass or library.ptx)]
+    judging = [(x, role) for x, role in roles if role != "compiler" and (x.sass or x.ptx) and not _is_linked(x)]
     if not gpus or not judging:
         return None
     tier, reasons = Tier.NATIVE, list[Reason]()
@@ -108,6 +108,11 @@ def judge_package(package: GpuPackage, target: Target) -> CodeVerdict | None:
         if lacking:
             reasons.append(Reason(LIBRARY_WITHOUT_CODE, gpu=gpu, libraries=lacking, package=called))
     return CodeVerdict(package, tier, tuple(reasons))
+
+
+def _is_linked(library: GpuLibrary) -> bool:
+    """Return whether a file is for a linker: no program loads it, such as libcudadevrt.a."""
+    return library.path.endswith((".a", ".lib", ".o", ".obj"))
 
 
 def _decisive(judged: Sequence[_Judged]) -> _Judged | None:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "find": ("envkit find pytorch --cuda 12.1", "envkit find pytorch --gpu h100 --driver 550 --why"),
     "create": ("envkit create pytorch 'numpy<2' -n train --persist /data/envs", "envkit create -f environment.yml"),
-    "validate": ("envkit validate train", "envkit validate /opt/conda/envs/old --level driver"),
+    "validate": ("envkit validate train", "envkit validate /opt/conda/envs/old --gpu a100 --driver 550"),
     "inspect": (
         "envkit inspect torch-2.7.1-cp312-cp312-manylinux_2_28_x86_64.whl --gpu v100",
         "envkit inspect /opt/conda/envs/old --gpu 'rtx 5090' --driver 570",

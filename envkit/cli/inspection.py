@@ -69,14 +69,18 @@ def render_inspection(result: Inspection, *, everything: bool) -> None:
     out.print(mark("[bold]{}[/bold]  {}", result.what, f"{count}, {size}" if libraries else "no GPU code"))
     if result.target is not None:
         out.print(literal(f"for {target_words(result.target)}"))
-    by_package = result.kind == "prefix" and not everything and len(result.packages) > 1
+    render_code(out, result, by_package=result.kind == "prefix" and not everything and len(result.packages) > 1)
+    lines = _verdict_lines(result) + [("unreadable", "red", f"{path}: {why}") for path, why in result.unreadable]
+    if lines:
+        out.print(labelled(*lines))
+
+
+def render_code(out: SafeConsole, result: Inspection, *, by_package: bool) -> None:
+    """Print libraries, or packages, by architecture."""
     rows = _package_rows(result) if by_package else _library_rows(result)
     if rows:
         out.print(_fitting(out, rows, head="package" if by_package else "library"))
         out.print(literal(_legend(rows, by_package=by_package), "dim"))
-    lines = _verdict_lines(result) + [("unreadable", "red", f"{path}: {why}") for path, why in result.unreadable]
-    if lines:
-        out.print(labelled(*lines))
 
 
 def _library_rows(result: Inspection) -> list[_Row]:

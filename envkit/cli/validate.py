@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envkit.cli import options, which
+from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from envkit.api.session import Session
+    from envkit.layout.volume import Volume
     from envkit.models.host import Host
     from envkit.models.probe import Level
     from envkit.models.report import Finding, Report
@@ -40,11 +43,17 @@ def validate_command(
     device: Annotated[
         list[str] | None, typer.Option("--device", metavar="N|UUID|cpu", help="Only this GPU, or none; repeatable.")
     ] = None,
+    gpu: TargetFlags.gpu = None,
+    cuda_arch: TargetFlags.cuda_arch = None,
+    driver: TargetFlags.driver = None,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Time limit for each check.")] = 300.0,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
-    """Prove that an environment computes on this host, or say why not."""
+    """Prove that an environment computes on this host, or say why not.
+
+    With --gpu or --driver, judge it for that machine by what its files hold; nothing is run, and no GPU is needed.
+    """
     from envkit.api.examine import ValidateOptions
     from envkit.api.validate import validate_environment
     from envkit.cli.output import STATUS_STYLE, console, mark, print_json
@@ -56,6 +65,11 @@ def validate_command(
     volume = None
     if "/" not in name or persist is not None:
         volume = options.session_of(persist, name=name).find_volume()
+    if gpu or cuda_arch or driver:
+        _refuse_runs(level, device, html)
+        flags = Described(None, driver, gpu or (), cuda_arch or (), None, no_gpu=False)
+        session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
+        return _foresee(session, name, volume, flags, as_json=as_json)
     result = validate_environment(
         name,
         volume=volume,
@@ -74,6 +88,40 @@ def validate_command(
         style = STATUS_STYLE[report.verdict]
         told = f"{len(report.findings)} checks in {report.seconds:.1f} s"
         out.print(mark("[{0}]{1}[/{0}]  {2}", style, report.verdict, told))
+    return exit_code(report)
+
+
+def _refuse_runs(level: str, device: Sequence[str] | None, html: Path | None) -> None:
+    """Refuse flags that are about running something."""
+    given = {"--level": level != "framework", "--device": bool(device), "--html": html is not None}
+    if any(given.values()):
+        flag = next(name for name, there in given.items() if there)
+        raise UsageError(
+            f"{flag} and a machine that is described exclude each other: nothing is run for it",
+            hint="Leave out --gpu, --cuda-arch and --driver to validate on this host.",
+        )
+
+
+def _foresee(session: Session, name: str, volume: Volume | None, flags: Described, *, as_json: bool) -> int:
+    """Judge an environment for a machine that is described; return the exit code."""
+    from envkit.api.foresee import foresee_environment
+    from envkit.cli.inspection import render_code
+    from envkit.cli.output import STATUS_STYLE, console, mark, print_json
+    from envkit.wire.inspection import foreseen_json
+    from envkit.words.values import target_words
+
+    target, _ = describe(session, None, flags)
+    found = foresee_environment(name, target, volume=volume, reporter=session.reporter)
+    report = found.report
+    if as_json:
+        print_json(foreseen_json(found))
+        return exit_code(report)
+    out = console()
+    out.print(mark("[bold]{}[/bold] for {}", report.prefix, target_words(target)))
+    render_code(out, found.inspection, by_package=len(found.inspection.packages) > 1)
+    out.print(render_findings(report.findings))
+    told = f"by what {len(found.inspection.libraries)} files hold, in {report.seconds:.1f} s"
+    out.print(mark("[{0}]{1}[/{0}]  {2}", STATUS_STYLE[report.verdict], report.verdict, told))
     return exit_code(report)
 
 

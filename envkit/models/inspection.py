@@ -9,6 +9,7 @@ from envkit.models.build import Tier
 from envkit.models.fact import Reason
 from envkit.models.gpucode import GpuLibrary, GpuPackage
 from envkit.models.host import Target
+from envkit.models.report import Report
 
 Inspected = Literal["file", "archive", "prefix", "package"]
 """Kind of what was inspected: ``package`` is one of a channel, ``prefix`` any folder."""
@@ -63,3 +64,18 @@ class Inspection:
     def tier(self) -> Tier | None:
         """The worst tier; None where nothing can be said, or no target was named."""
         return self.verdicts[0].tier if self.verdicts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """An environment, judged for a machine that is described.
+
+    Attributes:
+        report: What was found.
+        inspection: The GPU code of its files.
+        environment: Its name, if envkit made it.
+    """
+
+    report: Report
+    inspection: Inspection
+    environment: str | None = None

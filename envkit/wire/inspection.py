@@ -8,9 +8,9 @@ from envkit.cuda.ptx import cuda_of_isa
 from envkit.models.build import Tier
 from envkit.models.gpucode import GpuLibrary, GpuPackage
 from envkit.models.host import Target
-from envkit.models.inspection import Inspection
+from envkit.models.inspection import Foreseen, Inspection
 from envkit.wire.gpucode import library_json
-from envkit.wire.results import members, reasons_json, target_json
+from envkit.wire.results import members, reasons_json, report_json, target_json
 
 
 def inspect_json(inspection: Inspection) -> dict[str, Any]:
@@ -22,6 +22,19 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "libraries": sorted(libraries, key=lambda library: str(library["path"])),
         "unreadable": [{"path": path, "why": why} for path, why in inspection.unreadable],
         "verdict": None if inspection.target is None else _verdict(inspection, inspection.target),
+    }
+
+
+def foreseen_json(foreseen: Foreseen) -> dict[str, Any]:
+    """Return the document of ``validate`` for another machine: ``target`` in place of ``host``, and the libraries."""
+    found = inspect_json(foreseen.inspection)
+    target = foreseen.inspection.target
+    return {
+        **report_json(foreseen.report, {}),
+        "host": None,
+        "target": target_json(target) if target else None,
+        "environment": foreseen.environment,
+        "libraries": found["libraries"],
     }
 
 

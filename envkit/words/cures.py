@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from envkit.models.codes import driver, files, frameworks
+from envkit.models.codes import driver, files, frameworks, gpucode
 from envkit.models.fact import Blame, Code
 from envkit.models.installed import Repair
 from envkit.models.probe import Shadow
@@ -238,4 +238,10 @@ CURES: dict[str, str | Callable[..., str]] = {
     frameworks.SEES_NO_GPU: _sees_none,
     frameworks.SHARED_MEMORY: "Give the container more shared memory: `--shm-size=8g` or `--ipc=host`.",
     frameworks.THROUGHPUT_FAILED: _of_cause,
+    gpucode.DRIVER_REFUSES: f"{_UPDATE} Or make the environment for that driver: envkit create --driver.",
+    gpucode.DUPLICATE_CUDA_LIBRARY: "Which one is loaded depends on what is imported first. Take all of CUDA from "
+    "conda, or all of it from wheels.",
+    gpucode.GPU_CODE_MISSING: _FIND,
+    gpucode.GPU_CODE_PARTLY: "",
+    gpucode.NOTHING_FOR_GPUS: "",
 }

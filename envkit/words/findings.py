@@ -8,6 +8,7 @@ from envkit.models.fact import REGISTRY
 from envkit.words.driver import DRIVER
 from envkit.words.files import FILES
 from envkit.words.frameworks import FRAMEWORKS
+from envkit.words.gpucode import GPUCODE
 
 
 def _plain(meaning: str) -> str:
@@ -20,4 +21,5 @@ FINDINGS: dict[str, str | Callable[..., str]] = {
     **DRIVER,
     **FILES,
     **FRAMEWORKS,
+    **GPUCODE,
 }

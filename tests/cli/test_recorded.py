@@ -211,6 +211,7 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
     "detect": ("detect",),
     "recipes": ("recipes",),
     "create-passed-over": ("create", "kernels", "--driver", "570", "--gpu", "h100", "--no-validate"),
+    "validate-for": ("validate", "kernels", "--gpu", "h100", "--gpu", "v100", "--driver", "570"),
     "create-no-gpu-code": ("create", "kernels=2.0", "-n", "second", "--driver", "570", "--gpu", "h100"),
 }
 """Commands on one volume, one after another."""
