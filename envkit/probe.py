@@ -91,6 +91,7 @@ def run_probe(
         output_limit=OUTPUT_LIMIT_BYTES,
         stderr_tail=STDERR_TAIL_BYTES,
         trace_flag="--trace",
+        strays=True,
     )
     last_step, partial = _read_trace(ended.trace)
     document, reason = _read_document(ended.stdout)

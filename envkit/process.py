@@ -24,6 +24,7 @@ _FIRST_POLL_S = 0.001
 _CHUNK_BYTES = 1 << 16
 
 _running: set[int] = set()
+_MARK = "_envkit_child"
 
 
 class ChildResult(NamedTuple):
@@ -85,6 +86,7 @@ def run_child(
     trace_flag: str | None = None,
     on_stderr: Callable[[bytes], object] | None = None,
     grace_s: float = 0.0,
+    strays: bool = False,
 ) -> ChildResult:
     """Run a program to its end, whatever it does.
 
@@ -100,6 +102,8 @@ def run_child(
         trace_flag: Give it a third pipe to write to: this argument and a descriptor are added to the command.
         on_stderr: Called with standard error as it comes, instead of keeping it.
         grace_s: Seconds from SIGTERM to SIGKILL when it is cut short.
+        strays: Kill in the end what it started and what has left its group too (setsid(2)), found by a variable in
+            their environment; on Linux only.
 
     Returns:
         The result. Nothing that a child does raises. Errors of `on_stderr` and of signal handlers are raised when the
@@ -117,6 +121,10 @@ def run_child(
             inherited = (write_fd,)
             words += [trace_flag, str(write_fd)]
         started = time.monotonic()
+        mark = f"{_MARK}={os.urandom(8).hex()}" if strays else None
+        if mark is not None:
+            env = {**(os.environ if env is None else env), _MARK: mark.partition("=")[2]}
+            stack.callback(_kill_marked, mark.encode())
         try:
             process = subprocess.Popen(
                 words,
@@ -146,6 +154,22 @@ def run_child(
         elapsed_s=time.monotonic() - started,
         reaped=child.reaped,
     )
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill the processes that have a variable in their environment."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return
+    for name in names:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123 - thousands of them
+                marked = mark in file.read().split(b"\0")
+            if marked:
+                os.kill(int(name), signal.SIGKILL)
 
 
 def kill_children() -> None:

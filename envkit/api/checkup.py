@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -32,7 +32,7 @@ from envkit.installer.pin import wrong_pins
 from envkit.installer.verify import cached_packages, find_damage
 from envkit.layout import lease
 from envkit.layout.damage import distributions, find_wrong, moved_from
-from envkit.layout.generation import is_finished, is_moved, list_generations, read_manifest
+from envkit.layout.generation import active, is_finished, is_moved, list_generations, read_manifest
 from envkit.layout.intruders import find_intruders
 from envkit.layout.lineage import generation_of
 from envkit.layout.opening import read_volume_file
@@ -70,7 +70,19 @@ def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, 
     if intruders:  # nothing else is looked at: what is read may be anybody's
         return [Subject("volume", str(volume.root), (tampered_finding(intruders),))]
     first = Subject("volume", str(volume.root), tuple(_check_volume(volume, full=full)))
-    return [first, *(_subject(volume, name, prefix, host, full=full) for name, prefix in environments(volume))]
+    return [first, *_check_environments(volume, host, full=full)]
+
+
+def _check_environments(volume: Volume, host: Host, *, full: bool) -> Iterator[Subject]:
+    waiting = list(environments(volume))
+    while waiting:
+        name, prefix = waiting.pop(0)
+        subject = _subject(volume, name, prefix, host, full=full)
+        now = active(volume, name) if not subject.healthy else prefix
+        if now == prefix:
+            yield subject
+        elif now is not None:  # else it was removed meanwhile
+            waiting.insert(0, (name, now))
 
 
 def _subject(volume: Volume | None, name: str, prefix: Path, host: Host, *, full: bool) -> Subject:

@@ -20,6 +20,11 @@ def list_environments(volume: Volume, *, fingerprint: str | None = None) -> Volu
     named = list(environments(volume))
     each, together = shares([prefix for _, prefix in named])
     found = [_info(volume, name, prefix, fingerprint, share) for (name, prefix), share in zip(named, each, strict=True)]
+    if any(info.problem for info in found):
+        now = dict(environments(volume))
+        if any(info.problem and str(now.get(info.name)) != info.prefix for info in found):
+            # `remove` takes the link away first, then the generation; others put another generation there.
+            return list_environments(volume, fingerprint=fingerprint)
     return VolumeListing(str(volume.root), tuple(found), size_bytes=together)
 
 

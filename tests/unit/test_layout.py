@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from envkit.api.environments import list_environments
 from envkit.api.remove import remove
 from envkit.api.session import Session
 from envkit.errors import HeldError, IntegrityError, UnknownEnvironmentError, UsageError, VolumeError
@@ -20,6 +24,7 @@ from envkit.layout.generation import active, claim, publish, read_manifest, reso
 from envkit.layout.opening import open_volume, read_volume_file
 from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.scratch import sweep_scratch
 from envkit.settings import Settings
 
 
@@ -262,3 +267,54 @@ def test_atomic_writes_keep_the_old_content_when_they_fail(tmp_path: Path) -> No
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_leases_that_nobody_holds_leave_no_file(volume: Volume) -> None:
+    for name in ("job", "held", "shared"):
+        (volume.leases / name).touch()
+    with lease.hold(volume, "held"), lease.hold(volume, "shared", shared=True):
+        gc.remove_leftovers(volume)
+        assert sorted(path.name for path in volume.leases.iterdir()) == ["held", "shared"]
+    gc.remove_leftovers(volume)
+    assert list(volume.leases.iterdir()) == []
+
+
+def test_what_is_being_removed_is_not_listed_as_damaged(volume: Volume) -> None:
+    """The link goes first; who has read it then finds no generation."""
+    make(volume, "stays")
+    stop = threading.Event()
+
+    def toggle() -> None:
+        while not stop.is_set():
+            prefix = make(volume, "goes")
+            volume.link("goes").unlink()
+            gc.remove_generation(volume, prefix)
+
+    with ThreadPoolExecutor(1) as pool:
+        toggling = pool.submit(toggle)
+        try:
+            for _ in range(150):
+                listing = list_environments(volume)
+                assert [(info.name, info.problem) for info in listing.environments if info.problem] == []
+        finally:
+            stop.set()
+        toggling.result()
+
+
+def test_folders_for_temporary_files_of_killed_runs_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import time; from envkit.scratch import scratch\nwith scratch() as f: print(f, flush=True); time.sleep(600)"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert child.stdout is not None
+    folder = Path(child.stdout.readline().strip())
+    old = time.time() - 3600
+    os.utime(folder, (old, old))
+    assert sweep_scratch() == 0  # it lives
+    child.kill()
+    child.communicate()
+    assert sweep_scratch() == 1
+    assert not folder.exists()

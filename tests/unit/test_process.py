@@ -192,3 +192,29 @@ def test_no_descriptor_is_left_open() -> None:
     run_child(["/nowhere/program"], timeout_s=1, trace_flag="-t")
     run("time.sleep(600)", timeout_s=0.1)
     assert count() == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="found by /proc/PID/environ")
+def test_a_process_that_left_the_group_is_killed_too(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = f"""
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open({str(pid_file)!r}, 'w').write(str(os.getpid()))
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+while not os.path.exists({str(pid_file)!r}):
+    time.sleep(0.01)
+"""
+    other = os.fork()
+    if other == 0:
+        signal.pause()
+        os._exit(0)
+    ended = run_child([sys.executable, "-c", f"import os, time\n{code}"], timeout_s=20.0, strays=True)
+    assert ended.state == "done"
+    assert is_gone(int(pid_file.read_text()))
+    os.kill(other, 0)  # those of this process live on
+    os.kill(other, signal.SIGKILL)
+    os.waitpid(other, 0)
