@@ -102,10 +102,10 @@ class Session:
 
     @property
     def wheel_cache(self) -> Path:
-        """The cache of uv: on the volume, or the user's own until there is a volume."""
-        if self.volume.wheels.is_dir():
-            return self.volume.wheels
-        return user_index_dir().parent / "uv"
+        """The cache of uv: on the volume, or the user's own until there is a volume; see `index_dir`."""
+        from envkit.layout.private import own_folder
+
+        return own_folder(self.volume.root, self.volume.wheels) or user_index_dir().parent / "uv"
 
 
 def user_index_dir() -> Path:

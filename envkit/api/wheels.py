@@ -140,7 +140,7 @@ def install_part(session: Session, plan: Plan, prefix: Path, *, name: str, hard_
         return None
     question = found.question
     wish = question.wish if question else PipWish()
-    uv = make_uv(session.volume.wheels, session.policy, session.reporter, wish.section.addresses)
+    uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)
     found = _settled(found, read_provided(prefix), lambda again: resolve_section(uv, again))
     series = ".".join(_python(plan.records).split(".")[:2])
     modules = install_wheels(uv, found.packages, prefix, python=series, hard_links=hard_links)
@@ -173,7 +173,7 @@ def forget_damaged(session: Session, manifest: Manifest) -> None:
         if any(item.fault in {"size", "sha256", "unreadable"} for item in distribution.wrong)
     ]
     if names.intersection(damaged):
-        uv = make_uv(session.volume.wheels, session.policy, session.reporter)
+        uv = make_uv(session.wheel_cache, session.policy, session.reporter)
         uv.run(["cache", "clean", *sorted(names.intersection(damaged))])
 
 

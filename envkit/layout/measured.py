@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from envkit.errors import TamperedError
 from envkit.host.cache import default_cache_dir
 from envkit.host.tree import read_bounded
 from envkit.layout.atomic import write_atomic
@@ -111,7 +112,7 @@ def write_measured(volume: Volume | None, package: GpuPackage) -> None:
     own = user_measurements() if package.libraries or volume is None else None
     name = f"{package.sha256}.json"
     if volume is not None:
-        with contextlib.suppress(OSError), folder(volume.root, volume.gpucode) as here:
+        with contextlib.suppress(OSError, TamperedError), folder(volume.root, volume.gpucode) as here:
             here.write(name, text, durable=False)
     if own is not None:
         with contextlib.suppress(OSError):

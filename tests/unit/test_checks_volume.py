@@ -58,13 +58,29 @@ def test_a_damaged_cache_names_its_packages() -> None:
 
 
 def test_a_volume_that_all_can_use_passes() -> None:
-    assert [finding.status for finding in sharing_findings(SharingState(ROOT, MODE))] == ["pass"]
+    assert [finding.status for finding in sharing_findings(SharingState(ROOT, 0o40755))] == ["pass"]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_who_may_write_a_volume_is_said(trusted: bool) -> None:
+    *_, shared = sharing_findings(SharingState(ROOT, 0o42775, trusts_group=trusted))
+    assert (shared.status, shared.code) == ("pass", None)
+    assert "its group may write it (drwxrwsr-x), and so run code as those who use it" in say(shared)
+    assert ("used by all" in say(shared)) is trusted
+    [opened] = sharing_findings(SharingState(ROOT, 0o40757))
+    assert (opened.status, opened.code) == ("warn", "open-to-all")
+    assert sharing_findings(SharingState(ROOT, 0o41777))[0].status == "pass"
+
+
+def test_what_is_too_open_is_one_finding() -> None:
+    [found] = sharing_findings(SharingState(ROOT, 0o40750, too_open=(f"{ROOT}/.envkit/g",)))
+    assert (found.status, found.code) == ("warn", "too-open")
 
 
 def test_each_obstacle_is_one_finding() -> None:
     paths = tuple(f"{ROOT}/.envkit/g/train-{n}" for n in range(120))
     state = SharingState(ROOT, MODE, paths, paths, PathsOf(paths, ("ann", "bob")), PathsOf(paths, ("ann",)))
-    found = sharing_findings(state)
+    *found, _ = sharing_findings(state)
     assert [finding.code for finding in found] == ["volume-barred", "cache-writable", "closed", "not-removable"]
     assert [finding.status for finding in found] == ["warn", "warn", "fail", "warn"]
     assert [finding.blames for finding in found] == [None, None, "host", None]

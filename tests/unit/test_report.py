@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from mounts import mounted
 
 from envkit.api.publish import check_publishable
 from envkit.cli.html import render_html
+from envkit.errors import TamperedError
 from envkit.layout import validations
 from envkit.layout.volume import Volume
 from envkit.models.codes import frameworks
@@ -187,13 +189,12 @@ def test_history_of_a_generation(tmp_path: Path) -> None:
 def test_a_volume_that_takes_no_writes(tmp_path: Path, isolation: Path) -> None:
     volume = Volume(tmp_path / "envs")
     volume.private.mkdir(parents=True)
-    # A file where the folder should be is refused for root, too; a read-only file system answers likewise.
-    volume.validations.symlink_to("/proc/self/nothing")
-    with pytest.raises(OSError, match="validations"):
+    volume.validations.symlink_to("/sys/kernel")
+    with pytest.raises(TamperedError, match="validations"):
         validations.write_validation(volume, record("pass", "2026-01-01"))
     volume.validations.unlink()
-    volume.validations.symlink_to("/sys/kernel")  # EPERM or EROFS for everybody
-    path = validations.write_validation(volume, record("pass", "2026-01-01"))
+    with mounted(volume.validations, "-t", "tmpfs", "-o", "ro", "tmpfs"):  # refused for root, too
+        path = validations.write_validation(volume, record("pass", "2026-01-01"))
     assert path is not None
     assert path.is_relative_to(isolation / ".cache" / "envkit" / "validations")
     assert json.loads(path.read_bytes())["verdict"] == "pass"
