@@ -24,6 +24,11 @@ _FIRST_ACCELERATED = 90
 _OLD_ABI = 7  # of cubins: 8 since CUDA 12.8, for some architectures
 
 
+# Beginnings of the names of sections that may hold GPU code, or tell of it.
+_WANTED = (
+    b".nv_fatb", b"__nv_rel", b".hip_fat", b".cask_re", b".ldata", b".lrodata", b".rodata\0", b".data\0",
+    b".data.rel.ro\0", b".note.nv.tkinfo",
+)  # fmt: skip
 _CUT_OFF = "an ELF file whose table of sections lies beyond its end: is it cut off?"
 
 
@@ -38,14 +43,13 @@ class Section(NamedTuple):
 class _Layout(NamedTuple):
     header: Struct  # type, machine, version, table of sections, flags, size and number of its entries, names
     section: Struct  # name, type, offset, size, link
-    section_size: int
 
 
 def _layouts() -> dict[tuple[int, int], _Layout]:
     layouts = {}
     for data, order in ((1, "<"), (2, ">")):
-        layouts[2, data] = _Layout(Struct(order + "HHI8x8xQI2x4xHHH"), Struct(order + "II8x8xQQI"), 64)
-        layouts[1, data] = _Layout(Struct(order + "HHI4x4xII2x4xHHH"), Struct(order + "II4x4xIII"), 40)
+        layouts[2, data] = _Layout(Struct(order + "HHI8x8xQI2x4xHHH"), Struct(order + "II8x8xQQI20x"))
+        layouts[1, data] = _Layout(Struct(order + "HHI4x4xII2x4xHHH"), Struct(order + "II4x4xIII12x"))
     return layouts
 
 
@@ -59,7 +63,7 @@ class ElfFile(NamedTuple):
         machine: Architecture that its code is for.
         abi: ABI version.
         flags: Flags, whose meaning belongs to the machine.
-        sections: Its sections with bytes; None if it has no table of them, as after ``sstrip``.
+        sections: Those that may hold GPU code; None if it has no table of sections, as after ``sstrip``.
     """
 
     machine: int
@@ -93,7 +97,10 @@ def read_elf(source: FileBytes, start: int, end: int) -> ElfFile:
             raise MalformedCodeError(_CUT_OFF)
         if number and names:
             entries = source.read(start + table, number * entry_size)
-            rows = [layout.section.unpack_from(entries, at) for at in range(0, len(entries), entry_size)]
+            if entry_size == layout.section.size:
+                rows = list(layout.section.iter_unpack(entries))
+            else:
+                rows = [layout.section.unpack_from(entries, at) for at in range(0, len(entries), entry_size)]
             sections = _named(source, rows, (start, end), names)
     return ElfFile(machine, head[8], flags, sections)
 
@@ -111,7 +118,8 @@ def _named(
     return [
         Section(strings[name : name + _NAME_BYTES].partition(b"\0")[0], start + offset, start + offset + size)
         for name, kind, offset, size, _ in rows
-        if kind not in _WITHOUT_BYTES and size
+        # An object file may have a hundred thousand sections.
+        if strings.startswith(_WANTED, name) and kind not in _WITHOUT_BYTES and size
     ]
 
 

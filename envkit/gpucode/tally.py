@@ -8,7 +8,7 @@ from envkit.models.version import ComputeCapability, CudaVersion
 
 _MOST_ENTRIES = 1_000_000  # cuBLASLt, the largest known, has 5,424
 _MOST_KINDS = 4096
-_ARCHITECTURES = range(10, 1000)  # sm_10 was the first; beyond 999, the number would be no X.Y
+ARCHITECTURES = range(10, 1000)  # sm_10 was the first; beyond 999, the number would be no X.Y
 
 
 class Tally:
@@ -24,13 +24,18 @@ class Tally:
         self._ptx: dict[tuple[int, str], tuple[int, tuple[int, int]]] = {}
         self._other: dict[str, int] = {}
 
-    def look(self, number: int = 1) -> None:
-        """Count what is looked at.
+    def look(self, kinds: int = 0) -> None:
+        """Count one region or entry that is looked at.
+
+        Args:
+            kinds: The number of different ones so far.
 
         Raises:
             MalformedCodeError: It is more than any library holds.
         """
-        self.seen += number
+        self.seen += 1
+        if kinds > _MOST_KINDS:
+            raise MalformedCodeError(f"more than {_MOST_KINDS:,} kinds of GPU code")
         if self.seen > _MOST_ENTRIES:
             raise MalformedCodeError(f"more than {_MOST_ENTRIES:,} entries of GPU code")
 
@@ -51,15 +56,6 @@ class Tally:
             raise MalformedCodeError(f"more than {_MOST_KINDS:,} kinds of GPU code")
         self._other[kind] = self._other.get(kind, 0) + number
 
-    def join(self, found: Tally) -> None:
-        """Add what another tally counted."""
-        for (sm, suffix), number in found._sass.items():
-            self.add_sass(sm, suffix, number)
-        for (sm, suffix), (number, isa) in found._ptx.items():
-            self.add_ptx(sm, suffix, isa, number)
-        for kind, number in found._other.items():
-            self.add_other(kind, number)
-
     def library(self, path: str, size: int) -> GpuLibrary:
         """Return what was counted, lowest architecture first."""
         return GpuLibrary(
@@ -72,7 +68,7 @@ class Tally:
 
 
 def _checked(sm: int) -> int:
-    if sm not in _ARCHITECTURES:
+    if sm not in ARCHITECTURES:
         raise MalformedCodeError(f"GPU code for architecture {sm}, which cannot be")
     return sm
 

@@ -19,10 +19,10 @@ _SKIPPED_FOLDERS = frozenset({"__pycache__", "conda-meta", ".git"})
 # Most files of an environment. Whatever else begins like a library is read.
 _SKIPPED_ENDS = frozenset(
     {
-        ".c", ".cc", ".cmake", ".cpp", ".csv", ".css", ".cu", ".cuh", ".gif", ".gz", ".h", ".hpp", ".html", ".inc",
-        ".inl", ".ipynb", ".jpg", ".js", ".json", ".map", ".md", ".mo", ".npy", ".npz", ".pc", ".pem", ".png", ".po",
-        ".pxd", ".py", ".pyc", ".pyi", ".pyx", ".rst", ".sh", ".svg", ".toml", ".ts", ".ttf", ".txt", ".typed", ".xml",
-        ".yaml", ".yml", ".zip",
+        "c", "cc", "cmake", "cpp", "csv", "css", "cu", "cuh", "gif", "gz", "h", "hpp", "html", "inc",
+        "inl", "ipynb", "jpg", "js", "json", "map", "md", "mo", "npy", "npz", "pc", "pem", "png", "po",
+        "pxd", "py", "pyc", "pyi", "pyx", "rst", "sh", "svg", "toml", "ts", "ttf", "txt", "typed", "xml",
+        "yaml", "yml", "zip",
     }
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def scan_tree(root: Path) -> Scan:
 
 def may_hold_code(name: str) -> bool:
     """Return whether a file of this name may be a library."""
-    return os.path.splitext(name)[1].lower() not in _SKIPPED_ENDS  # noqa: PTH122 - called for every file
+    return name.rpartition(".")[2].lower() not in _SKIPPED_ENDS
 
 
 def _files(root: Path, unreadable: list[Unreadable]) -> Iterator[tuple[str, str, os.stat_result]]:

@@ -153,6 +153,13 @@ def test_sections_over_one_another_are_not_read_again_and_again() -> None:
         read(lying)
 
 
+def test_an_endless_number_of_kinds_is_refused() -> None:
+    kinds = [entry_bytes(Entry("9.0", kind=kind, payload=b"")) for kind in range(100, 10_000)]
+    for data in (region(b"".join(kinds)), elf({".nv_fatbin": FATBIN, ".ldata": b"".join(map(region, kinds))})):
+        with pytest.raises(MalformedCodeError, match="kinds"):
+            read(data)
+
+
 def test_an_endless_number_of_entries_is_refused() -> None:
     empty = entry_bytes(Entry("8.0", payload=b""))
     with pytest.raises(MalformedCodeError, match="1,000,000"):
