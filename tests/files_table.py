@@ -21,7 +21,10 @@ from typing import NamedTuple
 
 from harness import ENVKIT, kept_variables, serve
 
-_HOSTS = re.compile(rb"https?://(?:conda\.anaconda\.org|repo\.anaconda\.com|repo\.continuum\.io|prefix\.dev)/")
+_HOSTS = re.compile(
+    rb"https?://(?:conda\.anaconda\.org|repo\.anaconda\.com|repo\.continuum\.io|prefix\.dev"
+    rb"|mirrors\.[a-z]+\.edu\.cn/anaconda(?:/cloud)?)/"
+)
 _TARGET = ("--driver", "550", "--gpu", "a100", "--glibc", "2.35")
 _TIMEOUT_S = 300
 
@@ -36,7 +39,9 @@ _TRUE = (
     (r"no environment for|is for (?:osx|win|linux)|it is for (?:osx|win)|as its platforms, not", REFUSED,
      "for another platform"),
     (r"would not run|builds of .* run|does not run", REFUSED, "does not run on the target"),
-    (r"cannot be satisfied|nothing satisfies|conflict|cannot be installed|is excluded|not installable", REFUSED,
+    (r"cannot be resolved: the name|Git operation failed|cannot be reached", REFUSED, "a host is not reached here"),
+    (r"cannot be fulfilled|cannot be satisfied|nothing satisfies", REFUSED, "the index has no set of packages for it"),
+    (r"conflict|cannot be installed|is excluded|not installable", REFUSED,
      "the index has no set of packages for it"),
     (r"cannot be read: No such file", REFUSED, "it includes a file that is not there"),
     (r"without encryption that hosts have switched off", REFUSED, "a repository over git://"),

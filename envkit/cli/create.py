@@ -200,8 +200,10 @@ def _create_locked(
     session: Session, lock: LockFile, how: CreateOptions, flags: Described, named: tuple[str, str | None], wish: PipWish
 ) -> CreateResult:
     from envkit.api.locked import choose_part, create_locked
+    from envkit.inputs.made_for import variables_of
 
     target, _ = describe(session, None, flags)
+    how = dataclasses.replace(how, variables=variables_of(lock))
     name, environment = named
     part = choose_part(session, lock, target, environment=environment, any_host=how.proof == "none")
     return create_locked(session, name, part, how, target=target, wish=wish)

@@ -89,7 +89,7 @@ def lock_command(
     recipe = _recipe(session, specs, file)
     chosen = _format(kind, output)
     asked: dict[str, Any] = {
-        "channel": list(channel or []),
+        "channel": list(channel or []),  # with credentials: `_noted` leaves them out
         "override": override_channels,
         "cuda": cuda,
         "python": python,
@@ -104,7 +104,11 @@ def lock_command(
     wanted = {name: _inquiry(session, recipe, asked, target, pool) for name, target in targets.items()}
     _refuse_overwriting(chosen, output, replace=replace)
     locked = lock_targets(session, wanted)
-    made_for = {"files": content_of(recipe), "request": asked, **({"name": recipe.name} if recipe.name else {})}
+    made_for = {
+        "files": content_of(recipe),
+        "request": _noted(session, asked),
+        **({"name": recipe.name} if recipe.name else {}),
+    }
     written = _write(locked, recipe, made_for, wanted, chosen, output)
     return _shown(locked, written, as_json=as_json)
 
@@ -181,6 +185,13 @@ def _inquiry(
     return Inquiry(request, target, pool, channels, asked["override"] or bool(recipe.channels), wish)
 
 
+def _noted(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags as the lock notes them: without credentials."""
+    channels = options.parse_channels(list(asked["channel"]), session.settings, override=asked["override"])
+    wish = options.parse_pip(None, asked["pip"], None, None, local=False)
+    return {**asked, "channel": [channel.name for channel in channels], "pip": list(wish.section.lines)}
+
+
 def _check(
     session: Session,
     recipe: Recipe,
@@ -196,6 +207,7 @@ def _check(
 
     lock = check_fits(session, recipe, output)
     before = lock.made_for.get("request")
+    asked = _noted(session, asked)
     if isinstance(before, dict) and before != asked:
         other = [f"--{key} {before.get(key)}" for key in asked if before.get(key) != asked[key]]
         raise RecipeError(
@@ -215,6 +227,8 @@ def _check(
 def _refuse_overwriting(kind: str, output: str, *, replace: bool) -> None:
     """Refuse to replace a file that another tool keeps."""
     path = Path(output)
+    if output != _STDOUT and not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is no directory", hint="Choose another place with -o.")
     if output == _STDOUT or replace or not path.exists():
         return
     from envkit.inputs.made_for import read_made_for

@@ -13,7 +13,7 @@ from envkit.checks.package import check_record
 from envkit.errors import RecipeError
 from envkit.inputs.made_for import read_made_for
 from envkit.inputs.text import decode_text
-from envkit.inputs.yaml import parse_yaml
+from envkit.inputs.yaml import parse_large_yaml
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.inputs import Locked, LockedDistribution, LockFile
@@ -36,7 +36,7 @@ def parse_conda_lock(data: bytes, path: Path) -> LockFile:
     """
     text = decode_text(data, path)
     try:
-        content = parse_yaml(text.encode(), kind="base")
+        content = parse_large_yaml(text)
     except ValueError as error:
         raise RecipeError(f"{path} is a {FORMAT}, and is not YAML: {error}", hint=_HINT) from None
     if not isinstance(content, dict) or not isinstance(content.get("package"), list):

@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.models.inputs import Recipe
+from envkit.activation import is_variable
+from envkit.models.channel import redact
+from envkit.models.inputs import LockFile, Recipe
 
 _LINE = re.compile(r"^# envkit: (\{.*\})\s*$", re.MULTILINE)
 
@@ -29,10 +31,20 @@ def made_for_line(noted: Mapping[str, Any]) -> str:
 
 def content_of(recipe: Recipe) -> dict[str, Any]:
     """Return what a lock depends on in its files, for `made_for_line`: an edit of anything else leaves it valid."""
+    # Without credentials: the lock is shown and shared.
     selected = [f"{item.spec}  # [{item.selector}]" for item in recipe.selected]
     return {
-        "channels": list(recipe.channels),
+        "channels": list(map(redact, recipe.channels)),
         "dependencies": [*recipe.dependencies, *selected],
         "flags": dict(recipe.flags),
         "pip": [*recipe.pip.lines, *recipe.pip.constraint_lines],
+        "variables": dict(recipe.variables),
     }
+
+
+def variables_of(lock: LockFile) -> tuple[tuple[str, str], ...]:
+    """Return the variables that activation sets, as a lock notes them of its files; only names that a shell may see."""
+    files = lock.made_for.get("files")
+    noted = files.get("variables") if isinstance(files, dict) else None
+    pairs = noted.items() if isinstance(noted, dict) else ()
+    return tuple(sorted((name, value) for name, value in pairs if is_variable(name) and isinstance(value, str)))

@@ -32,6 +32,27 @@ def parse_yaml(data: bytes, *, kind: Literal["base", "safe", "rt"]) -> Any:
         return YAML(typ=kind, pure=True).load(data.decode("utf-8-sig"))
 
 
+def parse_large_yaml(text: str) -> Any:
+    """Parse a YAML document with every scalar as a string, in a tenth of the time of `parse_yaml`.
+
+    Raises:
+        ValueError: As `parse_yaml`.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # PyPI's wheels have the C one
+    try:
+        return yaml.load(text, Loader=loader)  # noqa: S506 - it makes strings, lists and mappings only
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise ValueError(f"{_QUOTED.sub('...', error.problem or 'it cannot be read')}{where}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise ValueError(f"a value or a character in it has no meaning ({type(error).__name__})") from None
+
+
 def compose_yaml(text: str) -> Node | None:
     """Parse a YAML document to its nodes, which know their places and keep every scalar as text.
 

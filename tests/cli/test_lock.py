@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from channels import Package, archive, write_channel, write_index
-from harness import Envkit
+from harness import Envkit, serve
 
 from envkit.api.sources import read_source
 from envkit.models.inputs import LockFile
@@ -177,3 +178,22 @@ def test_wrong_words(envkit: Envkit, folder: Path, words: tuple[str, ...], said:
     assert refused.code == 2
     assert said in refused.err
     assert {path.name for path in folder.iterdir()} == {"channel", "environment.yml"}
+
+
+def test_a_lock_holds_no_secret_and_keeps_variables(envkit: Envkit, folder: Path) -> None:
+    channel = folder / "channel"
+    with serve(channel) as url:
+        secret = url.replace("//", "//user:secretpw@")
+        (folder / "environment.yml").write_text(
+            f"name: t\nchannels: ['{secret}/t/secrettok']\ndependencies: [needed]\nvariables: {{GREETING: hello}}\n"
+        )
+        shutil.copytree(channel, channel / "t" / "secrettok")
+        words = ("lock", "--for", "cpu", "-c", secret, "-o")
+        for name in ("pixi.lock", "conda-lock.yml", "explicit.txt"):
+            lock(envkit, *words[1:], name)
+            assert "secret" not in (folder / name).read_text()
+            assert envkit(*words, name, "--check").code == 0
+            assert envkit("lock", "--for", "cpu", "-o", name, "--check").code == 2
+        made = envkit("create", "-f", "pixi.lock", "-n", "v", "--persist", "envs", "--json")
+    assert made.code == 0, made.out + made.err
+    assert envkit("show", "v", "--persist", "envs", "--json").json["request"]["variables"] == {"GREETING": "hello"}
