@@ -3,7 +3,8 @@
     python tests/files_table.py FILES CHANNELS [WORD ...]
 
 FILES holds the files, CHANNELS real channel indexes, which a loopback server serves under their own names; with words,
-only files whose name holds one of them. Each file is planned (`create --dry-run`) for an A100 with driver 550.
+only files whose name holds one of them. A channel that files name and that is not there is served empty. Each file is
+planned (`create --dry-run`) for an A100 with driver 550.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from channels import write_index
 from harness import ENVKIT, kept_variables, serve
+
+from envkit.api.sources import read_source
+from envkit.errors import EnvkitError
+from envkit.models.inputs import Recipe
 
 _HOSTS = re.compile(
     rb"https?://(?:conda\.anaconda\.org|repo\.anaconda\.com|repo\.continuum\.io|prefix\.dev"
@@ -98,10 +104,33 @@ def plan(file: Path, url: str, folder: Path) -> Row:
     return Row(file.name, kind, WRONG, done.returncode, message[:900])
 
 
+def overlay(files: Path, channels: Path, folder: Path) -> Path:
+    """Return a folder of the real channels, and of empty ones for those that files name and that are not there."""
+    for path in (*channels.glob("*"), *channels.glob("pkgs/*")):
+        if path.is_dir() and path.name != "pkgs":
+            (folder / path.relative_to(channels)).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path.relative_to(channels)).symlink_to(path)
+    for file in files.glob("env__*"):
+        try:
+            recipe = read_source(file)
+        except EnvkitError:
+            continue
+        for channel in recipe.channels if isinstance(recipe, Recipe) else ():
+            name = _HOSTS.sub(b"", channel.encode()).decode().strip("/")
+            if "://" not in name and name not in {"defaults", "nodefaults"} and not (folder / name / "noarch").exists():
+                write_index(folder / name, {"noarch": {}, "linux-64": {}})
+    return folder
+
+
 def table(files: Path, channels: Path, words: Sequence[str] = ()) -> Iterator[Row]:
     """Yield a row for each file."""
     chosen = [p for p in sorted(files.glob("*__*")) if not words or any(word in p.name for word in words)]
-    with tempfile.TemporaryDirectory() as folder, serve(channels) as url, ThreadPoolExecutor(2) as pool:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as index,
+        serve(overlay(files, channels, Path(index))) as url,
+        ThreadPoolExecutor(3) as pool,
+    ):
         yield from pool.map(lambda file: plan(file, url, Path(folder)), chosen)
 
 
