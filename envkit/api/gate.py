@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.checks.lacking import Lacking, judge_code
 from envkit.errors import HostCannotRunError, NoAnswerError, NoGpuCodeError
-from envkit.installer.measure import known_code, measure_code
+from envkit.installer.measure import known_code, measure_code, measure_files
 from envkit.layout.volume import Volume
+from envkit.models.build import Record
 from envkit.models.codes.advice import CODE_PASSED_OVER
 from envkit.models.fact import Advice
 from envkit.models.gpucode import GpuPackage
+from envkit.models.manifest import PipPackage
 from envkit.models.progress import Reporter
+from envkit.wheels.install import distribution_files
 from envkit.wire.results import lacking_json
 from envkit.words.refusals import no_gpu_code
 from envkit.words.say import say
+from envkit.words.values import plural
 
 _Made = TypeVar("_Made")
 _ROUNDS = 8
 _HINT = (
     "Nothing was changed; what was downloaded stays in the cache. Allow another version or build of it, or name the "
     "GPU that is meant with --gpu."
+)
+
+_PIP_HINT = (
+    "Nothing was changed; the wheels stay in the cache. Ask pip for another version of it, take it from conda, or name "
+    "the GPU that is meant with --gpu."
 )
 
 Solve = Callable[[Sequence[Lacking]], Plan]
@@ -44,6 +54,40 @@ def refuse_lacking(volume: Volume, plan: Plan, reporter: Reporter) -> tuple[Advi
         NoGpuCodeError: A package holds no code for a GPU of the machines that the plan is for.
     """
     return _refuse(plan, measure_code(volume, plan.records, reporter)) if plan.kinds else ()
+
+
+def refuse_lacking_wheels(
+    volume: Volume, plan: Plan, prefix: Path, packages: Sequence[PipPackage], reporter: Reporter
+) -> tuple[Advice, ...]:
+    """Measure the wheels that were installed into a prefix, and return what to know of them.
+
+    Raises:
+        NoGpuCodeError: One holds no code for a GPU of the machines that the plan is for. Which other wheel would do is
+            not known before it is there, so that nothing takes its place.
+    """
+    if not plan.kinds or not packages:
+        return ()
+    reporter.start("gpu code", plural(len(packages), "wheel"), total=len(packages))
+    paths: dict[str, list[str]] = {}
+    for path, package in distribution_files(prefix, packages):
+        paths.setdefault(package.name, []).append(path)
+    records, measured = [], {}
+    for package in packages:
+        fn = package.url.rsplit("/", 1)[-1]
+        sha256 = package.hashes.get("sha256", "")
+        record = Record(package.name, package.version or "", "", fn=fn, sha256=sha256)
+        bare = GpuPackage(package.name, package.version or "", "", fn, sha256, "")
+        found = measure_files(volume, bare, prefix, paths.get(package.name, ()))
+        records.append(record)
+        measured.update({fn: found} if found.libraries else {})
+        reporter.advance("gpu code", 1, text=package.name)
+    reporter.finish("gpu code", f"{plural(len(packages), 'wheel')}, {len(measured)} with code for GPUs")
+    judged = judge_code(records, measured, plan.kinds)
+    if judged.lacking:
+        error = NoGpuCodeError(no_gpu_code(judged.lacking), hint=_PIP_HINT)
+        error.members["lacking"] = lacking_json(judged.lacking)
+        raise error
+    return judged.advice
 
 
 def _refuse(plan: Plan, measured: Mapping[str, GpuPackage]) -> tuple[Advice, ...]:
@@ -108,6 +152,8 @@ def make_around(plan: Plan, make: Callable[[Plan], _Made], solve: Solve, session
         try:
             return plan, make(plan)
         except NoGpuCodeError as error:
+            if not error.lacking:
+                raise
             first = first or error
             passed = [*plan.passed, *_told(error, session.reporter)]
             if turn == _ROUNDS:

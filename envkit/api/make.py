@@ -11,7 +11,7 @@ from typing import Literal
 
 import envkit
 from envkit.api.examine import run_environment, validate_prefix
-from envkit.api.gate import refuse_known, refuse_lacking
+from envkit.api.gate import refuse_known, refuse_lacking, refuse_lacking_wheels
 from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
@@ -129,6 +129,7 @@ def make_generation(
                 env = run_environment(prefix, os.environ, name=blueprint.name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
             pip = install_part(session, plan, prefix, name=blueprint.name, hard_links=able.get("hard_link", True))
+            notes += refuse_lacking_wheels(volume, plan, prefix, pip.packages if pip else (), reporter)
             manifest = _manifest(volume, blueprint, prefix, host, pip)
             write_manifest(manifest)
             report = None

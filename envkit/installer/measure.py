@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+from envkit.gpucode.source import MalformedCodeError
 from envkit.installer.cache import package_dir
-from envkit.layout.measured import measured_lookup, write_measured
+from envkit.layout.measured import measured_lookup, read_measured, write_measured
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
-from envkit.models.gpucode import GpuPackage
+from envkit.models.gpucode import GpuLibrary, GpuPackage
 from envkit.models.progress import Reporter
-from envkit.scan.tree import scan_tree
+from envkit.scan.file import read_library
+from envkit.scan.tree import may_hold_code, scan_tree
 from envkit.words.values import plural
 
 _PARALLEL = 4  # each waits for the disk by several threads of its own
@@ -48,6 +52,26 @@ def measure_code(volume: Volume, records: Sequence[Record], reporter: Reporter) 
     return {fn: package for fn, package in measured.items() if package is not None and package.libraries}
 
 
+def measure_files(volume: Volume, package: GpuPackage, root: Path, paths: Sequence[str]) -> GpuPackage:
+    """Return a package with the GPU code of its files below `root`, and keep it: what was measured before is not read.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    known = read_measured(volume, package.sha256) if package.sha256 else None
+    if known is not None:
+        return known
+    found = [_read(root / path, path) for path in paths if may_hold_code(path)]
+    libraries = tuple(library for library in found if library is not None and library.has_code)
+    measured = replace(package, measured=_today(), libraries=libraries)
+    write_measured(volume, measured)
+    return measured
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+
+
 def _measure(volume: Volume, record: Record) -> GpuPackage:
     # Files that cannot be read as libraries are no GPU code: packages hold broken ones to test readers with.
     package = GpuPackage(
@@ -56,8 +80,15 @@ def _measure(volume: Volume, record: Record) -> GpuPackage:
         build=record.build,
         fn=record.fn,
         sha256=(record.sha256 or "").lower(),
-        measured=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        measured=_today(),
         libraries=scan_tree(package_dir(volume, record)).libraries,
     )
     write_measured(volume, package)
     return package
+
+
+def _read(path: Path, name: str) -> GpuLibrary | None:
+    try:
+        return read_library(path, name)
+    except MalformedCodeError:
+        return None

@@ -63,7 +63,7 @@ def install_wheels(
     ended = uv.run(words, sizes=sizes)
     if ended.state != "done":
         raise failure_of(ended, _DOING)
-    files = list(_files(prefix, packages))
+    files = list(distribution_files(prefix, packages))
     replaced = next(((path, before[path]) for path, _ in files if path in before), None)
     if replaced is not None:
         raise UnsatisfiableError(
@@ -75,8 +75,12 @@ def install_wheels(
     return tuple((package.hashes["sha256"], path) for path, package in files if _is_module(path, package))
 
 
-def _files(prefix: Path, packages: Sequence[PipPackage]) -> Iterator[tuple[str, PipPackage]]:
-    """List the files of distributions as their RECORD does (PEP 376), relative to the prefix, with their package."""
+def distribution_files(prefix: Path, packages: Sequence[PipPackage]) -> Iterator[tuple[str, PipPackage]]:
+    """List the files of distributions as their RECORD does (PEP 376), relative to the prefix, with their package.
+
+    Raises:
+        IntegrityError: A RECORD cannot be read.
+    """
     from packaging.utils import canonicalize_name
 
     wanted = {package.name: package for package in packages}

@@ -27,6 +27,7 @@ else:
     import tomli as tomllib
 
 POINTS = 20
+PTX = ".version 8.3\n.target sm_90\n.address_size 64\n.visible .entry nothing() { ret; }\n"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def write_projects(folder: Path) -> list[Path]:
         wheel("other", "1.0", tag="cp36-cp36m-win32", files={"other.py": ""}),
         wheel("bad", "1.0", files={"bad.py": ""}),
         wheel("clash", "1.0", files={"numpy/__init__.py": "", "clash.py": ""}),
+        wheel("kernels", "1.0", files={"kernels/__init__.py": "", "kernels/code.ptx": PTX}),
         write_sdist(folder, "raw", "1.0"),
     ]
 
@@ -308,3 +310,22 @@ def test_a_lock_builds_nothing_unasked(section: Section) -> None:
     assert refused.code == 2
     assert "1 distribution without a wheel" in refused.err
     assert "--allow-build raw" in refused.err
+
+
+def test_a_wheel_without_code_for_the_gpu_is_refused(section: Section) -> None:
+    words = ("create", "-f", str(section.file("kernels")), "-n", "demo", "--driver", "570", "--no-validate", "--json")
+    before = set((section.shell.volume / ".envkit/g").iterdir())
+    for _ in range(2):
+        refused = section.shell.run(*words, "--gpu", "a100")
+        assert refused.code == 4, refused.err
+        assert refused.json["error"]["code"] == "no-gpu-code"
+        assert "code.ptx of kernels 1.0 holds" in refused.json["error"]["message"]
+        assert refused.json["lacking"][0]["fn"] == "kernels-1.0-py3-none-any.whl"
+        assert not (section.shell.volume / "demo").exists()
+        assert set((section.shell.volume / ".envkit/g").iterdir()) == before
+    made = section.shell.ok(*words, "--gpu", "h100")
+    assert any("code.ptx" in advice for advice in made.json["advice"])
+    kept = [json.loads(path.read_text()) for path in (section.shell.volume / ".envkit/gpucode").iterdir()]
+    assert "kernels" in {item["name"] for item in kept}
+    foreseen = section.shell.run("validate", "demo", "--gpu", "a100", "--driver", "570", "--json")
+    assert (foreseen.code, foreseen.json["verdict"]) == (3, "fail")
