@@ -32,6 +32,7 @@ TABLE: Final = Path(__file__).parent.parent / "envkit" / "builds" / "data" / "gp
 _PLATFORMS: Final = ("2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_18", "2_17", "2_12", "2_5")
 _OLD_PLATFORMS: Final = ("manylinux2014", "manylinux2010", "manylinux1")
 _TOOLKIT: Final = re.compile(r"(?:nvidia-cuda-runtime(?:-cu\d+)?|cuda-toolkit)\s*(?:\[[^]]*\])?\s*\(?==\s*(\d+\.\d+)")
+_ABOUT: Final = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?\s*~=\s*(\d+)")  # of extras: no more than the major
 _MAJOR: Final = re.compile(r"-cu(?:da)?(\d\d)\d?x?(?:-[a-z]+)?\Z")
 _EXAMPLES: Final = """\
 examples:
@@ -88,12 +89,15 @@ def _of_wheel(path: Path) -> dict[str, str]:
     with zipfile.ZipFile(path) as wheel:
         name = next(n for n in wheel.namelist() if n.count("/") == 1 and n.endswith(".dist-info/METADATA"))
         told = HeaderParser().parsestr(wheel.read(name).decode())
-    found = next((m[1] for text in told.get_all("Requires-Dist") or () if (m := _TOOLKIT.search(text))), "")
+    needs = told.get_all("Requires-Dist") or ()
+    found = next((m[1] for text in needs if (m := _TOOLKIT.search(text))), "")
+    about = next((m[1] for text in needs if (m := _ABOUT.match(text))), "")
     return {
         "name": re.sub(r"[-_.]+", "-", told["Name"]).lower(),
         "version": told["Version"],
         "build": "",
         "cuda": found,
+        "major": about,
     }
 
 
@@ -101,15 +105,15 @@ def _of_conda(path: Path) -> dict[str, str]:
     """Return name, version and build of a conda package by its file name, as CEP 26 has it."""
     stem = path.name.removesuffix(".conda").removesuffix(".tar.bz2")
     name, version, build = stem.rsplit("-", 2)
-    return {"name": name, "version": version, "build": build, "cuda": ""}
+    return {"name": name, "version": version, "build": build, "cuda": "", "major": ""}
 
 
-def _toolkit(name: str, scan: Scan) -> str:
+def _toolkit(name: str, about: str, scan: Scan) -> str:
     """Return the toolkit of a wheel that depends on none: by its PTX, which no older one writes, else the major.
 
     NVIDIA's own libraries serve every toolkit of their major.
     """
-    major = m[1] if (m := _MAJOR.search(name)) else ""
+    major = m[1] if (m := _MAJOR.search(name)) else about
     isas = [code.isa for library in scan.libraries for code in library.ptx.values()]
     newest = cuda_of_isa(max(isas)) if isas else None
     if name.startswith("nvidia-"):
@@ -120,12 +124,12 @@ def _toolkit(name: str, scan: Scan) -> str:
 def measure(path: Path, day: str) -> dict[str, Any]:
     """Return the row of one package."""
     told = _of_wheel(path) if path.suffix == ".whl" else _of_conda(path)
-    scan = scan_archive(path)
+    about, scan = told.pop("major"), scan_archive(path)
     for file in scan.unreadable:
         print(f"{path.name}: {file.path}: {file.why}", file=sys.stderr)
     return {
         **told,
-        "cuda": told["cuda"] or _toolkit(told["name"], scan),
+        "cuda": told["cuda"] or _toolkit(told["name"], about, scan),
         "fn": path.name,
         "sha256": _digest(path),
         "measured": day,

@@ -14,6 +14,7 @@ from envkit.api.session import Session
 from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.spelling import respelt
 from envkit.builds.families import channel_name
+from envkit.builds.knowledge import Knowledge
 from envkit.builds.published import table_knows
 from envkit.builds.record import record_from_repodata
 from envkit.checks.hosts import gpu_kinds
@@ -127,7 +128,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             failure = failure or error
             unsolved += [(pick, _cause(error))] if pick is not None else []
             continue
-        refusals = _refusals(records, inquiry)
+        refusals = _refusals(records, inquiry, session.knowledge)
         if refusals:
             failure = failure or HostCannotRunError(
                 will_not_run(refusals), hint="See what runs with `envkit find`, or pin another version."
@@ -243,12 +244,13 @@ def _cause(error: EnvkitError) -> str:
     return error.message if problem is None else cause_of(problem)
 
 
-def _refusals(records: Sequence[Record], inquiry: Inquiry) -> list[str]:
+def _refusals(records: Sequence[Record], inquiry: Inquiry, knowledge: Knowledge) -> list[str]:
     """Return why a solution would not run, on any of the machines."""
     found: list[str] = []
     for name, machine in (inquiry.hosts or {"": inquiry.target}).items():
         before = f"{name}: " if name else ""
-        found += [f"{before}{r.record.fn}: {say(r.reason)}" for r in check_solution(records, machine, inquiry.request)]
+        refused = check_solution(records, machine, inquiry.request, knowledge)
+        found += [f"{before}{r.record.fn}: {say(r.reason)}" for r in refused]
     return found
 
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from envkit.builds.libraries import library_role
-from envkit.cuda.coverage import main_ptx, main_sass
+from envkit.cuda.architectures import fits_ptx, is_tegra
+from envkit.cuda.coverage import cover, main_ptx, main_sass
 from envkit.frameworks.table import row_of
 from envkit.models.build import ArchList, Record
 from envkit.models.gpucode import Architecture, GpuLibrary, GpuPackage
+from envkit.models.host import Gpu
 
 
 class Measurements(Protocol):
@@ -68,22 +70,34 @@ def find_measured(record: Record, measurements: Measurements) -> GpuPackage | No
     return None
 
 
-def _deciding(package: GpuPackage) -> list[GpuLibrary]:
-    """Return the libraries that decide whether a package runs on a GPU: its own ones, else all that have code."""
-    having = [library for library in package.libraries if library.sass or library.ptx]
-    roles = {library.path: library_role(package.name, library.path.rsplit("/", 1)[-1]) for library in having}
-    own = [library for library in having if roles[library.path] == "own"]
-    return own or [library for library in having if roles[library.path] in {"part", "any"}]
-
-
 def arch_list_of(package: GpuPackage) -> ArchList | None:
-    """Return the arch list of a measured package: what each of the libraries that decide has code for.
+    """Return the arch list of a measured package; None where it holds no GPU code that decides.
 
-    Of a package that no table knows every library counts, since a list cannot say that one is enough.
+    It has the architectures whose GPUs every library of the package's own serves; in a package that no table knows,
+    which any library serves.
     """
-    deciding = _deciding(package)
+    having = [library for library in package.libraries if library.sass or library.ptx]
+    roles = [library_role(package.name, library.path.rsplit("/", 1)[-1]) for library in having]
+    own = [library for library, role in zip(having, roles, strict=True) if role == "own"]
+    deciding = own or [library for library, role in zip(having, roles, strict=True) if role in {"part", "any"}]
     if not deciding:
         return None
-    sass = frozenset[Architecture].intersection(*(main_sass(library) for library in deciding))
-    ptx = frozenset[Architecture].intersection(*(main_ptx(library) for library in deciding))
-    return ArchList(sass, ptx, package.fn, "measured", code=package)
+    needed = all if own else any
+    sass = frozenset[Architecture]().union(*map(main_sass, deciding))
+    ptx = frozenset[Architecture]().union(*map(main_ptx, deciding))
+    return ArchList(
+        sass=frozenset(code for code in sass if needed(_serves(library, code) for library in deciding)),
+        ptx=frozenset(code for code in ptx if needed(_has_ptx(library, code) for library in deciding)),
+        source=package.fn,
+        origin="measured",
+        code=package,
+    )
+
+
+def _serves(library: GpuLibrary, code: Architecture) -> bool:
+    gpu = Gpu(None, code.capability, tegra=is_tegra(code.capability))
+    return cover(library, gpu).kind == "covered"
+
+
+def _has_ptx(library: GpuLibrary, code: Architecture) -> bool:
+    return any(fits_ptx(own, Gpu(None, code.capability)) for own in main_ptx(library))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from envkit.builds.classify import classify
+from envkit.builds.classify import classify_all
 from envkit.builds.families import channel_name
+from envkit.builds.knowledge import Knowledge
 from envkit.builds.signals import read_dependency
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
@@ -15,6 +16,7 @@ from envkit.cuda.libraries import LIBRARY_NAMES, dropped_by_library, libraries_n
 from envkit.frameworks.table import CUDA_FRAMEWORKS, is_stub, row_of
 from envkit.models.build import Build, Record, Tier
 from envkit.models.codes.reasons import (
+    CODE_INFERRED,
     CPU_BUILD,
     CUDA_BUILD,
     LIBRARY_DROPPED_GPU,
@@ -108,6 +110,8 @@ def _verdicts(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
         reason = verdict.reasons[0]
         if reason.code == "no-gpu" and not _needs_driver(build):
             continue
+        if any(told.code == CODE_INFERRED for told in verdict.reasons):
+            continue
         yield Refusal(build.record, reason)
 
 
@@ -192,17 +196,21 @@ def _missing(records: Sequence[Record], request: Request) -> Iterable[Refusal]:
             yield Refusal(record, Reason(NOT_IN_SOLUTION, name=spec.name))
 
 
-def check_solution(records: Sequence[Record], target: Target, request: Request) -> list[Refusal]:
+def check_solution(
+    records: Sequence[Record], target: Target, request: Request, knowledge: Knowledge | None = None
+) -> list[Refusal]:
     """List the reasons not to install a solution; empty when there is none.
 
     Args:
         records: The exact records that a solver chose.
+        knowledge: What is known of GPU code; that of this release where None. What is only inferred refuses nothing:
+            the packages are read before they are published.
 
     Returns:
         Every reason, each with its record, in the order: variants, verdicts, CUDA majors, libraries, mkl. A record
         that is refused twice for the same reason is listed once.
     """
-    builds = [classify(record) for record in records]
+    builds = classify_all(records, knowledge)
     found = [
         *_missing(records, request),
         *_variants(builds, target, request),

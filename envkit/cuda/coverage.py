@@ -3,17 +3,18 @@
 A build system compiles every file of a library for every architecture of its list, so nearly all architectures have the
 same number of entries: 448 each for 7.5, 8.0, 8.6, 9.0, 10.0 and 12.0 in libtorch_cuda of torch 2.12.1. Beside them
 stand kernels written for one architecture: 59 for 10.0a, 4 for 9.0a, 1 for 8.9. A GPU that has only such kernels finds
-none of the others, so it needs half of the usual number (`_least`).
+none of the others, so it needs half of the usual number.
 
-Libraries of hand-written kernels have no usual number: libcublasLt 12.9 has 90 entries for 5.0, 477 for 8.0 and 1,399
-for 10.0, and serves all three; libcudnn_engines_precompiled 9.10 has 262 to 757, and 6 for 12.1 (which runs the code of
-12.0). There a fiftieth of the largest number is enough: 1.8 % of it was the most that was seen of architectures which
-are not served alone, 6 % the least of those which are. Measured on 60 wheels of PyPI.
+Libraries of hand-written kernels have more of them for newer GPUs: libcublasLt 12.8 has 90 entries for 5.0, 477 for 8.0
+and 1,411 for 12.0, and serves all three. Where several numbers are usual, the smaller one counts. One 25th of the
+largest number is the least: 5.9 % was the smallest part of it that was seen of an architecture which is served (6.1 in
+libcublasLt 12.9), 1.5 % the largest of one that is not (9.0a in libcudnn_cnn_infer 8.9; 1.2 % for 9.0 in libphi of
+PaddlePaddle 2.6, which has 673 for 7.0). Measured on 80 wheels of PyPI.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from envkit.cuda.architectures import fits_ptx, runs_sass
@@ -27,7 +28,7 @@ Coverage = Literal["covered", "ptx", "partly", "none"]
 _ALIKE = 0.1  # numbers of entries that differ by less are one usual number
 _ALIKE_AT_LEAST = 3  # architectures that have to share it
 _HALF = 0.5
-_FIFTIETH = 0.02
+_LEAST = 0.04  # of the largest number
 
 
 class LibraryCoverage(NamedTuple):
@@ -46,17 +47,17 @@ class LibraryCoverage(NamedTuple):
     ptx_cuda: CudaVersion | None = None
 
 
-def _usual(counts: Iterable[int]) -> int:
-    """Return the number of entries that most architectures have; 0 where no three are alike."""
-    numbers = list(counts)
-    groups = [[n for n in numbers if abs(n - usual) <= usual * _ALIKE] for usual in numbers]
-    shared = [group for group in groups if len(group) >= _ALIKE_AT_LEAST]
-    return max(max(shared, key=sum)) if shared else 0
+def _usual(numbers: Sequence[int], floor: float) -> int:
+    """Return the number of entries that most architectures have, the smaller of several; 0 where no three are alike."""
+    alike = [(sum(abs(n - each) <= each * _ALIKE for n in numbers), -each) for each in numbers if each >= floor]
+    members, negative = max(alike, default=(0, 0))
+    return -negative if members >= _ALIKE_AT_LEAST else 0
 
 
 def _least(library: GpuLibrary) -> int:
-    counts = [*library.sass.values(), *(code.entries for code in library.ptx.values())]
-    return max(1, round(max(_usual(counts) * _HALF, max(counts, default=0) * _FIFTIETH)))
+    numbers = list(library.sass.values()) or [code.entries for code in library.ptx.values()]
+    floor = max(numbers, default=0) * _LEAST
+    return max(1, round(max(_usual(numbers, floor) * _HALF, floor)))
 
 
 def cover(library: GpuLibrary, gpu: Gpu) -> LibraryCoverage:

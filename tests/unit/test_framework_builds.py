@@ -44,7 +44,7 @@ def built(name: str, version: str, build: str, *depends: str, channel: str = "co
         (built("libxgboost", "3.3.0", "cpu_h2ebb00f_1"), "xgboost", "cpu", None, "cpu"),
         (
             built("libxgboost", "3.3.0", "cuda129_h2ebb00f_1", "cuda-version >=12.9,<13"),
-            *("xgboost", "cuda", "12.9", "unknown"),
+            *("xgboost", "cuda", "12.9", "minor"),
         ),
         (
             built("liblightgbm", "4.6.0", "cuda129_h2ebb00f_7", "__cuda", "cuda-version >=12.9,<13"),

@@ -61,6 +61,30 @@ CUBLAS_12_9 = package(
     ),
     CUBLASLT_12_9,
 )
+CUBLAS_12_8 = package(
+    "nvidia-cublas-cu12",
+    "12.8.4.1",
+    library(
+        "libcublasLt.so.12",
+        "5.0:90 6.0:91 6.1:82 7.0:144 7.5:116 8.0:477 8.6:100 8.9:247 9.0:1319 9.0a:272 10.0:1362 10.0a:429 12.0:1411 "
+        "12.0a:35",
+        "5.2:1@8.7 12.0:135@8.7",
+    ),
+)
+PADDLE_2_6 = package(
+    "paddlepaddle-gpu",
+    "2.6.2",
+    library(
+        "libphi.so",
+        "3.5:8 5.0:8 5.2:8 6.0:8 6.1:673 7.0:673 7.5:665 8.0:665 8.6:665 9.0:8",
+        "7.0:7@7.8 7.5:7@7.8 8.0:7@7.8",
+    ),
+)
+TENSORFLOW_2_21 = package(
+    "tensorflow",
+    "2.21.0",
+    library("libtensorflow_cc.so.2", "6.0:1398 7.0:1398 8.0:1398 8.9:1398 9.0:249", "9.0:1398@8.5"),
+)
 CUDNN_9_11 = package(
     "nvidia-cudnn-cu12",
     "9.11.0.98",
@@ -117,6 +141,12 @@ NVRTC = package("nvidia-cuda-nvrtc", "13.0.88", library("libnvrtc-builtins.so", 
         (CUBLAS_12_9, "m60", Tier.NATIVE, "machine-code"),
         (CUBLAS_12_9, "t4", Tier.NATIVE, "machine-code"),
         (CUBLAS_12_9, "gb10", Tier.NATIVE, "machine-code"),
+        (CUBLAS_12_8, "m60", Tier.NATIVE, "machine-code"),
+        (CUBLAS_12_8, "v100", Tier.NATIVE, "machine-code"),
+        (PADDLE_2_6, "v100", Tier.NATIVE, "machine-code"),
+        (PADDLE_2_6, "h100", Tier.NO, "partly-covered"),
+        (TENSORFLOW_2_21, "l4", Tier.NATIVE, "machine-code"),
+        (TENSORFLOW_2_21, "h100", Tier.JIT, "jit"),
         (CUDNN_9_11, "v100", Tier.NO, "no-kernel-image"),
         (CUDNN_9_11, "t4", Tier.NATIVE, "machine-code"),
         (CUDNN_9_11, "h100", Tier.NATIVE, "machine-code"),
