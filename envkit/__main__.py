@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _hold_streams()
     if sys.argv[1:] in (["--version"], ["-V"]):  # asked for often: load nothing else
         from envkit import __version__
 
-        sys.stdout.write(f"envkit {__version__}\n")
+        _tell(f"envkit {__version__}\n")
         return
     if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # run before every job and shell
         from envkit.cli.launch import do_quickly
@@ -20,6 +22,31 @@ def main() -> None:
     from envkit.cli.app import run
 
     run(sys.argv[1:])
+
+
+def _hold_streams() -> None:
+    """Open the null device in place of standard streams that are closed.
+
+    The next file would take the number of a closed one, and what is printed would go into that file. A command that
+    `run` starts finds them closed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
+
+
+def _tell(text: str) -> None:
+    """Print a text, whether somebody reads it or not."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -258,6 +258,7 @@ def _urls(texts: Sequence[str], settings: Settings) -> set[str]:
 
 def _resolved(text: str, settings: Settings) -> tuple[Channel, ...]:
     try:
-        return settings.names.resolve(text, cwd=str(Path.cwd()))
+        here = str(Path.cwd()) if text.strip().startswith(".") else "/"  # it may be gone
+        return settings.names.resolve(text, cwd=here)
     except ValueError as error:
         raise SettingsError(redact(str(error)), hint="Give a channel by name (conda-forge), URL or path.") from error

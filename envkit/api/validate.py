@@ -41,6 +41,7 @@ def validate_environment(
             f"{prefix} is no environment: it has neither conda-meta/ nor bin/python",
             hint="Give the directory that holds bin/ and conda-meta/ or pyvenv.cfg.",
         )
+    refuse_moved(manifest, prefix)  # as `run` does: what its files name is elsewhere
     host = detect_host()
     wanted = [device for device in options.devices if device != "cpu"]
     if wanted and not host.gpus:

@@ -39,7 +39,8 @@ from envkit.cli import (
 )
 from envkit.cli.command import Command
 from envkit.cli.habits import progress, translate
-from envkit.errors import EXIT_CODES, EnvkitError, NoSpaceError, UsageError, VolumeError
+from envkit.cli.streams import OUTPUT, guard_streams
+from envkit.errors import EXIT_CODES, EnvkitError, HostCannotRunError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
 from envkit.printable import printable_lines
 
@@ -113,6 +114,7 @@ def run(argv: Sequence[str]) -> NoReturn:
     The process leaves by `os._exit` after its output is flushed: the native engine crashes now and then while the
     interpreter tears itself down (3 of 120 runs), after the right output and before the exit code is given.
     """
+    guard_streams()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` stay as they are
@@ -132,9 +134,9 @@ def run(argv: Sequence[str]) -> NoReturn:
         code = _run(argv)
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        pass  # the reader has gone
+    except OSError as error:
+        code = code or _report(_known(error) or VolumeError(str(error)), wants_json=False)
+    sys.stderr.flush()
     os._exit(code)
 
 
@@ -156,9 +158,6 @@ def _run(argv: Sequence[str]) -> int:
         result = app(args=list(argv), standalone_mode=False)
     except typer.Abort:
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the final flush
-        return 0
     except Exception as error:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{error}\n")
@@ -177,8 +176,24 @@ def _known(error: Exception) -> EnvkitError | None:
     if isinstance(error, UnicodeEncodeError):
         what = f"an argument, a variable or a path is not UTF-8 text: {_shortened(str(error.object))!a}"
         return UsageError(what, hint="Rename it, or give its name in UTF-8.")
+    if isinstance(error, MemoryError) or _lacks_memory(error):
+        return HostCannotRunError(
+            "this process may not take as much memory, or as many threads, as it needs",
+            hint="Raise its limits (ulimit -v, ulimit -u) or those of the container: 2 GB are enough for most.",
+        )
     if not isinstance(error, OSError):
         return None
+    if error.filename == OUTPUT:
+        return VolumeError(
+            f"the output cannot be written: {error.strerror}", hint="Send it to a place that has room for it."
+        )
+    if error.errno == errno.EFBIG:
+        return NoSpaceError(
+            "a file would be larger than this process may write",
+            hint="Raise the limit (ulimit -f unlimited), or that of the file system.",
+        )
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_lost():
+        return UsageError("the current directory does not exist any more", hint="Change to another one: cd")
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         where = f" at {error.filename}" if error.filename else ""
         hint = "See what `envkit clean --dry-run` would free, or choose another volume."
@@ -188,6 +203,25 @@ def _known(error: Exception) -> EnvkitError | None:
     place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
     hint = "Is the volume mounted, and may you read and write it? See `envkit volume` and `envkit doctor`."
     return VolumeError(f"{_shortened(place)}: {error.strerror}", hint=hint)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Return whether an error comes from a limit on memory or threads, under which libraries cannot be loaded."""
+    text = str(error).lower()
+    if isinstance(error, ImportError):
+        return "failed to map segment" in text or "cannot allocate memory" in text
+    if isinstance(error, RuntimeError):
+        return "can't start new thread" in text
+    return isinstance(error, OSError) and error.errno == errno.ENOMEM
+
+
+def _is_lost() -> bool:
+    """Return whether the current directory was removed."""
+    try:
+        os.getcwd()  # noqa: PTH109 - as in other modules of the start
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _bug(error: Exception, *, wants_json: bool) -> int:

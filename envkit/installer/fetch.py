@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,6 +194,8 @@ class _Run:
                 hint = "Free space, or choose another volume; complete packages are kept in the cache."
                 raise full_while(self.volume, error, f"{record.fn} was extracted", hint=hint) from error
             refused = numbered(error)
+            if refused is not None and refused.errno == errno.EFBIG:  # a limit of the process: `ulimit -f`
+                raise refused from error
             if refused is not None and is_refused(refused):
                 raise cannot_write(self.volume, refused) from error
             raise IntegrityError(

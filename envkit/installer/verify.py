@@ -36,9 +36,11 @@ def find_damage(package: Path) -> WrongFile | None:
         return WrongFile(name, "info/index.json", "missing")
     try:
         entries = json.loads(read_file(info / "paths.json"))["paths"]
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            return WrongFile(name, "info/paths.json", "unreadable", error="it is no list of paths")
     except FileNotFoundError:
         return None if (info / "files").exists() else WrongFile(name, "info/paths.json", "missing")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return WrongFile(name, "info/paths.json", "unreadable", error=str(error))
     for entry in entries:
         path = str(entry.get("_path"))
@@ -53,6 +55,8 @@ def find_damage(package: Path) -> WrongFile | None:
                 return WrongFile(name, path, "sha256")
         except OSError as error:
             return WrongFile(name, path, "unreadable", error=str(error.strerror))
+        except ValueError as error:  # a NUL in the path
+            return WrongFile(name, path, "unreadable", error=str(error))
     return None
 
 

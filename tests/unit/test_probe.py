@@ -82,6 +82,7 @@ def test_python_is_isolated(run: Run) -> None:
     variables = outcome.document["variables"]
     assert isinstance(variables, dict)
     assert variables.pop("LC_CTYPE", None) in (None, "C.UTF-8")  # which Python sets itself in the C locale (PEP 538)
+    assert variables.pop("ENVKIT_UNMARKED") == "1"
     assert variables == {"PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": "1"}
 
 
