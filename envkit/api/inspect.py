@@ -28,7 +28,7 @@ from envkit.scan.archive import is_archive, scan_archive
 from envkit.scan.file import scan_file
 from envkit.scan.owners import group_by_package, package_of_archive
 from envkit.scan.tree import Scan, scan_tree
-from envkit.words.values import join
+from envkit.words.values import join, size_words
 
 _SCHEMES = ("http://", "https://", "file://")
 _SHOWN = 10
@@ -116,7 +116,7 @@ def _inspect_file(session: Session, path: Path) -> Inspection:
     if is_archive(path):
         session.reporter.start("read", path.name, total=path.stat().st_size, unit="B")
         scan = scan_archive(path, advance=lambda size: session.reporter.advance("read", size))
-        session.reporter.finish("read", f"{path.name}: {len(scan.libraries)} files with GPU code")
+        session.reporter.finish("read", f"{path.name}, {size_words(path.stat().st_size)}")
         packages = (package_of_archive(path.name, scan.libraries),) if scan.libraries else ()
         return _inspection(str(path), "archive", path, packages, scan)
     library = scan_file(path)

@@ -43,8 +43,7 @@ def inspect_command(
 ) -> int:
     """Show which GPUs a library, a package or an environment holds code for, read from its bytes.
 
-    With --gpu, judge it: exit code 4 means that CUDA would answer "no kernel image is available for execution on the
-    device".
+    With --gpu, judge it: exit code 4 means that CUDA would find no kernel image.
     """
     from envkit.api.inspect import Shelf, inspect_code
     from envkit.cli.output import print_json

@@ -66,7 +66,8 @@ def render_inspection(result: Inspection, *, everything: bool) -> None:
     libraries = result.libraries
     count = f"{len(libraries)} {'file' if len(libraries) == 1 else 'files'} with GPU code"
     size = size_words(sum(library.size for library in libraries))
-    out.print(mark("[bold]{}[/bold]  {}", result.what, f"{count}, {size}" if libraries else "no GPU code"))
+    name = result.what if result.kind == "prefix" else _base(result.what)
+    out.print(mark("[bold]{}[/bold]  {}", name, f"{count}, {size}" if libraries else "no GPU code"))
     if result.target is not None:
         out.print(literal(f"for {target_words(result.target)}"))
     render_code(out, result, by_package=result.kind == "prefix" and not everything and len(result.packages) > 1)

@@ -63,9 +63,10 @@ def _records(root: Path, libraries: Iterable[str]) -> Iterator[tuple[_Owner, set
     if (record := _read_json(index)) is not None:
         yield _conda_owner(record), set(libraries)
         return
-    for path in sorted((root / "conda-meta").glob("*.json"), key=_size, reverse=True):
-        if (record := _read_json(path)) is not None:
-            yield _conda_owner(record), _conda_files(record)
+    for prefix in sorted(_prefixes(root, libraries)):
+        for path in sorted((root / prefix / "conda-meta").glob("*.json"), key=_size, reverse=True):
+            if (record := _read_json(path)) is not None:
+                yield _conda_owner(record), {prefix + file for file in _conda_files(record)}
     folders = {path[: path.index(marker) + len(marker)] for marker in _SITES for path in libraries if marker in path}
     for folder in sorted(folders | {""}):
         for info in sorted((root / folder).glob("*.dist-info"), key=lambda info: _size(info / "RECORD"), reverse=True):
@@ -74,6 +75,15 @@ def _records(root: Path, libraries: Iterable[str]) -> Iterator[tuple[_Owner, set
 
 
 _SITES = ("site-packages/", "dist-packages/")
+
+
+def _prefixes(root: Path, libraries: Iterable[str]) -> set[str]:
+    """Return the folders with records of conda that files lie in: several in a project of pixi."""
+    folders = {""}
+    for path in libraries:
+        parts = path.split("/")[:-1]
+        folders.update("/".join(parts[: end + 1]) + "/" for end in range(len(parts)))
+    return {folder for folder in folders if (root / folder / "conda-meta").is_dir()}
 
 
 def _size(path: Path) -> int:

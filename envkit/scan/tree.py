@@ -55,7 +55,7 @@ def scan_tree(root: Path) -> Scan:
     """Return the GPU code of all files below a folder.
 
     No link is followed: what a link inside the folder leads to is found itself. A file with several names (hard links)
-    is read once and listed under the first.
+    is read once and listed under the first. Of a conda installation, its base environment is read.
 
     Raises:
         OSError: The folder itself cannot be read.
@@ -86,6 +86,8 @@ def may_hold_code(name: str) -> bool:
 
 def _files(root: Path, unreadable: list[Unreadable]) -> Iterator[tuple[str, str, os.stat_result]]:
     """Yield each file that may be a library, its name below `root`, and its status, in order of their names."""
+    # The folder of a conda installation is an environment itself; others, and its cache, lie in it.
+    apart = {"envs/", "pkgs/"} if (root / "conda-meta").is_dir() else set[str]()
     stack = [(str(root), "")]
     while stack:
         folder, prefix = stack.pop()
@@ -100,8 +102,9 @@ def _files(root: Path, unreadable: list[Unreadable]) -> Iterator[tuple[str, str,
         folders = []
         for entry in listed:
             if entry.is_dir(follow_symlinks=False):
-                if entry.name not in _SKIPPED_FOLDERS:
-                    folders.append((entry.path, f"{prefix}{entry.name}/"))
+                below = f"{prefix}{entry.name}/"
+                if entry.name not in _SKIPPED_FOLDERS and below not in apart:
+                    folders.append((entry.path, below))
             elif entry.is_file(follow_symlinks=False) and may_hold_code(entry.name):
                 try:
                     yield entry.path, prefix + entry.name, entry.stat(follow_symlinks=False)

@@ -195,6 +195,20 @@ def test_a_prefix_of_anybody_is_told_by_package(envkit: Envkit, tmp_path: Path) 
     assert "libmine.so" in envkit("inspect", prefix, "--all").out
 
 
+def test_a_project_of_pixi_and_an_installation_of_conda(envkit: Envkit, tmp_path: Path) -> None:
+    for name in ("default", "other"):
+        conda_prefix(tmp_path / "project/.pixi/envs" / name)
+    found = envkit("inspect", tmp_path / "project", "--json").json["libraries"]
+    assert {library["package"] for library in found if library["path"].endswith("libmine.so")} == {"mine"}
+    assert len(found) == 8
+    conda_prefix(tmp_path / "conda")
+    conda_prefix(tmp_path / "conda/envs/other")
+    put(tmp_path / "conda/pkgs/mine-1.0-cuda/lib/libmine.so", AMPERE)
+    found = envkit("inspect", tmp_path / "conda", "--json").json["libraries"]
+    assert [library["path"] for library in found if library["package"] == "mine"] == ["lib/libmine.so"]
+    assert {library["path"].partition("/")[0] for library in found} == {"lib", "bin"}
+
+
 def test_a_venv_and_a_link_to_it(envkit: Envkit, tmp_path: Path) -> None:
     prefix = conda_prefix(tmp_path / "venv")
     (tmp_path / "link").symlink_to(prefix)
