@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
+import http.server
 import io
 import tarfile
-from collections.abc import Collection, Iterable, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -70,3 +75,35 @@ def write_index(root: Path, files: Iterable[Path], *, lying: Collection[str] = (
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text("<!DOCTYPE html><html><body>\n" + "\n".join(lines) + "\n</body></html>\n")
     return root / "simple"
+
+
+@contextlib.contextmanager
+def serve_private(folder: Path, user: str, password: str) -> Iterator[str]:
+    """Serve a folder on loopback to whoever logs in; the value is host and port."""
+    wanted = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, directory=str(folder), **more)
+
+        def do_GET(self) -> None:
+            if self.headers.get("Authorization") == wanted:
+                super().do_GET()
+                return
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -171,8 +171,10 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
     wish = replace(wish, section=with_logins(wish.section, options.pip.section.addresses))
     inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True, pip=wish)
 
+    fresh = len(kept) < len(wheels_of(current))  # an upgrade
+
     def solve(passed: Sequence[Lacking]) -> Plan:
-        plan = solve_with_pip(session, inquiry, installed=installed, kept=kept, passed=passed)
+        plan = solve_with_pip(session, inquiry, installed=installed, kept=kept, passed=passed, fresh=fresh)
         refuse_loss(current, request, target, plan.choice)
         return plan
 

@@ -42,11 +42,14 @@ def solve_with_pip(
     installed: Sequence[Record] = (),
     kept: Sequence[PipPackage] = (),
     passed: Sequence[Lacking] = (),
+    fresh: bool = False,
 ) -> Plan:
     """Solve for the conda packages of an inquiry, and resolve its pip section around them.
 
     The solution keeps `installed` and `kept`, the packages of the generation before, where it can, and holds none of
     `passed`.
+
+    With `fresh`, indexes of Python projects are asked again, whatever the cache holds of them.
 
     Raises:
         EnvkitError: See `envkit.api.solve.solve_request` and `envkit.wheels.resolve.resolve_section`.
@@ -66,7 +69,14 @@ def solve_with_pip(
     target = inquiry.target
     provided = provided_by(plan.records)
     question = PipQuestion(
-        wish, _python(plan.records), target.subdir, target.glibc, provided, tuple(kept), request.exclude_newer
+        wish,
+        _python(plan.records),
+        target.subdir,
+        target.glibc,
+        provided,
+        tuple(kept),
+        exclude_newer=request.exclude_newer,
+        fresh=fresh,
     )
     volume = session.volume
     uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)

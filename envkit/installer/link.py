@@ -27,7 +27,8 @@ T = TypeVar("T")
 
 _FROZEN = (
     "This environment is a generation of envkit and is never changed in place. Make the next one with "
-    "`envkit install -n NAME PACKAGE...` or `envkit upgrade -n NAME`; `envkit list` shows the names."
+    "`envkit install -n NAME PACKAGE...` (from PyPI: `--pip PACKAGE`) or `envkit upgrade -n NAME`; `envkit list` shows "
+    "the names."
 )
 
 

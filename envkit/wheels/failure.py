@@ -27,6 +27,7 @@ _NETWORK = re.compile(
     r"|Failed to fetch|Failed to download|Failed to query|error decoding response body|could not be queried",
     re.IGNORECASE,
 )
+_LOGIN = re.compile(r"\b(?:401|403) (?:unauthorized|forbidden)|authentication|could not read username", re.IGNORECASE)
 _FULL = re.compile(r"no space left on device|disk quota exceeded|os error (?:28|122)\b", re.IGNORECASE)
 _REFUSED = re.compile(r"permission denied|read-only file system|os error (?:13|30)\b", re.IGNORECASE)
 _INTEGRITY = re.compile(
@@ -73,6 +74,11 @@ def without_wheel(ended: ChildResult) -> list[str]:
     return list(dict.fromkeys(_NO_WHEEL.findall(ended.error_text)))
 
 
+def needs_login(ended: ChildResult) -> bool:
+    """Return whether an index or a repository refused to be read without other credentials."""
+    return _LOGIN.search(ended.error_text) is not None
+
+
 def unfit(ended: ChildResult) -> list[str]:
     """Return the projects of which no file fits, whether they could be built or not."""
     flat = " ".join(ended.error_text.split())
@@ -91,6 +97,12 @@ def failure_of(ended: ChildResult, doing: str, provided: Sequence[Provided] = ()
         return SettingsError(f"uv {ended.ending}", hint="Install it beside envkit: pip install uv.")
     text, hints = story_of(ended)
     whole = f"{text} {hints}"
+    if needs_login(ended):
+        return ChannelError(
+            f"{doing}: {whole}",
+            hint="Credentials are never recorded: put them into ~/.netrc, or write user:password@ in the URL of the "
+            "section that is given.",
+        )
     if _FULL.search(whole):
         return NoSpaceError(f"{doing}: no space left: {text}", hint="Free space, or choose another volume.")
     if _INTEGRITY.search(whole):

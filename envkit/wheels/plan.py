@@ -19,6 +19,7 @@ class PipQuestion:
     provided: tuple[Provided, ...] = ()  # distributions of conda packages
     kept: tuple[PipPackage, ...] = ()  # versions that stay where they can
     exclude_newer: str | None = None  # what was uploaded later is not seen; ISO 8601
+    fresh: bool = False  # whether indexes are asked again, whatever the cache holds of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from envkit.errors import UnsatisfiableError, UsageError
 from envkit.models.manifest import PipPackage
 from envkit.models.pip import PipRequirement, Provided
 from envkit.process import ChildResult
-from envkit.wheels.failure import failure_of, unfit, without_wheel
+from envkit.wheels.failure import failure_of, needs_login, unfit, without_wheel
 from envkit.wheels.plan import PipPlan, PipQuestion
 from envkit.wheels.pylock import LOCK_NAME, parse_pylock, pylock_text
 from envkit.wheels.stand_ins import is_stand_in, write_stand_ins
@@ -59,8 +59,11 @@ def resolve_section(uv: Uv, question: PipQuestion) -> PipPlan:
     return PipPlan(kept, relied, question, tuple(notes))
 
 
-def index_arguments(question: PipQuestion) -> list[str]:
-    """Return the options of uv that name the indexes of a section. As with pip, all of them count alike."""
+def index_arguments(question: PipQuestion, *, first: bool = False) -> list[str]:
+    """Return the options of uv that name the indexes of a section.
+
+    As with pip, all of them count alike; with `first`, only the first that has a project counts.
+    """
     section = question.wish.section
     words = ["--default-index", section.index.url] if section.index else []
     for address in section.extra_indexes:
@@ -68,7 +71,8 @@ def index_arguments(question: PipQuestion) -> list[str]:
     for address in section.find_links:
         words += ["--find-links", address.url]
     words += ["--no-index"] if section.no_index else []
-    return [*words, "--index-strategy", "unsafe-best-match"]
+    # uv names an index that refused a login only with its own strategy, which is the same for one index.
+    return words + (["--index-strategy", "unsafe-best-match"] if len(words) > 2 and not first else [])
 
 
 class _Run:
@@ -95,6 +99,7 @@ class _Run:
         excluded: Sequence[str] = (),
         constrained: bool = True,
         output: Path | None = None,
+        first: bool = False,
     ) -> ChildResult:
         """Resolve lines of requirements to a lock."""
         question = self.question
@@ -105,10 +110,10 @@ class _Run:
         words += ["--excludes", self._write("excludes.txt", excluded)] if excluded else []
         words += ["--format", "pylock.toml", "--output-file", output or self.output, "--no-header", "--quiet"]
         words += ["--python", sys.executable, "--python-version", question.python, *_platform(question)]
-        words += index_arguments(question)
+        words += index_arguments(question, first=first)
         words += ["--exclude-newer", question.exclude_newer] if question.exclude_newer else []
         words += ["--prerelease", "allow"] if section.pre else []
-        words += ["--generate-hashes"]
+        words += ["--generate-hashes", *(["--refresh"] if question.fresh and not self.uv.policy.offline else [])]
         words += ["--only-binary", ":all:", *(word for name in sorted(self.builds) for word in ("--no-binary", name))]
         return self.uv.run(words)
 
@@ -143,6 +148,8 @@ class _Run:
                 missing[name] = self._newest(name)
             ended = self.compile(lines, excluded=list(missing), output=self.folder / "pylock.try.toml")
         if not missing:
+            again = self.compile(lines, output=self.folder / "pylock.try.toml", first=True)
+            first = again if needs_login(again) else first
             return failure_of(first, _DOING, self.question.provided)
         listed = ", ".join(f"{name} (newest with one: {version or 'none'})" for name, version in missing.items())
         names = ",".join(name for name in missing if name in buildable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 from harness import ENVKIT, Outcome, Shell, serve
 from packaging.pylock import Pylock
-from simple_index import write_index, write_sdist
+from simple_index import serve_private, write_index, write_sdist
 from wheel_factory import write_wheel
 
 if sys.version_info >= (3, 11):
@@ -244,6 +246,55 @@ def test_damage_is_found_and_mended(section: Section) -> None:
     mended = section.shell.run("doctor", "demo", "--full", "--fix", "--json")
     assert mended.code == 0, mended.out + mended.err
     assert section.python("import beta; print(beta.x)") == "1"
+
+
+class _Watch(threading.Thread):
+    """Looks for a text in the arguments of every process."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(daemon=True)
+        self.text, self.found, self.over = text.encode(), False, threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    self.found |= self.text in path.read_bytes() and path.parent.name != str(os.getpid())
+
+
+def test_credentials_reach_nothing(section: Section) -> None:
+    secret = "PASS-77"
+    watch = _Watch(secret)
+    with serve_private(section.root, "user", secret) as place:
+        indexed = f"--index-url http://user:{secret}@{place}/simple"
+        direct = f"beta @ http://user:{secret}@{place}/files/beta-1.0-py3-none-any.whl"
+        path = section.file(indexed, "alpha", direct, index=False)
+        watch.start()
+        made = section.shell.run("create", "-f", str(path), "-n", "demo", "--cuda", "none", "--json")
+        watch.over.set()
+        assert made.code == 0, made.out + made.err
+        kept = section.shell.ok("export", "demo")
+        again = section.shell.run("upgrade", "-n", "demo")
+        assert again.code == 5, again.out + again.err
+        assert "netrc" in again.err
+        netrc = section.shell.home / ".netrc"
+        netrc.write_text(f"machine 127.0.0.1 login user password {secret}\n")
+        try:
+            by_netrc = section.shell.run("upgrade", "-n", "demo")
+        finally:
+            netrc.unlink()
+        assert by_netrc.code == 0, by_netrc.err
+        path.write_text(path.read_text().replace(secret, f"wrong-{secret}").replace("alpha", "tool"))
+        wrong = section.shell.run("create", "-f", str(path), "-n", "none", "--cuda", "none")
+        assert wrong.code == 5, wrong.err
+    path.unlink()
+    assert not watch.found
+    for outcome in (made, kept, again, by_netrc, wrong):
+        assert secret not in outcome.out + outcome.err
+    for root in (section.shell.volume, section.shell.home):
+        for file in root.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                assert secret.encode() not in file.read_bytes(), file
 
 
 def _killed(words: list[str], env: dict[str, str], after_s: float) -> int:
