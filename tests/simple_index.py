@@ -39,12 +39,12 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def write_sdist(folder: Path, name: str, version: str = "1.0") -> Path:
-    """Write a source distribution that builds without a network."""
+def write_sdist(folder: Path, name: str, version: str = "1.0", *, begins: str = "") -> Path:
+    """Write a source distribution that builds without a network; its backend begins with these lines."""
     stem = f"{name}-{version}"
     files: Mapping[str, str] = {
         "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        "backend.py": _BACKEND.format(name=name, version=version),
+        "backend.py": begins + _BACKEND.format(name=name, version=version),
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
         f'[project]\nname = "{name}"\nversion = "{version}"\n',
     }

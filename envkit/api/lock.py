@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.wheels import solve_with_pip
+from envkit.errors import UnsatisfiableError
 from envkit.models.inputs import Locked
 from envkit.models.request import Inquiry
 from envkit.wheels.locked import distribution_of
@@ -36,6 +37,11 @@ def lock_targets(session: Session, wanted: Mapping[str, Inquiry]) -> tuple[Locke
     for name, inquiry in wanted.items():
         session.reporter.note(f"locking for {name}")
         plan = solve_with_pip(session, inquiry)
+        if plan.pip is not None and plan.pip.deferred:
+            raise UnsatisfiableError(
+                f"{name}: the pip section needs a build that sees the environment, so it cannot be locked before",
+                hint="Name a version that has a wheel, or lock the environment once it is made: envkit export.",
+            )
         wheels = tuple(map(distribution_of, plan.pip.packages)) if plan.pip else ()
         platform = inquiry.target.subdir
         same = (platform, plan.records, wheels)

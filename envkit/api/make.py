@@ -128,7 +128,14 @@ def make_generation(
             if kept is not None:
                 env = run_environment(prefix, os.environ, name=blueprint.name)
                 make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
-            pip = install_part(session, plan, prefix, name=blueprint.name, hard_links=able.get("hard_link", True))
+            pip = install_part(
+                session,
+                plan,
+                prefix,
+                name=blueprint.name,
+                target=blueprint.target,
+                hard_links=able.get("hard_link", True),
+            )
             notes += refuse_lacking_wheels(volume, plan, prefix, pip.packages if pip else (), reporter)
             manifest = _manifest(volume, blueprint, prefix, host, pip)
             write_manifest(manifest)

@@ -17,7 +17,7 @@ from envkit.api.solve import Plan, solve_request
 from envkit.builds.dependency import dependency_names
 from envkit.builds.distributions import distribution_name, provided_by
 from envkit.checks.lacking import Lacking
-from envkit.errors import HostCannotRunError, UnsatisfiableError, UsageError
+from envkit.errors import HostCannotRunError, NoAnswerError, UnsatisfiableError, UsageError
 from envkit.inputs.requirements import section_of
 from envkit.installer.bytecode import make_wheel_bytecode
 from envkit.layout.damage import distributions
@@ -28,11 +28,16 @@ from envkit.models.host import Host, Target
 from envkit.models.manifest import Manifest, PipPackage, PipPart, RecordedRequest
 from envkit.models.pip import PipWish, Provided
 from envkit.models.request import Inquiry
+from envkit.models.version import ComputeCapability
+from envkit.wheels.builds import compiles_cuda
 from envkit.wheels.install import install_wheels
 from envkit.wheels.plan import PipPlan, PipQuestion
 from envkit.wheels.provided import read_provided
 from envkit.wheels.resolve import resolve_section
 from envkit.wheels.uv import make_uv, uv_version
+
+# Packages that bring nvcc, by channel: conda-forge and nvidia, nvidia before CUDA 12, conda-forge before CUDA 12.
+_COMPILERS = {"cuda-nvcc", "cuda-compiler", "cuda-toolkit", "cudatoolkit-dev"}
 
 
 def solve_with_pip(
@@ -85,7 +90,33 @@ def solve_with_pip(
         found = resolve_section(uv, question)
     for note in found.notes:
         session.reporter.note(note)
-    return replace(plan, pip=found)
+    return _with_compiler(session, inquiry, replace(plan, pip=found), passed)
+
+
+def _with_compiler(session: Session, inquiry: Inquiry, plan: Plan, passed: Sequence[Lacking]) -> Plan:
+    """Return a plan that has nvcc, in the version of the framework's CUDA, if its builds compile CUDA code."""
+    names = compiles_cuda(plan.pip.packages) if plan.pip else []
+    if plan.pip is not None and plan.pip.deferred and inquiry.pip is not None:
+        names = list(inquiry.pip.builds)
+    cuda = plan.choice.get("build_cuda") if plan.choice.get("variant") == "cuda" else None
+    if not names or cuda is None or any(record.name in _COMPILERS for record in plan.records):
+        return plan
+    session.reporter.note(f"{', '.join(names)} is compiled with nvcc {cuda}, which is added for that")
+    more = (f"cuda-nvcc {cuda}.*", f"cuda-cudart-dev {cuda}.*", f"cuda-libraries-dev {cuda}.*")
+    request = replace(inquiry.request, specs=(*inquiry.request.specs, *more))
+    try:
+        solved = solve_request(session, replace(inquiry, request=request), installed=plan.records, passed=passed)
+    except NoAnswerError as error:
+        raise UnsatisfiableError(
+            f"{', '.join(names)} is compiled with nvcc {cuda}, and the channels have none that fits: {error.message}",
+            hint=f"Name a channel that has cuda-nvcc {cuda} (-c nvidia, -c conda-forge), or take a wheel.",
+        ) from error
+    return replace(solved, pip=plan.pip)
+
+
+def capabilities_of(target: Target) -> tuple[ComputeCapability, ...]:
+    """Return the compute capabilities of a target's GPUs."""
+    return tuple(sorted({gpu.compute_capability for gpu in target.gpus if gpu.compute_capability is not None}))
 
 
 def wish_of(recorded: RecordedRequest, where: str) -> PipWish:
@@ -137,7 +168,9 @@ def _refuse_preferred(records: Sequence[Record], wish: PipWish) -> None:
             )
 
 
-def install_part(session: Session, plan: Plan, prefix: Path, *, name: str, hard_links: bool) -> PipPart | None:
+def install_part(
+    session: Session, plan: Plan, prefix: Path, *, name: str, target: Target, hard_links: bool
+) -> PipPart | None:
     """Install the pip part of a plan into a linked prefix; return its record.
 
     What conda provides is read from the prefix. Where the plan had assumed otherwise, it is resolved again.
@@ -151,9 +184,10 @@ def install_part(session: Session, plan: Plan, prefix: Path, *, name: str, hard_
     question = found.question
     wish = question.wish if question else PipWish()
     uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)
-    found = _settled(found, read_provided(prefix), lambda again: resolve_section(uv, again))
+    found = _settled(found, read_provided(prefix), lambda again: resolve_section(uv, again, prefix))
     series = ".".join(_python(plan.records).split(".")[:2])
-    modules = install_wheels(uv, found.packages, prefix, python=series, hard_links=hard_links)
+    gpus = capabilities_of(target)
+    modules = install_wheels(uv, found.packages, prefix, python=series, gpus=gpus, hard_links=hard_links)
     env = run_environment(prefix, os.environ, name=name)
     make_wheel_bytecode(session.volume, plan.records, prefix, modules, env=env)
     if found.locked is not None:
@@ -202,7 +236,7 @@ def _settled(found: PipPlan, there: Sequence[Provided], again: Callable[[PipQues
     moved = any(item.name not in actual or actual[item.name].version != item.version for item in found.relied)
     asked = {item.name for item in question.wish.section.requirements if item.requirement and item.requirement.extras}
     extras = any(item.name in asked and item.requires for item in there)
-    return again(replace(question, provided=tuple(there))) if replaced or moved or extras else found
+    return again(replace(question, provided=tuple(there))) if replaced or moved or extras or found.deferred else found
 
 
 def refuse_elsewhere(plan: Plan, target: Target, host: Host) -> None:

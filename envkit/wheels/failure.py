@@ -28,6 +28,7 @@ _NETWORK = re.compile(
     re.IGNORECASE,
 )
 _LOGIN = re.compile(r"\b(?:401|403) (?:unauthorized|forbidden)|authentication|could not read username", re.IGNORECASE)
+_BUILD = re.compile(r"Failed to (?:download and )?build|[Bb]uild backend (?:failed|returned)")
 _FULL = re.compile(r"no space left on device|disk quota exceeded|os error (?:28|122)\b", re.IGNORECASE)
 _REFUSED = re.compile(r"permission denied|read-only file system|os error (?:13|30)\b", re.IGNORECASE)
 _INTEGRITY = re.compile(
@@ -72,6 +73,11 @@ def story_of(ended: ChildResult) -> Story:
 def without_wheel(ended: ChildResult) -> list[str]:
     """Return the projects that uv names as having no wheel that fits."""
     return list(dict.fromkeys(_NO_WHEEL.findall(ended.error_text)))
+
+
+def build_failed(ended: ChildResult) -> bool:
+    """Return whether a project could not be built from source."""
+    return _BUILD.search(ended.error_text) is not None
 
 
 def needs_login(ended: ChildResult) -> bool:

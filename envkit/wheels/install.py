@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from envkit.errors import IntegrityError, UnsatisfiableError
 from envkit.layout.atomic import write_atomic
 from envkit.layout.records import installed_packages
 from envkit.models.manifest import PipPackage
+from envkit.models.version import ComputeCapability
+from envkit.wheels.builds import build_key, build_variables, keep_log, shares_framework
 from envkit.wheels.failure import failure_of
-from envkit.wheels.provided import dist_infos
+from envkit.wheels.provided import dist_infos, read_provided
 from envkit.wheels.pylock import LOCK_NAME, pylock_text, sizes_of
 from envkit.wheels.uv import Uv
 
+_PART = "pylock.part.toml"
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _DOING = "the pip section cannot be installed"
 
 
@@ -26,15 +32,17 @@ def install_wheels(
     prefix: Path,
     *,
     python: str,
+    gpus: Sequence[ComputeCapability],
     hard_links: bool,
 ) -> tuple[tuple[str, str], ...]:
-    """Install locked distributions, and keep the lock in the prefix.
+    """Install locked distributions, and keep the lock in the prefix. What is built sees the wheels installed.
 
     Args:
         uv: uv, with the volume's cache.
         packages: What to install, nothing else.
         prefix: The prefix, with conda's packages linked.
         python: The Python of the prefix, such as ``3.11``.
+        gpus: The GPUs that extensions are compiled for.
         hard_links: Whether the volume has hard links.
 
     Returns:
@@ -42,7 +50,7 @@ def install_wheels(
 
     Raises:
         IntegrityError: A file is not what the lock says.
-        UnsatisfiableError: A distribution would replace a file of a conda package.
+        UnsatisfiableError: A distribution would replace a file of a conda package, or cannot be built.
         ChannelError: A file cannot be fetched.
         NoSpaceError: The volume is full.
     """
@@ -53,16 +61,18 @@ def install_wheels(
     before = {path: package.name for package in installed_packages(prefix)[0] for path, _, _ in package.paths}
     sizes = sizes_of(packages)
     uv.reporter.start("wheels", f"{len(packages)} packages", total=sum(sizes.values()), unit="B")
-    words: list[str | Path] = ["pip", "install", "--python", prefix / "bin" / "python", "--requirements", lock]
-    words += ["--no-deps", "--break-system-packages"]
-    words += ["--link-mode", "hardlink" if hard_links else "copy"]
-    if all(package.kind in {"wheel", "sdist"} for package in packages):
-        words.append("--require-hashes")
-    if all(package.kind == "wheel" for package in packages):
-        words += ["--no-build", "--no-index"]
-    ended = uv.run(words, sizes=sizes)
-    if ended.state != "done":
-        raise failure_of(ended, _DOING)
+    words: list[str | Path] = ["pip", "install", "--python", prefix / "bin" / "python", "--no-deps"]
+    words += ["--break-system-packages", "--link-mode", "hardlink" if hard_links else "copy"]
+    common = tuple(words)
+    wheels = [package for package in packages if package.kind == "wheel"]
+    sources = [package for package in packages if package.kind != "wheel"]
+    if wheels:
+        words += ["--require-hashes", "--no-build", "--no-index"]
+        ended = uv.run([*words, *_lock(wheels, lock, python)], sizes=sizes)
+        if ended.state != "done":
+            raise failure_of(ended, _DOING)
+    if sources:
+        _build(uv, common, sources, prefix, python=python, gpus=gpus)
     files = list(distribution_files(prefix, packages))
     replaced = next(((path, before[path]) for path, _ in files if path in before), None)
     if replaced is not None:
@@ -70,9 +80,48 @@ def install_wheels(
             f"{_DOING}: it would replace {replaced[0]} of the conda package {replaced[1]}",
             hint="Take one of the two out of the request.",
         )
+    lock.with_name(_PART).unlink(missing_ok=True)
     _seal(prefix, [path for path, _ in files])
-    uv.reporter.finish("wheels", f"{len(packages)} packages")
+    uv.reporter.finish("wheels", f"{len(packages)} packages" + (f", {len(sources)} built" if sources else ""))
     return tuple((package.hashes["sha256"], path) for path, package in files if _is_module(path, package))
+
+
+def _lock(packages: Sequence[PipPackage], lock: Path, python: str) -> list[str | Path]:
+    """Return the options that install a part of the lock, which is written beside the whole."""
+    part = lock.with_name(_PART)
+    write_atomic(part, pylock_text(packages, python=python), durable=False)
+    return ["--requirements", part]
+
+
+def _build(
+    uv: Uv,
+    words: Sequence[str | Path],
+    sources: Sequence[PipPackage],
+    prefix: Path,
+    *,
+    python: str,
+    gpus: Sequence[ComputeCapability],
+) -> None:
+    """Build and install what has no wheel. The log stays in the prefix, or beside uv's cache if it fails."""
+    names = [package.name for package in sources]
+    uv.reporter.note(f"{', '.join(names)}: built from source")
+    there = read_provided(prefix)
+    shared = shares_framework(item.name for item in there)
+    # uv knows a build by its source alone; one that saw other packages is another.
+    cache = uv.cache / "builds" / build_key(there, python, gpus) if shared else uv.cache
+    builder = replace(uv, variables=build_variables(prefix, gpus), cache=cache)
+    own = ["--no-build-isolation"] if shared else []
+    ended = builder.run([*words, *own, "--verbose", *_lock(sources, prefix / LOCK_NAME, python)])
+    if ended.state == "done":
+        keep_log(prefix, ended.error_text)
+        return
+    log = keep_log(uv.cache / "logs" / "-".join(names)[:80], ended.error_text)
+    error = failure_of(ended, f"{', '.join(names)} cannot be built from source")
+    missing = _NO_MODULE.search(ended.error_text)
+    hint = f"The build's log is {log}."
+    if missing is not None and shared:
+        hint = f"The build needs {missing[1]} in the environment: add it with --pip {missing[1]}. {hint}"
+    raise type(error)(error.message, hint=hint)
 
 
 def distribution_files(prefix: Path, packages: Sequence[PipPackage]) -> Iterator[tuple[str, PipPackage]]:

@@ -31,6 +31,7 @@ class PipPlan:
     question: PipQuestion | None = None  # what was resolved; None for a lock that was read
     notes: tuple[str, ...] = ()  # what was read and has no effect
     locked: PipPart | None = None  # the record of the generation that it was read from
+    deferred: bool = False  # whether it can be resolved only in the linked environment, where builds see its packages
 
 
 def locked_plan(manifest: Manifest) -> PipPlan | None:

@@ -12,7 +12,8 @@ from envkit.errors import UnsatisfiableError, UsageError
 from envkit.models.manifest import PipPackage
 from envkit.models.pip import PipRequirement, Provided
 from envkit.process import ChildResult
-from envkit.wheels.failure import failure_of, needs_login, unfit, without_wheel
+from envkit.wheels.builds import shares_framework
+from envkit.wheels.failure import build_failed, failure_of, needs_login, unfit, without_wheel
 from envkit.wheels.plan import PipPlan, PipQuestion
 from envkit.wheels.pylock import LOCK_NAME, parse_pylock, pylock_text
 from envkit.wheels.stand_ins import is_stand_in, write_stand_ins
@@ -26,8 +27,14 @@ _ASSUMED_GLIBC = 28
 _MOST_WITHOUT_WHEEL = 8
 
 
-def resolve_section(uv: Uv, question: PipQuestion) -> PipPlan:
+def resolve_section(uv: Uv, question: PipQuestion, prefix: Path | None = None) -> PipPlan:
     """Resolve a pip section.
+
+    Args:
+        uv: uv, with its cache.
+        question: What to resolve.
+        prefix: The linked environment, whose packages builds see; None before there is one. Then a section whose
+            builds fail is deferred.
 
     Raises:
         UnsatisfiableError: It has no solution with conda's versions, or only one that needs a build from source.
@@ -40,7 +47,7 @@ def resolve_section(uv: Uv, question: PipQuestion) -> PipPlan:
     stand_ins = write_stand_ins(uv.cache, question.provided)
     uv.reporter.start("pip", f"{len(section.requirements)} requirements")
     with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
-        run = _Run(uv, question, Path(folder), stand_ins)
+        run = _Run(uv, question, Path(folder), stand_ins, prefix)
         if question.kept:  # uv prefers what its output file holds
             run.output.write_text(pylock_text(question.kept, python=_series(question.python)), encoding="utf-8")
         ended = run.compile(section.lines)
@@ -48,6 +55,9 @@ def resolve_section(uv: Uv, question: PipQuestion) -> PipPlan:
         while ended.state != "done" and (more := run.may_build(ended)):
             run.builds |= more
             ended = run.compile(section.lines)
+        if ended.state != "done" and prefix is None and question.wish.builds and build_failed(ended):
+            uv.reporter.finish("pip", "resolved once the conda packages are linked: a build needs them")
+            return PipPlan((), (), question, tuple(notes), deferred=True)
         if ended.state != "done":
             raise run.explain(ended)
         packages = parse_pylock(run.output.read_text(encoding="utf-8"), Path(folder))
@@ -78,7 +88,10 @@ def index_arguments(question: PipQuestion, *, first: bool = False) -> list[str]:
 class _Run:
     """One resolution: its files, and the attempts that explain a failure."""
 
-    def __init__(self, uv: Uv, question: PipQuestion, folder: Path, stand_ins: Sequence[str]) -> None:
+    def __init__(
+        self, uv: Uv, question: PipQuestion, folder: Path, stand_ins: Sequence[str], prefix: Path | None
+    ) -> None:
+        self.prefix = prefix
         self.uv = uv
         self.question = question
         self.folder = folder
@@ -109,7 +122,11 @@ class _Run:
         words += ["--constraints", self.folder / "constraints.txt"] if constrained else []
         words += ["--excludes", self._write("excludes.txt", excluded)] if excluded else []
         words += ["--format", "pylock.toml", "--output-file", output or self.output, "--no-header", "--quiet"]
-        words += ["--python", sys.executable, "--python-version", question.python, *_platform(question)]
+        if self.prefix is None:
+            words += ["--python", sys.executable, "--python-version", question.python, *_platform(question)]
+        else:
+            words += ["--python", self.prefix / "bin" / "python"]
+            words += ["--no-build-isolation"] if shares_framework(item.name for item in question.provided) else []
         words += index_arguments(question, first=first)
         words += ["--exclude-newer", question.exclude_newer] if question.exclude_newer else []
         words += ["--prerelease", "allow"] if section.pre else []

@@ -72,7 +72,10 @@ def write_projects(folder: Path) -> list[Path]:
         wheel("bad", "1.0", files={"bad.py": ""}),
         wheel("clash", "1.0", files={"numpy/__init__.py": "", "clash.py": ""}),
         wheel("kernels", "1.0", files={"kernels/__init__.py": "", "kernels/code.ptx": PTX}),
+        wheel("torch", "2.0", files={"torch.py": ""}),
         write_sdist(folder, "raw", "1.0"),
+        write_sdist(folder, "ext", "1.0", begins="import torch\n"),
+        write_sdist(folder, "broken", "1.0", begins="raise SystemExit('no compiler for this')\n"),
     ]
 
 
@@ -217,6 +220,20 @@ def test_a_build_is_made_where_it_was_allowed(section: Section) -> None:
     assert section.python("import raw; print(raw.built)") == "(None, None)"
     pip = section.shell.ok("show", "demo", "--json").json["pip"]
     assert pip["built"] == ["raw"]
+
+
+def test_a_build_sees_the_framework_and_the_gpus(section: Section) -> None:
+    """An extension is compiled against the torch that is there, for the GPUs of the target; its log is kept."""
+    target = ("--driver", "550", "--gpu", "a100", "--no-validate")
+    made = section.create("torch", "ext", args=("--allow-build", "all", *target))
+    assert made.code == 0, made.out + made.err
+    assert section.python("import ext; print(ext.built)") == "(None, '8.0')"
+    assert "ext" in (section.shell.prefix() / "pip-build.log").read_text()
+    refused = section.create("torch", "broken", name="broken", args=("--allow-build", "broken", *target))
+    assert refused.code == 1, refused.out
+    assert "broken cannot be built from source" in refused.json["error"]["message"]
+    log = Path(refused.json["error"]["hint"].split("log is ")[1].rstrip("."))
+    assert "no compiler for this" in log.read_text()
 
 
 def test_clones_moves_and_second_environments_need_no_network(section: Section, tmp_path: Path) -> None:
