@@ -12,6 +12,7 @@ from envkit.frameworks.table import ROWS
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.codes.reasons import (
     ANY_HOST,
+    CODE_INFERRED,
     CPU_BUILD,
     CUDA_UNKNOWN,
     DRIVER_TOO_OLD,
@@ -61,7 +62,11 @@ def _arch_demand(build: Build, target: Target) -> Reason | None:
 def _open_gpu(build: Build, build_cuda: CudaVersion, target: Target) -> list[Reason]:
     reasons = [Reason(GPU_OPEN, sass=build.arch.sass if build.arch else None)]
     missing = misses_newest_gpus(build_cuda, build.arch, target)
-    return [*reasons, missing] if missing else reasons
+    if missing is not None:
+        reasons.append(missing)
+    if build.arch is not None and build.arch.relative is not None:
+        reasons.append(Reason(CODE_INFERRED, relative=build.arch.relative))
+    return reasons
 
 
 def _demands(build: Build, target: Target) -> Verdict | None:

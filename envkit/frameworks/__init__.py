@@ -11,6 +11,8 @@ How to add a framework, with one new file in each place:
 3. ``tests/unit/test_framework_<key>.py``: what one of its real records is classified as and judged to be, and what a
    document of its probe means.
 
-Optional, both with sources: arch lists of its CUDA builds in ``builds/data/archlists.json``, and its published builds
-in ``builds/data/published.json``, which answer where no channel can be reached.
+Optional, all with sources: arch lists of its CUDA builds in ``builds/data/archlists.json``; what its wheels hold, which
+``scripts/measure_gpucode`` writes into ``builds/data/gpucode.json`` (name its own libraries in the row's
+``gpu_libraries`` first); and its published builds in ``builds/data/published.json``, which answer where no channel can
+be reached.
 """

@@ -127,6 +127,13 @@ def test_inferred_verdicts_say_so(
     )
 
 
+def test_without_a_gpu_the_list_is_marked_too() -> None:
+    build = classify(record("9.0", "12.9"), Knowledge(ArchTable([BLACKWELL])))
+    verdict = judge(build, describe_target(BASE, driver="580"))
+    assert verdict.tier is Tier.NATIVE
+    assert [reason.code for reason in verdict.reasons][-1] == "code-inferred"
+
+
 def _kind(arch: ArchList, capability: ComputeCapability) -> str:
     gpu = Gpu(None, capability)
     if any(runs_sass(code, gpu) for code in arch.sass):
@@ -207,6 +214,7 @@ def test_a_measured_build_is_the_nearest_relative_of_its_neighbours() -> None:
         record("2.6", "12.6", sha256="c" * 64),
     )
     knowledge = Knowledge(ArchTable([OLD]), here=Store([measured(read, "8.0 9.0")]))
+    classify_all([other, newer, read], knowledge)
     by_version = {build.record.version: build.arch for build in classify_all([other, newer, read], knowledge)}
     assert {version: sass_of(arch) for version, arch in by_version.items()} == {
         "1.5": "5.0 7.0 8.0 9.0",
@@ -228,3 +236,20 @@ def test_kernels_in_a_package_that_is_named_to_the_build_count_as_own() -> None:
     without = classify(torch, Knowledge(here=Store([measured(torch, "")])))
     assert without.arch is not None
     assert without.arch.origin == "inferred"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "cuda", "sass", "origin"),
+    [
+        ("torch", "2.5.1", None, "5.0 6.0 7.0 7.5 8.0 8.6 9.0", "measured"),
+        ("torch", "2.14.1", "13.0", "7.5 8.0 8.6 9.0 10.0 12.0", "measured"),
+        ("torch", "2.14.0", "13.0", "7.5 8.0 8.6 9.0 10.0 12.0", "inferred"),
+        ("torch", "2.9.1", "13.0", "7.5 8.0 8.6 9.0 10.0 12.0", "inferred"),
+        ("torch", "2.5.1", "11.8", "", ""),
+        ("xgboost", "3.1.0", None, "5.0 6.0 7.0 8.0 9.0 10.0 12.0", "inferred"),
+        ("numpy", "2.0", None, "", ""),
+    ],
+)
+def test_wheels(name: str, version: str, cuda: str | None, sass: str, origin: str) -> None:
+    arch = Knowledge().wheel(name, version, CudaVersion.parse(cuda) if cuda else None)
+    assert (sass_of(arch), arch.origin if arch is not None else "") == (sass, origin)
