@@ -19,8 +19,10 @@ def main() -> None:
 
         if do_quickly(sys.argv[1:]):
             return
-    from envkit.cli.app import run
-
+    try:
+        from envkit.cli.app import run
+    except KeyboardInterrupt:  # `run` answers it from here on
+        sys.exit(130)
     run(sys.argv[1:])
 
 

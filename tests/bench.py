@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from channels import Package
 from harness import ENVKIT, Outcome, Shell, run_program
 
 
@@ -91,3 +92,14 @@ def _sha256(path: Path) -> str:
 def spread(total: int, points: int) -> list[int]:
     """`points` numbers from 1 to `total`, evenly spread, both ends among them."""
     return sorted({1 + round(i * (total - 1) / max(1, points - 1)) for i in range(points)})
+
+
+def app(number: int) -> Package:
+    """A release of a program that says which it is."""
+    content = {f"share/app/{n}.txt": f"{number} {n}".encode() for n in range(3)}
+    return Package("app", f"{number}.0", files={"bin/app": f"#!/bin/sh\necho app {number}\n".encode(), **content})
+
+
+def runs(shell: Shell) -> str:
+    """What the program of the environment says."""
+    return shell.ok("run", "demo", "--", "app").out.strip()

@@ -107,7 +107,9 @@ class Campaign:
         self.counts["rounds"] += 1
         self.counts["hit while it ran"] += hit
         self.counts[f"exit {process.returncode}"] += 1
-        if "Traceback" in told:
+        if told.rstrip().endswith("KeyboardInterrupt") and "in main\n" not in told:
+            self.counts["interrupted before the program began"] += 1
+        elif "Traceback" in told:
             self.faults.append(f"{label}: traceback: {told[-600:]}")
         self.check(label)
 

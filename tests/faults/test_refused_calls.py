@@ -6,14 +6,8 @@ import errno
 from pathlib import Path
 
 import pytest
-from bench import Bench
-from channels import Package
+from bench import Bench, app, runs
 from harness import Shell
-
-
-def app(number: int) -> Package:
-    content = {f"share/app/{n}.txt": f"{number} {n}".encode() for n in range(3)}
-    return Package("app", f"{number}.0", files={"bin/app": f"#!/bin/sh\necho app {number}\n".encode(), **content})
 
 
 @pytest.fixture
@@ -23,10 +17,6 @@ def demo(bench: Bench) -> Bench:
     bench.shell.ok("create", "app", "-n", "demo", "-c", bench.url, "--override-channels")
     bench.shell.publish(app(1), app(2))
     return bench
-
-
-def runs(shell: Shell) -> str:
-    return shell.ok("run", "demo", "--", "app").out.strip()
 
 
 NUMBERS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
