@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import datetime
 import json
+import re
 import socket
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from envkit.engines.network import make_client
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
 from envkit.engines.watch import Patience, TransferFault, watched
-from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError
+from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SpecError, UnsatisfiableError, VolumeError
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.problem import unsatisfiable
@@ -39,6 +41,9 @@ T = TypeVar("T")
 _SOLVE_S = 300.0
 _UTC = datetime.timezone.utc
 _CAUSE = " Caused by: "
+# Errors of the native engine have no number. A channel of files can be unreadable for the second kind of reasons, too.
+_FULL = re.compile(r"no space left|quota exceeded|\(os error (?:28|122)\)", re.IGNORECASE)
+_NOT_WRITTEN = re.compile(r"(?:write|cache|temporary|create).*\(os error (?:5|30)\)", re.IGNORECASE | re.DOTALL)
 
 
 class RattlerEngine:
@@ -229,8 +234,8 @@ def _translated(coroutine: Coroutine[Any, Any, T], access: ChannelAccess) -> T:
         raise SpecError(redact(str(error), access.secrets)) from None
     except (exceptions.IoError, exceptions.CacheDirError, OSError) as error:
         text = redact(str(error), access.secrets)
-        if "no space left" in text.lower():
-            raise NoSpaceError(f"no space left in {access.index_dir}", hint="Free some space there.") from None
+        if (refused := _of_disk(text, access.index_dir)) is not None:
+            raise refused from None
         raise ChannelError(f"the channel index cannot be read: {text}", hint="Try again.") from None
 
 
@@ -288,9 +293,21 @@ def _channel_error(text: str, access: ChannelAccess) -> EnvkitError:
     return error
 
 
+def _of_disk(text: str, index_dir: Path) -> VolumeError | None:
+    """Return the error of an index cache that cannot be written; None where the text tells of something else."""
+    if _FULL.search(text):
+        return NoSpaceError(f"no space is left for channel indexes in {index_dir}", hint="Free some space there.")
+    if _NOT_WRITTEN.search(text):
+        return VolumeError(
+            f"channel indexes cannot be written to {index_dir}: {text.rpartition(': ')[2]}",
+            hint="Look at the disk or the mount of that folder; another volume: --persist DIR.",
+        )
+    return None
+
+
 def _of_channel(flat: str, short: str, access: ChannelAccess) -> EnvkitError:
-    if "no space left" in flat.lower():
-        return NoSpaceError(f"no space left for the channel index: {short}", hint="Free some space there.")
+    if (refused := _of_disk(flat, access.index_dir)) is not None:
+        return refused
     named = [c for c in access.channels if c.url in flat]
     named += [c for c in access.channels if urlsplit(c.url).netloc and urlsplit(c.url).netloc in flat]
     where = named[0].name if named else ", ".join(c.name for c in access.channels)
