@@ -29,7 +29,7 @@ from envkit.models.inputs import Recipe
 
 _HOSTS = re.compile(
     rb"https?://(?:conda\.anaconda\.org|repo\.anaconda\.com|repo\.continuum\.io|prefix\.dev"
-    rb"|mirrors\.[a-z]+\.edu\.cn/anaconda(?:/cloud)?)/"
+    rb"|mirrors\.[a-z.]+\.edu\.cn/anaconda(?:/cloud)?)/"
 )
 _TARGET = ("--driver", "550", "--gpu", "a100", "--glibc", "2.35")
 _TIMEOUT_S = 300
@@ -45,7 +45,7 @@ _TRUE = (
     (r"no environment for|is for (?:osx|win|linux)|it is for (?:osx|win)|as its platforms, not", REFUSED,
      "for another platform"),
     (r"would not run|builds of .* run|does not run", REFUSED, "does not run on the target"),
-    (r"cannot be resolved: the name|Git operation failed|cannot be reached", REFUSED, "a host is not reached here"),
+    (r"the name \S+ cannot be resolved|Git operation failed|dns error", REFUSED, "a host is not reached here"),
     (r"cannot be fulfilled|cannot be satisfied|nothing satisfies", REFUSED, "the index has no set of packages for it"),
     (r"conflict|cannot be installed|is excluded|not installable", REFUSED,
      "the index has no set of packages for it"),
