@@ -40,9 +40,11 @@ def misfit_of(part: Locked, target: Target) -> Misfit | None:
     foreign = [record for record in part.records if record.subdir not in {target.subdir, "noarch"}]
     if part.platform not in {None, target.subdir} or foreign:
         return Misfit(part, foreign=tuple(foreign))
+    # The demands of the file itself are judged like those of a package.
+    itself = Record("lock", "0", "0", subdir="noarch", fn="the lock itself", depends=part.needs)
     found = [
         (refusal.record, refusal.reason)
-        for refusal in check_solution(part.records, target, Request())
+        for refusal in check_solution((*part.records, *((itself,) if part.needs else ())), target, Request())
         if refusal.reason.code not in _LISTED
     ]
     return Misfit(part, refusals=tuple(found)) if found else None

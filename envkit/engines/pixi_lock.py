@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,16 @@ def _part(path: Path, name: str, environment: Environment, platform: LockPlatfor
         platform=str(platform.subdir),
         environment=name,
         distributions=tuple(distributions),
+        needs=tuple(_needs(platform.virtual_packages)),
     )
+
+
+def _needs(virtual_packages: list[str]) -> Iterator[str]:
+    """Yield the least versions of virtual packages that a platform is locked for (since version 7 of the format)."""
+    for text in virtual_packages:
+        name, _, version = text.partition("=")
+        if name in {"__cuda", "__glibc", "__osx"} and version:
+            yield f"{name} >={version.partition('=')[0]}"
 
 
 def _add(text: str, channels: dict[str, Channel]) -> None:

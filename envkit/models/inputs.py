@@ -57,6 +57,7 @@ class Locked:
     platform: str | None = None  # the platform that it is for; None where the records tell
     environment: str = "default"  # its name in the file
     distributions: tuple[LockedDistribution, ...] = ()  # Python distributions, installed after the packages
+    needs: tuple[str, ...] = ()  # MatchSpecs on virtual packages that the file asks for, besides those of its packages
 
 
 @dataclass(frozen=True, slots=True)

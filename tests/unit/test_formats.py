@@ -10,11 +10,14 @@ import pytest
 from harness import serve
 
 from envkit.api.sources import read_source, read_sources
+from envkit.checks.locks import misfit_of
 from envkit.errors import ChannelError, EnvkitError, RecipeError, UsageError
 from envkit.inputs.merge import merge_recipes
 from envkit.inputs.selectors import comment_selector, select
+from envkit.models.host import Target
 from envkit.models.inputs import LockFile, Recipe
 from envkit.models.network import NetworkPolicy
+from envkit.models.version import CudaVersion
 
 URL = "https://conda.anaconda.org/conda-forge/linux-64/zlib-1.3.1-h1_0.conda"
 CONDA_LOCK = f"""\
@@ -149,6 +152,27 @@ def test_a_pixi_lock(tmp_path: Path) -> None:
     assert lock.parts[0].records[0].sha256 == "a" * 64
     with pytest.raises(RecipeError, match=r"is a pixi.lock, and cannot be read"):
         read_source(put(tmp_path, "x", PIXI_LOCK.replace("version: 6", "version: 999")))
+
+
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [
+        (Target("linux-64", glibc="2.35", driver_cuda=CudaVersion(13, 0)), True),
+        (Target("linux-64", glibc="2.35", driver_cuda=CudaVersion(12, 4)), False),
+        (Target("linux-64", glibc="2.17", driver_cuda=CudaVersion(13, 0)), False),
+        (Target("linux-64", glibc="2.35"), False),
+        (Target("osx-arm64"), False),
+    ],
+)
+def test_virtual_packages_of_a_lock(tmp_path: Path, target: Target, runs: bool) -> None:
+    platform = "- name: gpu\n      subdir: linux-64\n      virtual-packages: [__cuda=12.9, __glibc=2.28]"
+    text = PIXI_LOCK.replace("version: 6", f"version: 7\n    platforms:\n    {platform}").replace(
+        "linux-64: [", "gpu: ["
+    )
+    lock = read_source(put(tmp_path, "x", text.replace("depends: [__cuda >=12]", "depends: []")))
+    assert isinstance(lock, LockFile)
+    assert (lock.parts[0].platform, lock.parts[0].needs) == ("linux-64", ("__cuda >=12.9", "__glibc >=2.28"))
+    assert (misfit_of(lock.parts[0], target) is None) == runs
 
 
 @pytest.mark.parametrize(
