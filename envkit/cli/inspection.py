@@ -71,7 +71,11 @@ def render_inspection(result: Inspection, *, everything: bool) -> None:
     if result.target is not None:
         out.print(literal(f"for {target_words(result.target)}"))
     render_code(out, result, by_package=result.kind == "prefix" and not everything and len(result.packages) > 1)
-    lines = _verdict_lines(result) + [("unreadable", "red", f"{path}: {why}") for path, why in result.unreadable]
+    lines = _verdict_lines(result) + [
+        ("unreadable", "red", f"{path}: {why}") for path, why in result.unreadable[:_MOST_NAMES]
+    ]
+    if len(result.unreadable) > _MOST_NAMES:
+        lines.append(("", "", f"and {len(result.unreadable) - _MOST_NAMES} more: --json has all"))
     if lines:
         out.print(labelled(*lines))
 

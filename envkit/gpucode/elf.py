@@ -10,6 +10,7 @@ from envkit.gpucode.source import FileBytes, MalformedCodeError
 from envkit.gpucode.tally import Tally
 
 ELF_MAGIC = b"\x7fELF"
+_CORE = 4  # ET_CORE: the memory of a process, which may be larger than any disk (/proc/kcore)
 CUDA_MACHINE = 190  # EM_CUDA
 AMD_MACHINE = 224  # EM_AMDGPU
 _WITHOUT_BYTES = frozenset({0, 8})  # SHT_NULL, SHT_NOBITS
@@ -86,7 +87,7 @@ def read_elf(source: FileBytes, start: int, end: int) -> ElfFile:
         raise MalformedCodeError("an ELF file that is neither of 32 nor of 64 bits")
     if 16 + layout.header.size > len(head):
         raise MalformedCodeError("an ELF file that ends in its header")
-    _, machine, _, table, flags, entry_size, number, names = layout.header.unpack_from(head, 16)
+    kind, machine, _, table, flags, entry_size, number, names = layout.header.unpack_from(head, 16)
     sections = None
     if table:
         if entry_size < layout.section.size or start + table + entry_size > end:
@@ -102,7 +103,7 @@ def read_elf(source: FileBytes, start: int, end: int) -> ElfFile:
             else:
                 rows = [layout.section.unpack_from(entries, at) for at in range(0, len(entries), entry_size)]
             sections = _named(source, rows, (start, end), names)
-    return ElfFile(machine, head[8], flags, sections)
+    return ElfFile(machine, head[8], flags, [] if kind == _CORE else sections)
 
 
 def _named(

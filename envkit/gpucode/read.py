@@ -25,6 +25,7 @@ _EXTRA_SECTIONS = frozenset({b".cask_resource", b".cask_re", b".ldata", b".lroda
 # Searched in libraries with any of the others: cuSPARSE keeps kernels among its data.
 _DATA_SECTIONS = frozenset({b".rodata", b".data", b".data.rel.ro", b".rdata"})
 _HEAD_BYTES = 32
+_MOST_SEARCHED = 1 << 34
 _COFF_MAGICS = tuple(machine.to_bytes(2, "little") for machine in MACHINES)
 _MAGICS = (ELF_MAGIC, FATBIN_MAGIC, DOS_MAGIC, *AR_MAGICS, *BUNDLE_MAGICS, *_COFF_MAGICS)
 _PTX_BEGINNINGS = (b"//", b"/*", b".version")
@@ -96,6 +97,8 @@ class _Reading:
             self.tally.add_other("rocm")
         elif file.sections is not None:
             self._read_sections(file.sections, start, end)
+        elif end - start > _MOST_SEARCHED:
+            raise MalformedCodeError("an ELF file without a table of sections, too large to be searched")
         else:
             find_regions(self._source, start, end, self.tally)
 

@@ -88,6 +88,8 @@ def _files(root: Path, unreadable: list[Unreadable]) -> Iterator[tuple[str, str,
     """Yield each file that may be a library, its name below `root`, and its status, in order of their names."""
     # The folder of a conda installation is an environment itself; others, and its cache, lie in it.
     apart = {"envs/", "pkgs/"} if (root / "conda-meta").is_dir() else set[str]()
+    if root == root.parent:
+        apart |= {"proc/", "sys/", "dev/", "run/"}  # no files: to read some of them does something
     stack = [(str(root), "")]
     while stack:
         folder, prefix = stack.pop()
@@ -118,5 +120,7 @@ def _read(path: str, name: str) -> GpuLibrary | Unreadable | None:
         return read_library(path, name)
     except MalformedCodeError as error:
         return Unreadable(name, str(error))
+    except FileNotFoundError:
+        return None  # removed meanwhile
     except OSError as error:
         return Unreadable(name, error.strerror or "cannot be read")

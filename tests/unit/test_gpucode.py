@@ -121,6 +121,24 @@ def test_code_for_amd_is_named() -> None:
     assert held(elf({".hip_fatbin": section})) == ({}, {}, amd)
 
 
+class _Endless(MemoryBytes):
+    """A file that claims to be larger than any disk; past its beginning, reading it has no end."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.size = 1 << 47
+
+
+def test_a_core_dump_and_a_sparse_file_are_not_searched() -> None:
+    plain = elf({".x": FATBIN}, headers=False)
+    core = plain[:16] + struct.pack("<H", 4) + plain[18:]
+    found = read_gpu_code(_Endless(core), "kcore")
+    assert found is not None
+    assert not found.has_code
+    with pytest.raises(MalformedCodeError, match="too large"):
+        read_gpu_code(_Endless(plain), "sparse")
+
+
 LIES = {
     "a region larger than its section": elf({".nv_fatbin": region(entry_bytes(Entry("8.0")), size=1 << 62)}),
     "a region that ends in an entry": elf({".nv_fatbin": region(entry_bytes(Entry("8.0"))[:60])}),
