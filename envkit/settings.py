@@ -14,11 +14,14 @@ from envkit.inputs.conda_channels import read_channel_names
 from envkit.inputs.conda_config import CondaConfig
 from envkit.inputs.conda_network import read_network
 from envkit.inputs.condarc import read_mapping
-from envkit.models.channel import Channel, redact
+from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
+
+TORCH_INDEX = "https://download.pytorch.org/whl"
+"""Where PyTorch publishes its wheels, in a folder for each CUDA (pytorch.org, "Start locally")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Settings:
         engine: Name of the solver.
         origins: Origin of each setting.
         unheeded: Keys that are set and not obeyed, each with its origin.
+        torch_index: Base URL of PyTorch's own index of wheels, or of its mirror.
         notes: Ignored values, and decisions between contradictions.
     """
 
@@ -57,6 +61,7 @@ class Settings:
     engine: str = "rattler"
     origins: Mapping[str, str] = field(default_factory=dict)
     unheeded: tuple[tuple[str, str], ...] = ()
+    torch_index: str = TORCH_INDEX
     notes: tuple[str, ...] = ()
 
 
@@ -119,8 +124,22 @@ def load_settings(
         engine=str(chosen),
         origins=origins,
         unheeded=conda.unheeded,
+        torch_index=_torch_index(env, content.get("torch_index"), own, origins),
         notes=tuple(notes),
     )
+
+
+def _torch_index(env: Mapping[str, str], own: object, file: Path, origins: dict[str, str]) -> str:
+    sources = ((env.get("ENVKIT_TORCH_INDEX"), "ENVKIT_TORCH_INDEX"), (own, str(file)), (TORCH_INDEX, "default"))
+    value, origin = next((value, origin) for value, origin in sources if value)
+    origins["torch_index"] = origin
+    text = str(value).rstrip("/")
+    if "://" not in text or has_credentials(text):
+        raise SettingsError(
+            f"{origin}: the index of PyTorch's wheels is a URL without credentials, which this is not",
+            hint="Such as https://mirror.example.org/pytorch/whl; a login for it goes into ~/.netrc.",
+        )
+    return text
 
 
 def _seconds(value: object, origin: str) -> float:

@@ -25,6 +25,7 @@ from envkit.words.conda_keys import key_words
 OWN: Mapping[str, str] = {
     "persist": "the volume",
     "engine": "the solver: rattler, libmamba or conda",
+    "torch_index": "where PyTorch's own wheels are: its index or a mirror",
     "timeout": "seconds after which a server that sends nothing is given up",
 }
 """The keys of envkit's own file, and what they mean."""
@@ -41,6 +42,11 @@ def show_settings(settings: Settings, env: Mapping[str, str]) -> tuple[Setting, 
     origins = settings.origins
     found = [
         Setting("persist", str(settings.volume), origins.get("volume", "default"), obeyed=True, text=OWN["persist"]),
+        Setting(
+            *("torch_index", settings.torch_index, origins.get("torch_index", "default")),
+            obeyed=True,
+            text=OWN["torch_index"],
+        ),
         Setting("engine", settings.engine, origins.get("engine", "default"), obeyed=True, text=OWN["engine"]),
         Setting(
             "timeout", settings.network.stall_s, origins.get("timeout", "default"), obeyed=True, text=OWN["timeout"]

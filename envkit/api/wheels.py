@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from envkit.api.examine import run_environment
 from envkit.api.session import Session
 from envkit.api.solve import Plan, solve_request
+from envkit.api.torch import resolve_for_gpu
 from envkit.builds.dependency import dependency_names
 from envkit.builds.distributions import distribution_name, provided_by
 from envkit.checks.lacking import Lacking
@@ -87,7 +88,7 @@ def solve_with_pip(
     uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)
     # On a shared volume, others use the cache, too.
     with sharing(volume) if volume.wheels.is_dir() else nullcontext():
-        found = resolve_section(uv, question)
+        found = resolve_for_gpu(session, uv, question, inquiry)
     for note in found.notes:
         session.reporter.note(note)
     return _with_compiler(session, inquiry, replace(plan, pip=found), passed)

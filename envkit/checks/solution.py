@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envkit.builds.classify import classify_all
 from envkit.builds.families import channel_name
@@ -113,6 +113,11 @@ def _verdicts(builds: Sequence[Build], target: Target) -> Iterable[Refusal]:
         if any(told.code == CODE_INFERRED for told in verdict.reasons):
             continue
         yield Refusal(build.record, reason)
+
+
+def check_wheels(builds: Sequence[Build], target: Target, request: Request) -> list[Refusal]:
+    """Return why wheels would not run on a target, or not as the request asks; all of them were asked for."""
+    return [*_variants(builds, target, replace(request, specs=())), *_verdicts(builds, target)]
 
 
 def _majors(builds: Sequence[Build]) -> Iterable[Refusal]:

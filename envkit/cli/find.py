@@ -13,6 +13,7 @@ from envkit.cli.target import Described, TargetFlags, describe
 if TYPE_CHECKING:
     from envkit.models.request import Correction
     from envkit.models.results import FindResult, NameListing
+    from envkit.settings import Settings
 
 
 _ROWS = 20
@@ -44,6 +45,9 @@ def find_command(
     ] = None,
     why: Annotated[bool, typer.Option("--why", help="Explain the choice, and what would change it.")] = False,
     matrix: Annotated[bool, typer.Option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
+    wheels: Annotated[
+        bool, typer.Option("--wheels", help="List the wheels of PyTorch instead, and the command for uv and pip.")
+    ] = False,
     fix: Fix = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
@@ -54,6 +58,7 @@ def find_command(
 ) -> int:
     """List the builds of a package, best first, and how they run here."""
     from envkit.api.find import find_builds
+    from envkit.api.find_wheels import find_wheels
     from envkit.api.names import find_names, is_pattern
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError
@@ -77,6 +82,16 @@ def find_command(
             print_json(names_json(listing))
         else:
             _render_names(listing)
+        return 0
+    if wheels:
+        asked = Inquiry(request, target, machines)
+        result = find_wheels(session, asked)
+        if as_json:
+            print_json(find_json(result, everything=everything, matrix=matrix, fixed=()))
+            return result.error.exit_code if isinstance(result.error, EnvkitError) else 0
+        _render(result, (), _commands(result, settings), everything=everything, limit=limit, why=why, matrix=matrix)
+        if result.error is not None:
+            raise result.error
         return 0
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     inquiry = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
@@ -136,6 +151,15 @@ def _render(
         lines += fixes + [("note", "yellow", say(advice)) for advice in result.advice]
     if lines:
         out.print(labelled(*lines))
+
+
+def _commands(result: FindResult, settings: Settings) -> list[tuple[str, str, str]]:
+    """Return the commands that install the pick with uv and with pip, as rows."""
+    if result.pick is None:
+        return []
+    record = result.pick.build.record
+    words = f"pip install torch=={record.version} --index-url {settings.torch_index}/{record.build}"
+    return [("uv", "bold", f"uv {words}"), ("pip", "bold", words)]
 
 
 def _render_names(listing: NameListing) -> None:

@@ -6,11 +6,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from envkit.errors import UnsatisfiableError, UsageError
 from envkit.models.manifest import PipPackage
-from envkit.models.pip import PipRequirement, Provided
+from envkit.models.pip import Address, PipRequirement, PipSection, PipWish, Provided
 from envkit.process import ChildResult
 from envkit.wheels.builds import shares_framework
 from envkit.wheels.failure import build_failed, failure_of, needs_login, unfit, without_wheel
@@ -69,6 +70,28 @@ def resolve_section(uv: Uv, question: PipQuestion, prefix: Path | None = None) -
     return PipPlan(kept, relied, question, tuple(notes))
 
 
+def newest_of(uv: Uv, question: PipQuestion, lines: Sequence[str], index: Address) -> str | None:
+    """Return the newest version of one project that an index has for a question's Python and platform, or None.
+
+    Args:
+        lines: Requirements on the project.
+
+    Raises:
+        ChannelError: The index cannot be reached.
+    """
+    alone = replace(question, wish=PipWish(PipSection(index=index)), provided=(), kept=())
+    with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
+        run = _Run(uv, alone, Path(folder), (), None)
+        ended = run.compile(lines, constrained=False, dependencies=False)
+        if ended.state == "done":
+            packages = parse_pylock(run.output.read_text(encoding="utf-8"), Path(folder))
+            return packages[0].version if packages else None
+    error = failure_of(ended, _DOING, ())
+    if isinstance(error, UnsatisfiableError):
+        return None
+    raise error
+
+
 def index_arguments(question: PipQuestion, *, first: bool = False) -> list[str]:
     """Return the options of uv that name the indexes of a section.
 
@@ -111,6 +134,7 @@ class _Run:
         *,
         excluded: Sequence[str] = (),
         constrained: bool = True,
+        dependencies: bool = True,
         output: Path | None = None,
         first: bool = False,
     ) -> ChildResult:
@@ -130,7 +154,8 @@ class _Run:
         words += index_arguments(question, first=first)
         words += ["--exclude-newer", question.exclude_newer] if question.exclude_newer else []
         words += ["--prerelease", "allow"] if section.pre else []
-        words += ["--generate-hashes", *(["--refresh"] if question.fresh and not self.uv.policy.offline else [])]
+        words += ["--generate-hashes"] if dependencies else ["--no-deps"]
+        words += ["--refresh"] if question.fresh and not self.uv.policy.offline else []
         words += ["--only-binary", ":all:", *(word for name in sorted(self.builds) for word in ("--no-binary", name))]
         return self.uv.run(words)
 

@@ -143,6 +143,10 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     ),
     codes.HELD_BY_REQUEST: lambda name, version, spec: f"{name} {version} exists; `{spec}` of the request holds it",
     codes.LEAVE_OUT: _leave_out,
+    codes.WHEELS_WITHOUT_GPU: lambda names: (
+        f"{join(names)}: wheels for CUDA, and this machine has no GPU; what they do on the CPU works"
+    ),
+    codes.TORCH_INDEX: "torch {version} comes from {url}: the wheel on PyPI would not do",
     codes.MORE_REASONS: "and {number} more reasons: --all --why",
     codes.NEWER_DRIVER: "driver {driver} or newer runs {build}, {tier}",
     codes.NEEDED_ELSEWHERE: "another process needs it, or it is somebody else's",

@@ -82,6 +82,9 @@ def what_helps(advice: Sequence[Advice]) -> str:
     return "; ".join(map(say, advice)) or "See every build with its reasons: envkit find --all --why."
 
 
+WHEELS_HINT = "Name another driver or GPU, leave --cuda out, or take --cuda none."
+
+
 def will_not_run(refusals: Sequence[str]) -> str:
     """Return the message for a solution that is refused."""
     return "the solution would not run: " + "; ".join(refusals)
