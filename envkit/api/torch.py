@@ -20,7 +20,7 @@ from envkit.models.codes.advice import TORCH_INDEX, WHEELS_WITHOUT_GPU
 from envkit.models.codes.reasons import NO_GPU
 from envkit.models.fact import Advice
 from envkit.models.manifest import PipPackage
-from envkit.models.pip import Address, FilePlace
+from envkit.models.pip import Address, FilePlace, PipRequirement
 from envkit.models.request import Inquiry
 from envkit.plan.wheel_choice import judge_torch, tags_to_try
 from envkit.wheels.plan import PipPlan, PipQuestion
@@ -87,6 +87,11 @@ def _wheel(package: PipPackage, subdir: str) -> Wheel | None:
     return Wheel(package.name, package.version, subdir=subdir, sha256=package.hashes.get("sha256"))
 
 
+def _names_build(item: PipRequirement) -> bool:
+    """Return whether a requirement names a build, as in ``torch==2.5.1+cu121``."""
+    return item.requirement is not None and "+" in str(item.requirement.specifier)
+
+
 def _from_own_index(session: Session, uv: Uv, question: PipQuestion, inquiry: Inquiry) -> PipPlan | None:
     """Resolve with PyTorch from the folder of its index that the target's verdict chooses; None where none serves.
 
@@ -95,8 +100,8 @@ def _from_own_index(session: Session, uv: Uv, question: PipQuestion, inquiry: In
     """
     section = question.wish.section
     asked = [item for item in section.requirements if item.name == "torch"]
-    if any("+" in item.text or item.origin != "index" for item in asked) or section.no_index:
-        return None  # a build was named
+    if section.no_index or any(item.origin != "index" or _names_build(item) for item in asked):
+        return None
     ranked, _ = judge_torch(inquiry.request, inquiry.target, inquiry.hosts, session.knowledge)
     versions = [version for row in torch_rows() for version in row["versions"]]
     specifiers = [item.requirement.specifier for item in asked if item.requirement is not None]
