@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envkit.api.session import Session
+from envkit.api.wheels import remove_wheels, unused_wheels
 from envkit.host.cache import default_cache_dir
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, find_stale_measurements, remove_rubbish
 from envkit.layout.measured import user_measurements
@@ -32,12 +33,15 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     elsewhere = find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
     measured = user_measurements()
     elsewhere += find_stale_measurements(measured, keep.younger_than_s) if measured else []
-    items, kept = [*rubbish.items, *elsewhere], list(rubbish.kept)
+    gone = {item.path for item in rubbish.items}
+    wheels = unused_wheels(session, gone, keep.younger_than_s) if session.find_volume().wheels.is_dir() else []
+    items, kept = [*rubbish.items, *elsewhere, *wheels], list(rubbish.kept)
     # Measure before deleting.
     freed, there = _freed(items), _freed(elsewhere)
     if not dry_run and items:
         reporter.start("clean", f"{len(items)} things")
-        stay = remove_rubbish(volume, items)
+        stay = remove_rubbish(volume, [item for item in items if item not in wheels])
+        stay += remove_wheels(session, wheels) if wheels else []
         if stay:
             kept += [(Path(item.path).name, Advice(NEEDED_ELSEWHERE)) for item in stay]
             items = [item for item in items if item not in stay]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +19,19 @@ from envkit.api.torch import resolve_for_gpu
 from envkit.builds.dependency import dependency_names
 from envkit.builds.distributions import distribution_name, provided_by
 from envkit.checks.lacking import Lacking
-from envkit.errors import HostCannotRunError, NoAnswerError, UnsatisfiableError, UsageError
+from envkit.errors import HeldError, HostCannotRunError, NoAnswerError, UnsatisfiableError, UsageError, VolumeError
 from envkit.inputs.requirements import section_of
 from envkit.installer.bytecode import make_wheel_bytecode
+from envkit.layout import lease
 from envkit.layout.damage import distributions
+from envkit.layout.gc import CACHE
+from envkit.layout.generation import list_manifests
 from envkit.layout.permissions import sharing
 from envkit.layout.records import installed_packages
 from envkit.models.build import Record
+from envkit.models.care import CleanItem
+from envkit.models.codes.advice import NOT_HELD
+from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import Manifest, PipPackage, PipPart, RecordedRequest
 from envkit.models.pip import PipWish, Provided
@@ -220,6 +227,37 @@ def forget_damaged(session: Session, manifest: Manifest) -> None:
     if names.intersection(damaged):
         uv = make_uv(session.wheel_cache, session.policy, session.reporter)
         uv.run(["cache", "clean", *sorted(names.intersection(damaged))])
+
+
+def unused_wheels(session: Session, gone: Collection[str], younger_than_s: float) -> list[CleanItem]:
+    """List the wheels in uv's cache of projects that no generation has, but those younger than so many seconds.
+
+    `gone` are the paths of generations that are removed, too. None is listed while a manifest cannot be read.
+    """
+    manifests = {str(path): manifest for path, manifest in list_manifests(session.volume)}
+    if any(manifest is None for manifest in manifests.values()):
+        return []
+    held = {p.name for path, m in manifests.items() if m is not None and path not in gone for p in wheels_of(m)}
+    found = []
+    for info in sorted(session.wheel_cache.glob("archive-v*/*/*.dist-info")):
+        name = canonicalize_name(info.name.partition("-")[0])
+        if name not in held and time.time() - info.parent.stat().st_mtime >= younger_than_s:
+            found.append(
+                CleanItem("wheel", str(info.parent), Advice(NOT_HELD, package=info.name.partition(".dist")[0]))
+            )
+    return found
+
+
+def remove_wheels(session: Session, items: Sequence[CleanItem]) -> list[CleanItem]:
+    """Remove wheels from uv's cache by uv itself, which locks it; return those that stay."""
+    names = {canonicalize_name(info.name.partition("-")[0]) for i in items for info in Path(i.path).glob("*.dist-info")}
+    try:
+        with lease.hold(session.volume, CACHE):
+            uv = make_uv(session.wheel_cache, session.policy, session.reporter)
+            uv.run(["cache", "clean", *sorted(names)])
+    except (HeldError, VolumeError):
+        pass
+    return [item for item in items if Path(item.path).exists()]
 
 
 def _settled(found: PipPlan, there: Sequence[Provided], again: Callable[[PipQuestion], PipPlan]) -> PipPlan:

@@ -50,7 +50,7 @@ class CleanItem:
 
     Attributes:
         kind: ``generation``, ``orphan``, ``unfinished``, ``package``, ``bytecode``, ``download``, ``trash``,
-            ``validation``, ``index`` or ``gpucode`` (what was measured of a package).
+            ``validation``, ``index``, ``wheel`` (of uv's cache) or ``gpucode`` (what was measured of a package).
         path: Its path.
         why: The reason.
     """

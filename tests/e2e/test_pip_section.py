@@ -250,6 +250,19 @@ def test_clones_moves_and_second_environments_need_no_network(section: Section, 
     assert len({module(away.prefix(name), "beta.py").stat().st_ino for name in ("demo", "twin")}) == 1
 
 
+def test_clean_takes_wheels_that_nothing_holds(section: Section) -> None:
+    assert section.create("alpha<2").code == 0
+    cache = section.shell.volume / ".envkit/uv"
+    assert list(cache.glob("archive-v*/*/alpha-1.0.dist-info"))
+    assert section.create("tool", name="other").code == 0
+    section.shell.ok("remove", "other")
+    cleaned = section.shell.ok("clean", "--keep", "0", "--older-than", "0", "--json").json
+    assert any(item["kind"] == "wheel" and "tool 1.0" in item["why"].replace("-", " ") for item in cleaned["items"])
+    assert list(cache.glob("archive-v*/*/alpha-1.0.dist-info"))
+    assert not list(cache.glob("archive-v*/*/tool-1.0.dist-info"))
+    assert section.create("tool", name="again").code == 0  # fetched again
+
+
 def test_damage_is_found_and_mended(section: Section) -> None:
     assert section.create("tool").code == 0
     damaged = module(section.shell.prefix(), "beta.py")
