@@ -36,6 +36,8 @@ class Settings:
         allowed: The only channels that may be used, by name or URL; empty if all may.
         denied: Channels that may not be used.
         priority: How the order of channels counts: ``flexible``, ``strict`` or ``disabled``, as in conda.
+        pinned: Specs that hold for every package of a solution (``pinned_packages``).
+        disallowed: Specs of packages that are never installed (``disallowed_packages``).
         override_channels: Whether ``--override-channels`` may be given.
         network: How the network may be used.
         platform: The platform to choose for (``subdir``); None for that of this machine.
@@ -54,6 +56,8 @@ class Settings:
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     priority: ChannelPriority = "flexible"
+    pinned: tuple[str, ...] = ()
+    disallowed: tuple[str, ...] = ()
     override_channels: bool = True
     network: NetworkPolicy = field(default_factory=NetworkPolicy)
     platform: str | None = None
@@ -114,6 +118,8 @@ def load_settings(
         allowed=tuple(conda.list("allowlist_channels")),
         denied=tuple(conda.list("denylist_channels")),
         priority=_priority(conda),
+        pinned=() if conda.switch("ignore_pinned") else tuple(conda.list("pinned_packages")),
+        disallowed=tuple(conda.list("disallowed_packages")),
         override_channels=conda.switch("override_channels_enabled", default=True),
         network=replace(network, stall_s=_seconds(wait, origins["timeout"])),
         platform=conda.text("subdir"),

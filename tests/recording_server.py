@@ -7,6 +7,7 @@ import functools
 import http.server
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,20 +27,30 @@ class Recorded:
 
 class _Handler(QuietHandler):
     recorded: Recorded
+    login: str | None = None
 
     def send_head(self):  # type: ignore[no-untyped-def] # noqa: ANN202 - the base class's
         self.recorded.asked.append(self.path)
         self.recorded.headers.append(dict(self.headers.items()))
+        if self.login and self.headers.get("authorization") != f"Basic {b64encode(self.login.encode()).decode()}":
+            self.send_response(401)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return None
         if "://" in self.path:  # as a proxy
             self.path = urlsplit(self.path).path
         return super().send_head()
 
 
 @contextlib.contextmanager
-def record(folder: Path, *, certificate: tuple[Path, Path] | None = None) -> Iterator[Recorded]:
-    """Serve a folder on loopback, over TLS with a certificate and its key."""
+def record(
+    folder: Path, *, certificate: tuple[Path, Path] | None = None, login: str | None = None
+) -> Iterator[Recorded]:
+    """Serve a folder on loopback: over TLS with a certificate and its key; to who gives `login`, a user:password."""
     recorded = Recorded("")
-    handler = functools.partial(type("Handler", (_Handler,), {"recorded": recorded}), directory=str(folder))
+    handler = functools.partial(
+        type("Handler", (_Handler,), {"recorded": recorded, "login": login}), directory=str(folder)
+    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -10,8 +10,10 @@ from envkit.engines.base import ChannelAccess
 from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.fact import Advice
-from envkit.models.solve import SolveTask
+from envkit.models.request import Request
+from envkit.models.solve import ChannelPriority, SolveTask
 from envkit.plan.opened import explain_opened
+from envkit.plan.restrict import forbidden, restrict
 
 
 def solve_by_priority(
@@ -25,7 +27,23 @@ def solve_by_priority(
     Raises:
         UnsatisfiableError: There is no solution.
     """
-    priority = session.settings.priority
+    settings = session.settings
+    priority = settings.priority
+    disallowed = Request(settings.disallowed).parsed
+    records, opened = _by_priority(session, restrict(task, settings.pinned, disallowed), access, priority)
+    found = forbidden(records, disallowed)
+    if found:
+        raise UnsatisfiableError(
+            f"{', '.join(record.fn for record in found)} may not be installed, by disallowed_packages of "
+            f"{settings.origins.get('disallowed_packages')}",
+            hint="Ask for another version, or whoever wrote that file.",
+        )
+    return records, opened
+
+
+def _by_priority(
+    session: Session, task: SolveTask, access: ChannelAccess, priority: ChannelPriority
+) -> tuple[tuple[Record, ...], tuple[Advice, ...]]:
     if priority != "flexible" or len(access.channels) == 1:
         return session.engine.solve(replace(task, channel_priority=priority), access=access), ()
     try:

@@ -59,6 +59,19 @@ def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Clie
 _Logins = Sequence[tuple["SplitResult", str | None]]
 
 
+def proxy_for(policy: NetworkPolicy, url: str, env: Mapping[str, str]) -> str | None:
+    """Return the host and port of the proxy that requests for a URL go over, without credentials; None for none."""
+    parts = urlsplit(url)
+    merged = {**env, **network_variables(policy, env)}
+    names = [f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"]
+    proxy = next((merged[name] for name in names if merged.get(name)), None)
+    host = parts.hostname or ""
+    exempt = [part.strip().lstrip(".") for part in (merged.get("NO_PROXY") or merged.get("no_proxy") or "").split(",")]
+    if proxy is None or any(part in {"*", host} or (part and host.endswith(f".{part}")) for part in exempt):
+        return None
+    return urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2] or None
+
+
 @contextlib.contextmanager
 def _variables(values: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}

@@ -27,6 +27,9 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"timed out|timeout"), "{host} does not answer in time"),
     (re.compile(r"connection reset|connection closed|broken pipe|unexpected eof"), "{host} breaks the connection off"),
 )
+# A client speaks to its proxy only, so what ends here did not get past it.
+_OF_PROXY = tuple(pair for pair in _CAUSES if "certificate" not in pair[1] and "tunnel" not in pair[0].pattern)
+_PROXY_REFUSES = re.compile(r"\b407\b|proxy auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,20 @@ class Outage:
     age_s: float = 0.0
 
 
-def describe_outage(text: str, url: str) -> str | None:
-    """Describe why the host of a URL is unreachable; None if it answered and the fault is another."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
+def describe_outage(text: str, url: str, proxy: str | None = None) -> str | None:
+    """Describe why the host of a URL is unreachable; None if it answered and the fault is another.
+
+    Args:
+        proxy: The proxy on the way, as host and port: where the connection fails, it failed to this one.
+    """
     lowered = _URL.sub("", text.lower())  # a channel may be called timeout
+    if proxy is not None and _PROXY_REFUSES.search(lowered):
+        return f"the proxy {proxy} wants a user and a password"
+    if proxy is not None and "http status" not in lowered:
+        found = next((words for pattern, words in _OF_PROXY if pattern.search(lowered)), None)
+        if found is not None:
+            return found.format(host=f"the proxy {proxy}")
+    host = urlsplit(url).netloc.rpartition("@")[2]
     if not host or "http status" in lowered:
         return None
     return next((words.format(host=host) for pattern, words in _CAUSES if pattern.search(lowered)), None)

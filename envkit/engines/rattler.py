@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import os
 import re
 import socket
 import warnings
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 from envkit.builds.record import record_from_repodata
 from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package, unreadable_spec
-from envkit.engines.network import make_client
+from envkit.engines.network import make_client, proxy_for
 from envkit.engines.outage import describe_outage
 from envkit.engines.problem_text import parse_tree
 from envkit.engines.watch import Patience, TransferFault, watched
@@ -305,6 +306,24 @@ def _of_disk(text: str, index_dir: Path) -> VolumeError | None:
     return None
 
 
+_CREDENTIALS = (
+    "It needs a token or password, or another one: in ~/.netrc, in the file that RATTLER_AUTH_FILE names, or in the "
+    "URL of the channel in ~/.condarc (https://HOST/t/TOKEN/NAME, https://USER:PASSWORD@HOST/NAME)."
+)
+_ELSEWHERE = "Indexes that were read before: --offline. Another channel: -c NAME --override-channels."
+
+
+def _cure(outage: str | None) -> str:
+    if outage is not None and "the proxy" in outage:
+        return "Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY and condarc's proxy_servers (`envkit config show`)."
+    if outage is not None and "certificate" in outage:
+        return (
+            "Name a file with the certificate authority of your network: SSL_CERT_FILE, or ssl_verify in ~/.condarc "
+            "(`ssl_verify: false` checks none)."
+        )
+    return "Check the network, proxy and URL."
+
+
 def _of_channel(flat: str, short: str, access: ChannelAccess) -> EnvkitError:
     if (refused := _of_disk(flat, access.index_dir)) is not None:
         return refused
@@ -316,19 +335,16 @@ def _of_channel(flat: str, short: str, access: ChannelAccess) -> EnvkitError:
             f"the index of {where} is not in the cache and --offline forbids to fetch it",
             hint="Run once without --offline.",
         )
-    outage = describe_outage(flat, named[0].url) if named else None
+    proxy = proxy_for(access.policy, named[0].url, os.environ) if named else None
+    outage = describe_outage(flat, named[0].url, proxy) if named else None
     if outage is None and ("could not find subdir" in flat or "404" in flat):
         return ChannelError(
             f"there is no channel {where}: {short}",
             hint="Check the name or URL of the channel; a channel has at least a noarch/repodata.json.",
         )
     if outage is None and ("401" in flat or "403" in flat):
-        return ChannelError(f"channel {where} refuses: {short}", hint="It needs a token or password, or another one.")
-    error = ChannelError(
-        f"channel {where} cannot be read: {outage or short}",
-        hint="Check the network, proxy and URL. Indexes that were read before: --offline. Another channel: -c NAME "
-        "--override-channels.",
-    )
+        return ChannelError(f"channel {where} refuses: {short}", hint=_CREDENTIALS)
+    error = ChannelError(f"channel {where} cannot be read: {outage or short}", hint=f"{_cure(outage)} {_ELSEWHERE}")
     if outage is not None:
         error.unreachable, error.cause = named[0].url, outage
     return error

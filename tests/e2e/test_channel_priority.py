@@ -107,3 +107,26 @@ def test_a_priority_that_is_none(shell: Shell) -> None:
     refused = shell.run("find", "lib", CONDA_CHANNEL_PRIORITY="loose")
     assert refused.code == 2
     assert "flexible, strict or disabled" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "specs", "expected"),
+    [
+        ("PINNED_PACKAGES", "lib <2&unused >1", ["third::lib>=1", "app"], None),
+        ("PINNED_PACKAGES", "num >=3&unused >1", ["num"], {"num": "second 3.0"}),
+        ("DISALLOWED_PACKAGES", "lib", ["app"], None),
+        ("DISALLOWED_PACKAGES", "lib", ["num"], {"num": "first 1.0"}),
+        ("DISALLOWED_PACKAGES", "num<2&other", ["num"], {"num": "second 3.0"}),
+        ("DISALLOWED_PACKAGES", "num=1.0=0", ["num"], None),
+    ],
+)
+def test_pinned_and_disallowed_packages(
+    shell: Shell, key: str, value: str, specs: list[str], expected: dict[str, str] | None
+) -> None:
+    env = {f"CONDA_{key}": value}
+    if expected is None:
+        refused = shell.run("create", *specs, "-n", "demo", "--dry-run", **env)
+        assert refused.code == 1, refused.err
+    else:
+        assert _planned(shell, *specs, **env) == expected
+    assert _planned(shell, "lib", CONDA_PINNED_PACKAGES="lib >5", CONDA_IGNORE_PINNED="true") == {"lib": "first 1.0"}

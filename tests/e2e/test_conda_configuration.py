@@ -198,3 +198,47 @@ def test_the_platform_and_virtual_packages_of_condarc(shell: Shell, public: Reco
     # CEP 46: there is no __cuda_arch without __cuda; a variable comes before a file.
     target = shell.ok("find", "public", "--json", CONDA_SUBDIR="linux-64", CONDA_OVERRIDE_CUDA="").json["target"]
     assert (target["driver_cuda"], target["gpus"]) == (None, [])
+
+
+def test_a_proxy_that_is_down_is_named(shell: Shell, private: Recorded) -> None:
+    _condarc(shell, f"custom_channels: {{private: '{private.url}'}}\n")
+    refused = shell.run("find", "secret", "-c", "private", HTTP_PROXY="http://me:pw@127.0.0.1:9")
+    assert refused.code == 5
+    assert "the proxy 127.0.0.1:9 refuses the connection" in refused.err
+    assert "proxy_servers" in refused.err
+    assert "pw" not in refused.err
+    assert private.asked == []
+    shell.ok("find", "secret", "-c", "private", "--refresh", HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="localhost")
+
+
+def test_a_certificate_that_is_not_trusted_names_the_settings(
+    shell: Shell, tmp_path: Path, certificate: tuple[Path, Path, Path]
+) -> None:
+    write_channel(tmp_path / "corp/private", [SECRET])
+    with record(tmp_path / "corp", certificate=certificate[1:]) as server:
+        refused = shell.run("find", "secret", "-c", f"{server.url}/private")
+    assert refused.code == 5
+    assert "SSL_CERT_FILE" in refused.err
+    assert "ssl_verify" in refused.err
+
+
+@pytest.mark.parametrize("place", [None, "netrc", "RATTLER_AUTH_FILE", "condarc"])
+def test_a_channel_that_wants_a_password_says_where_it_goes(shell: Shell, tmp_path: Path, place: str | None) -> None:
+    write_channel(tmp_path / "corp/private", [SECRET])
+    with record(tmp_path / "corp", login="me:pw") as server:
+        url, env = f"{server.url}/private", {}
+        if place == "netrc":
+            (shell.home / ".netrc").write_text("machine localhost login me password pw\n")
+            (shell.home / ".netrc").chmod(0o600)
+        elif place == "RATTLER_AUTH_FILE":
+            env = {place: str(tmp_path / "auth.json")}
+            (tmp_path / "auth.json").write_text('{"localhost": {"BasicHTTP": {"username": "me", "password": "pw"}}}')
+        elif place == "condarc":
+            _condarc(shell, f"custom_channels: {{private: '{server.url.replace('://', '://me:pw@')}'}}\n")
+        outcome = shell.run("find", "secret", "-c", url, **env)
+    if place is not None:
+        assert outcome.code == 0, outcome.err
+    else:
+        assert outcome.code == 5
+        for name in ("netrc", "RATTLER_AUTH_FILE", "condarc"):
+            assert name in outcome.err
