@@ -160,6 +160,9 @@ def _judged(
     verdicts = [v for v in every if first is None or v.build.record.channel.rstrip("/") == first]
     hidden = [v for v in every if first is not None and v.build.record.channel.rstrip("/") != first]
     ranked = rank(verdicts, request, target)
+    row = row_of(found.name)
+    if row is not None and row.gpu_is_optional and pick(ranked) is None:  # `create` takes its CPU build, too
+        ranked = rank(verdicts, replace(request, cuda=CudaChoice("none")), target)
     chosen = {id(verdict) for verdict in ranked}
     any_cuda = replace(request, cuda=request.cuda if request.cuda.kind == "none" else CudaChoice())
     others = judge_builds(builds[len(found.matching) :], target, hosts, request=request)
@@ -266,11 +269,13 @@ def elsewhere(
 def refuse_unclear(candidates: Candidates, request: Request, target: Target) -> EnvkitError | None:
     """Return the refusal of a host with signs of NVIDIA and no usable GPU: CPU and CUDA may both be meant."""
     verdicts = (*candidates.ranked, *candidates.rejected)
+    row = row_of(candidates.name)
+    may_be_cuda = row is not None and not row.gpu_is_optional  # in other channels, if these have CPU builds alone
     if (
         request.cuda.kind != "auto"
         or not target.nvidia_traces
         or wants_cuda(target)
-        or not any(verdict.build.variant == "cuda" for verdict in verdicts)
+        or not (may_be_cuda or any(verdict.build.variant == "cuda" for verdict in verdicts))
     ):
         return None
     return HostCannotRunError(refusals.unclear(target), hint=refusals.UNCLEAR_HINT)

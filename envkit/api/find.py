@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envkit.api import choose
 from envkit.api.choose import Candidates
+from envkit.api.closure import solvable_pick
 from envkit.api.session import Session, user_index_dir
 from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.trying import running_corrections
@@ -75,7 +76,11 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
         raise
     if corrections:
         corrections = running_corrections(session, asked, corrections, table=answer.source == "table")
-    return _result(request, target, answer, corrections, explained=explained)
+    result = _result(request, target, answer, corrections, explained=explained)
+    if result.pick is None or answer.source == "table":
+        return result
+    taken, why = solvable_pick(session, inquiry, answer.candidates, result.pick, index)
+    return replace(result, pick=taken, advice=(*why, *result.advice))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Session:
     policy: NetworkPolicy = field(default_factory=NetworkPolicy)  # how the network may be used
     reporter: Reporter = field(default_factory=Reporter)  # receives progress and notes
     solver: Engine | None = None  # an engine to use instead of the configured one
+    indexes: Path | None = None  # a cache of channel indexes to use instead of the volume's
 
     @cached_property
     def engine(self) -> Engine:
@@ -96,6 +97,8 @@ class Session:
         Raises:
             TamperedError: Something in it is not envkit's; engines write it by its path.
         """
+        if self.indexes is not None:
+            return self.indexes
         from envkit.layout.private import own_folder
 
         return own_folder(self.volume.root, self.volume.index) or user_index_dir()

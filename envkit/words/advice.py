@@ -48,6 +48,13 @@ def _hidden(verdict: Verdict, channel: str, cuda: CudaChoice | None) -> str:
     )
 
 
+def _unsolvable(build: Build, why: str | None, taken: Build | None) -> str:
+    needs = f"what {build_words(build)} needs is not in these channels, or does not go together"
+    if taken is not None:
+        return f"{needs}: `envkit create` takes {build_words(taken)}"
+    return f"{needs}: `envkit create` refuses it ({why})"
+
+
 def _opened(package: str, channel: str, first: str, newest: str, needed: tuple[str | None, str] | None) -> str:
     if needed is None:
         why = f"what {first} has of it (up to {newest}) does not go together with the rest"
@@ -125,6 +132,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.GENERATION_GONE: "its generation is gone",
     codes.GLIBC_ASSUMED: "glibc {version} is assumed: --glibc names another",
     codes.HALF_DELETED: "was being deleted",
+    codes.CLOSURE_UNSOLVED: _unsolvable,
     codes.HIDDEN_BUILD: _hidden,
     codes.OPENED_CHANNEL: _opened,
     codes.INDEX_UNUSED: lambda idle_s: f"a channel's index, last used {days_words(idle_s)} ago",

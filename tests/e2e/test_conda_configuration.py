@@ -242,3 +242,12 @@ def test_a_channel_that_wants_a_password_says_where_it_goes(shell: Shell, tmp_pa
         assert outcome.code == 5
         for name in ("netrc", "RATTLER_AUTH_FILE", "condarc"):
             assert name in outcome.err
+
+
+@pytest.mark.parametrize("words", [("find", "pytorch"), ("create", "pytorch", "-n", "demo", "--dry-run")])
+def test_signs_of_nvidia_and_a_channel_with_cpu_builds_alone(shell: Shell, words: tuple[str, ...]) -> None:
+    write_channel(shell.channel, [Package("pytorch", "2.0", "cpu_0")])
+    asked = shell.run(*words, "-c", str(shell.channel), "--json", NVIDIA_VISIBLE_DEVICES="all")
+    assert asked.code == 4, asked.out
+    assert "--cuda none" in asked.json["error"]["hint"]
+    shell.ok(*words, "-c", str(shell.channel), "--cuda", "none", "--json", NVIDIA_VISIBLE_DEVICES="all")

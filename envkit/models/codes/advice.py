@@ -12,6 +12,7 @@ def _advice(name: str, meaning: str) -> Code:
 BEST_REFUSED = _advice("best-refused", "Why the best build of those that match does not run.")
 BUILDS_REFUSED = _advice("builds-refused", "Builds that do not run, with the reason that they share.")
 CHOSEN_BUILD = _advice("chosen-build", "The rule by which the build was chosen.")
+CLOSURE_UNSOLVED = _advice("closure-unsolved", "The packages that the best build needs cannot be together.")
 COMPILED_PART = _advice("compiled-part", "The builds of another package decide, since it holds the compiled code.")
 COVERED_BUILD = _advice("covered-build", "The newest build whose toolkit the driver covers.")
 CPU_ASKED = _advice("cpu-asked", "The request asks for the CPU.")
