@@ -27,6 +27,7 @@ from envkit.models.version import CudaVersion
 from envkit.scan.copies import find_copies
 from envkit.scan.owners import group_by_package
 from envkit.scan.tree import scan_tree
+from envkit.words.values import plural
 
 
 def foresee_environment(name_or_prefix: str, target: Target, *, volume: Volume | None, reporter: Reporter) -> Foreseen:
@@ -43,7 +44,7 @@ def foresee_environment(name_or_prefix: str, target: Target, *, volume: Volume |
     reporter.start("read", str(prefix))
     found = judge_inspection(inspect_folder(prefix, name_or_prefix), target)
     findings = foresee(found.packages, _built(prefix), target) + copies_findings(find_copies(prefix))
-    reporter.finish("read", f"{len(found.libraries)} files with code for GPUs")
+    reporter.finish("read", f"{plural(len(found.libraries), 'file')} with code for GPUs")
     report = Report(
         prefix=str(prefix),
         fingerprint="",

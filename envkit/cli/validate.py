@@ -108,7 +108,7 @@ def _foresee(session: Session, name: str, volume: Volume | None, flags: Describe
     from envkit.cli.inspection import render_code
     from envkit.cli.output import STATUS_STYLE, console, mark, print_json
     from envkit.wire.inspection import foreseen_json
-    from envkit.words.values import target_words
+    from envkit.words.values import plural, target_words
 
     target, _ = describe(session, None, flags)
     found = foresee_environment(name, target, volume=volume, reporter=session.reporter)
@@ -120,7 +120,7 @@ def _foresee(session: Session, name: str, volume: Volume | None, flags: Describe
     out.print(mark("[bold]{}[/bold] for {}", report.prefix, target_words(target)))
     render_code(out, found.inspection, by_package=len(found.inspection.packages) > 1)
     out.print(render_findings(report.findings))
-    told = f"by what {len(found.inspection.libraries)} files hold, in {report.seconds:.1f} s"
+    told = f"by {plural(len(found.inspection.libraries), 'file')} with code for GPUs, in {report.seconds:.1f} s"
     out.print(mark("[{0}]{1}[/{0}]  {2}", STATUS_STYLE[report.verdict], report.verdict, told))
     return exit_code(report)
 
