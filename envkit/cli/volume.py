@@ -112,7 +112,10 @@ def _bootstrap(
     out.print(f"After a restart:  . {result.volume}/env.sh && envkit list")
 
 
-@volume_app.command("share")
+@volume_app.command(
+    "share",
+    epilog="Examples: envkit volume share --group team; envkit volume share --group team --sticky --trust group.",
+)
 def _share(
     *,
     group: Annotated[str, typer.Option("--group", metavar="GROUP", help="The group, by name or number.")],
@@ -136,7 +139,7 @@ def _share(
     as those who use it: share it only with people whom you trust as much.
     """
     from envkit.api.share import share
-    from envkit.cli.output import console, print_json
+    from envkit.cli.output import console, mark, print_json
     from envkit.errors import UsageError
     from envkit.wire.volume import share_json
 
@@ -148,7 +151,7 @@ def _share(
         print_json(share_json(result))
         return
     out = console()
-    out.print(f"[green]{result.volume}[/green] is shared with group {result.group} ({result.mode})")
+    out.print(mark("[green]{}[/green] is shared with group {} ({})", result.volume, result.group, result.mode))
     out.print("Members may make, change and run its environments, and so run code as those who use them.")
     if result.sticky:
         out.print("Each may remove and replace only what is their own.")

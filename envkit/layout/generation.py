@@ -146,6 +146,7 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
     link = volume.link(name)
     before = os.readlink(link) if link.is_symlink() else None
     with writing(volume), folder(volume.root, volume.root) as root:
+        folder(volume.root, generation).close()  # still a directory of this volume, not a link
         # Relative, so that the link also works through another mount path.
         _point(root, name, str(generation.relative_to(volume.root)))
         try:

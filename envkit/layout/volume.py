@@ -80,6 +80,10 @@ def environments(volume: Volume) -> Iterator[tuple[str, Path]]:
         return
     for entry in sorted(os.scandir(volume.root), key=lambda e: e.name):
         if entry.is_symlink():
-            target = Path(os.path.normpath(volume.root / os.readlink(entry.path)))
+            try:
+                text = os.readlink(entry.path)
+            except FileNotFoundError:  # removed or renamed meanwhile
+                continue
+            target = Path(os.path.normpath(volume.root / text))
             if target.parent == volume.generations:
                 yield entry.name, target

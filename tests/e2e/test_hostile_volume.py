@@ -18,7 +18,20 @@ APP = Package("app", "1.0", files={"bin/app": b"#!/bin/sh\necho hello\n", "share
 NEW = Package("app", "2.0", files={"bin/app": b"#!/bin/sh\necho new\n", "share/app.txt": b"new"})
 GROUP = 54321
 MEMBER = 54322
-FOLDERS = ("trash", "g", "pkgs", "pkgs/.incoming", "validations", "self", "pyc", "index", "leases")
+FOLDERS = (
+    "trash",
+    "g",
+    "pkgs",
+    "pkgs/.incoming",
+    "validations",
+    "self",
+    "pyc",
+    "index",
+    "leases",
+    "gpucode",
+    "uv",
+    "uses",
+)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 
 
