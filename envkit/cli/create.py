@@ -307,9 +307,11 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
             cells = (wheel.name, wheel.version or "", wheel.kind, "pip", size_words(wheel.size))
             view.add_row(*map(literal, cells))
         out.print(view)
+        size = sum(wheel.size or 0 for wheel in result.pip)
+        wheels = f", and wheels of {size_words(size)}, as far as uv has not cached them" if result.pip else ""
         out.print(
             f"{len(result.records) + len(result.pip)} packages, {size_words(result.download_bytes)} to download "
-            f"({result.cached} cached); nothing was made (--dry-run)"
+            f"({result.cached} cached){wheels}; nothing was made (--dry-run)"
         )
         return
     render_outcome(out, result)
