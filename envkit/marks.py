@@ -19,8 +19,8 @@ _STARTED = 19  # of the fields behind the command in /proc/PID/stat (proc(5), fi
 def read_node() -> str | None:
     """Return what tells this boot of this host and this space of process numbers from others; None if unknown."""
     with contextlib.suppress(OSError, UnicodeError):
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read(8)
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            boot = file.read(8).decode()
         return f"{boot}-{os.readlink('/proc/self/ns/pid')[5:-1]}"
     return None
 
@@ -78,6 +78,6 @@ def _fields(pid: int) -> list[str] | None:
     if sys.platform != "linux":
         return None
     with contextlib.suppress(OSError, IndexError, UnicodeError), open(f"/proc/{pid}/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].decode("ascii").split()  # the command may hold anything
+        fields = file.read().rpartition(b")")[2].decode().split()  # the command may hold anything
         return fields if fields[0] not in {"Z", "X"} else None
     return None
