@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -47,6 +48,7 @@ def opened(volume: Volume) -> None:
 
 def as_nobody(act: Callable[[], object]) -> object:
     """What a function gives in a process of another user; an error's exit code. The interpreter need not be theirs."""
+    codecs.lookup("ascii")  # codecs are loaded from the interpreter's library, which the other user may not read
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
