@@ -71,6 +71,8 @@ def _inspect(session: Session, what: str, shelf: Shelf) -> Inspection:
     if what.startswith(_SCHEMES):
         path = fetch_url(what, policy=session.policy, reporter=session.reporter)
         return replace(_inspect_file(session, path), what=redact(what))
+    if not what.strip():
+        raise UsageError("what to inspect is empty", hint=_HINT)
     path = Path(what)
     if "/" not in what and not path.is_file():
         prefix = _environment(session, what)

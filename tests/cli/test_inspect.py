@@ -250,6 +250,7 @@ def test_what_holds_no_gpu_code_is_an_answer(envkit: Envkit, tmp_path: Path) -> 
 def test_what_is_no_library_or_damaged(envkit: Envkit, tmp_path: Path) -> None:
     text = envkit("inspect", put(tmp_path / "x.py", b"print(1)"))
     assert (text.code, "neither a library nor a package" in text.err) == (2, True)
+    assert envkit("inspect", "").code == 2
     missing = envkit("inspect", tmp_path / "missing.so")
     assert (missing.code, "nothing to inspect" in missing.err) == (2, True)
     cut = envkit("inspect", put(tmp_path / "cut.so", HOPPER[:-100]))
