@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from envkit.builds.knowledge import Knowledge, shipped_knowledge
 from envkit.cuda.tables import load_table
 from envkit.frameworks.table import wheel_row
-from envkit.models.build import Build, Record, Variant
+from envkit.models.build import ArchList, Build, Record, Variant
 from envkit.models.version import CudaVersion
 
 CHANNEL = "pypi"
@@ -77,10 +77,18 @@ def classify_wheel(wheel: Wheel, beside: Mapping[str, str], knowledge: Knowledge
         channel=CHANNEL,
         sha256=wheel.sha256,
     )
-    arch = None
-    if cuda is not None and row is not None and row.compiled:
-        arch = (knowledge or shipped_knowledge()).find(record, cuda)
+    arch = None if cuda is None else _arch_list(knowledge or shipped_knowledge(), record, cuda)
     return Build(record, framework, variant, build_cuda=cuda, cuda_major_only=major_only, arch=arch)
+
+
+def _arch_list(knowledge: Knowledge, record: Record, cuda: CudaVersion) -> ArchList | None:
+    """Return what is known of a wheel: measured, else typed from build scripts, else inferred."""
+    # Without a local part it is the wheel of PyPI, of which there is one for a version.
+    found = knowledge.wheel(record.name, record.version, cuda if record.build else None, record.sha256)
+    if found is not None and found.origin == "measured":
+        return found
+    typed = knowledge.find(record, cuda)
+    return typed if typed is not None and typed.origin != "inferred" else found or typed
 
 
 def _cuda(wheel: Wheel, beside: Mapping[str, str]) -> tuple[CudaVersion | None, bool]:
