@@ -43,6 +43,7 @@ from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, is_allowed, resolve_channels
 from envkit.words import refusals
+from envkit.words.values import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def judge_spec(
     for channel in access.channels:
         reporter.detail(f"asking {channel.url} for {spec}; its index is kept in {access.index_dir}")
     found = session.engine.query(spec, platforms=[target.subdir, "noarch"], access=access)
-    reporter.finish("index", f"{where}: {len(found.matching) + len(found.others)} builds of {found.name}")
+    reporter.finish("index", f"{where}: {plural(len(found.matching) + len(found.others), 'build')} of {found.name}")
     if inquiry.request.exclude_newer is not None and (found.matching or found.others):
         matching, others = (tuple(filter(inquiry.request.sees, records)) for records in (found.matching, found.others))
         if not matching and not others:

@@ -17,6 +17,7 @@ from envkit.layout.generation import read_manifest, resolve
 from envkit.models.build import Record
 from envkit.models.request import Inquiry
 from envkit.plan.graph import DependencyGraph, make_graph
+from envkit.words.values import plural
 
 
 def environment_graph(session: Session, name: str) -> DependencyGraph:
@@ -69,7 +70,7 @@ def index_users(session: Session, inquiry: Inquiry) -> DependencyGraph:
     if name not in names:
         raise _unknown(name, platforms, access)
     records = engine.records(sorted(names), platforms=platforms, access=access)
-    reporter.finish("index", f"{_names(access)}: {len(names)} packages")
+    reporter.finish("index", f"{_names(access)}: {plural(len(names), 'package')}")
     return make_graph(_newest(records), [])
 
 

@@ -246,7 +246,9 @@ def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
         )
         raise UsageError(
             f"{', '.join(missing)} was not asked for in {manifest.name}",
-            hint=f"It is there because {', '.join(needers[:3])} needs it." if needers else "See `envkit show`.",
+            hint=f"It is there because {', '.join(needers[:3])} needs it."
+            if needers
+            else f"See `envkit show {manifest.name}`.",
         )
     specs = tuple(text for text, spec in request.pairs if spec.name not in names)
     kept = tuple(item for item in wish.section.requirements if item.name not in mine)

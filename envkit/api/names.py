@@ -12,6 +12,7 @@ from envkit.errors import PackageNotFoundError
 from envkit.models.build import Record
 from envkit.models.request import Inquiry
 from envkit.models.results import NamedPackage, NameListing
+from envkit.words.values import plural
 
 _CHUNK = 500  # names asked for at a time
 
@@ -48,7 +49,7 @@ def find_names(session: Session, inquiry: Inquiry, *, limit: int | None) -> Name
             known = newest.get(record.name)
             if known is None or version_key(record.version) > version_key(known.version):
                 newest[record.name] = record
-    reporter.finish("index", f"{where}: {len(every)} names match {pattern}")
+    reporter.finish("index", f"{where}: {plural(len(every), 'name')} like {pattern}")
     if not every:
         raise PackageNotFoundError(
             f"no package is called {pattern} for {target.subdir} in {where}",

@@ -42,7 +42,7 @@ from envkit.wheels.plan import PipPlan, locked_plan
 from envkit.wire.results import reasons_json
 from envkit.words.refusals import will_not_run
 from envkit.words.say import say
-from envkit.words.values import exact_words
+from envkit.words.values import exact_words, plural
 
 _ATTEMPTS = 12
 
@@ -136,7 +136,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             unsolved += [(pick, refusals[0])] if pick is not None else []
             continue
         taken = _installed(pick, candidates, records)
-        reporter.finish("solve", f"{len(records)} packages" + (f", {exact_words(taken)}" if taken else ""))
+        reporter.finish("solve", plural(len(records), "package") + (f", {exact_words(taken)}" if taken else ""))
         advice, explanation = _explained(candidates, request, target, taken, unsolved)
         return Plan(
             records,
@@ -183,7 +183,10 @@ def _add_respelt(failure: EnvkitError, inquiry: Inquiry, access: ChannelAccess) 
     names = [spec.name for spec in inquiry.request.parsed]
     meant = respelt(names, platforms=[inquiry.target.subdir, "noarch"], access=access)
     hints = [f"Did you mean {near} instead of {name}?" for name, near in meant.items()]
-    failure.hint = " ".join([*hints, *([failure.hint] if failure.hint else [])])
+    rest = failure.hint or ""
+    if len(names) == 1:
+        rest = rest.replace(" NAME", f" {meant.get(names[0], names[0])}")
+    failure.hint = " ".join([*hints, rest]).strip()
 
 
 def _picks(

@@ -34,4 +34,13 @@ def similar(name: str, known: Collection[str]) -> str | None:
         if name in {row.module, row.key} and row.compiled in known:
             return row.compiled
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return near[0] if near else None
+    return near[0] if near else _framework_of(name)
+
+
+def _framework_of(name: str) -> str | None:
+    """Return the package of a framework that is meant, though no channel that was asked has it."""
+    for row in ROWS.values():
+        if name == row.module and name != row.key:
+            return row.key
+    near = difflib.get_close_matches(name, [row.key for row in ROWS.values()], n=1, cutoff=0.75)
+    return near[0] if near and near[0] != name else None

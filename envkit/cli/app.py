@@ -37,7 +37,9 @@ from envkit.cli import (
     validate,
     volume,
 )
-from envkit.cli.command import Command
+from envkit.cli.carried import carry
+from envkit.cli.command import EXAMPLES, Command, Group
+from envkit.cli.conda_options import read_options
 from envkit.cli.habits import progress, translate
 from envkit.cli.streams import OUTPUT, guard_streams
 from envkit.errors import EXIT_CODES, EnvkitError, HostCannotRunError, NoSpaceError, UsageError, VolumeError
@@ -59,6 +61,7 @@ EPILOG = f"Exit codes: {_SHORT}. See `envkit help` for these, codes, JSON docume
 
 app = typer.Typer(
     name="envkit",
+    cls=Group,
     help="Conda environments for GPUs: the build that runs on this driver and GPU, on a volume that stays, proven by "
     "a kernel.",
     epilog=EPILOG,
@@ -122,8 +125,9 @@ def run(argv: Sequence[str]) -> NoReturn:
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in reference.commands(app):
         argv = [*argv[1:], "--help"]
     try:
-        argv = translate(argv)
+        argv = _read(argv)
     except UsageError as error:
+        error.hint = carry(error.hint or "", argv)
         code = _report(error, wants_json="--json" in argv)
     else:
         called = [command for command in app.registered_commands if command.name in argv[:1]]
@@ -138,6 +142,18 @@ def run(argv: Sequence[str]) -> NoReturn:
         code = code or _report(_known(error) or VolumeError(str(error)), wants_json=False)
     sys.stderr.flush()
     os._exit(code)
+
+
+def _read(argv: Sequence[str]) -> list[str]:
+    """Return a command line in envkit's words; set the variables that conda has for options of its own."""
+    reading = read_options(translate(argv))
+    os.environ.update(reading.variables)
+    if reading.notes:
+        from envkit.cli.output import console, mark
+
+        for note in reading.notes:
+            console(stderr=True).print(mark("[yellow]envkit:[/yellow] {}", note))
+    return list(reading.argv)
 
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
@@ -155,7 +171,7 @@ def _run(argv: Sequence[str]) -> int:
     before_command = argv[: list(argv).index("--")] if "--" in argv else argv
     wants_json = "--json" in before_command
     try:
-        result = app(args=list(argv), standalone_mode=False)
+        result = app(args=list(argv), prog_name="envkit", standalone_mode=False)
     except typer.Abort:
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
@@ -163,7 +179,10 @@ def _run(argv: Sequence[str]) -> int:
             sys.stderr.write(f"{error}\n")
             return UsageError.exit_code
         known = _known(error)
-        return _bug(error, wants_json=wants_json) if known is None else _report(known, wants_json=wants_json)
+        if known is None:
+            return _bug(error, wants_json=wants_json)
+        known.hint = carry(known.hint, argv) if known.hint else known.hint
+        return _report(known, wants_json=wants_json)
     return result if isinstance(result, int) else 0
 
 
@@ -246,7 +265,8 @@ def _usage_hint(error: Exception) -> str:
     if context is None:
         return "See `envkit --help`."
     which = "Say which environment with -n NAME. " if "'-n'" in str(error) else ""
-    return f"{which}See `{context.command_path} --help`."
+    example = "".join(f"For example: {text}. " for text in EXAMPLES.get(context.info_name or "", ())[:1])
+    return f"{which}{example}See `{context.command_path} --help`."
 
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "find": ("envkit find pytorch --cuda 12.1", "envkit find pytorch --gpu h100 --driver 550 --why"),
@@ -64,3 +64,15 @@ class Command(TyperCommand):
         if option is not None:
             option.metavar = ""
         return option
+
+
+class Group(TyperGroup):
+    """The command `envkit` itself: its flags are shown without a type, too."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; those of completion are added after the command was made."""
+        found = super().get_params(ctx)
+        for parameter in found:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return found

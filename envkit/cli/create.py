@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 
 # The parameters that have an effect on a lock file.
 _FOR_LOCKS = (
-    "name", "file", "environment", "locked", "frozen", "allow_build", "allow_local", "persist", "platform", "driver",
-    "gpu", "cuda_arch", "glibc", "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine", "offline",
-    "_yes", "as_json", "progress",
+    "name", "prefix", "file", "environment", "locked", "frozen", "allow_build", "allow_local", "persist", "platform",
+    "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine",
+    "offline", "_yes", "as_json", "progress",
 )  # fmt: skip
 
 
 # The parameters that have an effect on a clone.
-_FOR_CLONES = ("name", "clone", "persist", "no_validate", "_yes", "as_json", "progress")
+_FOR_CLONES = ("name", "prefix", "clone", "persist", "no_validate", "_yes", "as_json", "progress")
 
 
 def create_command(
@@ -47,6 +48,10 @@ def create_command(
     name: Annotated[
         str | None,
         typer.Option("-n", "--name", metavar="NAME", show_default="of file, recipe or package", help="Its name."),
+    ] = None,
+    prefix: Annotated[
+        Path | None,
+        typer.Option("-p", "--prefix", metavar="DIR", help="Its path: the volume and the name in one."),
     ] = None,
     file: Annotated[
         list[str] | None,
@@ -117,8 +122,7 @@ def create_command(
     from envkit.models.request import Inquiry
     from envkit.plan.corrections import find_corrections
 
-    if name == "":
-        raise UsageError("the name of the environment is empty", hint="Leave -n out, or give a name: -n train.")
+    name, persist = _placed(name, prefix, persist)
     if clone is not None:
         return _clone(clone, name, persist, given_flags(context, _FOR_CLONES), no_validate=no_validate, as_json=as_json)
     session = options.session_of(
@@ -169,6 +173,18 @@ def create_command(
     corrections = solving_corrections(session, inquiry, corrections, solved=True)
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
     return finish(result, correction_rows(context, request, corrections), as_json=as_json)
+
+
+def _placed(name: str | None, prefix: Path | None, persist: Path | None) -> tuple[str | None, Path | None]:
+    """Return the name and the volume that are given, by themselves or as the path of the environment."""
+    if name == "":
+        raise UsageError("the name of the environment is empty", hint="Leave -n out, or give a name: -n train.")
+    if prefix is None:
+        return name, persist
+    if name is not None or persist is not None:
+        raise UsageError("-p says where and how it is called", hint="Leave -n and --persist out, or -p.")
+    path = Path(os.path.abspath(prefix))  # noqa: PTH100 - a link's own path
+    return path.name, path.parent
 
 
 def _clone(
@@ -294,7 +310,7 @@ def _source(
 def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None:
     from envkit.builds.families import channel_name
     from envkit.cli.output import console, labelled, literal, mark, table
-    from envkit.words.values import size_words
+    from envkit.words.values import plural, size_words
 
     out = console()
     out.print(labelled(*_about(result, fixes)))
@@ -310,8 +326,8 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
         size = sum(wheel.size or 0 for wheel in result.pip)
         wheels = f", and wheels of {size_words(size)}, as far as uv has not cached them" if result.pip else ""
         out.print(
-            f"{len(result.records) + len(result.pip)} packages, {size_words(result.download_bytes)} to download "
-            f"({result.cached} cached){wheels}; nothing was made (--dry-run)"
+            f"{plural(len(result.records) + len(result.pip), 'package')}, {size_words(result.download_bytes)} "
+            f"to download ({result.cached} cached){wheels}; nothing was made (--dry-run)"
         )
         return
     render_outcome(out, result)
@@ -319,7 +335,7 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
     verdict = ", not validated"
     if result.report is not None and result.report.verdict != "fail":
         verdict = f", validated: {result.report.verdict}"
-    told = f"{len(result.records) + len(result.pip)} packages{verdict}"
+    told = f"{plural(len(result.records) + len(result.pip), 'package')}{verdict}"
     out.print(mark("[green]{}[/green] {} in {} ({})", result.environment, state, result.path, told))
     volume = f" --persist {result.volume}"
     out.print(f"  run   envkit run{volume} {result.environment} -- python")

@@ -89,7 +89,7 @@ def show_command(
     from envkit.cli.output import console, mark, print_json, table
     from envkit.models.changes import states_of
     from envkit.wire.results import show_json
-    from envkit.words.values import size_words
+    from envkit.words.values import plural, size_words
 
     name, persist = which.environment(name, given, prefix, persist)
     session = options.session_of(persist, name=name)
@@ -112,7 +112,7 @@ def show_command(
     facts.add_row("created", f"{manifest.created} by envkit {manifest.envkit_version}")
     facts.add_row("channels", ", ".join(manifest.channels))
     size = f"{size_words(info.size_bytes)} on disk, {size_words(info.adds_bytes)} of it only here"
-    facts.add_row("size", f"{size}, {len(states_of(manifest))} packages")
+    facts.add_row("size", f"{size}, {plural(len(states_of(manifest)), 'package')}")
     if manifest.choice:
         reason = next((r["text"] for r in manifest.choice.get("reasons", [])), "")
         facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")

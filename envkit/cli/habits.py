@@ -13,6 +13,7 @@ _SAME: Mapping[tuple[str, ...], str] = {
     ("env", "export"): "export",
     ("info", "--envs"): "list",
     ("info", "-e"): "list",
+    ("ls",): "list",
     ("search",): "find",
     ("add",): "install",
     ("update",): "upgrade",
@@ -39,6 +40,17 @@ _ANSWERS: Mapping[tuple[str, ...], tuple[str, str]] = {
     ("pip",): ("there is no command `pip`", "Add packages of PyPI: envkit install -n NAME --pip SPEC."),
     ("sync",): ("there is no command `sync`", "An environment of a file: envkit create -n NAME -f FILE --replace."),
     ("compare",): ("there is no command `compare`", "Compare two environments: envkit diff A B."),
+    ("venv",): ("there is no command `venv`", "An environment with Python: envkit create python -n NAME."),
+    ("freeze",): ("there is no command `freeze`", "Every package with its version: envkit export NAME --pins."),
+    ("repoquery",): (
+        "there is no command `repoquery`",
+        "What PACKAGE needs: envkit tree PACKAGE -c conda-forge; who needs it: envkit why PACKAGE -c conda-forge.",
+    ),
+    ("shell-hook",): ("there is no command `shell-hook`", 'Activate with: eval "$(envkit activate NAME)".'),
+    ("auth",): (
+        "there is no command `auth`",
+        "Logins are read from netrc, from the file that RATTLER_AUTH_FILE names, and from URLs in condarc.",
+    ),
     ("package",): ("there is no command `package`", "Carry an environment elsewhere: envkit export NAME --explicit."),
 }
 

@@ -48,7 +48,7 @@ def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
     from envkit.api import remove
     from envkit.cli.output import console, mark, print_json
     from envkit.wire.volume import remove_json
-    from envkit.words.values import size_words
+    from envkit.words.values import plural, size_words
 
     result = remove.remove(options.session_of(persist, name=name, as_json=as_json), name)
     if as_json:
@@ -56,7 +56,7 @@ def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
         return
     out = console()
     count, freed = len(result.generations), size_words(result.freed_bytes)
-    out.print(mark("[green]{}[/green] is gone with {} generations, {} freed", name, count, freed))
+    out.print(mark("[green]{}[/green] is gone with {}, {} freed", name, plural(count, "generation"), freed))
     if result.kept:
         out.print(mark("[yellow]note[/yellow]  in use and left for `envkit clean`: {}", ", ".join(result.kept)))
 
@@ -102,6 +102,7 @@ def clone_command(
     from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.results import create_json
+    from envkit.words.values import plural
 
     session = options.session_of(
         persist, name=source, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
@@ -112,6 +113,6 @@ def clone_command(
     else:
         out = console()
         render_outcome(out, result)
-        made = f"{len(result.records)} packages of {source}"
+        made = f"{plural(len(result.records), 'package')} of {source}"
         out.print(mark("[green]{}[/green] is ready in {} ({})", name, result.path, made))
     return exit_code(result.report)

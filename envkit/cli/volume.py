@@ -41,7 +41,7 @@ def _volume(
 def _render(report: VolumeReport) -> None:
     from envkit.cli.output import console, mark, table
     from envkit.words.say import say
-    from envkit.words.values import size_words
+    from envkit.words.values import plural, size_words
 
     out = console()
     state: str
@@ -71,7 +71,7 @@ def _render(report: VolumeReport) -> None:
         facts.add_row("environments", f"{use.environments}, {size_words(use.active_bytes)}")
         more = use.generations - use.environments
         facts.add_row("generations", f"{more} more, {size_words(use.superseded_bytes)} besides")
-        facts.add_row("cache", f"{use.packages} packages, {size_words(use.cache_bytes)} besides")
+        facts.add_row("cache", f"{plural(use.packages, 'package')}, {size_words(use.cache_bytes)} besides")
         facts.add_row("other", size_words(use.other_bytes))
     facts.add_row("launcher", report.launcher or "none; `envkit volume bootstrap` puts envkit on the volume")
     out.print(facts)

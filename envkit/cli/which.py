@@ -33,6 +33,9 @@ Name = Annotated[
 Prefix = Annotated[Path | None, typer.Option("-p", "--prefix", metavar="DIR", help="The same by path.")]
 
 
+_ONE = "Give NAME, -n NAME or -p DIR. About one package of it: envkit why PACKAGE -n NAME."
+
+
 def environment(
     argument: str | None, name: str | None, prefix: Path | None, persist: Path | None
 ) -> tuple[str, Path | None]:
@@ -61,7 +64,7 @@ def anything(argument: str | None, name: str | None, prefix: Path | None) -> str
     """
     given = [text for text in (argument, name, prefix) if text is not None]
     if len(given) > 1:
-        raise UsageError("more than one environment is given", hint="Give NAME, -n NAME or -p DIR.")
+        raise UsageError("more than one environment is given", hint=_ONE)
     if not given:
         active = os.environ.get("CONDA_PREFIX") or os.environ.get("VIRTUAL_ENV")
         if not active:

@@ -64,8 +64,8 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
     except OSError:
         hint = "Is it mounted? Give the directory with persist=, --persist DIR."
         return UnknownEnvironmentError(f"there is no volume at {root}", hint=hint)
-    hint = f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR, persist=. Make it: "
-    hint += f"envkit create -n {name}."
+    hint = f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR (in Python: persist=). "
+    hint += f"Make it: envkit create -n {name}."
     return UnknownEnvironmentError(f"there is no environment {name!r} in {root}", hint=hint)
 
 

@@ -74,7 +74,7 @@ def describe_target(
             ceiling = driver_ceiling(version)
         given = target.described | {"driver_version"}
         target = replace(target, driver_version=version, driver_cuda=ceiling, compat=False, described=given)
-    with _reading("--gpu", "or give its architecture: --cuda-arch 8.6"):
+    with _reading("--gpu", "give its name as nvidia-smi shows it, or its architecture: --cuda-arch 8.6"):
         named = tuple(map(parse_gpu, gpus))
     with _reading("--cuda-arch"):
         capabilities = tuple(map(ComputeCapability.parse, cuda_archs))

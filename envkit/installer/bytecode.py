@@ -30,6 +30,7 @@ from envkit.models.probe import list_of
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
 from envkit.scratch import scratch
+from envkit.words.values import plural
 
 _TIMEOUT_S = 1800.0
 _DOING = "bytecode was made"
@@ -79,7 +80,7 @@ def make_bytecode(
     tag = _tag(records)
     if tag is None or not python.exists():
         return
-    reporter.start("bytecode", f"{len(records)} packages")
+    reporter.start("bytecode", plural(len(records), "package"))
     linked, rest = kept
     counts = {"linked": linked} if linked else {}
     files = [

@@ -27,7 +27,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
-from envkit.words.values import size_words
+from envkit.words.values import plural, size_words
 
 if TYPE_CHECKING:
     from rattler import Client
@@ -68,7 +68,7 @@ def fetch(
         names = ", ".join(record.name for record in changed[:_SHOWN]) + (", ..." if len(changed) > _SHOWN else "")
         reporter.note(f"{len(changed)} packages in the cache are not what was verified; fetched again: {names}")
     total = sum(record.size or 0 for record in missing)
-    reporter.start("download", f"{len(missing)} packages", total=total, unit="B")
+    reporter.start("download", plural(len(missing), "package"), total=total, unit="B")
     with cache.incoming(volume) as mine:
         try:
             adopted = cache.adopt(volume, missing, mine)
@@ -85,7 +85,7 @@ def fetch(
                 )
                 raise full_while(volume, error, "packages were fetched", hint=hint) from error
             raise
-    reporter.finish("download", f"{len(missing)} packages, {size_words(total)}")
+    reporter.finish("download", f"{plural(len(missing), 'package')}, {size_words(total)}")
 
 
 def _refuse_twins(records: Sequence[Record]) -> None:

@@ -22,6 +22,7 @@ from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.scratch import scratch
+from envkit.words.values import plural
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def link(
         NoSpaceError: The volume is full.
         VolumeError: The volume refuses a file.
     """
-    reporter.start("link", f"{len(records)} packages", total=len(records))
+    reporter.start("link", plural(len(records), "package"), total=len(records))
     try:
         with scratch() as packages:
             # The native engine keeps its locks beside the packages it links. They are this node's and this user's:
@@ -71,7 +72,7 @@ def link(
         write_pin(prefix)
     except OSError as error:
         raise _translate(volume, error) from error
-    reporter.finish("link", f"{len(records)} packages")
+    reporter.finish("link", plural(len(records), "package"))
     return done
 
 

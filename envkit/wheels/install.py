@@ -20,6 +20,7 @@ from envkit.wheels.failure import failure_of
 from envkit.wheels.provided import dist_infos, read_provided
 from envkit.wheels.pylock import LOCK_NAME, pylock_text, sizes_of
 from envkit.wheels.uv import Uv
+from envkit.words.values import plural
 
 _PART = "pylock.part.toml"
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -60,7 +61,7 @@ def install_wheels(
         return ()
     before = {path: package.name for package in installed_packages(prefix)[0] for path, _, _ in package.paths}
     sizes = sizes_of(packages)
-    uv.reporter.start("wheels", f"{len(packages)} packages", total=sum(sizes.values()), unit="B")
+    uv.reporter.start("wheels", plural(len(packages), "package"), total=sum(sizes.values()), unit="B")
     words: list[str | Path] = ["pip", "install", "--python", prefix / "bin" / "python", "--no-deps"]
     words += ["--break-system-packages", "--link-mode", "hardlink" if hard_links else "copy"]
     common = tuple(words)
@@ -82,7 +83,7 @@ def install_wheels(
         )
     lock.with_name(_PART).unlink(missing_ok=True)
     _seal(prefix, [path for path, _ in files])
-    uv.reporter.finish("wheels", f"{len(packages)} packages" + (f", {len(sources)} built" if sources else ""))
+    uv.reporter.finish("wheels", plural(len(packages), "package") + (f", {len(sources)} built" if sources else ""))
     return tuple((package.hashes["sha256"], path) for path, package in files if _is_module(path, package))
 
 

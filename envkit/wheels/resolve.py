@@ -19,6 +19,7 @@ from envkit.wheels.plan import PipPlan, PipQuestion
 from envkit.wheels.pylock import LOCK_NAME, parse_pylock, pylock_text
 from envkit.wheels.stand_ins import is_stand_in, write_stand_ins
 from envkit.wheels.uv import Uv
+from envkit.words.values import plural
 
 _DOING = "the pip section cannot be resolved"
 _GLIBC = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)  # minor versions of glibc 2 that uv knows platforms for
@@ -66,7 +67,7 @@ def resolve_section(uv: Uv, question: PipQuestion, prefix: Path | None = None) -
     used = {package.name for package in packages if is_stand_in(package.url, uv.cache)}
     relied = tuple(item for item in question.provided if item.name in used)
     kept = tuple(package for package in packages if package.name not in used)
-    uv.reporter.finish("pip", f"{len(kept)} packages" + (f", {len(relied)} of conda's serve" if relied else ""))
+    uv.reporter.finish("pip", plural(len(kept), "package") + (f", {len(relied)} of conda's serve" if relied else ""))
     return PipPlan(kept, relied, question, tuple(notes))
 
 

@@ -71,6 +71,67 @@ def test_what_is_refused_names_the_command(shell: Shell, args: tuple[str, ...], 
     assert said.out == ""
 
 
+@pytest.mark.parametrize(
+    ("args", "cure"),
+    [
+        (("install", "-n", "demo", "--revision", "1"), "envkit rollback demo N"),
+        (("install", "-n", "demo", "--file=x"), "envkit create -n demo -f FILE --replace"),
+        (("install", "tool", "--update-deps"), "envkit upgrade -n NAME"),
+        (("install", "-n", "demo", "tool", "--force-reinstall"), "envkit doctor demo --fix"),
+        (("create", "-n", "x", "tool", "--no-deps"), "@EXPLICIT"),
+        (("create", "-n", "x", "tool", "--use-local"), "conda-bld"),
+        (("list", "-n", "demo", "-e"), "envkit export demo --explicit"),
+        (("list", "--revisions", "-n", "demo"), "envkit history demo"),
+        (("clean", "-tip"), "envkit clean --dry-run"),
+        (("config", "--show-sources"), "envkit config show --sources"),
+        (("auth", "login"), "netrc"),
+        (("repoquery", "depends", "tool"), "envkit tree PACKAGE -c"),
+    ],
+)
+def test_options_of_conda_are_answered(shell: Shell, args: tuple[str, ...], cure: str) -> None:
+    said = shell.run(*args)
+    assert (said.code, said.out) == (2, "")
+    assert cure in said.err
+
+
+def test_options_of_conda_that_mean_the_same(shell: Shell, tmp_path: Path) -> None:
+    channel = ("-c", str(shell.channel), "--override-channels", "--no-validate")
+    harmless = ("--no-default-packages", "--override-frozen", "--no-pin", "--copy", "--strict-channel-priority", "-y")
+    made = shell.ok("create", "-p", str(tmp_path / "here"), "tool", *channel, *harmless, "--solver=rattler")
+    assert "--copy changes nothing" in made.err
+    assert (tmp_path / "here").is_symlink()
+    out = shell.ok("run", "-p", str(tmp_path / "here"), "--no-capture-output", "echo", "--no-capture-output").out
+    assert out == "--no-capture-output\n"
+    refused = shell.run("create", "-p", str(tmp_path / "here"), "-n", "there", "tool", *channel)
+    assert (refused.code, "Leave -n" in refused.err) == (2, True)
+    shell.ok("clean", "--all", "-y", "--persist", str(tmp_path))
+    shell.ok("update", "-n", "demo", "--update-all", "--no-validate")
+
+
+def test_no_pin_ignores_pinned_packages(shell: Shell) -> None:
+    (shell.home / ".condarc").write_text("pinned_packages: [tool >=9]\n")
+    words = ("create", "tool", "-n", "pins", "-c", str(shell.channel), "--override-channels", "--dry-run")
+    try:
+        assert shell.run(*words).code == 1
+        assert shell.ok(*words, "--no-pin").code == 0
+    finally:
+        (shell.home / ".condarc").unlink()
+
+
+def test_commands_in_hints_carry_the_volume_and_the_channels(shell: Shell, tmp_path: Path) -> None:
+    """They can be pasted: quoted where a shell would take them apart."""
+    volume = tmp_path / "my envs"
+    words = ("-c", str(shell.channel), "--override-channels", "--persist", str(volume))
+    shell.ok("create", "tool", "-n", "demo", *words, "--no-validate")
+    said = shell.run("create", "more", "-n", "demo", *words, "--no-validate").err
+    flags = f"--persist '{volume}' -c {shell.channel} --override-channels"
+    assert {*shlex.split(flags)} <= {*shlex.split(said.partition("`envkit install ")[2].partition("`")[0])}
+    said = shell.run("uninstall", "-n", "demo", "nothing", "--persist", str(volume)).err
+    assert f"envkit show --persist '{volume}' demo" in said
+    said = shell.run("create", "tool>9", "-n", "x", *words).err
+    assert f"envkit find -c {shell.channel} --override-channels tool" in said
+
+
 def test_words_of_conda(shell: Shell) -> None:
     assert "demo" in shell.ok("env", "list").out
     assert "demo" in shell.ok("info", "--envs").out
@@ -97,7 +158,7 @@ def test_an_active_environment_of_another_tool_is_not_changed(shell: Shell, tmp_
     assert "not an environment of envkit" in said.err
 
 
-@pytest.mark.parametrize("name", sorted(set(commands(app)) - {"volume", "kernel", "help"}))
+@pytest.mark.parametrize("name", sorted(set(commands(app)) - {"volume", "config", "kernel", "help"}))
 def test_help_ends_with_two_examples_that_parse(name: str) -> None:
     examples = EXAMPLES[name]
     assert len(examples) == 2

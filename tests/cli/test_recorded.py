@@ -282,7 +282,7 @@ class Recorder:
         if member in MACHINE_MEMBERS or member.endswith(("_bytes", "_inodes")):
             return _kind(value)
         if isinstance(value, dict):
-            return {key: self._plain(item, key) for key, item in value.items()}
+            return {key: _kind(item) if member == "uv" else self._plain(item, key) for key, item in value.items()}
         if isinstance(value, list):
             plain = [self._plain(item, member) for item in value]
             if member == "items":  # of clean: in the order of their random names
