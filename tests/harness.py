@@ -161,7 +161,10 @@ REAL_CHANNELS = _real_channels()  # read before a test's isolation takes the var
 
 
 def find_python(version: str, *options: str) -> str | None:
-    """An interpreter of that version that runs: on PATH, or kept by pyenv."""
+    """An interpreter of that version that starts: on PATH, or kept by pyenv.
+
+    The value is the interpreter itself: a shim of pyenv starts it only with the home directory that it was set up for.
+    """
     candidates = [shutil.which(f"python{version}")]
     if pyenv := shutil.which("pyenv"):
         names = subprocess.run([pyenv, "versions", "--bare"], check=False, capture_output=True, text=True).stdout
@@ -169,10 +172,11 @@ def find_python(version: str, *options: str) -> str | None:
             if name.startswith(f"{version}."):
                 found = subprocess.run([pyenv, "prefix", name], check=False, capture_output=True, text=True).stdout
                 candidates.append(f"{found.strip()}/bin/python{version}")
-    code = "import sys, ctypes; print('%d.%d' % sys.version_info[:2])"
+    code = "import sys, ctypes; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
     for candidate in candidates:
         if candidate and Path(candidate).exists():
             ran = subprocess.run([candidate, *options, code], check=False, capture_output=True, text=True)
-            if ran.stdout.strip() == version:
-                return candidate
+            said, _, program = ran.stdout.strip().partition("\n")
+            if said == version and Path(program).is_file():
+                return program
     return None

@@ -33,7 +33,7 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
 
 
 def _render_listing(listing: VolumeListing, origin: str) -> None:
-    from envkit.cli.output import console, mark, table, without
+    from envkit.cli.output import console, fitting, mark, table, without
     from envkit.models.changes import states_of
     from envkit.words.values import size_words
 
@@ -55,7 +55,7 @@ def _render_listing(listing: VolumeListing, origin: str) -> None:
             mark("[red]{}[/red]", info.problem) if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
-    out.print(without(out, view, "generation", "created"))
+    out.print(fitting(out, without(out, view, "generation", "created"), "adds", "size", "packages"))
     if len(listing.environments) > 1:
         out.print(f"together {size_words(listing.size_bytes)}: what environments share is on the disk once")
 
@@ -86,7 +86,7 @@ def show_command(
 ) -> None:
     """Show an environment: its request, packages and last validation."""
     from envkit.api.environments import show_environment
-    from envkit.cli.output import console, mark, print_json, table
+    from envkit.cli.output import console, fitting, mark, print_json, table
     from envkit.models.changes import states_of
     from envkit.wire.results import show_json
     from envkit.words.values import plural, size_words
@@ -125,7 +125,7 @@ def show_command(
     view = table("package", "version", "build", "size", right=("size",))
     for package in states_of(manifest):
         view.add_row(package.name, package.version, package.build, size_words(package.size_bytes))
-    out.print(view)
+    out.print(fitting(out, view, "size", "build"))
 
 
 def run_command(

@@ -11,7 +11,9 @@ from envkit.cli import options, which
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from envkit.models.changes import Difference, PackageState
+    from envkit.models.changes import Difference, PackageChange, PackageState
+
+_ROOM_FOR_BUILDS = 60  # columns
 
 
 def history_command(
@@ -24,7 +26,7 @@ def history_command(
 ) -> None:
     """Show the generations of an environment and what each changed."""
     from envkit.api.history import history as read_history
-    from envkit.cli.output import console, mark, print_json, table, without
+    from envkit.cli.output import console, fitting, mark, print_json, table, without
     from envkit.wire.volume import history_json
 
     name, persist = which.environment(name, given, prefix, persist)
@@ -46,7 +48,7 @@ def history_command(
             info.generation,
         )
     out = console()
-    out.print(without(out, view, "generation"))
+    out.print(fitting(out, without(out, view, "generation"), "packages", "by", "made"))
 
 
 def _short(change: Difference | None, parent: int | None) -> str:
@@ -120,12 +122,13 @@ def rollback_command(
 
 def render_difference(out: Console, change: Difference) -> None:
     """Print the packages that differ, as a table."""
-    from envkit.cli.output import mark, table
-    from envkit.words.values import size_words
+    from envkit.cli.output import fitting, mark, table
+    from envkit.words.values import plural, size_words
 
     if not change.changes:
         out.print(f"{change.before} and {change.after}: the same {change.same} packages")
         return
+    builds = out.width >= _ROOM_FOR_BUILDS or any(map(_same_version, change.changes))
     style = {"added": "green", "removed": "red", "changed": "yellow"}
     view = table("", "package", change.before, change.after, "size", right=("size",))
     for item in change.changes:
@@ -134,16 +137,23 @@ def render_difference(out: Console, change: Difference) -> None:
         view.add_row(
             mark("[{0}]{1}[/{0}]", style[item.kind], item.kind),
             item.name,
-            _words(item.before),
-            _words(item.after),
+            _words(item.before, builds=builds),
+            _words(item.after, builds=builds),
             f"{sign}{size_words(abs(grown))}",
         )
-    out.print(view)
+    out.print(fitting(out, view, "size"))
     out.print(
-        f"{len(change.changes)} packages differ, {change.same} are the same; archives "
+        f"{plural(len(change.changes), 'package')} {'differs' if len(change.changes) == 1 else 'differ'}, "
+        f"{change.same} {'is' if change.same == 1 else 'are'} the same; archives "
         f"{size_words(change.before_bytes)} and {size_words(change.after_bytes)}"
     )
 
 
-def _words(state: PackageState | None) -> str:
-    return f"{state.version} {state.build}" if state else ""
+def _same_version(change: PackageChange) -> bool:
+    return change.before is not None and change.after is not None and change.before.version == change.after.version
+
+
+def _words(state: PackageState | None, *, builds: bool) -> str:
+    if state is None:
+        return ""
+    return f"{state.version} {state.build}" if builds else state.version

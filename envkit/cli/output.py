@@ -107,6 +107,16 @@ def without(out: Console, view: Table, *spare: str) -> Table:
     return view
 
 
+def fitting(out: Console, view: Table, *spare: str) -> Table:
+    """Drop columns of a table, in the order of `spare`, until the terminal has room for the longest word of each."""
+    unlimited = out.options.update(max_width=10_000)
+    for header in spare:
+        if out.measure(view, options=unlimited).minimum <= out.width:
+            break
+        view.columns = [column for column in view.columns if column.header != header]
+    return view
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one document on stdout, with its schema version."""
     from envkit.wire.results import SCHEMA_VERSION

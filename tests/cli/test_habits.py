@@ -301,3 +301,23 @@ def test_quiet_and_verbose_everywhere(shell: Shell) -> None:
     assert "virtual packages: " in loud
     assert shell.ok("list", "-q").out == shell.ok("list").out
     assert shell.ok("run", "demo", "echo", "-q").out == "-q\n"
+
+
+def test_forty_columns_cut_no_name_and_no_version(tmp_path: Path) -> None:
+    shell = Shell.below(tmp_path)
+    long = Package("typing-extensions-x", "2026.10.11", "py311h0123456_1", files={"lib/long.txt": b"1"})
+    shell.publish(Package("tool", "1.0", files={"lib/tool.txt": b"1"}), long)
+    shell.create("tool", args=("--no-validate",))
+    shell.ok("install", "-n", "demo", "typing-extensions-x", "--no-validate")
+    whole = {
+        ("list",): ("demo", "never"),
+        ("show", "demo"): ("typing-extensions-x", "2026.10.11", "validated", "never"),
+        ("history", "demo"): ("+typing-extensions-x", "never"),
+        ("diff", "demo@1", "demo@2"): ("2026.10.11", "added"),
+        ("doctor", "demo"): ("manifest", "validation", "envkit"),
+        ("validate", "demo"): ("files", "pass"),
+    }
+    for verb, words in whole.items():
+        out = shell.run(*verb, COLUMNS="40").out
+        assert set(words) <= set(re.split(r"[\s`]+", out)), out
+        assert max(map(len, out.splitlines())) <= 40, out

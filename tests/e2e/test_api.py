@@ -130,7 +130,7 @@ def test_inside_an_environment_of_another_python(version: str, pythons: dict[str
     """What a program asks for after `activate` runs on the environment's Python, which may be an older one."""
     python = pythons[version]
     if python is None:
-        pytest.skip(f"no Python {version} here")
+        pytest.skip(f"no Python {version} here that starts")
     prefix = str(tmp_path / "prefix")
     code = (
         "import os, sys\n"
