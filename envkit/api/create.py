@@ -9,7 +9,7 @@ from functools import partial
 
 from envkit.api.change import changing
 from envkit.api.gate import make_around, plan_around
-from envkit.api.make import Made, Proof
+from envkit.api.make import Made, Proof, fill_cache
 from envkit.api.publish import check_publishable
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
@@ -35,6 +35,7 @@ class CreateOptions:
     """How ``create`` works, apart from what it makes."""
 
     dry_run: bool = False  # only plan
+    download_only: bool = False  # with `dry_run`: fetch what was planned into the cache, too
     replace: bool = False  # make a new generation for a name that was made from another request
     proof: Proof = "any"  # how much validation it takes to publish
     variables: tuple[tuple[str, str], ...] = ()  # variables that the environment sets (environment.yml)
@@ -63,6 +64,9 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
             return reused_result(session, existing, name=name, dry_run=True)
         # A volume is made only for a request that has an answer.
         plan = plan_around(partial(_solve, session, inquiry, before), session)
+        if options.download_only:
+            check_writable(volume, named=session.volume_is_named)
+            fill_cache(session, plan)
         if options.dry_run:
             return planned_result(session, name, plan)
     with changing(session, name) as change:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -92,72 +93,94 @@ def make_generation(
     able, notes = _notes(volume, plan)
     for fact in notes:
         reporter.note(say(fact))
+    with _using_cache(session, volume), claim(volume, blueprint.name) as prefix:
+        missing = _fill(session, volume, plan)
+        refuse_long_prefix(volume, plan.records, prefix)
+        notes += refuse_lacking(volume, plan, reporter)
+        check_room(volume, plan.records, hard_links=able.get("hard_link", True))
+        runs_here = blueprint.target.subdir == host.subdir
+        kept = link(
+            volume,
+            plan.records,
+            prefix,
+            requested=blueprint.request.specs,
+            reporter=reporter,
+            platform=blueprint.target.subdir,
+            beside=(lambda: link_kept(volume, plan.records, prefix)) if runs_here else (lambda: None),
+        )
+        if kept is not None:
+            env = run_environment(prefix, os.environ, name=blueprint.name)
+            make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
+        pip = install_part(
+            session,
+            plan,
+            prefix,
+            name=blueprint.name,
+            target=blueprint.target,
+            hard_links=able.get("hard_link", True),
+        )
+        notes += refuse_lacking_wheels(volume, plan, prefix, pip.packages if pip else (), reporter)
+        manifest = _manifest(volume, blueprint, prefix, host, pip)
+        write_manifest(manifest)
+        report = None
+        if proof != "none" and runs_here:
+            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+        refusal = check_publishable(blueprint.name, report, require_gpu=proof == "gpu")
+        if refusal is not None:
+            raise refusal
+        if report is not None:
+            record_validation(volume, prefix.name, report, host)
+        if publish_by is not None:
+            publish_by(prefix)
+        else:
+            publish(volume, blueprint.name, prefix)
+    return Made(prefix, manifest, report, missing, notes)
+
+
+def fill_cache(session: Session, plan: Plan) -> None:
+    """Fetch the packages of a plan into the volume's cache, and make nothing of them.
+
+    Raises:
+        EnvkitError: See `make_generation`.
+    """
+    volume = session.make_volume()
+    with _using_cache(session, volume):
+        _fill(session, volume, plan)
+
+
+@contextlib.contextmanager
+def _using_cache(session: Session, volume: Volume) -> Iterator[None]:
+    """Write on the volume, and keep `clean` from packages meanwhile; say of a full disk what could be freed."""
     try:
-        # Shared by all who make something: `clean` removes no package that they need.
         with (
             writing(volume),
             sharing(volume),
-            lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S),
-            claim(volume, blueprint.name) as prefix,
+            lease.hold(volume, CACHE, shared=True, reporter=session.reporter, wait_s=CLEAN_WAIT_S),
         ):
-            changed = find_changed(volume, plan.records)
-            missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
-            refuse_known(volume, plan)
-            check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
-            fetch(
-                volume,
-                plan.records,
-                changed=changed,
-                channels=plan.channels,
-                policy=session.policy,
-                reporter=reporter,
-            )
-            refuse_long_prefix(volume, plan.records, prefix)
-            notes += refuse_lacking(volume, plan, reporter)
-            check_room(volume, plan.records, hard_links=able.get("hard_link", True))
-            runs_here = blueprint.target.subdir == host.subdir
-            kept = link(
-                volume,
-                plan.records,
-                prefix,
-                requested=blueprint.request.specs,
-                reporter=reporter,
-                platform=blueprint.target.subdir,
-                beside=(lambda: link_kept(volume, plan.records, prefix)) if runs_here else (lambda: None),
-            )
-            if kept is not None:
-                env = run_environment(prefix, os.environ, name=blueprint.name)
-                make_bytecode(volume, plan.records, prefix, kept, env=env, reporter=reporter)
-            pip = install_part(
-                session,
-                plan,
-                prefix,
-                name=blueprint.name,
-                target=blueprint.target,
-                hard_links=able.get("hard_link", True),
-            )
-            notes += refuse_lacking_wheels(volume, plan, prefix, pip.packages if pip else (), reporter)
-            manifest = _manifest(volume, blueprint, prefix, host, pip)
-            write_manifest(manifest)
-            report = None
-            if proof != "none" and runs_here:
-                report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-            refusal = check_publishable(blueprint.name, report, require_gpu=proof == "gpu")
-            if refusal is not None:
-                raise refusal
-            if report is not None:
-                record_validation(volume, prefix.name, report, host)
-            if publish_by is not None:
-                publish_by(prefix)
-            else:
-                publish(volume, blueprint.name, prefix)
+            yield
     except NoSpaceError as error:
         raise NoSpaceError(error.message, hint=f"{_what_frees(volume)} {error.hint or ''}".strip()) from error
     except OSError as error:
         if not no_space(error):
             raise
         raise NoSpaceError(what_is_full(volume, error), hint=_what_frees(volume)) from error
-    return Made(prefix, manifest, report, missing, notes)
+
+
+def _fill(session: Session, volume: Volume, plan: Plan) -> tuple[Record, ...]:
+    """Fetch the packages that the cache lacks; return them."""
+    changed = find_changed(volume, plan.records)
+    missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
+    refuse_known(volume, plan)
+    check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
+    fetch(
+        volume,
+        plan.records,
+        changed=changed,
+        channels=plan.channels,
+        policy=session.policy,
+        reporter=session.reporter,
+    )
+    return missing
 
 
 def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[Advice, ...]]:

@@ -102,6 +102,9 @@ def create_command(
     fix: Fix = False,
     replace: Annotated[bool, typer.Option("--replace", help="Make a new generation if the name is taken.")] = False,
     dry_run: options.DryRun = False,
+    download_only: Annotated[
+        bool, typer.Option("--download-only", help="Fetch its conda packages into the volume's cache, and stop.")
+    ] = False,
     no_validate: options.NoValidate = False,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
     engine: options.EngineOption = None,
@@ -130,7 +133,8 @@ def create_command(
     )
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
-    how = CreateOptions(replace=replace, dry_run=dry_run, proof=proof)
+    fetches = download_only and not dry_run
+    how = CreateOptions(dry_run=dry_run or fetches, download_only=fetches, replace=replace, proof=proof)
     if pip and not (specs or file or recipe):
         specs = ["python"]
     source = _locked_source(session, file, frozen=frozen) if locked or frozen else _source(session, specs, file, recipe)
@@ -327,7 +331,7 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
         wheels = f", and wheels of {size_words(size)}, as far as uv has not cached them" if result.pip else ""
         out.print(
             f"{plural(len(result.records) + len(result.pip), 'package')}, {size_words(result.download_bytes)} "
-            f"to download ({result.cached} cached){wheels}; nothing was made (--dry-run)"
+            f"to download ({result.cached} cached){wheels}; nothing was made"
         )
         return
     render_outcome(out, result)

@@ -321,3 +321,20 @@ def test_forty_columns_cut_no_name_and_no_version(tmp_path: Path) -> None:
         out = shell.run(*verb, COLUMNS="40").out
         assert set(words) <= set(re.split(r"[\s`]+", out)), out
         assert max(map(len, out.splitlines())) <= 40, out
+
+
+def test_download_only_fills_the_cache(tmp_path: Path) -> None:
+    """Nothing is made of it; what is made later needs no channel."""
+    shell = Shell.below(tmp_path)
+    shell.publish(Package("tool", "1.0", files={"lib/tool.txt": b"1"}))
+    words = ("create", "tool", "-n", "demo", "-c", str(shell.channel), "--override-channels", "--no-validate")
+    shell.ok(*words, "--dry-run", "--download-only")
+    assert not (shell.volume / ".envkit/pkgs").exists()
+    said = shell.ok(*words, "--download-only")
+    assert "(1 cached); nothing was made" in said.out
+    assert not (shell.volume / "demo").exists()
+    assert list((shell.volume / ".envkit/pkgs").glob("*/tool-1.0-*"))
+    for archive in shell.channel.rglob("tool-*"):
+        archive.unlink()
+    assert shell.ok(*words).code == 0
+    assert (shell.volume / "demo/lib/tool.txt").is_file()

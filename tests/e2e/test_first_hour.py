@@ -66,7 +66,11 @@ def read_steps(text: str) -> list[Step]:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of an answer; numbers, digests, versions, sizes and build strings look alike."""
+    """Return the words of an answer; numbers, digests, versions, sizes and build strings look alike.
+
+    So do the channels whose index is missed, of which the first to fail is named.
+    """
+    text = re.sub(r"the index of \w+", "the index of #", text)
     text = re.sub(r"\b(py\d+)?h[0-9a-f]{7}(_\d+)?(_cpython)?\b|\b[0-9a-f]{8,16}\b", "#", text)
     text = re.sub(r"[-+]?\d+([.,:T-]\d+)*(\+00:00)?( [kMG]?B\b)?", "#", text)
     return re.sub(r"[─━]+", "─", text).split()
