@@ -410,3 +410,29 @@ def test_a_wheel_without_code_for_the_gpu_is_refused(section: Section) -> None:
     assert "kernels" in {item["name"] for item in kept}
     foreseen = section.shell.run("validate", "demo", "--gpu", "a100", "--driver", "570", "--json")
     assert (foreseen.code, foreseen.json["verdict"]) == (3, "fail")
+
+
+@pytest.mark.timeout(240)
+def test_projects_of_pypi(section: Section) -> None:
+    """Real wheels, an entry point, and a project that has a source distribution only (docopt)."""
+    lines = ("einops==0.8.1", "tqdm==4.67.1", "six==1.17.0", "docopt==0.6.2")
+    path = section.file(*lines, specs=("python", "numpy"), index=False)
+    words = ("create", "-f", str(path), "-n", "demo", "--cuda", "none", "--json")
+    refused = section.shell.run(*words)
+    if refused.code == 5:
+        pytest.skip(f"PyPI cannot be reached: {refused.json['error']['message']}")
+    assert refused.code == 1, refused.out
+    assert "docopt" in refused.json["error"]["message"]
+    assert "--allow-build docopt" in refused.json["error"]["hint"]
+    made = section.shell.run(*words, "--allow-build", "docopt")
+    assert made.code == 0, made.err + made.out
+    code = "import einops, tqdm, six, docopt, numpy as n; "
+    code += "print(einops.rearrange(n.arange(4), '(a b) -> b a', a=2).tolist())"
+    assert section.python(code) == "[[0, 2], [1, 3]]"
+    tool = subprocess.run(
+        [section.shell.prefix() / "bin/tqdm", "--version"], check=True, capture_output=True, text=True
+    )
+    assert tool.stdout.strip() == "4.67.1"
+    section.shell.ok("clone", "demo", "second", "--offline")
+    assert section.python(code, "second") == "[[0, 2], [1, 3]]"
+    assert section.shell.ok("doctor", "second", "--full").code == 0
