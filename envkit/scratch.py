@@ -6,7 +6,6 @@ A run holds a lock on its folder, so those of runs that were killed can be told 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -14,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from envkit.errors import VolumeError
 
@@ -23,6 +23,15 @@ _UNLOCKED = "envkit-probe-"
 _UNLOCKED_AGE_S = 24 * 3600.0
 # Between mkdir(2) and the lock.
 _LOCKED_AGE_S = 60.0
+
+
+def _locks() -> ModuleType | None:
+    """Return the module with flock(2); None on Windows."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    return fcntl
 
 
 @contextlib.contextmanager
@@ -40,6 +49,10 @@ def scratch() -> Iterator[Path]:
             hint="Name one on this host, with some space, in TMPDIR.",
         ) from error
     with made as name:
+        fcntl = _locks()
+        if fcntl is None:
+            yield Path(name)
+            return
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with contextlib.suppress(OSError):
@@ -61,6 +74,9 @@ def sweep_scratch() -> int:
 
 
 def _sweep(path: Path) -> bool:
+    fcntl = _locks()
+    if fcntl is None:
+        return False  # nothing tells whose it is
     least = _UNLOCKED_AGE_S if path.name.startswith(_UNLOCKED) else _LOCKED_AGE_S
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

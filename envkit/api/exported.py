@@ -10,7 +10,7 @@ from typing import Any
 from envkit.api.export import export_manifest, yaml_document
 from envkit.api.solve import records_of
 from envkit.api.wheels import wheels_of
-from envkit.errors import UnknownEnvironmentError
+from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout.exported import added_distributions, prefix_records, requested_specs
 from envkit.layout.generation import read_manifest
 from envkit.layout.lineage import generation_of
@@ -43,7 +43,13 @@ def export_environment(volume: Volume | None, reference: str, *, pins: bool = Fa
     if read_manifest(prefix) is None:
         return _foreign(prefix, pins=pins)
     manifest = export_manifest(volume, reference)
-    channels = tuple(map(parse_channel, manifest.channels))
+    try:
+        channels = tuple(map(parse_channel, manifest.channels))
+    except ValueError as error:
+        raise IntegrityError(
+            f"the manifest of {manifest.name} names channels that are none: {error}",
+            hint="It was damaged or changed. Make the environment again with create --replace.",
+        ) from error
     wheels = tuple(map(distribution_of, wheels_of(manifest)))
     platform = _platform(manifest)
     part = Locked(manifest.prefix, records_of(manifest), channels, platform=platform, distributions=wheels)

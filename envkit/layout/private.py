@@ -16,16 +16,17 @@ Names are single components. A folder that another library has to write by its p
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import sys
-from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from envkit.errors import TamperedError
 from envkit.layout.atomic import chmod_at, sync_descriptor, write_at
 from envkit.layout.removal import remove_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_FILE_BYTES = 64 << 20
 """The largest file that is read whole: manifests, records and validations are far below."""
@@ -275,6 +276,8 @@ def own_folder(root: Path, path: Path) -> Path | None:
 
 def takes_locks(descriptor: int) -> bool:
     """Return whether an open file or directory can be locked (flock(2)); some NFS mounts answer ENOLCK."""
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable
 
@@ -39,7 +38,7 @@ def _remove(top: int, parent: int, name: str, device: int, waiting: list[str], d
         _retried(parent, lambda: os.unlink(name, dir_fd=parent))
         return
     if depth >= _DEPTH:
-        moved = f".deep-{secrets.token_hex(8)}"
+        moved = f".deep-{os.urandom(8).hex()}"
         _retried(parent, lambda: os.rename(name, moved, src_dir_fd=parent, dst_dir_fd=top))
         waiting.append(moved)
         return

@@ -69,8 +69,8 @@ def test_envkits_own_file_is_changed_and_keeps_its_comments(envkit: Envkit, isol
         (("set", "persist", ""), "unset persist"),
         (("set", "timeout", "soon"), "seconds"),
         (("set", "channels", "a"), "conda config --set channels"),
-        (("get", "nothing"), "persist, engine, timeout"),
-        (("unset", "nothing"), "persist, engine, timeout"),
+        (("get", "nothing"), "persist, engine, torch_index, timeout"),
+        (("unset", "nothing"), "persist, engine, torch_index, timeout"),
     ],
 )
 def test_what_no_setting_is(envkit: Envkit, isolation: Path, words: tuple[str, ...], hint: str) -> None:

@@ -163,7 +163,7 @@ def test_unknown_package(envkit: Envkit, url: str) -> None:
     refused(envkit("find", "nothing", "-c", url, "--override-channels"), 1, "package-not-found", "nothing")
 
 
-@pytest.mark.parametrize("spec", ["good>>=1", "", "=", "good[version", "*"])
+@pytest.mark.parametrize("spec", ["good>>=1", "", "=", "good[version"])
 def test_bad_spec(envkit: Envkit, channel: Path, spec: str) -> None:
     refused(envkit("find", spec, "-c", channel, "--override-channels", "--json"), 2, "bad-spec")
 
@@ -263,7 +263,6 @@ def test_usage(envkit: Envkit, arguments: tuple[str, ...], kind: str) -> None:
         b"dependencies: 3",
         b"dependencies: []",
         b"dependencies: [{conda: x}]",
-        b"dependencies: [python]\nfoo: 1",
         b"dependencies: [python]\nchannels: x",
         b"a: &a [*a]",
         b"dependencies: [" + b"x," * 600_000 + b"]",

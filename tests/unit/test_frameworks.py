@@ -7,7 +7,16 @@ import pytest
 from envkit.builds.archlists import arch_lists
 from envkit.builds.published import published_rows
 from envkit.frameworks.row import FrameworkRow
-from envkit.frameworks.table import CUDA_FRAMEWORKS, EXTRA_CHANNELS, PTX_TO_DRIVER, ROWS, is_core, is_stub, row_of
+from envkit.frameworks.table import (
+    CUDA_FRAMEWORKS,
+    EXTRA_CHANNELS,
+    PTX_TO_DRIVER,
+    ROWS,
+    is_core,
+    is_stub,
+    row_of,
+    wheel_row,
+)
 from envkit.models.spec import parse_match_spec
 from envkit.probe import PROBES_DIR
 
@@ -74,9 +83,9 @@ def test_keys_are_file_names_and_modules_are_told_apart() -> None:
 
 def test_tables_of_builds_speak_of_packages_that_a_row_has() -> None:
     listed = {name for row in arch_lists() for name in row["names"]} | {row["name"] for row in published_rows()}
-    assert {name for name in listed if row_of(name) is None} == set()
+    assert {name for name in listed if row_of(name) is None and wheel_row(name) is None} == set()
     channels = {row["channel"] for row in (*arch_lists(), *published_rows())}
-    assert channels <= {"conda-forge", "pkgs/main"} | EXTRA_CHANNELS
+    assert channels <= {"conda-forge", "pkgs/main", "pypi"} | EXTRA_CHANNELS
 
 
 def test_lists_are_made_from_the_rows() -> None:
