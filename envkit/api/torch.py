@@ -13,7 +13,7 @@ from packaging.version import Version
 from envkit.api.session import Session
 from envkit.builds.wheel import Wheel, classify_wheel, torch_rows
 from envkit.checks.solution import Refusal, check_wheels
-from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, UnsatisfiableError
+from envkit.errors import ChannelError, HostCannotRunError, UnsatisfiableError
 from envkit.inputs.requirement import parse_pip_requirement
 from envkit.models.build import Build
 from envkit.models.codes.advice import TORCH_INDEX, WHEELS_WITHOUT_GPU
@@ -106,7 +106,6 @@ def _from_own_index(session: Session, uv: Uv, question: PipQuestion, inquiry: In
     versions = [version for row in torch_rows() for version in row["versions"]]
     specifiers = [item.requirement.specifier for item in asked if item.requirement is not None]
     admits = {v: all(s.contains(Version(v)) for s in specifiers) for v in versions}
-    failure: EnvkitError | None = None
     for tag in tags_to_try(ranked, admits)[:_MOST]:
         address = Address(f"{session.settings.torch_index.rstrip('/')}/{tag}")
         try:
@@ -120,13 +119,12 @@ def _from_own_index(session: Session, uv: Uv, question: PipQuestion, inquiry: In
                 constraints=(*section.constraints, pinned),
             )
             found = resolve_section(uv, replace(question, wish=replace(question.wish, section=limited)))
-        except (ChannelError, UnsatisfiableError) as error:
-            failure = failure or error
+        except UnsatisfiableError:
             continue
+        except ChannelError as error:
+            error.hint = f"{error.hint or ''} A mirror of PyTorch's index: torch_index in envkit's config.".strip()
+            raise
         if not judge_wheels(session, found.packages, inquiry):
             session.reporter.note(say(Advice(TORCH_INDEX, version=version, url=address.url)))
             return found
-    if isinstance(failure, ChannelError):
-        failure.hint = f"{failure.hint or ''} A mirror of PyTorch's index: torch_index in envkit's config.".strip()
-        raise failure
     return None

@@ -220,6 +220,7 @@ def test_without_a_network_one_line_says_why_and_a_minute_long_nobody_is_asked(e
     assert made.json["error"]["message"].endswith("127.0.0.1:9 refuses the connection")
 
 
+@pytest.mark.full
 def test_an_index_that_was_read_before_answers_for_a_channel_that_is_gone(envkit: Envkit, tmp_path: Path) -> None:
     write_channel(tmp_path / "channel", [Package("thing", "1.0")])
     with serve(tmp_path / "channel") as url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_what_differs_is_named(shell: Shell) -> None:
     text = asked(shell, "extra", "-n", "plain", CONDA_OVERRIDE_CUDA="12.4")
     assert "the machine (the host as detected; now linux-64, CUDA 12.4)" in text
     assert "CONDA_OVERRIDE_CUDA" in text
-    assert "envkit install -n plain" in asked(shell, "extra", "pytorch", "-n", "plain")
+    assert re.search(r"envkit install .*-n plain", asked(shell, "extra", "pytorch", "-n", "plain"))
 
 
 def test_an_override_at_create_that_is_gone_now_is_told(shell: Shell) -> None:

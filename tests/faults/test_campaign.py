@@ -41,6 +41,7 @@ def kill(folder: Path, kills: int) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+@pytest.mark.full
 def test_five_kills(tmp_path: Path) -> None:
     kill(tmp_path / "campaign", 5)
 
