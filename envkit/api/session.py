@@ -41,7 +41,7 @@ class Session:
 
     @cached_property
     def knowledge(self) -> Knowledge:
-        """What is known of the GPU code of builds, with what was measured on the volume and by this user."""
+        """The known GPU code of builds, with what was measured on the volume and by this user."""
         from envkit.builds.knowledge import Knowledge, shipped_knowledge
         from envkit.layout.measured import measured_store
 
@@ -87,7 +87,7 @@ class Session:
 
     @property
     def volume_is_named(self) -> bool:
-        """Whether a flag, a variable or a file names the volume; else it is the default one."""
+        """True where a flag, a variable or a file names the volume; else it is the default one."""
         return self.settings.origins.get("volume") != "default"
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of the GPU code of builds: measured here, measured and shipped, listed in a table, else inferred."""
+"""The known GPU code of builds: measured here, measured and shipped, listed in a table, else inferred."""
 
 from __future__ import annotations
 

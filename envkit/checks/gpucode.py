@@ -40,7 +40,7 @@ class CodeVerdict:
 
     @property
     def refuses(self) -> bool:
-        """Whether the package does not run on the target."""
+        """True where the package does not run on the target."""
         return self.tier is Tier.NO
 
 

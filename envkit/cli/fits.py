@@ -1,4 +1,4 @@
-"""Whether a lock fits its files: ``lock --check``, ``create --locked`` and ``--frozen``."""
+"""Locks against their files: ``lock --check``, ``create --locked`` and ``--frozen``."""
 
 from __future__ import annotations
 

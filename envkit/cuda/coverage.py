@@ -32,7 +32,7 @@ _LEAST = 0.04  # of the largest number
 
 
 class LibraryCoverage(NamedTuple):
-    """What a library holds for one GPU.
+    """The code of a library for one GPU.
 
     Attributes:
         kind: ``covered`` (machine code), ``ptx`` (PTX alone), ``partly`` (too little of either) or ``none``.

@@ -34,7 +34,7 @@ def start(home):
             _pin(sys.prefix, home)
         if sys.prefix == home and sys.platform == "linux" and "ENVKIT_UNMARKED" not in os.environ:
             _mark(home)
-    except Exception:
+    except Exception:  # a Python has to start, whatever became of its volume
         pass
 
 
