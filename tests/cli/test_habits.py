@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -204,20 +206,21 @@ def test_a_fresh_account(shell: Shell, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who has no home directory")
 @pytest.mark.parametrize("home", [None, "/nonexistent"])
-def test_a_user_without_a_home(shell: Shell, tmp_path: Path, home: str | None) -> None:
+def test_a_user_without_a_home(shell: Shell, request: pytest.FixtureRequest, home: str | None) -> None:
     """As in a pod with runAsUser: finding works, making asks for a volume, and a named one is enough."""
-    (tmp_path / "data").mkdir()
-    os.chown(tmp_path / "data", _NOBODY, _NOBODY)
-    for folder in (tmp_path, shell.channel.parent, *tmp_path.parents, *shell.channel.parents):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    for path in [shell.channel, *shell.channel.rglob("*")]:
-        path.chmod(path.stat().st_mode | 0o055)
-    env = {**shell.env(CONDA_ENVS_PATH="", TMPDIR=str(tmp_path / "data")), "HOME": home}
+    # Not below pytest's own folder, which each session of pytest closes to others.
+    folder = Path(tempfile.mkdtemp())
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    folder.chmod(0o755)
+    (folder / "data").mkdir()
+    os.chown(folder / "data", _NOBODY, _NOBODY)
+    channel = shutil.copytree(shell.channel, folder / "channel")
+    env = {**shell.env(CONDA_ENVS_PATH="", TMPDIR=str(folder / "data")), "HOME": home}
     known = {key: value for key, value in env.items() if value is not None}
 
     def run(*args: str) -> Outcome:
         become = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-        return run_program([*become, *ENVKIT, *args, "-c", str(shell.channel), "--override-channels"], env=known)
+        return run_program([*become, *ENVKIT, *args, "-c", str(channel), "--override-channels"], env=known)
 
     found = run("find", "tool")
     assert (found.code, "volume" in found.err) == (0, False), found.err
@@ -225,7 +228,7 @@ def test_a_user_without_a_home(shell: Shell, tmp_path: Path, home: str | None) -
     assert refused.code == 7
     assert "no volume is named" in refused.err
     assert "--persist DIR" in refused.err
-    made = run("create", "tool", "--no-validate", "--persist", str(tmp_path / "data/envs"))
+    made = run("create", "tool", "--no-validate", "--persist", str(folder / "data/envs"))
     assert made.code == 0, made.err
 
 
