@@ -177,9 +177,11 @@ def _refuse_preferred(records: Sequence[Record], wish: PipWish) -> None:
 
 
 def install_part(
-    session: Session, plan: Plan, prefix: Path, *, name: str, target: Target, hard_links: bool
+    session: Session, plan: Plan, where: tuple[Path, Path], *, name: str, target: Target, hard_links: bool
 ) -> PipPart | None:
-    """Install the pip part of a plan into a linked prefix; return its record.
+    """Install the pip part of a plan into a linked prefix, which is also given by the path for writes.
+
+    Return its record.
 
     What conda provides is read from the prefix. Where the plan had assumed otherwise, it is resolved again.
 
@@ -192,12 +194,13 @@ def install_part(
     question = found.question
     wish = question.wish if question else PipWish()
     uv = make_uv(session.wheel_cache, session.policy, session.reporter, wish.section.addresses)
-    found = _settled(found, read_provided(prefix), lambda again: resolve_section(uv, again, prefix))
+    prefix, place = where
+    found = _settled(found, read_provided(place), lambda again: resolve_section(uv, again, prefix))
     series = ".".join(_python(plan.records).split(".")[:2])
     gpus = capabilities_of(target)
-    modules = install_wheels(uv, found.packages, prefix, python=series, gpus=gpus, hard_links=hard_links)
+    modules = install_wheels(uv, found.packages, where, python=series, gpus=gpus, hard_links=hard_links)
     env = run_environment(prefix, os.environ, name=name)
-    make_wheel_bytecode(session.volume, plan.records, prefix, modules, env=env)
+    make_wheel_bytecode(session.volume, plan.records, where, modules, env=env)
     if found.locked is not None:
         return found.locked
     section = wish.section

@@ -63,7 +63,7 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[
 def make_bytecode(
     volume: Volume,
     records: Sequence[Record],
-    prefix: Path,
+    where: tuple[Path, Path],
     kept: tuple[int, list[Record]],
     *,
     env: Mapping[str, str],
@@ -73,12 +73,20 @@ def make_bytecode(
 
     Everything works without bytecode, so only a full disk is an error here.
 
+    Args:
+        volume: The volume.
+        records: The packages of the prefix.
+        where: The prefix, and a path to it by which files are written; see `envkit.layout.generation.Draft`.
+        kept: The result of `link_kept`.
+        env: Variables for the environment's Python.
+
     Raises:
         NoSpaceError: The volume is full.
     """
+    prefix, place = where
     python = prefix / "bin" / "python"
     tag = _tag(records)
-    if tag is None or not python.exists():
+    if tag is None or not (place / "bin" / "python").exists():
         return
     reporter.start("bytecode", plural(len(records), "package"))
     linked, rest = kept
@@ -86,10 +94,10 @@ def make_bytecode(
     files = [
         (own_name(volume, volume.bytecode, cache.key(record)), name)
         for record in rest
-        for name in _modules(prefix, record)
+        for name in _modules(place, record)
     ]
     if files:
-        done, incomplete = _compile(volume, python, prefix, tag, files, env)
+        done, incomplete = _compile(volume, python, place, tag, files, env)
         for what, count in done.items():
             counts[what] = counts.get(what, 0) + count
         for record in rest:
@@ -108,7 +116,7 @@ def make_bytecode(
 def make_wheel_bytecode(
     volume: Volume,
     records: Sequence[Record],
-    prefix: Path,
+    where: tuple[Path, Path],
     files: Sequence[tuple[str, str]],
     *,
     env: Mapping[str, str],
@@ -118,7 +126,7 @@ def make_wheel_bytecode(
     Args:
         volume: The volume of the prefix.
         records: The conda packages of the prefix, which tell the Python.
-        prefix: The prefix.
+        where: The prefix, and a path by which it is written.
         files: The digest of a wheel, and the path of a module that it brought; for each module.
         env: Variables for the environment's Python.
 
@@ -128,7 +136,7 @@ def make_wheel_bytecode(
     tag = _tag(records)
     if tag is None or not files:
         return {}
-    return _compile(volume, prefix / "bin" / "python", prefix, tag, list(files), env)[0]
+    return _compile(volume, where[0] / "bin" / "python", where[1], tag, list(files), env)[0]
 
 
 def _tag(records: Sequence[Record]) -> str | None:

@@ -73,13 +73,13 @@ endif
 """
 
 
-def write_hooks(prefix: Path) -> None:
-    """Write the hooks of a new generation, readable by all.
+def write_hooks(prefix: Path, place: Path) -> None:
+    """Write the hooks of a new generation, readable by all; `place` is another path to it.
 
     Raises:
         OSError: The volume refuses them.
     """
-    folder = prefix / "etc" / "conda" / "activate.d"
+    folder = place / "etc" / "conda" / "activate.d"
     folder.mkdir(parents=True, exist_ok=True)
     word = quote(str(prefix))  # also what fish and csh take: volumes have no quotes in their paths
     for suffix, text in ((".sh", _SH), (".fish", _FISH), (".csh", _CSH)):

@@ -37,6 +37,7 @@ def link(
     volume: Volume,
     records: Sequence[Record],
     prefix: Path,
+    place: Path,
     *,
     requested: Sequence[str],
     reporter: Reporter,
@@ -46,6 +47,8 @@ def link(
     """Link packages from the volume's cache into the empty prefix of a claimed generation.
 
     Args:
+        prefix: The path of the generation, which goes into files.
+        place: A path to the same directory, by which they are written; see `envkit.layout.generation.Draft`.
         requested: The MatchSpecs of the user.
         platform: Subdir of the prefix, which decides where noarch packages put their files.
         beside: Places other files in the prefix. It is called in another thread when one package is left: one thread
@@ -66,12 +69,12 @@ def link(
             for record in records:
                 package = cache.package_dir(volume, record)
                 (packages / package.name).symlink_to(package)
-            done = asyncio.run(_link(volume, packages, records, prefix, requested, reporter, platform, beside))
-        _finish_records(prefix, records, requested)
-        write_hooks(prefix)
-        write_pin(prefix)
+            done = asyncio.run(_link(volume, packages, records, (prefix, place), requested, reporter, platform, beside))
+        _finish_records(place, records, requested)
+        write_hooks(prefix, place)
+        write_pin(prefix, place)
     except OSError as error:
-        raise _translate(volume, error) from error
+        raise _translate(volume, error, (prefix, place)) from error
     reporter.finish("link", plural(len(records), "package"))
     return done
 
@@ -80,7 +83,7 @@ async def _link(
     volume: Volume,
     packages: Path,
     records: Sequence[Record],
-    prefix: Path,
+    where: tuple[Path, Path],
     requested: Sequence[str],
     reporter: Reporter,
     platform: str,
@@ -106,7 +109,8 @@ async def _link(
     installing = asyncio.ensure_future(
         rattler.install(
             to_rattler(records),
-            prefix,
+            where[1],
+            alternative_target_prefix=where[0],
             package_cache=rattler.PackageCache.from_layers([layer]),
             installed_packages=[],
             platform=rattler.Subdir(platform),
@@ -134,17 +138,18 @@ async def _link(
         exceptions.IoError,
         exceptions.ExtractError,
     ) as error:
-        raise _translate(volume, error) from error
+        raise _translate(volume, error, where) from error
 
 
-def _translate(volume: Volume, error: BaseException) -> VolumeError:
+def _translate(volume: Volume, error: BaseException, where: tuple[Path, Path]) -> VolumeError:
     if is_full(volume, error):
         return full_while(volume, error, "packages were linked")
     refused = numbered(error)
     if refused is not None and is_broken(refused):
         return cannot_write(volume, refused)
+    told = " ".join(str(error).split()).replace(str(where[1]), str(where[0]))
     return VolumeError(
-        f"packages cannot be linked on {volume.root}: {' '.join(str(error).split())}",
+        f"packages cannot be linked on {volume.root}: {told}",
         hint="Check the volume (permissions, read-only mount, locks on network file systems) and run it again.",
     )
 

@@ -103,25 +103,25 @@ def _unmark(path, own):
 '''
 
 
-def write_pin(prefix: Path) -> None:
-    """Write the hook of a new generation for each Python in it.
+def write_pin(prefix: Path, place: Path) -> None:
+    """Write the hook of a new generation for each Python in it; `place` is another path to it.
 
     Raises:
         OSError: The volume refuses it.
     """
-    for path, text in _files(prefix).items():
-        write_atomic(prefix / path, text, durable=False)
+    for path, text in _files(prefix, place).items():
+        write_atomic(place / path, text, durable=False)
 
 
-def list_pins(prefix: Path) -> tuple[str, ...]:
+def list_pins(place: Path) -> tuple[str, ...]:
     """List the files of the hook, as paths in the prefix."""
-    return tuple(_files(prefix))
+    return tuple(_files(place, place))
 
 
 def wrong_pins(prefix: Path, own_files: Sequence[str]) -> list[WrongFile]:
     """List the files of the hook that are missing or changed, of those that the manifest names."""
     wrong = []
-    for path, text in _files(prefix).items():
+    for path, text in _files(prefix, prefix).items():
         if path not in own_files:  # made by an envkit that had none
             continue
         found = None
@@ -132,8 +132,8 @@ def wrong_pins(prefix: Path, own_files: Sequence[str]) -> list[WrongFile]:
     return wrong
 
 
-def _files(prefix: Path) -> dict[str, str]:
+def _files(prefix: Path, place: Path) -> dict[str, str]:
     line = f"import sys; __import__({_MODULE!r}).start({str(prefix)!a})\n"
-    libraries = [path for path in sorted(prefix.glob("lib/p*3*")) if path.is_dir() and not path.is_symlink()]
-    sites = [(path / "site-packages").relative_to(prefix) for path in libraries if (path / "site-packages").is_dir()]
+    libraries = [path for path in sorted(place.glob("lib/p*3*")) if path.is_dir() and not path.is_symlink()]
+    sites = [(path / "site-packages").relative_to(place) for path in libraries if (path / "site-packages").is_dir()]
     return {f"{site}/{name}": text for site in sites for name, text in ((f"{_MODULE}.py", _CODE), (PIN, line))}

@@ -159,7 +159,7 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
     manifests = {name: manifest for name, manifest in generations.items() if manifest is not None}
     gone = _superseded(volume, manifests, keep, found)
     remaining = [manifest for name, manifest in manifests.items() if name not in gone]
-    if len(manifests) < len(generations):  # newer schema, damaged, or being made
+    if generations.keys() - manifests.keys() - _closed(volume):  # newer schema, damaged, or being made
         found.kept.append(("packages", Advice(NEEDS_UNKNOWN)))
     else:
         found.items += _unneeded(volume, remaining)
@@ -296,9 +296,20 @@ def _keys(manifests: Iterable[Manifest]) -> set[str]:
 def _needed_now(volume: Volume) -> set[str] | None:
     """Return the cache keys that present generations hold; None if a manifest cannot be read."""
     found = list(list_manifests(volume))
-    if any(manifest is None and path.exists() for path, manifest in found):
+    unread = {path.name for path, manifest in found if manifest is None and path.exists()}
+    if unread and unread - _closed(volume):
         return None
     return _keys(manifest for _, manifest in found if manifest is not None)
+
+
+def _closed(volume: Volume) -> set[str]:
+    """Return the generations that this user may not enter, and that nothing points to or holds.
+
+    Another user has closed them, or died before they were published. Nobody else runs them.
+    """
+    linked = _linked(volume)
+    closed = (path.name for path in list_generations(volume) if not os.access(path, os.X_OK))
+    return {name for name in closed if name not in linked and not lease.is_held(volume, name)}
 
 
 def _listdir(volume: Volume, place: Path) -> list[Path]:

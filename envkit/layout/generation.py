@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,12 +23,45 @@ from envkit.models.manifest import Manifest
 from envkit.paths import MANIFEST, split_generation
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A generation in the making, which only its maker may enter.
+
+    Whoever may write the volume can give its name to another directory, or to a link to somebody's folder. So
+    everything is written and read below `place`, which stays the directory that was made; files hold `prefix`.
+    """
+
+    prefix: Path  # the path of the generation
+    here: Folder  # the directory itself
+
+    @property
+    def place(self) -> Path:
+        """A path to the directory for this process and its children, by the descriptor where the system offers that."""
+        return Path(self.here.through)
+
+    def check(self) -> None:
+        """Check that the path still leads to the directory that was made, before a program is started by it.
+
+        Raises:
+            TamperedError: It does not.
+        """
+        if not self.here.is_still_at(str(self.prefix)):
+            raise tampered(str(self.prefix), "another directory than the one that was made")
+
+    def open_up(self) -> None:
+        """Let in those who share the volume."""
+        self.here.share()
+
+
 @contextlib.contextmanager
-def claim(volume: Volume, name: str) -> Iterator[Path]:
+def claim(volume: Volume, name: str) -> Iterator[Draft]:
     """Make a new, empty generation for `name` and hold its lease while the block runs.
 
     mkdir(2) decides between two processes that want the same name. The lease is taken first, so the maker of a
     generation without manifest and holder is always dead. An error in the block discards the generation.
+
+    Raises:
+        TamperedError: Its path leads to another directory after the block.
     """
     check_name(name)
     while True:
@@ -35,30 +69,35 @@ def claim(volume: Volume, name: str) -> Iterator[Path]:
         with lease.hold(volume, path.name):
             with folder(volume.root, volume.generations) as home:
                 try:
-                    here = home.enter(path.name, new=True)
+                    here = home.enter(path.name, new=True, mode=0o700)
                 except FileExistsError:
                     continue
                 with here:
+                    made = Draft(path, here)
                     try:
                         home.sync()
-                        yield path
-                    except BaseException:
+                        yield made
+                    except BaseException as error:
                         discard(volume, path)
+                        if isinstance(error, OSError) and isinstance(error.filename, str):
+                            error.filename = error.filename.replace(here.through, str(path))
                         raise
-                    if not here.is_still_at(str(path)):
-                        raise tampered(str(path), "another directory than the one that was made")
+                    made.check()
             return
 
 
-def write_manifest(manifest: Manifest) -> None:
-    """Write the manifest: the last file of a generation, after everything else is on the disk."""
-    prefix = Path(manifest.prefix)
-    if manifest.request.variables and (prefix / "conda-meta").is_dir():
+def write_manifest(manifest: Manifest, place: Path | None = None) -> None:
+    """Write the manifest: the last file of a generation, after everything else is on the disk.
+
+    `place` is another path to the generation; see `Draft`.
+    """
+    place = place or Path(manifest.prefix)
+    if manifest.request.variables and (place / "conda-meta").is_dir():
         # `conda env config vars` keeps them there too, so every kind of activation sets them.
         state = {"version": 1, "env_vars": manifest.request.variables}
-        write_atomic(prefix / "conda-meta" / "state", json.dumps(state, indent=1))
-    sync_file_system(prefix)
-    write_atomic(prefix / MANIFEST, manifest.model_dump_json(indent=1))
+        write_atomic(place / "conda-meta" / "state", json.dumps(state, indent=1))
+    sync_file_system(place)
+    write_atomic(place / MANIFEST, manifest.model_dump_json(indent=1))
 
 
 def is_finished(prefix: Path) -> bool:

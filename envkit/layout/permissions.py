@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import TamperedError
+from envkit.layout import lease
 from envkit.layout.generation import list_generations
+from envkit.layout.launcher import own_python
 from envkit.layout.private import folder, folder_mode, shared_bits
 from envkit.layout.trust import trusts_group
-from envkit.layout.volume import Volume
+from envkit.layout.volume import Volume, environments
 from envkit.models.codes.files import OPENED, SEALED, TIGHTENED
 from envkit.models.fact import Fact
 from envkit.models.volume import PathsOf, SharingState
@@ -28,15 +30,26 @@ _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
     """Find what keeps users from working on a volume that its root lets them use, and what lets in others."""
-    parts = [*list_generations(volume), *_children(volume, volume.packages), *_children(volume, volume.bytecode)]
+    made = list(list_generations(volume))
+    kept = [*_children(volume, volume.packages), *_children(volume, volume.bytecode)]
+    pointed_to = {*(path for _, path in environments(volume)), own_python(volume)}
     wrong = [*_wrong_folders(volume), *_wrong_cache(volume)]
     return SharingState(
         str(volume.root),
         volume.root.stat().st_mode,
         barred=tuple(str(item.path) for item in wrong if item.lacks or item.group is not None),
         writable=tuple(map(str, _writable_in_cache(packages))),
-        closed=_owned(path for path in parts if not os.access(path, os.R_OK | os.X_OK)),
-        not_removable=_owned(path for path in parts if not os.access(path, os.W_OK | os.X_OK)),
+        closed=_owned(
+            # A generation is closed until it is published.
+            path
+            for path in [*pointed_to.intersection(made), *kept]
+            if path is not None and not os.access(path, os.R_OK | os.X_OK)
+        ),
+        not_removable=_owned(
+            path
+            for path in [*made, *kept]
+            if not os.access(path, os.W_OK | os.X_OK) and not lease.is_held(volume, path.name)
+        ),
         trusts_group=trusts_group(volume),
         too_open=tuple(str(item.path) for item in wrong if item.excess),
     )

@@ -62,9 +62,15 @@ class Folder:
 
     @property
     def through(self) -> str:
-        """A path to this very directory for libraries: by the descriptor where the system offers that."""
-        by_descriptor = f"/proc/self/fd/{self.descriptor}"
-        return by_descriptor if sys.platform == "linux" and os.path.isdir(by_descriptor) else self.path
+        """A path to this very directory for libraries and children, by the descriptor where the system offers that."""
+        if sys.platform != "linux":
+            return self.path
+        by_descriptor = f"/proc/{os.getpid()}/fd/{self.descriptor}"  # not "self": children use it, too
+        try:  # /proc may be that of other processes (pid_namespaces(7))
+            same = os.path.samestat(os.stat(by_descriptor), os.fstat(self.descriptor))
+        except OSError:
+            same = False
+        return by_descriptor if same else self.path
 
     def is_still_at(self, path: str) -> bool:
         """Return whether a path leads to this very directory, without a link as its last component."""
@@ -126,12 +132,15 @@ class Folder:
             raise
         if made:
             try:
-                wanted = folder_mode(self.root_state.st_mode) if mode is None else mode
-                os.fchmod(descriptor, wanted | stat.S_IMODE(os.fstat(descriptor).st_mode) & stat.S_ISGID)
+                _set_mode(descriptor, folder_mode(self.root_state.st_mode) if mode is None else mode)
             except OSError:
                 os.close(descriptor)
                 raise
         return Folder(where, descriptor, self.root_state)
+
+    def share(self) -> None:
+        """Give it the mode that the volume demands."""
+        _set_mode(self.descriptor, folder_mode(self.root_state.st_mode))
 
     def open_file(self, name: str, flags: int = os.O_RDONLY) -> int:
         """Open a regular file and return its descriptor.
@@ -344,6 +353,11 @@ def tampered(path: str, found: str) -> TamperedError:
 def trusted_owners(root_state: os.stat_result) -> frozenset[int]:
     """Return the users whose files are as good as this user's own: root, and the owner of the volume."""
     return frozenset({0, root_state.st_uid, os.geteuid()})
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    """Set the mode of an open directory; the setgid bit that it was made with stays."""
+    os.fchmod(descriptor, mode | stat.S_IMODE(os.fstat(descriptor).st_mode) & stat.S_ISGID)
 
 
 def _stranger(here: Folder) -> int | None:

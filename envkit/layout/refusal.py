@@ -78,8 +78,9 @@ def writing(volume: Volume) -> Iterator[None]:
         names = [
             Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
         ]
-        # symlink(2) may name its relative target only.
-        ours = all(name.is_relative_to(volume.root) or not name.is_absolute() for name in names)
+        # symlink(2) may name its relative target only. A generation in the making is written by its descriptor.
+        roots = (volume.root, Path(f"/proc/{os.getpid()}/fd"))
+        ours = all(not name.is_absolute() or any(map(name.is_relative_to, roots)) for name in names)
         if not is_refused(error) or not ours:
             raise
         raise cannot_write(volume, error) from error

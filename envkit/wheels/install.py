@@ -30,7 +30,7 @@ _DOING = "the pip section cannot be installed"
 def install_wheels(
     uv: Uv,
     packages: Sequence[PipPackage],
-    prefix: Path,
+    where: tuple[Path, Path],
     *,
     python: str,
     gpus: Sequence[ComputeCapability],
@@ -41,7 +41,8 @@ def install_wheels(
     Args:
         uv: uv, with the volume's cache.
         packages: What to install, nothing else.
-        prefix: The prefix, with conda's packages linked.
+        where: The prefix, with conda's packages linked, and a path by which it is written; see
+            `envkit.layout.generation.Draft`.
         python: The Python of the prefix, such as ``3.11``.
         gpus: The GPUs that extensions are compiled for.
         hard_links: Whether the volume has hard links.
@@ -55,14 +56,15 @@ def install_wheels(
         ChannelError: A file cannot be fetched.
         NoSpaceError: The volume is full.
     """
-    lock = prefix / LOCK_NAME
+    prefix, place = where
+    lock = place / LOCK_NAME
     write_atomic(lock, pylock_text(packages, python=python), durable=False)
     if not packages:
         return ()
-    before = {path: package.name for package in installed_packages(prefix)[0] for path, _, _ in package.paths}
+    before = {path: package.name for package in installed_packages(place)[0] for path, _, _ in package.paths}
     sizes = sizes_of(packages)
     uv.reporter.start("wheels", plural(len(packages), "package"), total=sum(sizes.values()), unit="B")
-    words: list[str | Path] = ["pip", "install", "--python", prefix / "bin" / "python", "--no-deps"]
+    words: list[str | Path] = ["pip", "install", "--python", prefix / "bin" / "python", "--prefix", place, "--no-deps"]
     words += ["--break-system-packages", "--link-mode", "hardlink" if hard_links else "copy"]
     common = tuple(words)
     wheels = [package for package in packages if package.kind == "wheel"]
@@ -73,8 +75,9 @@ def install_wheels(
         if ended.state != "done":
             raise failure_of(ended, _DOING)
     if sources:
-        _build(uv, common, sources, prefix, python=python, gpus=gpus)
-    files = list(distribution_files(prefix, packages))
+        _build(uv, common, sources, where, python=python, gpus=gpus)
+    (place / ".lock").unlink(missing_ok=True)  # uv's own
+    files = list(distribution_files(place, packages))
     replaced = next(((path, before[path]) for path, _ in files if path in before), None)
     if replaced is not None:
         raise UnsatisfiableError(
@@ -82,7 +85,7 @@ def install_wheels(
             hint="Take one of the two out of the request.",
         )
     lock.with_name(_PART).unlink(missing_ok=True)
-    _seal(prefix, [path for path, _ in files])
+    _seal(place, [path for path, _ in files])
     uv.reporter.finish("wheels", plural(len(packages), "package") + (f", {len(sources)} built" if sources else ""))
     return tuple((package.hashes["sha256"], path) for path, package in files if _is_module(path, package))
 
@@ -98,7 +101,7 @@ def _build(
     uv: Uv,
     words: Sequence[str | Path],
     sources: Sequence[PipPackage],
-    prefix: Path,
+    where: tuple[Path, Path],
     *,
     python: str,
     gpus: Sequence[ComputeCapability],
@@ -106,15 +109,16 @@ def _build(
     """Build and install what has no wheel. The log stays in the prefix, or beside uv's cache if it fails."""
     names = [package.name for package in sources]
     uv.reporter.note(f"{', '.join(names)}: built from source")
-    there = read_provided(prefix)
+    prefix, place = where
+    there = read_provided(place)
     shared = shares_framework(item.name for item in there)
     # uv knows a build by its source alone; one that saw other packages is another.
     cache = uv.cache / "builds" / build_key(there, python, gpus) if shared else uv.cache
     builder = replace(uv, variables=build_variables(prefix, gpus), cache=cache)
     own = ["--no-build-isolation"] if shared else []
-    ended = builder.run([*words, *own, "--verbose", *_lock(sources, prefix / LOCK_NAME, python)])
+    ended = builder.run([*words, *own, "--verbose", *_lock(sources, place / LOCK_NAME, python)])
     if ended.state == "done":
-        keep_log(prefix, ended.error_text)
+        keep_log(place, ended.error_text)
         return
     log = keep_log(uv.cache / "logs" / "-".join(names)[:80], ended.error_text)
     error = failure_of(ended, f"{', '.join(names)} cannot be built from source")

@@ -223,6 +223,41 @@ def test_root_on_a_volume_of_members(shell: Shell, home: Path) -> None:
     assert state(home) == before
 
 
+SWAP = """
+cd "$1" && echo ready
+while :; do
+    for made in mine-????????; do
+        [ -d "$made" ] && touch "$made/inside" 2>/dev/null && echo entered
+        [ -d "$made" ] && mv "$made" gone && %s && exit 0
+    done
+done
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("instead", ['ln -s "$2" "$made"', 'mkdir -p "$made/bin"'])
+def test_a_generation_that_a_member_swaps_while_it_is_made(shell: Shell, home: Path, instead: str) -> None:
+    """Nothing is written to what he puts in its place."""
+    for path in (shell.volume, *shell.volume.parents[:-1]):
+        path.chmod(path.stat().st_mode | 0o011)
+    generations, before = shell.volume / ".envkit/g", state(home)
+    words = ["setpriv", "--reuid", str(MEMBER), "--regid", str(GROUP), "--clear-groups"]
+    words += ["sh", "-c", SWAP % instead, "sh", str(generations), str(home)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as member:
+        assert member.stdout is not None
+        assert member.stdout.readline() == "ready\n"
+        done = shell.run(*verbs(shell)["create"])
+        member.terminate()
+        assert member.stdout.read() == ""  # he never entered it
+    assert member.returncode == 0, "he had no chance"
+    assert done.code == 6, done.err
+    assert "not what envkit put there" in done.err
+    assert "/proc/" not in done.err
+    assert state(home) == before
+    assert not os.path.lexists(shell.volume / "mine")
+    assert not list(generations.glob("mine-*/*/*")), "something was written into it"
+
+
 @needs_root
 def test_a_strangers_folder_in_a_volume_that_others_may_not_write(shell: Shell) -> None:
     shell.volume.chmod(0o755)

@@ -178,6 +178,24 @@ def test_two_users_make_run_and_clean_on_one_volume(team: Shell) -> None:
 
 
 @needs_root
+def test_what_a_member_left_when_he_was_killed_hinders_nobody(team: Shell) -> None:
+    """A generation is closed until it is published."""
+    left = team.volume / ".envkit/g/theirs-00000000"
+    left.mkdir(mode=0o700)
+    os.chown(left, OTHER, GROUP)
+    assert as_member(team, *new(team)).code == 0
+    told = as_member(team, "doctor", "--json")
+    assert told.code == 0, told.out
+    codes = {f["code"]: f for f in told.json["subjects"][0]["findings"]}
+    assert str(left) in codes["not-removable"]["data"]["paths"]
+    assert as_member(team, "remove", "mine").code == 0
+    cleaned = as_member(team, "clean", "--keep", "0", "--older-than", "0", "--json")
+    assert cleaned.code == 0
+    assert "packages" not in [kept["what"] for kept in cleaned.json["kept"]], cleaned.out
+    assert left.is_dir()
+
+
+@needs_root
 def test_a_volume_that_shuts_the_other_out_says_so_and_is_mended_by_its_owner(team: Shell) -> None:
     """As volumes were made under a umask of 077, with the native engine's locks for one user only."""
     for path in (team.prefix(), *team.volume.glob(".envkit/pkgs/*/*.lock"), *team.volume.glob(".envkit/pkgs/*/")):

@@ -105,18 +105,19 @@ static int count(const char *name, const char *path) {
 static int by_path(const char *name, int folder, const char *path) {
     if (shared == NULL || path == NULL)
         return 0;
-    if (path[0] == '/' && strncmp(path, "/proc/self/fd/", 14) != 0)
-        return below(path) ? count(name, path) : 0;
-    char link[64], where[8192];
+    char link[64], where[8192], process[16];
     const char *rest = path;
-    if (path[0] == '/') { /* a folder by its descriptor, and what is below it */
-        folder = (int)strtol(path + 14, (char **)&rest, 10);
-        if (*rest == '/')
-            rest++;
+    int length_of_it = 0;
+    /* a folder by its descriptor, this process's or another's, and what is below it */
+    int by_descriptor = sscanf(path, "/proc/%15[0-9self]/fd/%d%n", process, &folder, &length_of_it) == 2;
+    if (path[0] == '/' && !by_descriptor)
+        return below(path) ? count(name, path) : 0;
+    if (by_descriptor) {
+        rest += length_of_it + (path[length_of_it] == '/');
     } else if (folder == AT_FDCWD) {
         return 0;
     }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    snprintf(link, sizeof link, "/proc/%s/fd/%d", by_descriptor ? process : "self", folder);
     ssize_t length = readlink(link, where, 4096);
     if (length <= 0)
         return 0;

@@ -50,7 +50,7 @@ class Place:
 
     def compile(self) -> None:
         kept = link_kept(self.volume, RECORDS, self.prefix)
-        make_bytecode(self.volume, RECORDS, self.prefix, kept, env={}, reporter=Reporter())
+        make_bytecode(self.volume, RECORDS, (self.prefix, self.prefix), kept, env={}, reporter=Reporter())
 
 
 def fill(folder: Path) -> None:

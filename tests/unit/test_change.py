@@ -50,9 +50,9 @@ def session(volume: Volume) -> Session:
 
 def link(volume: Volume, name: str) -> Path:
     """An environment whose generation is empty."""
-    with claim(volume, name) as prefix:
-        publish(volume, name, prefix)
-    return prefix
+    with claim(volume, name) as draft:
+        publish(volume, name, draft.prefix)
+    return draft.prefix
 
 
 @pytest.mark.parametrize(

@@ -159,13 +159,13 @@ def held(volume: Volume, sha256: str) -> None:
     package = LockedPackage(
         name="a", version="1", build="0", subdir="noarch", fn="a.conda", url="", channel="c", sha256=sha256
     )
-    with claim(volume, "train") as prefix:
+    with claim(volume, "train") as draft:
         write_manifest(
             Manifest(
                 envkit_version="0",
                 name="train",
-                generation=prefix.name,
-                prefix=str(prefix),
+                generation=draft.prefix.name,
+                prefix=str(draft.prefix),
                 created="2026-01-01T00:00:00+00:00",
                 request=RecordedRequest(specs=("a",)),
                 channels=(),
@@ -173,7 +173,7 @@ def held(volume: Volume, sha256: str) -> None:
                 packages=(package,),
             )
         )
-        publish(volume, "train", prefix)
+        publish(volume, "train", draft.prefix)
 
 
 def test_clean_takes_a_measurement_with_its_package(volume: Volume) -> None:

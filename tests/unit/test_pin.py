@@ -51,7 +51,7 @@ def generation(tmp_path: Path, python: str) -> tuple[Path, Path]:
     # A copy: Python looks for its library beside what a link leads to.
     (prefix / "bin" / "python").write_bytes(Path(python).resolve().read_bytes())
     (prefix / "bin" / "python").chmod(0o755)
-    write_pin(prefix)
+    write_pin(prefix, prefix)
     link = tmp_path / "v" / "train"
     link.symlink_to(prefix)
     return prefix, link
