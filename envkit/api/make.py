@@ -29,7 +29,7 @@ from envkit.installer.proof import find_changed, refuse_long_prefix
 from envkit.layout import lease
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
-from envkit.layout.generation import Draft, claim, publish, write_manifest
+from envkit.layout.generation import Claimed, claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import sharing
@@ -93,8 +93,8 @@ def make_generation(
     able, notes = _notes(volume, plan)
     for fact in notes:
         reporter.note(say(fact))
-    with _using_cache(session, volume), claim(volume, blueprint.name) as draft:
-        prefix, place = draft.prefix, draft.place
+    with _using_cache(session, volume), claim(volume, blueprint.name) as claimed:
+        prefix, place = claimed.prefix, claimed.place
         missing = _fill(session, volume, plan)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)
@@ -112,7 +112,7 @@ def make_generation(
         )
         if kept is not None:
             env = run_environment(prefix, os.environ, name=blueprint.name)
-            draft.check()
+            claimed.check()
             make_bytecode(volume, plan.records, (prefix, place), kept, env=env, reporter=reporter)
         pip = install_part(
             session,
@@ -123,17 +123,17 @@ def make_generation(
             hard_links=able.get("hard_link", True),
         )
         notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
-        manifest = _manifest(volume, blueprint, draft, host, pip)
+        manifest = _manifest(volume, blueprint, claimed, host, pip)
         write_manifest(manifest, place)
         report = None
-        draft.check()
+        claimed.check()
         if proof != "none" and runs_here:
             report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
         refusal = check_publishable(blueprint.name, report, require_gpu=proof == "gpu")
         if refusal is not None:
             raise refusal
-        draft.check()
-        draft.open_up()
+        claimed.check()
+        claimed.open_up()
         if report is not None:
             record_validation(volume, prefix.name, report, host)
         if publish_by is not None:
@@ -212,13 +212,13 @@ def _what_frees(volume: Volume) -> str:
     return " ".join(sentences)
 
 
-def _manifest(volume: Volume, blueprint: Blueprint, draft: Draft, host: Host, pip: PipPart | None) -> Manifest:
+def _manifest(volume: Volume, blueprint: Blueprint, claimed: Claimed, host: Host, pip: PipPart | None) -> Manifest:
     plan = blueprint.plan
     return Manifest(
         envkit_version=envkit.__version__,
         name=blueprint.name,
-        generation=draft.prefix.name,
-        prefix=str(draft.prefix),
+        generation=claimed.prefix.name,
+        prefix=str(claimed.prefix),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         **members(blueprint.origin, "lineage", "number", "parent", "verb"),
         request=blueprint.request,
@@ -231,7 +231,7 @@ def _manifest(volume: Volume, blueprint: Blueprint, draft: Draft, host: Host, pi
         fingerprint=host.fingerprint,
         choice=dict(plan.choice),
         passed_over=tuple(lacking_json(plan.passed)),
-        own_files=list_pins(draft.place),
+        own_files=list_pins(claimed.place),
         skipped_link_scripts=link_scripts(volume, plan.records),
     )
 

@@ -76,7 +76,7 @@ def make_bytecode(
     Args:
         volume: The volume.
         records: The packages of the prefix.
-        where: The prefix, and a path to it by which files are written; see `envkit.layout.generation.Draft`.
+        where: The prefix, and a path to it by which files are written; see `envkit.layout.generation.Claimed`.
         kept: The result of `link_kept`.
         env: Variables for the environment's Python.
 

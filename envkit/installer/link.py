@@ -48,7 +48,7 @@ def link(
 
     Args:
         prefix: The path of the generation, which goes into files.
-        place: A path to the same directory, by which they are written; see `envkit.layout.generation.Draft`.
+        place: A path to the same directory, by which they are written; see `envkit.layout.generation.Claimed`.
         requested: The MatchSpecs of the user.
         platform: Subdir of the prefix, which decides where noarch packages put their files.
         beside: Places other files in the prefix. It is called in another thread when one package is left: one thread

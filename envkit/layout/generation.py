@@ -24,7 +24,7 @@ from envkit.paths import MANIFEST, split_generation
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class Claimed:
     """A generation in the making, which only its maker may enter.
 
     Whoever may write the volume can give its name to another directory, or to a link to somebody's folder. So
@@ -54,7 +54,7 @@ class Draft:
 
 
 @contextlib.contextmanager
-def claim(volume: Volume, name: str) -> Iterator[Draft]:
+def claim(volume: Volume, name: str) -> Iterator[Claimed]:
     """Make a new, empty generation for `name` and hold its lease while the block runs.
 
     mkdir(2) decides between two processes that want the same name. The lease is taken first, so the maker of a
@@ -73,7 +73,7 @@ def claim(volume: Volume, name: str) -> Iterator[Draft]:
                 except FileExistsError:
                     continue
                 with here:
-                    made = Draft(path, here)
+                    made = Claimed(path, here)
                     try:
                         home.sync()
                         yield made
@@ -89,7 +89,7 @@ def claim(volume: Volume, name: str) -> Iterator[Draft]:
 def write_manifest(manifest: Manifest, place: Path | None = None) -> None:
     """Write the manifest: the last file of a generation, after everything else is on the disk.
 
-    `place` is another path to the generation; see `Draft`.
+    `place` is another path to the generation; see `Claimed`.
     """
     place = place or Path(manifest.prefix)
     if manifest.request.variables and (place / "conda-meta").is_dir():

@@ -42,7 +42,7 @@ def install_wheels(
         uv: uv, with the volume's cache.
         packages: What to install, nothing else.
         where: The prefix, with conda's packages linked, and a path by which it is written; see
-            `envkit.layout.generation.Draft`.
+            `envkit.layout.generation.Claimed`.
         python: The Python of the prefix, such as ``3.11``.
         gpus: The GPUs that extensions are compiled for.
         hard_links: Whether the volume has hard links.

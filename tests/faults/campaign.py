@@ -47,6 +47,7 @@ def app(number: int) -> Package:
     )
 
 
+EXTRA = Package("extra", depends=["lib"], files={"share/extra.txt": b"extra"})
 LIB = Package("lib", files={"share/lib.txt": b"lib" * 100_000, "share/link": "lib.txt"})
 
 
@@ -58,7 +59,8 @@ class Campaign:
         self.random = random.Random(seed)
         self.counts: collections.Counter[str] = collections.Counter()
         self.faults: list[str] = []
-        self.shell.publish(app(1), app(2), LIB)
+        self.lock = folder / "lock.txt"
+        self.shell.publish(app(1), app(2), LIB, EXTRA)
         self.channel = ("-c", str(self.shell.channel), "--override-channels")
         self.shell.ok("create", "app=1", "-n", "demo", *self.channel)
         self.shell.ok("create", "app=2", "-n", "demo", "--replace", *self.channel)
@@ -66,7 +68,13 @@ class Campaign:
             "create": lambda: ("create", "app", "-n", "new", "--replace", *self.channel),
             "replace": lambda: ("create", self.either(), "-n", "demo", "--replace", *self.channel),
             "install": lambda: ("install", "-n", "demo", self.either()),
+            "add": lambda: ("install", "-n", "demo", "extra"),
+            "uninstall": lambda: ("uninstall", "-n", "demo", "extra"),
             "upgrade": lambda: ("upgrade", "-n", "demo"),
+            "download": lambda: ("create", self.either(), "-n", "later", "--download-only", *self.channel),
+            "lock": lambda: ("lock", self.either(), "-o", str(self.lock), "--format", "explicit", *self.channel),
+            "rename": lambda: ("rename", *self.random.choice([("new", "renamed"), ("renamed", "new")])),
+            "share": lambda: ("volume", "share", "--group", str(os.getegid())),
             "rollback": lambda: ("rollback", "demo"),
             "clone": lambda: ("clone", "demo", f"copy{self.random.randrange(10**6)}"),
             "remove": lambda: ("remove", "new"),
@@ -107,6 +115,8 @@ class Campaign:
         self.counts["rounds"] += 1
         self.counts["hit while it ran"] += hit
         self.counts[f"exit {process.returncode}"] += 1
+        self.counts[f"{name}: hit"] += hit
+        self.counts[f"{verb}: hit"] += hit
         if told.rstrip().endswith("KeyboardInterrupt") and "in main\n" not in told:
             self.counts["interrupted before the program began"] += 1
         elif "Traceback" in told:
@@ -140,6 +150,8 @@ class Campaign:
         said = self.shell.run("run", "demo", "--", "app")
         if said.out not in {"app 1\n", "app 2\n"}:
             self.faults.append(f"{label}: demo says {said.out!r} {said.err}")
+        if self.lock.exists() and self.lock.read_text(encoding="utf-8").count(".conda#") != 2:
+            self.faults.append(f"{label}: the lock is torn")
         for name in known:
             if name.startswith("copy"):
                 self.shell.run("remove", name)
@@ -147,6 +159,7 @@ class Campaign:
     def finish(self) -> None:
         """The next command goes on; nothing is left behind."""
         self.shell.ok("upgrade", "-n", "demo")
+        self.shell.ok("volume", "share", "--group", str(os.getegid()))
         self.shell.ok("clean", "--keep", "0", "--older-than", "0")
         told = self.shell.run("doctor", "--full", "--json")
         if told.code or not told.json["healthy"]:

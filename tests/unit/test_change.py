@@ -50,9 +50,9 @@ def session(volume: Volume) -> Session:
 
 def link(volume: Volume, name: str) -> Path:
     """An environment whose generation is empty."""
-    with claim(volume, name) as draft:
-        publish(volume, name, draft.prefix)
-    return draft.prefix
+    with claim(volume, name) as claimed:
+        publish(volume, name, claimed.prefix)
+    return claimed.prefix
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,10 @@ def manifest(prefix: Path, name: str = "train") -> Manifest:
 
 
 def make(volume: Volume, name: str = "train") -> Path:
-    with claim(volume, name) as draft:
-        write_manifest(manifest(draft.prefix, name))
-        publish(volume, name, draft.prefix)
-    return draft.prefix
+    with claim(volume, name) as claimed:
+        write_manifest(manifest(claimed.prefix, name))
+        publish(volume, name, claimed.prefix)
+    return claimed.prefix
 
 
 def test_a_volume_is_probed_once(volume: Volume) -> None:
@@ -104,8 +104,8 @@ def test_there_is_never_an_instant_without_the_environment(volume: Volume) -> No
 
 def test_an_error_in_a_claim_leaves_nothing(volume: Volume) -> None:
     def fail() -> None:
-        with claim(volume, "train") as draft:
-            (draft.prefix / "file").write_text("x")
+        with claim(volume, "train") as claimed:
+            (claimed.prefix / "file").write_text("x")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -118,8 +118,8 @@ def test_unfinished_generations_of_the_dead_are_swept(volume: Volume) -> None:
     code = (
         "import os, sys\nfrom pathlib import Path\n"
         "from envkit.layout.generation import claim\nfrom envkit.layout.opening import open_volume\n"
-        "with claim(open_volume(Path(sys.argv[1]), create=True), 'train') as draft:\n"
-        "    (draft.prefix / 'file').write_text('x')\n    os._exit(9)\n"
+        "with claim(open_volume(Path(sys.argv[1]), create=True), 'train') as claimed:\n"
+        "    (claimed.prefix / 'file').write_text('x')\n    os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(volume.root)], check=False)
     assert len(list(volume.generations.iterdir())) == 1
@@ -129,10 +129,10 @@ def test_unfinished_generations_of_the_dead_are_swept(volume: Volume) -> None:
 
 def test_unfinished_generations_of_the_living_are_not(volume: Volume) -> None:
     finished = make(volume)
-    with claim(volume, "other") as draft:
+    with claim(volume, "other") as claimed:
         assert gc.remove_leftovers(volume) == 0
-        assert draft.prefix.is_dir()
-        write_manifest(manifest(draft.prefix, "other"))
+        assert claimed.prefix.is_dir()
+        write_manifest(manifest(claimed.prefix, "other"))
     assert gc.remove_leftovers(volume) == 0
     assert finished.is_dir()
 
@@ -234,9 +234,9 @@ def test_a_package_that_a_new_generation_needs_is_not_taken(volume: Volume) -> N
     locked = LockedPackage(
         name="a", version="1", build="0", subdir="noarch", fn="a-1-0.conda", url="", channel="", sha256="A" * 64
     )
-    with claim(volume, "train") as draft:
-        write_manifest(manifest(draft.prefix).model_copy(update={"packages": (locked,)}))
-        publish(volume, "train", draft.prefix)
+    with claim(volume, "train") as claimed:
+        write_manifest(manifest(claimed.prefix).model_copy(update={"packages": (locked,)}))
+        publish(volume, "train", claimed.prefix)
     assert [item.path for item in gc.remove_rubbish(volume, found.items)] == [str(package)]
     assert package.is_dir()
     assert not other.exists()

@@ -159,13 +159,13 @@ def held(volume: Volume, sha256: str) -> None:
     package = LockedPackage(
         name="a", version="1", build="0", subdir="noarch", fn="a.conda", url="", channel="c", sha256=sha256
     )
-    with claim(volume, "train") as draft:
+    with claim(volume, "train") as claimed:
         write_manifest(
             Manifest(
                 envkit_version="0",
                 name="train",
-                generation=draft.prefix.name,
-                prefix=str(draft.prefix),
+                generation=claimed.prefix.name,
+                prefix=str(claimed.prefix),
                 created="2026-01-01T00:00:00+00:00",
                 request=RecordedRequest(specs=("a",)),
                 channels=(),
@@ -173,7 +173,7 @@ def held(volume: Volume, sha256: str) -> None:
                 packages=(package,),
             )
         )
-        publish(volume, "train", draft.prefix)
+        publish(volume, "train", claimed.prefix)
 
 
 def test_clean_takes_a_measurement_with_its_package(volume: Volume) -> None:
