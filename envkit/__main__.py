@@ -14,6 +14,11 @@ def main() -> None:
 
         _tell(f"envkit {__version__}\n")
         return
+    if sys.argv[1:] in ([], ["--help"], ["-h"]) and "_ENVKIT_COMPLETE" not in os.environ:
+        from envkit.cli.usage import program_help
+
+        _tell(program_help())
+        sys.exit(0 if sys.argv[1:] else 2)
     if sys.argv[1:2] in (["run"], ["activate"], ["deactivate"]):  # run before every job and shell
         from envkit.cli.launch import do_quickly
 

@@ -10,6 +10,8 @@ from referring.documents import json_page
 from referring.files import files_page
 from referring.variables import variables_page
 
+from envkit.cli.usage import summaries
+
 __all__ = ["FOLDER", "reference"]
 
 FOLDER = Path(__file__).parent.parent / "envkit" / "data" / "reference"
@@ -19,6 +21,7 @@ def reference() -> dict[str, str]:
     """Return each page of the reference by its file name."""
     return {
         "codes.md": codes_page(),
+        "commands.txt": summaries(),
         "conda.md": conda_page(),
         "exit-codes.md": exit_codes_page(),
         "files.md": files_page(),

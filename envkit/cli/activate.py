@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import typer
-
 from envkit.cli import complete, options, which
+from envkit.cli.declared import option
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
 
 _Shell = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--shell",
         metavar="SHELL",
         show_default="the calling one",
         help="bash, zsh, ...",
-        autocompletion=complete.shells,
+        complete=complete.shells,
     ),
 ]
 

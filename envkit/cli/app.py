@@ -5,110 +5,26 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Any, NoReturn
 
-import typer
-
-from envkit.cli import (
-    activate,
-    clean,
-    config,
-    create,
-    detect,
-    doctor,
-    environments,
-    export,
-    facts,
-    find,
-    graph,
-    history,
-    inspect,
-    kernel,
-    lock,
-    modify,
-    reference,
-    remove,
-    validate,
-    volume,
-)
 from envkit.cli.carried import carry
-from envkit.cli.command import EXAMPLES, Command, Group
+from envkit.cli.commands import COMMANDS, GROUPS, commands_of, function_of, has_function
 from envkit.cli.conda_options import read_options
+from envkit.cli.grammar import HELP, Invocation, asks_help, parameters_of, parse, takes_call
 from envkit.cli.habits import progress, translate
 from envkit.cli.streams import OUTPUT, guard_streams
-from envkit.errors import EXIT_CODES, EnvkitError, HostCannotRunError, NoSpaceError, UsageError, VolumeError
+from envkit.errors import EnvkitError, HostCannotRunError, NoSpaceError, UsageError, VolumeError
 from envkit.models.channel import redact
 from envkit.printable import printable_lines
 
 BUG = 70
 _LONGEST = 300  # characters of a path in a message
-# typer brings its own click since 0.26; this is the base of its errors in either case.
-_ClickException: type[Exception] = next(
-    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
-)
-_SHORT = ", ".join(
-    f"{code} {re.split('[:(]', text)[0].strip()}"
-    for code, text in EXIT_CODES.items()
-    if code < 128  # of signals
-)
-EPILOG = f"Exit codes: {_SHORT}. See `envkit help` for these, codes, JSON documents, files and variables."
-
-app = typer.Typer(
-    name="envkit",
-    cls=Group,
-    help="Conda environments for GPUs: the build that runs on this driver and GPU, on a volume that stays, proven by "
-    "a kernel.",
-    epilog=EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
-    if value:
-        from envkit import __version__
-
-        typer.echo(f"envkit {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _envkit(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Conda environments for GPUs."""
-    del version
-
-
-for function in (
-    find.find_command, create.create_command, validate.validate_command, inspect.inspect_command,
-    environments.list_command,
-    environments.show_command, environments.run_command, environments.recipes_command, modify.install_command,
-    modify.uninstall_command, modify.upgrade_command, history.history_command, history.diff_command,
-    history.rollback_command, graph.tree_command, graph.why_command,
-    remove.remove_command, remove.rename_command, remove.clone_command,
-    export.export_command, lock.lock_command, doctor.doctor_command, clean.clean_command, detect.detect_command,
-    facts.facts_command,
-    activate.activate_command, activate.deactivate_command, activate.shell_command,
-):  # fmt: skip
-    # `run` leaves the options of its command alone.
-    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-    name = function.__name__.removesuffix("_command")
-    app.command(name, cls=Command, context_settings=settings if name == "run" else None)(function)
-app.add_typer(volume.volume_app, name="volume")
-app.add_typer(config.config_app, name="config")
-app.add_typer(kernel.kernel_app, name="kernel")
-reference.register(app)
+_COMPLETION = "_ENVKIT_COMPLETE"  # typer's variable: the shell asks for completions
 
 
 def run(argv: Sequence[str]) -> NoReturn:
@@ -122,7 +38,7 @@ def run(argv: Sequence[str]) -> NoReturn:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` stay as they are
             signal.signal(number, _interrupted)
-    if argv[:1] == ["help"] and argv[1:2] and argv[1] in reference.commands(app):
+    if argv[:1] == ["help"] and argv[1:2] and argv[1] in COMMANDS:
         argv = [*argv[1:], "--help"]
     try:
         argv = _read(argv)
@@ -130,11 +46,6 @@ def run(argv: Sequence[str]) -> NoReturn:
         error.hint = carry(error.hint or "", argv)
         code = _report(error, wants_json="--json" in argv)
     else:
-        called = [command for command in app.registered_commands if command.name in argv[:1]]
-        takes = [c.callback for c in called if c.callback and "progress" in c.callback.__annotations__]
-        argv = progress(argv, takes_progress=bool(takes)) if called else argv
-        if called:  # typer builds every command that it knows, which takes 40 ms
-            app.registered_commands, app.registered_groups = called, []
         code = _run(argv)
     try:
         sys.stdout.flush()
@@ -171,12 +82,9 @@ def _run(argv: Sequence[str]) -> int:
     before_command = argv[: list(argv).index("--")] if "--" in argv else argv
     wants_json = "--json" in before_command
     try:
-        result = app(args=list(argv), prog_name="envkit", standalone_mode=False)
-    except typer.Abort:
-        return 128 + signal.SIGINT
+        result = _call(argv)
     except Exception as error:  # noqa: BLE001 - anything that is not ours is a bug, said so, with its traceback
         if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stderr.write(f"{error}\n")
             return UsageError.exit_code
         known = _known(error)
         if known is None:
@@ -186,11 +94,65 @@ def _run(argv: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _call(argv: Sequence[str]) -> Any:
+    """Run the command that a command line names, and return what it returns.
+
+    Raises:
+        Exception: The command's own, or of click where the command line is wrong.
+    """
+    if argv and _COMPLETION not in os.environ:
+        path, words = _named(argv)
+        if path is not None:
+            return _call_named(path, words)
+    from envkit.cli.typed import run_typed
+
+    return run_typed(argv)
+
+
+def _named(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Return the command that the first words name, by all its words, and the rest; None if there is none."""
+    first, *rest = argv
+    if first not in COMMANDS:
+        return None, argv
+    if first in GROUPS and rest and f"{first} {rest[0]}" in commands_of(first):
+        return f"{first} {rest[0]}", rest[1:]
+    return first, rest
+
+
+def _call_named(path: str, words: Sequence[str]) -> Any:
+    """Run a command by its name; see `_call`."""
+    if not has_function(path):
+        if not words or words[0] in HELP:
+            return _help(path, 0 if words else UsageError.exit_code)
+    else:
+        function = function_of(path)
+        parameters = parameters_of(function)
+        words = progress([path, *words], takes_progress=any(p.name == "progress" for p in parameters))[1:]
+        interspersed = path != "run" and path not in GROUPS
+        if asks_help(parameters, words, interspersed=interspersed):
+            return _help(path, 0)
+        values = parse(parameters, words, interspersed=interspersed)
+        if values is not None:
+            if takes_call(function):
+                return function(call=Invocation(path, parameters, values), **values)
+            return function(**values)
+    from envkit.cli.typed import run_typed
+
+    return run_typed([*path.split(), *words])
+
+
+def _help(path: str, code: int) -> int:
+    from envkit.cli.usage import command_help
+
+    sys.stdout.write(command_help(path))
+    return code
+
+
 def _known(error: Exception) -> EnvkitError | None:
     """Return the error to show for an exception; None for a bug."""
     if isinstance(error, EnvkitError):
         return error
-    if isinstance(error, _ClickException):
+    if any(base.__name__ == "ClickException" for base in type(error).__mro__):  # typer may have a click of its own
         return UsageError(str(error.format_message()), hint=_usage_hint(error))  # type: ignore[attr-defined]
     if isinstance(error, UnicodeEncodeError):
         what = f"an argument, a variable or a path is not UTF-8 text: {_shortened(str(error.object))!a}"
@@ -261,11 +223,14 @@ def _shortened(text: str) -> str:
 
 
 def _usage_hint(error: Exception) -> str:
+    from envkit.cli.examples import EXAMPLES
+
     context = getattr(error, "ctx", None)
     if context is None:
         return "See `envkit --help`."
     which = "Say which environment with -n NAME. " if "'-n'" in str(error) else ""
-    example = "".join(f"For example: {text}. " for text in EXAMPLES.get(context.info_name or "", ())[:1])
+    examples = EXAMPLES.get(context.command_path.partition(" ")[2], ())
+    example = "".join(f"For example: {text}. " for text in examples[:1])
     return f"{which}{example}See `{context.command_path} --help`."
 
 

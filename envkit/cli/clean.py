@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from typing import Annotated
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import option
 from envkit.errors import UsageError
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
@@ -34,12 +33,12 @@ def parse_age(text: str) -> float:
 def clean_command(
     *,
     persist: options.Persist = None,
-    keep: Annotated[int, typer.Option(min=0, help="Superseded generations to keep for each environment.")] = 2,
+    keep: Annotated[int, option(minimum=0, help="Superseded generations to keep for each environment.")] = 2,
     older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Keep generations and channel indexes younger than this: 7d, 12h.")
+        str, option(metavar="AGE", help="Keep generations and channel indexes younger than this: 7d, 12h.")
     ] = "7d",
     force: Annotated[
-        bool, typer.Option("--force", help="Take generations that are in use, too; it is said from whom.")
+        bool, option("--force", help="Take generations that are in use, too; it is said from whom.")
     ] = False,
     dry_run: options.DryRun = False,
     _yes: options.Yes = False,

@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import argument, option
 
 if TYPE_CHECKING:
     from envkit.models.setting import Setting
 
 
-config_app = typer.Typer(help="Show what is configured and where, and change envkit's own file.", no_args_is_help=True)
-_Key = Annotated[str, typer.Argument(metavar="KEY", help="persist, engine or timeout.")]
+_Key = Annotated[str, argument(metavar="KEY", help="persist, engine or timeout.")]
 
 
-@config_app.command("show", epilog="Examples: envkit config show --sources; envkit config show --json.")
-def _show(
+def config_show_command(
     *,
     persist: options.Persist = None,
-    sources: Annotated[bool, typer.Option("--sources", help="Show what each file and variable says.")] = False,
+    sources: Annotated[bool, option("--sources", help="Show what each file and variable says.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show every setting that is set, where it comes from, and what envkit does not obey."""
@@ -63,8 +60,7 @@ def _words(value: Any) -> str:
     return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
 
 
-@config_app.command("get", epilog="Examples: envkit config get persist; envkit config get engine --json.")
-def _get(key: _Key, *, as_json: options.Json = False) -> int:
+def config_get_command(key: _Key, *, as_json: options.Json = False) -> int:
     """Print what envkit's own file says; exit 1 where it says nothing of it."""
     from envkit.api.config import check_own_key, read_own
     from envkit.cli.output import console, literal, print_json
@@ -79,10 +75,9 @@ def _get(key: _Key, *, as_json: options.Json = False) -> int:
     return 0 if value is not None else 1
 
 
-@config_app.command("set", epilog="Examples: envkit config set persist /data/envs; envkit config set engine conda.")
-def _set(
+def config_set_command(
     key: _Key,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="Its value.")],
+    value: Annotated[str, argument(metavar="VALUE", help="Its value.")],
     *,
     as_json: options.Json = False,
 ) -> None:
@@ -90,8 +85,7 @@ def _set(
     _change(key, value, as_json=as_json)
 
 
-@config_app.command("unset", epilog="Examples: envkit config unset persist; envkit config unset engine.")
-def _unset(key: _Key, *, as_json: options.Json = False) -> None:
+def config_unset_command(key: _Key, *, as_json: options.Json = False) -> None:
     """Take a setting out of envkit's own file."""
     _change(key, None, as_json=as_json)
 

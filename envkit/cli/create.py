@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from envkit.cli import complete, options
+from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
+from envkit.cli.grammar import Invocation
 from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 from envkit.words.values import article
@@ -40,22 +40,20 @@ _FOR_CLONES = ("name", "prefix", "clone", "persist", "no_validate", "_yes", "as_
 
 
 def create_command(
-    context: typer.Context,
+    call: Invocation,
     *,
-    specs: Annotated[
-        list[str] | None, typer.Argument(metavar="SPEC", help="Packages, such as pytorch 'numpy>=2'.")
-    ] = None,
+    specs: Annotated[list[str] | None, argument(metavar="SPEC", help="Packages, such as pytorch 'numpy>=2'.")] = None,
     name: Annotated[
         str | None,
-        typer.Option("-n", "--name", metavar="NAME", show_default="of file, recipe or package", help="Its name."),
+        option("-n", "--name", metavar="NAME", show_default="of file, recipe or package", help="Its name."),
     ] = None,
     prefix: Annotated[
         Path | None,
-        typer.Option("-p", "--prefix", metavar="DIR", help="Its path: the volume and the name in one."),
+        option("-p", "--prefix", metavar="DIR", help="Its path: the volume and the name in one."),
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             *("-f", "--file"),
             metavar="FILE",
             help="A file, URL or - for stdin: environment.yml, requirements.txt, pixi.lock, conda-lock.yml, @EXPLICIT, "
@@ -63,17 +61,15 @@ def create_command(
         ),
     ] = None,
     environment: Annotated[
-        str | None, typer.Option("--environment", metavar="NAME", help="The environment of a lock file that has many.")
+        str | None, option("--environment", metavar="NAME", help="The environment of a lock file that has many.")
     ] = None,
     clone: Annotated[
         str | None,
-        typer.Option(
-            "--clone", metavar="NAME", help="The packages of another environment.", autocompletion=complete.names
-        ),
+        option("--clone", metavar="NAME", help="The packages of another environment.", complete=complete.names),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option("--recipe", metavar="NAME", help="One of `envkit recipes`.", autocompletion=complete.recipe_names),
+        option("--recipe", metavar="NAME", help="One of `envkit recipes`.", complete=complete.recipe_names),
     ] = None,
     pip: options.Pip = None,
     allow_build: options.AllowBuild = None,
@@ -94,19 +90,17 @@ def create_command(
     no_gpu: TargetFlags.no_gpu = False,
     hosts: TargetFlags.hosts = None,
     locked: Annotated[
-        bool, typer.Option("--locked", help="Take the lock of the file; refuse one that does not fit it (exit 2).")
+        bool, option("--locked", help="Take the lock of the file; refuse one that does not fit it (exit 2).")
     ] = False,
-    frozen: Annotated[
-        bool, typer.Option("--frozen", help="Take the lock of the file as it is, without comparing.")
-    ] = False,
+    frozen: Annotated[bool, option("--frozen", help="Take the lock of the file as it is, without comparing.")] = False,
     fix: Fix = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Make a new generation if the name is taken.")] = False,
+    replace: Annotated[bool, option("--replace", help="Make a new generation if the name is taken.")] = False,
     dry_run: options.DryRun = False,
     download_only: Annotated[
-        bool, typer.Option("--download-only", help="Fetch its conda packages into the volume's cache, and stop.")
+        bool, option("--download-only", help="Fetch its conda packages into the volume's cache, and stop.")
     ] = False,
     no_validate: options.NoValidate = False,
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
+    require_gpu: Annotated[bool, option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
     timeout: options.Timeout = None,
@@ -127,7 +121,7 @@ def create_command(
 
     name, persist = _placed(name, prefix, persist)
     if clone is not None:
-        return _clone(clone, name, persist, given_flags(context, _FOR_CLONES), no_validate=no_validate, as_json=as_json)
+        return _clone(clone, name, persist, given_flags(call, _FOR_CLONES), no_validate=no_validate, as_json=as_json)
     session = options.session_of(
         persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
     )
@@ -140,7 +134,7 @@ def create_command(
     source = _locked_source(session, file, frozen=frozen) if locked or frozen else _source(session, specs, file, recipe)
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     if isinstance(source, LockFile):
-        _refuse_flags(source, given_flags(context, _FOR_LOCKS))
+        _refuse_flags(source, given_flags(call, _FOR_LOCKS))
         wish = options.parse_pip(None, None, allow_build, None, local=allow_local)
         named = (_named(source, name), environment)
         return finish(_create_locked(session, source, how, flags, named, wish), (), as_json=as_json)
@@ -151,9 +145,9 @@ def create_command(
     target, machines = describe(session, hosts, flags)
     if source is not None:
         source = tell_notes(session, select(source, target.subdir), target.subdir)
-        cuda = _value(context, source, "cuda", cuda)
-        python = _value(context, source, "python", python)
-        prefer = _value(context, source, "prefer", prefer)
+        cuda = _value(call, source, "cuda", cuda)
+        python = _value(call, source, "python", python)
+        prefer = _value(call, source, "prefer", prefer)
     packages = tuple(specs or ()) + (source.dependencies if source else ())
     texts = options.channels_of(channel, source, settings, override=override_channels)
     explicit = options.parse_channels(list(texts), settings, override=override_channels)
@@ -173,10 +167,10 @@ def create_command(
     try:
         result = create_environment(session, name, inquiry, how)
     except (NoAnswerError, HostCannotRunError) as error:
-        raise hinted(error, solving_corrections(session, inquiry, corrections, solved=False), context, asked) from None
+        raise hinted(error, solving_corrections(session, inquiry, corrections, solved=False), call, asked) from None
     corrections = solving_corrections(session, inquiry, corrections, solved=True)
     result = dataclasses.replace(result, corrections=corrections, fixed=applied)
-    return finish(result, correction_rows(context, request, corrections), as_json=as_json)
+    return finish(result, correction_rows(call, request, corrections), as_json=as_json)
 
 
 def _placed(name: str | None, prefix: Path | None, persist: Path | None) -> tuple[str | None, Path | None]:
@@ -229,10 +223,9 @@ def _create_locked(
     return create_locked(session, name, part, how, target=target, wish=wish)
 
 
-def _value(context: typer.Context, recipe: Recipe, name: str, value: Any) -> Any:
+def _value(call: Invocation, recipe: Recipe, name: str, value: Any) -> Any:
     """Return the value of a flag: of the command line, else of the file."""
-    given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    return value if given else recipe.flags.get(name, value)
+    return value if name in call.values else recipe.flags.get(name, value)
 
 
 def tell_notes(session: Session, recipe: Recipe, platform: str) -> Recipe:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import option
 
 _FACTS = (
     "subdir", "glibc", "microarch", "osx", "linux", "driver_version", "driver_cuda", "container", "wsl", "jetson",
@@ -17,9 +16,7 @@ _FACTS = (
 
 def detect_command(
     *,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Do not use the driver's answers of the last day.")
-    ] = False,
+    refresh: Annotated[bool, option("--refresh", help="Do not use the driver's answers of the last day.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what this host can run, and the source of each fact."""

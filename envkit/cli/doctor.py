@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import argument, option
 
 _UNHEALTHY = 6
 
@@ -14,13 +13,13 @@ _UNHEALTHY = 6
 def doctor_command(
     *,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME|PREFIX", help="An environment, NAME@N, or a path: conda, pixi, venv.")
+        str | None, argument(metavar="NAME|PREFIX", help="An environment, NAME@N, or a path: conda, pixi, venv.")
     ] = None,
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
-    full: Annotated[bool, typer.Option("--full", help="Hash every file, in the package cache too.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
+    full: Annotated[bool, option("--full", help="Hash every file, in the package cache too.")] = False,
+    fix: Annotated[bool, option("--fix", help="Repair what can be repaired.")] = False,
     offline: options.Offline = False,
     timeout: options.Timeout = None,
     as_json: options.Json = False,

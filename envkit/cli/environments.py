@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import argument
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def run_command(
     *,
     name: which.AnyArgument = None,
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[--] CMD [ARG]...", help="What to run, with its arguments.")
+        list[str] | None, argument(metavar="[--] CMD [ARG]...", help="What to run, with its arguments.")
     ] = None,
     given: which.Name = None,
     prefix: which.Prefix = None,

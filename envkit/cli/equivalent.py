@@ -7,30 +7,30 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Annotated
 
-import typer
-
+from envkit.cli.declared import option
+from envkit.cli.grammar import Invocation
 from envkit.errors import EnvkitError
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 
-Fix = Annotated[bool, typer.Option("--fix", help="Correct a request that is known not to work as it stands.")]
+Fix = Annotated[bool, option("--fix", help="Correct a request that is known not to work as it stands.")]
 _REPLACED = frozenset({"channel", "cuda", "fix", "file", "recipe", "as_json", "why"})
 
 
-def given_flags(context: typer.Context, besides: Collection[str]) -> list[str]:
+def given_flags(call: Invocation, besides: Collection[str]) -> list[str]:
     """Return the flags and arguments that differ from their defaults, apart from the parameters `besides`."""
     flags = []
-    for parameter in context.command.params:
-        value = context.params.get(parameter.name or "")
+    for parameter in call.parameters:
+        value = call.values.get(parameter.name)
         if value and value != parameter.default and parameter.name not in besides:
-            flags.append(max(parameter.opts, key=len) if parameter.param_type_name == "option" else "SPEC")
+            flags.append("SPEC" if parameter.declared.is_argument else parameter.longest)
     return flags
 
 
 def correction_rows(
-    context: typer.Context, request: Request, corrections: Iterable[Correction]
+    call: Invocation, request: Request, corrections: Iterable[Correction]
 ) -> list[tuple[str, str, str]]:
     """Return corrections and their commands, as rows of `envkit.cli.output.labelled`."""
     from envkit.words.say import say
@@ -38,26 +38,23 @@ def correction_rows(
     rows = []
     for correction in corrections:
         rows.append(("fix", "yellow", say(correction.fact)))
-        rows.append(("", "", _command(context, _corrected(request, correction))))
+        rows.append(("", "", _command(call, _corrected(request, correction))))
     return rows
 
 
-def _command(context: typer.Context, request: Request) -> str:
-    """Return the command line of `context` with another request; every other flag stays as it was given."""
-    words = ["envkit", str(context.info_name), *request.specs]
+def _command(call: Invocation, request: Request) -> str:
+    """Return the command line of `call` with another request; every other flag stays as it was given."""
+    words = ["envkit", call.path, *request.specs]
     for channel in request.channels:
         words += ["-c", channel]
     if request.cuda.kind != "auto":
         words += ["--cuda", str(request.cuda)]
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if parameter.param_type_name != "option" or name in _REPLACED or getattr(source, "name", "") != "COMMANDLINE":
+    for parameter in call.parameters:
+        if parameter.declared.is_argument or parameter.name in _REPLACED or parameter.name not in call.values:
             continue
-        flag = max(parameter.opts, key=len)
-        value = context.params.get(name)
-        for one in value if isinstance(value, list | tuple) else [value]:
-            words += [flag] if one is True else [flag, str(one)]
+        value = call.values[parameter.name]
+        for one in value if isinstance(value, list) else [value]:
+            words += [parameter.longest] if one is True else [parameter.longest, str(one)]
     return shlex.join(words)
 
 
@@ -79,13 +76,11 @@ def fixed(
     return request, tuple(by_name[name] for name in request.channels if name in by_name), applied
 
 
-def hinted(
-    error: EnvkitError, corrections: tuple[Correction, ...], context: typer.Context, request: Request
-) -> EnvkitError:
+def hinted(error: EnvkitError, corrections: tuple[Correction, ...], call: Invocation, request: Request) -> EnvkitError:
     """Make the first correction the hint of an error: it names the cause, the solver only the effect."""
     if corrections:
         from envkit.words.say import say
 
         first = corrections[0]
-        error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {_command(context, _corrected(request, first))}"
+        error.hint = f"{say(first.fact)}. Instead, or with --fix:\n  {_command(call, _corrected(request, first))}"
     return error

@@ -7,9 +7,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
 from envkit.printable import printable_lines
 
@@ -23,7 +22,7 @@ def export_command(
     *,
     name: Annotated[
         str | None,
-        typer.Argument(
+        argument(
             metavar="[NAME[@N]]", show_default="the active one", help="An environment, or one of its generations."
         ),
     ] = None,
@@ -32,14 +31,14 @@ def export_command(
     persist: options.Persist = None,
     kind: Annotated[
         str,
-        typer.Option(
+        option(
             "--format",
             metavar="FORMAT",
             help="environment, explicit (CEP 23), pixi, conda-lock (CEP 37) or requirements.",
         ),
     ] = "environment",
-    explicit: Annotated[bool, typer.Option("--explicit", help="Short for --format explicit.")] = False,
-    pins: Annotated[bool, typer.Option("--pins", help="Print every package with its version and build.")] = False,
+    explicit: Annotated[bool, option("--explicit", help="Short for --format explicit.")] = False,
+    pins: Annotated[bool, option("--pins", help="Print every package with its version and build.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Print a file that makes it again: its request, or exactly its packages.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import argument, option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,11 +18,11 @@ _GAPS = 20
 def facts_command(
     *,
     name: Annotated[
-        str | None, typer.Argument(metavar="[FRAMEWORK]", help="A framework, a package or a wheel: pytorch, cudnn.")
+        str | None, argument(metavar="[FRAMEWORK]", help="A framework, a package or a wheel: pytorch, cudnn.")
     ] = None,
     channel: options.Channels = None,
     platform: options.Platform = None,
-    everything: Annotated[bool, typer.Option("--all", help="List every build that is only inferred.")] = False,
+    everything: Annotated[bool, option("--all", help="List every build that is only inferred.")] = False,
     offline: options.Offline = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",

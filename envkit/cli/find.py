@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, hinted
+from envkit.cli.grammar import Invocation
 from envkit.cli.target import Described, TargetFlags, describe
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ _FEW_ROWS = 5  # with an explanation, or where nothing matches
 
 
 def find_command(
-    context: typer.Context,
+    call: Invocation,
     *,
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A package, such as 'pytorch>=2.4'; or names: 'torch*'.")],
+    spec: Annotated[str, argument(metavar="SPEC", help="A package, such as 'pytorch>=2.4'; or names: 'torch*'.")],
     channel: options.Channels = None,
     override_channels: options.Override = False,
     cuda: options.Cuda = "auto",
@@ -38,21 +38,21 @@ def find_command(
     glibc: TargetFlags.glibc = None,
     no_gpu: TargetFlags.no_gpu = False,
     hosts: TargetFlags.hosts = None,
-    everything: Annotated[bool, typer.Option("--all", help="List every build on its own line.")] = False,
+    everything: Annotated[bool, option("--all", help="List every build on its own line.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", show_default="20; 5 with --why", help="Number of rows to show."),
+        option(minimum=1, metavar="N", show_default="20; 5 with --why", help="Number of rows to show."),
     ] = None,
-    why: Annotated[bool, typer.Option("--why", help="Explain the choice, and what would change it.")] = False,
-    matrix: Annotated[bool, typer.Option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
+    why: Annotated[bool, option("--why", help="Explain the choice, and what would change it.")] = False,
+    matrix: Annotated[bool, option("--matrix", help="Show versions by CUDA, and how each runs.")] = False,
     wheels: Annotated[
-        bool, typer.Option("--wheels", help="List the wheels of PyTorch instead, and the command for uv and pip.")
+        bool, option("--wheels", help="List the wheels of PyTorch instead, and the command for uv and pip.")
     ] = False,
     fix: Fix = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
     timeout: options.Timeout = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Retry hosts that were unreachable a minute ago.")] = False,
+    refresh: Annotated[bool, option("--refresh", help="Retry hosts that were unreachable a minute ago.")] = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
@@ -98,11 +98,11 @@ def find_command(
     result = find_builds(session, inquiry, explained=why or as_json, refresh=refresh)
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
-        hinted(error, result.corrections, context, request)
+        hinted(error, result.corrections, call, request)
     if as_json:
         print_json(find_json(result, everything=everything, matrix=matrix, fixed=applied))
         return error.exit_code if error is not None else 0
-    fixes = correction_rows(context, request, result.corrections if error is None else ())
+    fixes = correction_rows(call, request, result.corrections if error is None else ())
     _render(result, applied, fixes, everything=everything, limit=limit, why=why, matrix=matrix)
     if error is not None:
         raise error

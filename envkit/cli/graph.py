@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import argument, option
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 _Channels = Annotated[
     list[str] | None,
-    typer.Option("-c", "--channel", metavar="CHANNEL", help="Look into this channel instead; repeatable."),
+    option("-c", "--channel", metavar="CHANNEL", help="Look into this channel instead; repeatable."),
 ]
 
 
@@ -26,16 +25,14 @@ def tree_command(
     *,
     what: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[NAME|SPEC]", show_default="the active one", help="An environment; with -c a package of it."
-        ),
+        argument(metavar="[NAME|SPEC]", show_default="the active one", help="An environment; with -c a package of it."),
     ] = None,
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
     channel: _Channels = None,
     platform: options.Platform = None,
-    depth: Annotated[int | None, typer.Option("--depth", min=1, metavar="N", help="Show N levels.")] = None,
+    depth: Annotated[int | None, option("--depth", minimum=1, metavar="N", help="Show N levels.")] = None,
     offline: options.Offline = False,
     as_json: options.Json = False,
 ) -> None:
@@ -64,7 +61,7 @@ def tree_command(
 
 def why_command(
     *,
-    package: Annotated[str, typer.Argument(metavar="PACKAGE", help="The package to explain.")],
+    package: Annotated[str, argument(metavar="PACKAGE", help="The package to explain.")],
     name: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,

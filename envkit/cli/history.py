@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import argument
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,10 +61,10 @@ def _short(change: Difference | None, parent: int | None) -> str:
 
 def diff_command(
     *,
-    before: Annotated[str, typer.Argument(metavar="A", help="NAME, NAME@N, or the path of a conda environment.")],
+    before: Annotated[str, argument(metavar="A", help="NAME, NAME@N, or the path of a conda environment.")],
     after: Annotated[
         str | None,
-        typer.Argument(metavar="[B]", help="The same; without it, A against the generation before it."),
+        argument(metavar="[B]", help="The same; without it, A against the generation before it."),
     ] = None,
     persist: options.Persist = None,
     as_json: options.Json = False,
@@ -90,7 +89,7 @@ def rollback_command(
     name: which.Argument = None,
     number: Annotated[
         int | None,
-        typer.Argument(metavar="[N]", show_default="the one before", help="Number in `envkit history`."),
+        argument(metavar="[N]", show_default="the one before", help="Number in `envkit history`."),
     ] = None,
     given: which.Name = None,
     prefix: which.Prefix = None,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import complete, options
+from envkit.cli.declared import argument, option
 from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import HostCannotRunError, IntegrityError, UsageError
 
@@ -21,19 +20,19 @@ def inspect_command(
     *,
     what: Annotated[
         str,
-        typer.Argument(
+        argument(
             metavar="WHAT",
             help="A library, a wheel or conda package (path or URL), a folder, an environment, or name=version=build.",
-            autocompletion=complete.names,
+            complete=complete.names,
         ),
     ],
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
     driver: TargetFlags.driver = None,
     platform: options.Platform = None,
-    everything: Annotated[bool, typer.Option("--all", help="List each library of a folder.")] = False,
+    everything: Annotated[bool, option("--all", help="List each library of a folder.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the answer as one HTML page, too.")
+        Path | None, option("--html", metavar="FILE", help="Write the answer as one HTML page, too.")
     ] = None,
     channel: options.Channels = None,
     persist: options.Persist = None,

@@ -6,28 +6,23 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import option
 
 if TYPE_CHECKING:
     from envkit.kernels import Kernel
 
 
-kernel_app = typer.Typer(help="Manage Jupyter kernels that start in an environment.", no_args_is_help=True)
-
-
-@kernel_app.command("install")
-def _install(
+def kernel_install_command(
     *,
     name: which.Argument = None,
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
-    shared: Annotated[bool, typer.Option("--shared", help="Register it on the volume, for all users.")] = False,
+    shared: Annotated[bool, option("--shared", help="Register it on the volume, for all users.")] = False,
     display_name: Annotated[
         str | None,
-        typer.Option("--display-name", metavar="TEXT", show_default="Python 3.11 (NAME)", help="Name in Jupyter."),
+        option("--display-name", metavar="TEXT", show_default="Python 3.11 (NAME)", help="Name in Jupyter."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -50,8 +45,7 @@ def _install(
         out.print(f"  Jupyter finds it with JUPYTER_PATH={os.path.dirname(os.path.dirname(kernel.path))}")  # noqa: PTH120
 
 
-@kernel_app.command("list")
-def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
+def kernel_list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the kernels that envkit has registered."""
     from envkit.cli.output import console, mark, print_json, table
     from envkit.client.volume import locate_volume
@@ -73,8 +67,7 @@ def _list(*, persist: options.Persist = None, as_json: options.Json = False) -> 
     out.print(view)
 
 
-@kernel_app.command("remove")
-def _remove(
+def kernel_remove_command(
     *,
     name: which.Argument = None,
     given: which.Name = None,

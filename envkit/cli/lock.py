@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import argument, option
 from envkit.cli.target import Described, describe, parse_machine
 from envkit.errors import RecipeError, UsageError
 
@@ -27,16 +26,14 @@ _STDOUT = "-"
 
 def lock_command(
     *,
-    specs: Annotated[
-        list[str] | None, typer.Argument(metavar="SPEC", help="Packages, such as pytorch 'numpy>=2'.")
-    ] = None,
+    specs: Annotated[list[str] | None, argument(metavar="SPEC", help="Packages, such as pytorch 'numpy>=2'.")] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option("-f", "--file", metavar="FILE", help="environment.yml or another file of packages; repeatable."),
+        option("-f", "--file", metavar="FILE", help="environment.yml or another file of packages; repeatable."),
     ] = None,
     machines: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--for",
             metavar="GPU/DRIVER",
             show_default="this machine",
@@ -45,20 +42,20 @@ def lock_command(
     ] = None,
     hosts: Annotated[
         list[Path] | None,
-        typer.Option("--hosts", metavar="FILE", help="Output of `envkit detect --json`: one part that runs on all."),
+        option("--hosts", metavar="FILE", help="Output of `envkit detect --json`: one part that runs on all."),
     ] = None,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="FILE", help="pixi.lock, conda-lock.yml, or a name with --format; -."),
+        option("-o", "--output", metavar="FILE", help="pixi.lock, conda-lock.yml, or a name with --format; -."),
     ],
     kind: Annotated[
         str | None,
-        typer.Option("--format", metavar="FORMAT", show_default="by the name", help=f"One of {', '.join(FORMATS)}."),
+        option("--format", metavar="FORMAT", show_default="by the name", help=f"One of {', '.join(FORMATS)}."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only check that the lock fits the file: exit 0, else 2. Nothing is solved.")
+        bool, option("--check", help="Only check that the lock fits the file: exit 0, else 2. Nothing is solved.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a file that envkit did not write.")] = False,
+    replace: Annotated[bool, option("--replace", help="Replace a file that envkit did not write.")] = False,
     pip: options.Pip = None,
     allow_build: options.AllowBuild = None,
     prefer_pip: options.PreferPip = None,
@@ -68,7 +65,7 @@ def lock_command(
     python: options.Python = None,
     prefer: options.PreferOption = "version",
     glibc: Annotated[
-        str | None, typer.Option("--glibc", metavar="X.Y", help="C library of the machines of --for: 2.28.")
+        str | None, option("--glibc", metavar="X.Y", help="C library of the machines of --for: 2.28.")
     ] = None,
     engine: options.EngineOption = None,
     offline: options.Offline = False,

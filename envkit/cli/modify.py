@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import argument, option
 from envkit.cli.target import TargetFlags
 from envkit.errors import UsageError
 
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
 
 def install_command(
     *,
-    specs: Annotated[
-        list[str] | None, typer.Argument(metavar="SPEC", help="Packages, such as scipy 'numpy<2'.")
-    ] = None,
+    specs: Annotated[list[str] | None, argument(metavar="SPEC", help="Packages, such as scipy 'numpy<2'.")] = None,
     name: which.Name = None,
     prefix: which.Prefix = None,
     pip: options.Pip = None,
@@ -60,7 +57,7 @@ def install_command(
 
 def uninstall_command(
     *,
-    packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Packages of the request.")],
+    packages: Annotated[list[str], argument(metavar="PACKAGE", help="Packages of the request.")],
     name: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
@@ -87,11 +84,9 @@ def uninstall_command(
 def upgrade_command(
     *,
     specs: Annotated[
-        list[str] | None, typer.Argument(metavar="SPEC", help="Only these; a version replaces what was asked.")
+        list[str] | None, argument(metavar="SPEC", help="Only these; a version replaces what was asked.")
     ] = None,
-    _everything: Annotated[
-        bool, typer.Option("--all", hidden=True, help="Accepted: it is what no SPEC means.")
-    ] = False,
+    _everything: Annotated[bool, option("--all", hidden=True, help="Accepted: it is what no SPEC means.")] = False,
     name: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
+from envkit.cli.declared import argument, option
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
 from envkit.models.request import CudaChoice, Request
@@ -21,24 +20,24 @@ if TYPE_CHECKING:
     from envkit.models.pip import PipSection, PipWish
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+Json = Annotated[bool, option("--json", help="Print one JSON document on stdout, nothing else.")]
 ProgressOption = Annotated[
     str,
-    typer.Option(
+    option(
         "--progress", metavar="STYLE", help="Progress on stderr: auto, bars, lines, jsonl, none (-q), verbose (-v)."
     ),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(
+    option(
         "--timeout",
-        min=1,
+        minimum=1,
         metavar="SECONDS",
         show_default="30",
         help="Give a transfer up that brings next to nothing for so long.",
     ),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Use only cached data.")]
+Offline = Annotated[bool, option("--offline", help="Use only cached data.")]
 
 
 def _parse_volume(text: str) -> Path:
@@ -49,7 +48,7 @@ def _parse_volume(text: str) -> Path:
 
 Persist = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--persist",
         metavar="DIR",
         parser=_parse_volume,
@@ -59,43 +58,43 @@ Persist = Annotated[
 ]
 Channels = Annotated[
     list[str] | None,
-    typer.Option("-c", "--channel", metavar="CHANNEL", help="Channel by name, URL or path; repeatable."),
+    option("-c", "--channel", metavar="CHANNEL", help="Channel by name, URL or path; repeatable."),
 ]
-Override = Annotated[bool, typer.Option("--override-channels", help="Use only the channels given with -c.")]
+Override = Annotated[bool, option("--override-channels", help="Use only the channels given with -c.")]
 Cuda = Annotated[
-    str, typer.Option("--cuda", metavar="X.Y", help="CUDA of the build: 12.1, 12 for any 12.x, auto, or none for CPU.")
+    str, option("--cuda", metavar="X.Y", help="CUDA of the build: 12.1, 12 for any 12.x, auto, or none for CPU.")
 ]
-Python = Annotated[str | None, typer.Option("--python", metavar="X.Y", help="Only builds for this Python.")]
+Python = Annotated[str | None, option("--python", metavar="X.Y", help="Only builds for this Python.")]
 Platform = Annotated[
     str | None,
-    typer.Option("--platform", "--subdir", metavar="SUBDIR", help="Another platform, such as linux-aarch64."),
+    option("--platform", "--subdir", metavar="SUBDIR", help="Another platform, such as linux-aarch64."),
 ]
-PreferOption = Annotated[str, typer.Option(help="version: the newest that runs; native: the best tier first.")]
+PreferOption = Annotated[str, option(help="version: the newest that runs; native: the best tier first.")]
 ExcludeNewer = Annotated[
     str | None,
-    typer.Option("--exclude-newer", metavar="DATE", help="See only packages published until then: 2026-01-31."),
+    option("--exclude-newer", metavar="DATE", help="See only packages published until then: 2026-01-31."),
 ]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
+Yes = Annotated[bool, option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
 EngineOption = Annotated[
     str | None,
-    typer.Option("--engine", metavar="NAME", show_default="as configured", help="Solver: rattler, libmamba or conda."),
+    option("--engine", metavar="NAME", show_default="as configured", help="Solver: rattler, libmamba or conda."),
 ]
-DryRun = Annotated[bool, typer.Option("-d", "--dry-run", help="Only show what would change.")]
-NoValidate = Annotated[bool, typer.Option("--no-validate", help="Publish without validating.")]
+DryRun = Annotated[bool, option("-d", "--dry-run", help="Only show what would change.")]
+NoValidate = Annotated[bool, option("--no-validate", help="Publish without validating.")]
 Pip = Annotated[
     list[str] | None,
-    typer.Option("--pip", metavar="REQUIREMENT", help="A package from PyPI, such as 'einops>=0.8'; repeatable."),
+    option("--pip", metavar="REQUIREMENT", help="A package from PyPI, such as 'einops>=0.8'; repeatable."),
 ]
 AllowBuild = Annotated[
     list[str] | None,
-    typer.Option("--allow-build", metavar="NAME", help="Let pip's NAME (or `all`) be built from source; repeatable."),
+    option("--allow-build", metavar="NAME", help="Let pip's NAME (or `all`) be built from source; repeatable."),
 ]
 PreferPip = Annotated[
     list[str] | None,
-    typer.Option("--prefer-pip", metavar="NAME", help="Take NAME from pip where conda has it too; repeatable."),
+    option("--prefer-pip", metavar="NAME", help="Take NAME from pip where conda has it too; repeatable."),
 ]
-AllowLocal = Annotated[bool, typer.Option("--allow-local", help="Let pip install folders of this machine.")]
-NewName = Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
+AllowLocal = Annotated[bool, option("--allow-local", help="Let pip install folders of this machine.")]
+NewName = Annotated[str, argument(metavar="NEW", help="Its new name.")]
 
 _DEFAULT = "conda-forge"
 _BASES = {"conda-forge", "defaults", "main", "anaconda"}  # channels that have Python and the C libraries

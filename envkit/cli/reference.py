@@ -7,40 +7,31 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.commands import COMMANDS
+from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
 
 _FOLDER = Path(__file__).parent.parent / "data" / "reference"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    known = commands(app)
-
-    @app.command("help")
-    def _help(
-        *,
-        topic: Annotated[
-            str | None, typer.Argument(metavar="[TOPIC|COMMAND]", help=f"One of {', '.join(topics())}, or a command.")
-        ] = None,
-        raw: Annotated[bool, typer.Option("--raw", help="Print the Markdown itself.")] = False,
-        as_json: options.Json = False,
-    ) -> None:
-        """Explain exit codes, codes, JSON documents, files and environment variables; or a command."""
-        if topic is None:
-            _list(as_json=as_json)
-        else:
-            _show(topic, _markdown(topic, known), raw=raw, as_json=as_json)
-
-
-def commands(app: typer.Typer) -> tuple[str, ...]:
-    """Return the names of the commands of an app."""
-    groups = (
-        group.name or (group.typer_instance and group.typer_instance.info.name) for group in app.registered_groups
-    )
-    return (*(str(command.name) for command in app.registered_commands), *map(str, groups))
+def help_command(
+    *,
+    topic: Annotated[
+        str | None,
+        argument(
+            metavar="[TOPIC|COMMAND]",
+            help=f"One of {', '.join(topics())}, or a command.",
+        ),
+    ] = None,
+    raw: Annotated[bool, option("--raw", help="Print the Markdown itself.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Explain exit codes, codes, JSON documents, files and environment variables; or a command."""
+    if topic is None:
+        _list(as_json=as_json)
+    else:
+        _show(topic, _markdown(topic), raw=raw, as_json=as_json)
 
 
 def topics() -> tuple[str, ...]:
@@ -53,11 +44,11 @@ def read_topic(topic: str) -> str:
     return (_FOLDER / f"{topic}.md").read_text(encoding="utf-8")
 
 
-def _markdown(topic: str, known: tuple[str, ...]) -> str:
+def _markdown(topic: str) -> str:
     names = topics()
     if topic in names:
         return read_topic(topic)
-    near = difflib.get_close_matches(topic, [*names, *known], n=1)
+    near = difflib.get_close_matches(topic, [*names, *COMMANDS], n=1)
     raise UsageError(
         f"there is no topic and no command {topic!r}",
         hint=(f"Did you mean `envkit help {near[0]}`? " if near else "") + f"Topics: {', '.join(names)}.",

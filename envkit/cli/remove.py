@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from envkit.cli import modify, options, which
+from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
 
 
@@ -16,12 +15,12 @@ def remove_command(
     *,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="An environment. After -n or -p: packages, as `uninstall` takes them."),
+        argument(metavar="NAME", help="An environment. After -n or -p: packages, as `uninstall` takes them."),
     ] = None,
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
-    _everything: Annotated[bool, typer.Option("--all", hidden=True, help="Accepted: conda's.")] = False,
+    _everything: Annotated[bool, option("--all", hidden=True, help="Accepted: conda's.")] = False,
     _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -63,8 +62,8 @@ def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
 
 def rename_command(
     *,
-    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default="the active one", help="An environment.")],
-    new_name: Annotated[str | None, typer.Argument(metavar="NEW", help="Its new name.")] = None,
+    name: Annotated[str, argument(metavar="[NAME]", show_default="the active one", help="An environment.")],
+    new_name: Annotated[str | None, argument(metavar="NEW", help="Its new name.")] = None,
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
@@ -86,7 +85,7 @@ def rename_command(
 
 def clone_command(
     *,
-    source: Annotated[str, typer.Argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
+    source: Annotated[str, argument(metavar="NAME[@N]", help="An environment, or one of its generations.")],
     name: options.NewName,
     persist: options.Persist = None,
     no_validate: options.NoValidate = False,

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import typer
-
+from envkit.cli.declared import option
 from envkit.cli.options import parse_platform
 from envkit.errors import UsageError
 from envkit.models.host import Target
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _flag(name: str, metavar: str | None, text: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=text, rich_help_panel="For another machine")
+    return option(name, metavar=metavar, help=text, panel="For another machine")
 
 
 class TargetFlags:

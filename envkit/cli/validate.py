@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options, which
+from envkit.cli.declared import option
 from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import UsageError
 
@@ -30,23 +29,23 @@ def validate_command(
     prefix: which.Prefix = None,
     persist: options.Persist = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page, too.")
+        Path | None, option("--html", metavar="FILE", help="Write the report as one HTML page, too.")
     ] = None,
     level: Annotated[
         str,
-        typer.Option(
+        option(
             metavar="LEVEL",
             help="driver: the GPU itself; framework: also what is installed; collective: also several processes "
             "together, and torch.compile on the CPU.",
         ),
     ] = "framework",
     device: Annotated[
-        list[str] | None, typer.Option("--device", metavar="N|UUID|cpu", help="Only this GPU, or none; repeatable.")
+        list[str] | None, option("--device", metavar="N|UUID|cpu", help="Only this GPU, or none; repeatable.")
     ] = None,
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
     driver: TargetFlags.driver = None,
-    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Time limit for each check.")] = 300.0,
+    timeout: Annotated[float, option(minimum=1, metavar="SECONDS", help="Time limit for each check.")] = 300.0,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from envkit.cli import options
+from envkit.cli.declared import option
 
 if TYPE_CHECKING:
     from envkit.models.volume import VolumeReport
 
 
-volume_app = typer.Typer(invoke_without_command=True)
-
-
-@volume_app.callback()
-def _volume(
-    context: typer.Context,
+def volume_command(
     *,
     persist: options.Persist = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Test the abilities of the file system again.")] = False,
+    probe: Annotated[bool, option("--probe", help="Test the abilities of the file system again.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show the volume: its place, abilities and contents."""
-    if context.invoked_subcommand is not None:
-        return
     from envkit.api.volume import describe_volume
     from envkit.cli.output import print_json
     from envkit.settings import load_settings
@@ -83,8 +75,7 @@ def _render(report: VolumeReport) -> None:
         out.print(f"At the start of a shell or a container:  . {report.root}/env.sh")
 
 
-@volume_app.command("bootstrap")
-def _bootstrap(
+def volume_bootstrap_command(
     *,
     persist: options.Persist = None,
     channel: options.Channels = None,
@@ -112,19 +103,15 @@ def _bootstrap(
     out.print(f"After a restart:  . {result.volume}/env.sh && envkit list")
 
 
-@volume_app.command(
-    "share",
-    epilog="Examples: envkit volume share --group team; envkit volume share --group team --sticky --trust group.",
-)
-def _share(
+def volume_share_command(
     *,
-    group: Annotated[str, typer.Option("--group", metavar="GROUP", help="The group, by name or number.")],
+    group: Annotated[str, option("--group", metavar="GROUP", help="The group, by name or number.")],
     sticky: Annotated[
-        bool, typer.Option("--sticky", help="Let each member remove and replace only what is their own.")
+        bool, option("--sticky", help="Let each member remove and replace only what is their own.")
     ] = False,
     trust: Annotated[
         str,
-        typer.Option(
+        option(
             "--trust",
             metavar="owner|group",
             help="Whose packages in the cache each member uses: those of the volume's owner and their own, or all.",

@@ -6,31 +6,26 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from envkit.cli import complete
+from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
 from envkit.paths import PRIVATE, split_generation
 
 Argument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[NAME]", show_default="the active one", help="An environment.", autocompletion=complete.names
-    ),
+    argument(metavar="[NAME]", show_default="the active one", help="An environment.", complete=complete.names),
 ]
 AnyArgument = Annotated[
     str | None,
-    typer.Argument(
+    argument(
         metavar="[NAME|PREFIX]",
         show_default="the active one",
         help="An environment, or a path: conda, pixi, venv.",
-        autocompletion=complete.names,
+        complete=complete.names,
     ),
 ]
-Name = Annotated[
-    str | None, typer.Option("-n", "--name", metavar="NAME", help="The same by name.", autocompletion=complete.names)
-]
-Prefix = Annotated[Path | None, typer.Option("-p", "--prefix", metavar="DIR", help="The same by path.")]
+Name = Annotated[str | None, option("-n", "--name", metavar="NAME", help="The same by name.", complete=complete.names)]
+Prefix = Annotated[Path | None, option("-p", "--prefix", metavar="DIR", help="The same by path.")]
 
 
 _ONE = "Give NAME, -n NAME or -p DIR. About one package of it: envkit why PACKAGE -n NAME."

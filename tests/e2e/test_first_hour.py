@@ -23,7 +23,7 @@ import typer.main
 from harness import ROOT, kept_variables
 from terminal import on_terminal
 
-from envkit.cli.app import app
+from envkit.cli.typed import build_app
 from envkit.errors import EXIT_CODES
 
 HOUR = Path(__file__).parent / "first_hour.txt"
@@ -162,7 +162,7 @@ def recorded_steps() -> dict[str, Step]:
 
 
 def test_commands_in_answers_can_be_pasted() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
     found = 0
     for step in recorded_steps().values():
         for text in re.findall(r"`envkit ([^`]+)`", step.shown.replace("\n", " ")):

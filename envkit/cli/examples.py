@@ -1,11 +1,8 @@
-"""A command as typer shows it: flags without a type, and examples at the end of its help."""
+"""Examples of each command, for its help and for the hints of errors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from typer.core import TyperCommand, TyperGroup
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "find": ("envkit find pytorch --cuda 12.1", "envkit find pytorch --gpu h100 --driver 550 --why"),
@@ -18,7 +15,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "list": ("envkit list", "envkit list --persist /data/envs --json"),
     "show": ("envkit show train", "envkit show -p /data/envs/train --json"),
     "run": ("envkit run train -- python train.py", "envkit run -n train nvidia-smi"),
-    "recipes": ("envkit recipes", "envkit create --recipe jax"),
+    "recipes": ("envkit recipes", "envkit recipes --json"),
     "install": ("envkit install -n train scipy 'pandas>=2'", "envkit install -n train transformers --dry-run"),
     "uninstall": ("envkit uninstall -n train scipy", "envkit uninstall -n train scipy --dry-run"),
     "upgrade": ("envkit upgrade -n train", "envkit upgrade -n train 'pytorch>=2.7'"),
@@ -42,37 +39,19 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "activate": ('eval "$(envkit activate train)"', "envkit activate train --shell fish | source"),
     "deactivate": ('eval "$(envkit deactivate)"', "envkit deactivate --shell fish | source"),
     "shell": ("envkit shell train", "envkit shell train --shell zsh"),
+    "volume": ("envkit volume", "envkit volume --persist /data/envs --json"),
+    "volume bootstrap": ("envkit volume bootstrap", "envkit volume bootstrap --persist /data/envs"),
+    "volume share": (
+        "envkit volume share --group team",
+        "envkit volume share --group team --sticky --trust group",
+    ),
+    "config show": ("envkit config show --sources", "envkit config show --json"),
+    "config get": ("envkit config get persist", "envkit config get engine --json"),
+    "config set": ("envkit config set persist /data/envs", "envkit config set engine conda"),
+    "config unset": ("envkit config unset persist", "envkit config unset engine"),
+    "kernel install": ("envkit kernel install train", "envkit kernel install train --shared"),
+    "kernel list": ("envkit kernel list", "envkit kernel list --json"),
+    "kernel remove": ("envkit kernel remove train", "envkit kernel remove -p /data/envs/train"),
+    "help": ("envkit help exit-codes", "envkit help json --raw"),
 }
-"""Two examples of each command. Commands that are not named here have none."""
-
-
-class Command(TyperCommand):
-    """A subcommand of envkit."""
-
-    def __init__(self, name: str | None, **settings: Any) -> None:
-        examples = EXAMPLES.get(name or "", ())
-        if examples:
-            settings["epilog"] = "\n\n".join(["Examples:", *examples])
-        super().__init__(name, **settings)
-        for parameter in self.params:
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""  # else it shows as <bool>
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return ``--help``, shown as the other flags."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.metavar = ""
-        return option
-
-
-class Group(TyperGroup):
-    """The command `envkit` itself: its flags are shown without a type, too."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options; those of completion are added after the command was made."""
-        found = super().get_params(ctx)
-        for parameter in found:
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""
-        return found
+"""Two of each, by the words that call it."""

@@ -1,0 +1,88 @@
+"""The commands by name, and the module of each. Only that of the command that is called is loaded."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_MODULES: Mapping[str, str] = {
+    "find": "find",
+    "create": "create",
+    "validate": "validate",
+    "inspect": "inspect",
+    "list": "environments",
+    "show": "environments",
+    "run": "environments",
+    "recipes": "environments",
+    "install": "modify",
+    "uninstall": "modify",
+    "upgrade": "modify",
+    "history": "history",
+    "diff": "history",
+    "rollback": "history",
+    "tree": "graph",
+    "why": "graph",
+    "remove": "remove",
+    "rename": "remove",
+    "clone": "remove",
+    "export": "export",
+    "lock": "lock",
+    "doctor": "doctor",
+    "clean": "clean",
+    "detect": "detect",
+    "facts": "facts",
+    "activate": "activate",
+    "deactivate": "activate",
+    "shell": "activate",
+    "help": "reference",
+    "volume": "volume",
+    "volume bootstrap": "volume",
+    "volume share": "volume",
+    "config show": "config",
+    "config get": "config",
+    "config set": "config",
+    "config unset": "config",
+    "kernel install": "kernel",
+    "kernel list": "kernel",
+    "kernel remove": "kernel",
+}
+"""By the words that call it; the function is `volume_share_command` of the module."""
+
+GROUPS: Mapping[str, str] = {
+    "volume": "Show the volume: its place, abilities and contents.",
+    "config": "Show what is configured and where, and change envkit's own file.",
+    "kernel": "Manage Jupyter kernels that start in an environment.",
+}
+"""Commands that have commands of their own."""
+
+COMMANDS: tuple[str, ...] = (*(path for path in _MODULES if " " not in path and path not in GROUPS), *GROUPS)
+"""The first words of the command line, in the order of the help."""
+
+
+def commands_of(group: str) -> tuple[str, ...]:
+    """Return the commands of a group, by all their words."""
+    return tuple(path for path in _MODULES if path.startswith(f"{group} "))
+
+
+def function_of(path: str) -> Callable[..., Any]:
+    """Return the function of a command.
+
+    Raises:
+        KeyError: There is no such command.
+    """
+    module = importlib.import_module(f"envkit.cli.{_MODULES[path]}")
+    function: Callable[..., Any] = getattr(module, f"{path.replace(' ', '_')}_command")
+    return function
+
+
+def has_function(path: str) -> bool:
+    """Return whether a command does something itself."""
+    return path in _MODULES
+
+
+def summary_of(path: str) -> str:
+    """Return the first line of what a command says of itself."""
+    if path in GROUPS:
+        return GROUPS[path]
+    return (function_of(path).__doc__ or "").strip().partition("\n")[0]
