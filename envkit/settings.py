@@ -16,6 +16,7 @@ from envkit.inputs.conda_network import read_network
 from envkit.inputs.condarc import read_mapping
 from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
+from envkit.models.cutoff import parse_cutoff
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
@@ -38,6 +39,11 @@ class Settings:
         priority: How the order of channels counts: ``flexible``, ``strict`` or ``disabled``, as in conda.
         pinned: Specs that hold for every package of a solution (``pinned_packages``).
         disallowed: Specs of packages that are never installed (``disallowed_packages``).
+        ignores_pins: Whether pins in the environment's own ``conda-meta/pinned`` count for nothing (``ignore_pinned``).
+        default_packages: Specs that every ``create`` asks for besides (``create_default_packages``).
+        exclude_newer: A cutoff for requests that have none (`envkit.models.cutoff`).
+        caches: conda's own caches, which are read before anything is downloaded (``pkgs_dirs``).
+        copies: Whether environments get copies of the cache's files (``always_copy``).
         override_channels: Whether ``--override-channels`` may be given.
         network: How the network may be used.
         platform: The platform to choose for (``subdir``); None for that of this machine.
@@ -58,6 +64,11 @@ class Settings:
     priority: ChannelPriority = "flexible"
     pinned: tuple[str, ...] = ()
     disallowed: tuple[str, ...] = ()
+    ignores_pins: bool = False
+    default_packages: tuple[str, ...] = ()
+    exclude_newer: str | None = None
+    caches: tuple[Path, ...] = ()
+    copies: bool = False
     override_channels: bool = True
     network: NetworkPolicy = field(default_factory=NetworkPolicy)
     platform: str | None = None
@@ -119,7 +130,12 @@ def load_settings(
         denied=tuple(conda.list("denylist_channels")),
         priority=_priority(conda),
         pinned=() if conda.switch("ignore_pinned") else tuple(conda.list("pinned_packages")),
+        ignores_pins=conda.switch("ignore_pinned"),
         disallowed=tuple(conda.list("disallowed_packages")),
+        default_packages=tuple(conda.list("create_default_packages")),
+        exclude_newer=_cutoff(conda),
+        caches=tuple(_absolute(conda.list("pkgs_dirs"), env)),
+        copies=conda.switch("always_copy"),
         override_channels=conda.switch("override_channels_enabled", default=True),
         network=replace(network, stall_s=_seconds(wait, origins["timeout"])),
         platform=conda.text("subdir"),
@@ -154,6 +170,19 @@ def _seconds(value: object, origin: str) -> float:
         if 1 <= seconds < math.inf and not isinstance(value, bool):
             return seconds
     raise SettingsError(f"{origin}: {value!r} is no time to wait", hint="Give seconds, at least 1, such as 60.")
+
+
+def _cutoff(conda: CondaConfig) -> str | None:
+    text = conda.text("exclude_newer")
+    if text is None:
+        return None
+    try:
+        return parse_cutoff(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"exclude_newer in {conda.origins['exclude_newer']} is neither a date nor an age: {text!r}",
+            hint="Write a date, such as 2026-01-31, or an age: 7d.",
+        ) from error
 
 
 def _priority(conda: CondaConfig) -> ChannelPriority:

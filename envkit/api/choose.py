@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse
@@ -119,12 +120,19 @@ def judge_spec(
         reporter.detail(f"asking {channel.url} for {spec}; its index is kept in {access.index_dir}")
     found = session.engine.query(spec, platforms=[target.subdir, "noarch"], access=access)
     reporter.finish("index", f"{where}: {plural(len(found.matching) + len(found.others), 'build')} of {found.name}")
-    if inquiry.request.exclude_newer is not None and (found.matching or found.others):
-        matching, others = (tuple(filter(inquiry.request.sees, records)) for records in (found.matching, found.others))
+    newest = inquiry.request.newest_ms
+    if newest is not None and (found.matching or found.others):
+        matching, others = (
+            tuple(record for record in records if (record.timestamp or 0) <= newest)
+            for records in (found.matching, found.others)
+        )
         if not matching and not others:
+            until = datetime.datetime.fromtimestamp(newest / 1000, tz=datetime.timezone.utc)
+            origin = session.settings.origins.get("exclude_newer")
             raise NoAnswerError(
-                f"nothing of {found.name} was published until {inquiry.request.exclude_newer}",
-                hint="Give a later --exclude-newer.",
+                f"nothing of {found.name} was published until {until.isoformat(timespec='seconds')}"
+                + (f" (exclude_newer of {origin})" if origin else ""),
+                hint="Give a later --exclude-newer; with 0 all packages are seen.",
             )
         found = QueryResult(found.name, matching, others)
     if not found.matching and not found.others:

@@ -42,6 +42,7 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     Raises:
         ChannelError: A channel cannot be read, and neither the cache nor the table knows the package.
     """
+    inquiry = session.dated(inquiry)
     request, target, explicit = inquiry.request, inquiry.target, inquiry.channels
     spec = request.specs[0]
     name = request.parsed[0].name

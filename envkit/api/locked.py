@@ -120,7 +120,8 @@ def create_locked(
         # From here on `clean` removes no package that was fetched.
         with lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S):
             missing = tuple(record for record in bare if not cached(volume, record))
-            fetch(volume, bare, channels=channels, policy=session.policy, reporter=reporter)
+            caches = session.settings.caches
+            fetch(volume, bare, channels=channels, policy=session.policy, reporter=reporter, caches=caches)
             # A file that names no dependencies is completed by the packages' own index.
             records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
             if options.proof != "none":

@@ -26,6 +26,7 @@ from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
 from envkit.installer.pin import list_pins
 from envkit.installer.proof import find_changed, refuse_long_prefix
+from envkit.installer.unshare import unshare
 from envkit.layout import lease
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
@@ -33,6 +34,7 @@ from envkit.layout.generation import Claimed, claim, publish, write_manifest
 from envkit.layout.lineage import Origin
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import sharing
+from envkit.layout.pinned import carry_pinned
 from envkit.layout.refusal import no_space, what_is_full, writing
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.usage import freed_by
@@ -98,7 +100,8 @@ def make_generation(
         missing = _fill(session, volume, plan)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)
-        check_room(volume, plan.records, hard_links=able.get("hard_link", True))
+        hard_links = able.get("hard_link", True) and not session.settings.copies
+        check_room(volume, plan.records, hard_links=hard_links)
         runs_here = blueprint.target.subdir == host.subdir
         kept = link(
             volume,
@@ -120,8 +123,9 @@ def make_generation(
             (prefix, place),
             name=blueprint.name,
             target=blueprint.target,
-            hard_links=able.get("hard_link", True),
+            hard_links=hard_links,
         )
+        _follow_conda(session, blueprint, place)
         notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
         manifest = _manifest(volume, blueprint, claimed, host, pip)
         write_manifest(manifest, place)
@@ -141,6 +145,15 @@ def make_generation(
         else:
             publish(volume, blueprint.name, prefix)
     return Made(prefix, manifest, report, missing, notes)
+
+
+def _follow_conda(session: Session, blueprint: Blueprint, place: Path) -> None:
+    """Copy files where ``always_copy`` says so, and take over the pins of the generation before."""
+    if session.settings.copies:
+        unshare(place)
+    before = blueprint.origin.parent
+    if before is not None and not blueprint.origin.verb.startswith("create"):
+        carry_pinned(session.volume.generations / before, place)
 
 
 def fill_cache(session: Session, plan: Plan) -> None:
@@ -185,6 +198,7 @@ def _fill(session: Session, volume: Volume, plan: Plan) -> tuple[Record, ...]:
         channels=plan.channels,
         policy=session.policy,
         reporter=session.reporter,
+        caches=session.settings.caches,
     )
     return missing
 

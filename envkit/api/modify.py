@@ -19,6 +19,7 @@ from envkit.checks.hosts import common_target
 from envkit.checks.lacking import Lacking
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import read_manifest, resolve
+from envkit.layout.pinned import read_pinned
 from envkit.layout.volume import Volume, check_name
 from envkit.models.build import Record, digest
 from envkit.models.changes import ChangeResult, Difference, PackageState, difference, pip_states, states_of
@@ -141,6 +142,7 @@ class _Following:
     target: Target
     plan: Plan
     solve: Solve
+    pinned: tuple[str, ...]  # the environment's own pins
 
     def difference(self, name: str, number: int | None = None) -> Difference:
         """Return what it changes in the environment `name`; `number` is its own, once it has one."""
@@ -154,7 +156,7 @@ class _Following:
             return ()
         request = _request(self.recorded)
         asked = names or {spec.name for spec in request.parsed}
-        return find_held(session, self.plan, request, self.target, asked)
+        return find_held(session, self.plan, Inquiry(request, self.target, pinned=self.pinned), asked)
 
 
 def _following(session: Session, current: Manifest, merge: _Merge, options: ModifyOptions) -> _Following:
@@ -169,7 +171,8 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
     channels = options.channels if options.only_channels else _channels(session.settings, current, options.channels)
     wish = wish_of(recorded, current.name)
     wish = replace(wish, section=with_logins(wish.section, options.pip.section.addresses))
-    inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True, pip=wish)
+    pinned = () if session.settings.ignores_pins else read_pinned(session.volume.generations / current.generation)
+    inquiry = Inquiry(request, target, options.hosts, channels, override_channels=True, pip=wish, pinned=pinned)
 
     fresh = len(kept) < len(wheels_of(current))  # an upgrade
 
@@ -178,7 +181,7 @@ def _following(session: Session, current: Manifest, merge: _Merge, options: Modi
         refuse_loss(current, request, target, plan.choice)
         return plan
 
-    return _Following(current, recorded, target, plan_around(solve, session), solve)
+    return _Following(current, recorded, target, plan_around(solve, session), solve, pinned)
 
 
 def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str, Target]) -> RecordedRequest:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from envkit.api.session import Session
@@ -12,14 +13,18 @@ from envkit.models.build import Record
 from envkit.models.fact import Advice
 from envkit.models.request import Request
 from envkit.models.solve import ChannelPriority, SolveTask
+from envkit.models.spec import parse_match_spec
 from envkit.plan.opened import explain_opened
 from envkit.plan.restrict import forbidden, restrict
+from envkit.settings import Settings
 
 
 def solve_by_priority(
-    session: Session, task: SolveTask, access: ChannelAccess
+    session: Session, task: SolveTask, access: ChannelAccess, *, pinned: Sequence[str] = ()
 ) -> tuple[tuple[Record, ...], tuple[Advice, ...]]:
     """Return the solution, and each package that only flexible priority allows.
+
+    It keeps to `pinned`, the environment's own pins, and to those of the configuration.
 
     Flexible priority is strict where that has a solution, so that channels mix as little as they can. Where it has
     none, the engine may take what strictness left out, one package at a time.
@@ -30,7 +35,12 @@ def solve_by_priority(
     settings = session.settings
     priority = settings.priority
     disallowed = Request(settings.disallowed).parsed
-    records, opened = _by_priority(session, restrict(task, settings.pinned, disallowed), access, priority)
+    pins = pins_of(settings, pinned)
+    try:
+        records, opened = _by_priority(session, restrict(task, pins, disallowed), access, priority)
+    except UnsatisfiableError as error:
+        _add_pins(error, task, pins)
+        raise
     found = forbidden(records, disallowed)
     if found:
         raise UnsatisfiableError(
@@ -39,6 +49,19 @@ def solve_by_priority(
             hint="Ask for another version, or whoever wrote that file.",
         )
     return records, opened
+
+
+def _add_pins(error: UnsatisfiableError, task: SolveTask, pins: Mapping[str, str]) -> None:
+    """Add to a failure which pins hold packages that it is about."""
+    words = {parse_match_spec(spec).name for spec in task.specs} | set(re.split(r"[^\w.-]+", error.message))
+    held = [f"`{spec}` of {where}" for spec, where in pins.items() if parse_match_spec(spec).name in words]
+    if held:
+        error.hint = f"Held by {', '.join(held)}: --no-pin leaves that out. {error.hint or ''}".strip()
+
+
+def pins_of(settings: Settings, pinned: Sequence[str]) -> dict[str, str]:
+    """Return the pins of the configuration and those of an environment, each with where it is written."""
+    return {**dict.fromkeys(settings.pinned, "pinned_packages"), **dict.fromkeys(pinned, "conda-meta/pinned")}
 
 
 def _by_priority(

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from envkit.settings import Settings
 if TYPE_CHECKING:
     from envkit.builds.knowledge import Knowledge
     from envkit.engines.base import Engine
+    from envkit.models.request import Inquiry
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Session:
         from envkit.host.detect import detect_host
 
         return detect_host()
+
+    def dated(self, inquiry: Inquiry) -> Inquiry:
+        """Return an inquiry with the configured ``exclude_newer``, where it says nothing of it itself."""
+        request = inquiry.request
+        cutoff = request.exclude_newer or self.settings.exclude_newer
+        return replace(inquiry, request=replace(request, exclude_newer=cutoff))
 
     @property
     def volume(self) -> Volume:

@@ -85,7 +85,7 @@ def solve_request(
 
 def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], passed: Sequence[Lacking]) -> Plan:
     reporter, target = session.reporter, inquiry.target
-    request = imply_cuda(inquiry.request)
+    request = imply_cuda(session.dated(inquiry).request)
     inquiry = replace(inquiry, request=request)
     framework = framework_of(request.parsed)
     index = session.index_dir
@@ -123,7 +123,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
         )
         _tell(reporter, task)
         try:
-            records, opened = solve_by_priority(session, task, used)
+            records, opened = solve_by_priority(session, task, used, pinned=inquiry.pinned)
         except UnsatisfiableError as error:
             failure = failure or error
             unsolved += [(pick, _cause(error))] if pick is not None else []

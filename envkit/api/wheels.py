@@ -81,6 +81,7 @@ def solve_with_pip(
     _refuse_preferred(plan.records, wish)
     target = inquiry.target
     provided = provided_by(plan.records)
+    newest = session.dated(inquiry).request.newest
     question = PipQuestion(
         wish,
         _python(plan.records),
@@ -88,7 +89,7 @@ def solve_with_pip(
         target.glibc,
         provided,
         tuple(kept),
-        exclude_newer=request.exclude_newer,
+        exclude_newer=None if newest is None else newest.isoformat(timespec="seconds"),
         fresh=fresh,
     )
     volume = session.volume

@@ -40,11 +40,9 @@ def _refused(why: str, hint: str) -> Meaning:
 _SILENT = Meaning()
 _TABLE: Mapping[tuple[tuple[str, ...], tuple[str, ...]], Meaning] = {
     (_MAKES, ("--override-frozen", "--no-shortcuts")): _SILENT,
-    (_SOLVES, ("--no-default-packages",)): _SILENT,  # create_default_packages is never obeyed, and said to be so
+    (("install", "upgrade"), ("--no-default-packages",)): _SILENT,
     (_MAKES, ("--no-pin",)): Meaning(key=("ignore_pinned", "true")),
-    (_SOLVES, ("--copy", "--always-copy")): Meaning(
-        note="--copy changes nothing: packages lie in the volume's cache, unwritable, and environments share them"
-    ),
+    (_MAKES, ("--copy", "--always-copy")): Meaning(key=("always_copy", "true")),
     ((*_SOLVES, "find"), ("--strict-channel-priority",)): Meaning(key=("channel_priority", "strict")),
     ((*_SOLVES, "find"), ("--no-channel-priority",)): Meaning(key=("channel_priority", "disabled")),
     ((*_SOLVES, "find"), ("-k", "--insecure")): Meaning(key=("ssl_verify", "false")),

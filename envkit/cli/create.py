@@ -83,6 +83,9 @@ def create_command(
     platform: options.Platform = None,
     prefer: options.PreferOption = "version",
     exclude_newer: options.ExcludeNewer = None,
+    no_default_packages: Annotated[
+        bool, option("--no-default-packages", help="Leave out create_default_packages of condarc.")
+    ] = False,
     driver: TargetFlags.driver = None,
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
@@ -148,11 +151,16 @@ def create_command(
         cuda = _value(call, source, "cuda", cuda)
         python = _value(call, source, "python", python)
         prefer = _value(call, source, "prefer", prefer)
-    packages = tuple(specs or ()) + (source.dependencies if source else ())
+    packages = (*(specs or ()), *(source.dependencies if source else ()))
     texts = options.channels_of(channel, source, settings, override=override_channels)
     explicit = options.parse_channels(list(texts), settings, override=override_channels)
     request = options.parse_request(
-        packages, explicit, cuda=cuda, python=python, prefer=prefer, exclude_newer=exclude_newer
+        packages if no_default_packages else options.with_defaults(session, packages, python=python),
+        explicit,
+        cuda=cuda,
+        python=python,
+        prefer=prefer,
+        exclude_newer=exclude_newer,
     )
     asked = request
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from envkit.cli.declared import argument, option
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
+from envkit.models.cutoff import parse_cutoff
 from envkit.models.request import CudaChoice, Request
+from envkit.models.spec import parse_match_spec
 from envkit.settings import Settings, resolve_channels
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ Platform = Annotated[
 PreferOption = Annotated[str, option(help="version: the newest that runs; native: the best tier first.")]
 ExcludeNewer = Annotated[
     str | None,
-    option("--exclude-newer", metavar="DATE", help="See only packages published until then: 2026-01-31."),
+    option("--exclude-newer", metavar="DATE", help="See only packages published until then: 2026-01-31, or 7d ago."),
 ]
 Yes = Annotated[bool, option("-y", "--yes", help="Accepted; envkit never asks.", hidden=True)]
 EngineOption = Annotated[
@@ -121,20 +122,25 @@ def parse_request(
     )
 
 
+def with_defaults(session: Session, specs: tuple[str, ...], *, python: str | None) -> tuple[str, ...]:
+    """Return specs with ``create_default_packages`` for the names that they lack; say so."""
+    settings = session.settings
+    names = {parse_match_spec(spec).name for spec in specs} | ({"python"} if python else set())
+    more = tuple(spec for spec in settings.default_packages if parse_match_spec(spec).name not in names)
+    if more:
+        origin = settings.origins.get("create_default_packages")
+        session.reporter.note(f"create_default_packages of {origin} adds {', '.join(more)} (--no-default-packages)")
+    return (*specs, *more)
+
+
 def _parse_time(text: str | None) -> str | None:
-    """Return a date or time as ISO 8601 in UTC; a date means its end."""
     if text is None:
         return None
     try:
-        moment = datetime.datetime.fromisoformat(text.strip().upper().replace("Z", "+00:00"))
+        return parse_cutoff(text)
     except ValueError as error:
-        hint = "Write it as --exclude-newer 2026-01-31, or 2026-01-31T12:00:00Z."
-        raise UsageError(f"--exclude-newer {text!r} is not a date", hint=hint) from error
-    if len(text.strip()) == len("2026-01-31"):
-        moment += datetime.timedelta(days=1, seconds=-1)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.timezone.utc)
-    return moment.astimezone(datetime.timezone.utc).isoformat(timespec="seconds")
+        hint = "Write it as --exclude-newer 2026-01-31, 2026-01-31T12:00:00Z, or as an age: 7d."
+        raise UsageError(f"--exclude-newer {text!r} is neither a date nor an age", hint=hint) from error
 
 
 def _parse_cuda(text: str) -> CudaChoice:

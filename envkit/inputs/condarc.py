@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,7 +104,7 @@ def _read(path: Path) -> dict[str, Entry]:
         if marked:
             found[str(key)] = Entry(_plain(value), str(path), _mark_of(content, key), _marks(value))
         else:
-            found[str(key)] = Entry(value, str(path))
+            found[str(key)] = Entry(value.isoformat() if isinstance(value, date) else value, str(path))
     return found
 
 
@@ -113,6 +114,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_plain(member) for member in value]
+    if isinstance(value, date):
+        return value.isoformat()
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import stat
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
@@ -18,6 +19,7 @@ from envkit.models.build import Record
 from envkit.models.channel import redact
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
+from envkit.plain import open_plain
 
 if TYPE_CHECKING:
     from rattler import Client
@@ -82,9 +84,13 @@ class _Sink:
         self.reporter.advance("download", len(data), text=self.record.name)
         return len(data)
 
+    @property
+    def is_right(self) -> bool:
+        return self.digest.hexdigest() == self.expected and not self.too_long
+
     def check(self) -> None:
         record, found = self.record, self.digest.hexdigest()
-        if found != self.expected or self.too_long:
+        if not self.is_right:
             raise IntegrityError(
                 f"{record.fn} from {record.channel} is not what the index says: {self.kind} {found[:16]}..., "
                 f"expected {self.expected[:16]}... ({self.size} bytes"
@@ -137,6 +143,35 @@ async def download(
                 hint="Check the network and the channel; run the same command again to go on where it stopped.",
             )
         await asyncio.sleep(min(2.0**attempt * policy.backoff_s, 30))
+
+
+def copy_archive(source: Path, record: Record, place: tuple[Folder, str], reporter: Reporter) -> bool:
+    """Copy an archive from another cache of this machine; return whether it was there and is the record's.
+
+    Raises:
+        OSError: The copy cannot be written.
+    """
+    try:
+        file = os.fdopen(open_plain(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+    except OSError:
+        return False
+    with file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode) or record.size not in {None, state.st_size}:
+            return False
+        with _created(place) as target:
+            sink = _Sink(target, record, reporter)
+            try:
+                while data := file.read(_CHUNK):
+                    sink.write(data)
+            except (OSError, ValueError):
+                if sink.error is not None:
+                    raise
+        if sink.is_right:
+            return True
+    reporter.advance("download", -sink.size)
+    place[0].unlink(place[1])
+    return False
 
 
 def _created(place: tuple[Folder, str]) -> IO[bytes]:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import errno
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from envkit.engines.network import make_client
 from envkit.errors import IntegrityError
 from envkit.installer import cache
+from envkit.installer.conda_cache import take_archive, take_extracted
 from envkit.installer.download import download, is_whole
 from envkit.installer.extract import TooLargeError, extract_within
 from envkit.installer.proof import keep_proof, prove
@@ -46,11 +48,13 @@ def fetch(
     channels: Sequence[Channel],
     policy: NetworkPolicy,
     reporter: Reporter,
+    caches: Sequence[Path] = (),
 ) -> None:
     """Bring every package into the volume's cache; cached ones cost nothing.
 
     Args:
         changed: Those of them that are in the cache and have to be fetched again.
+        caches: conda's own caches, which are looked into before anything is downloaded.
 
     Raises:
         IntegrityError: An archive is not what the index says, or would write outside its prefix.
@@ -76,7 +80,10 @@ def fetch(
                 reporter.note(f"took over {adopted} downloads of an interrupted run")
             run = _Run(volume, mine, make_client(policy, channels), policy, reporter)
             run.changed = changed
+            run.caches = caches
             asyncio.run(run.fetch_all(missing))
+            for place, count in sorted(run.taken.items()):
+                reporter.note(f"{plural(count, 'package')} taken from {place} (pkgs_dirs)")
         except OSError as error:
             if no_space(error):
                 hint = (
@@ -118,6 +125,8 @@ class _Run:
         self.policy = policy
         self.reporter = reporter
         self.changed: Sequence[Record] = ()
+        self.caches: Sequence[Path] = ()
+        self.taken: Counter[Path] = Counter()
         self.ready: list[Record] = []
         self.busy = asyncio.Lock()
         self.last = time.monotonic()
@@ -164,7 +173,8 @@ class _Run:
                     if record in self.changed or not cache.cached(self.volume, record):
                         discard(self.volume, self.volume.packages / final)
                         self.folder.move(name, packages, final)
-                self.folder.unlink(cache.archive_name(record))
+                with contextlib.suppress(FileNotFoundError):  # taken from a cache that had it extracted
+                    self.folder.unlink(cache.archive_name(record))
             packages.sync()
 
     async def _fetch(self, record: Record) -> None:
@@ -173,12 +183,16 @@ class _Run:
 
         name, archive = cache.key(record), cache.archive_name(record)
         self.folder.enter(name, new=True).close()
-        if not await asyncio.to_thread(is_whole, self.folder, archive, record, self.reporter):
+        place = self.folder.through  # the folder's own path may lead elsewhere by now
+        target = Path(place, name, f"{record.name}-{record.version}-{record.build}")
+        found = await asyncio.to_thread(self._look, record, target)
+        if found == "package":
+            await asyncio.to_thread(self._prove, record, target)
+            return
+        if found is None:
             began = time.monotonic()
             await download(record, (self.folder, archive), self.client, self.policy, self.reporter)
             self.reporter.detail(f"{redact(record.url)}: {size_words(record.size)} in {time.monotonic() - began:.2f} s")
-        place = self.folder.through  # the folder's own path may lead elsewhere by now
-        target = Path(place, name, f"{record.name}-{record.version}-{record.build}")
         try:
             await extract_within(self.client, Path(place, archive), target)
         except TooLargeError as error:
@@ -202,10 +216,27 @@ class _Run:
                 f"{record.fn} from {record.channel} cannot be extracted: {redact(str(error))}",
                 hint="The archive is broken at its origin. Tell the channel's maintainers, or choose another build.",
             ) from error
-        await asyncio.to_thread(self._seal, record, target)
+        await asyncio.to_thread(check_and_seal, record, target)
+        await asyncio.to_thread(self._prove, record, target)
 
-    def _seal(self, record: Record, target: Path) -> None:
-        check_and_seal(record, target)
+    def _look(self, record: Record, target: Path) -> Literal["archive", "package"] | None:
+        """Look for the archive in this run's folder and in conda's caches, then there for the package itself."""
+        place = (self.folder, cache.archive_name(record))
+        if is_whole(*place, record, self.reporter):
+            return "archive"
+        origin = take_archive(self.caches, record, place, self.reporter)
+        found: Literal["archive", "package"] = "archive"
+        if origin is None:
+            origin = take_extracted(self.volume, self.caches, record, target)
+            if origin is None:
+                return None
+            found = "package"
+            self.reporter.advance("download", record.size or 0, text=record.name)
+        self.reporter.detail(f"{record.fn}: taken from {origin}")
+        self.taken[origin] += 1
+        return found
+
+    def _prove(self, record: Record, target: Path) -> None:
         proof = prove(cache.key(record), target)
         with self.folder.enter(cache.key(record)) as home:
             keep_proof(proof, home)

@@ -103,7 +103,7 @@ class RecordedRequest(_File):
         python: ``--python``.
         platform: ``--platform``.
         prefer: ``--prefer``.
-        exclude_newer: ``--exclude-newer``, in ISO 8601, UTC.
+        exclude_newer: ``--exclude-newer``, in ISO 8601: a time in UTC, or an age (``P7D``).
         target: The machine, where flags described it.
         pip: The pip section, as lines of a requirements file; without credentials.
         pip_constraints: Its constraints, as lines of a constraints file.

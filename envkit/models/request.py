@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 from envkit.errors import SpecError
 from envkit.models.channel import Channel, has_credentials, redact
+from envkit.models.cutoff import moment_of
 from envkit.models.fact import Fact
 from envkit.models.host import Target
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
 if TYPE_CHECKING:
-    from envkit.models.build import Record
+    import datetime
+
     from envkit.models.pip import PipWish
 
 Prefer = Literal["version", "native"]
@@ -91,7 +92,7 @@ class Request:
         python: ``"3.11"``, or None for any.
         prefer: Whether the newest version or the surest tier comes first.
         channels: Channels in the order of preference; names or URLs without credentials.
-        exclude_newer: Packages published after this time are not seen; ISO 8601, UTC.
+        exclude_newer: Packages published after this are not seen: a cutoff (`envkit.models.cutoff`).
         parsed: The specs, parsed.
 
     Raises:
@@ -116,16 +117,14 @@ class Request:
                 )
 
     @property
-    def newest_ms(self) -> int | None:
-        """`exclude_newer` in milliseconds since 1970, as channels count."""
-        if self.exclude_newer is None:
-            return None
-        return int(datetime.datetime.fromisoformat(self.exclude_newer).timestamp() * 1000)
+    def newest(self) -> datetime.datetime | None:
+        """The time that `exclude_newer` means now."""
+        return None if self.exclude_newer is None else moment_of(self.exclude_newer)
 
-    def sees(self, record: Record) -> bool:
-        """Return whether a record is not too new; one without a time is seen."""
-        newest = self.newest_ms
-        return newest is None or (record.timestamp or 0) <= newest
+    @property
+    def newest_ms(self) -> int | None:
+        """`newest` in milliseconds since 1970, as channels count."""
+        return None if self.newest is None else int(self.newest.timestamp() * 1000)
 
     @property
     def pairs(self) -> Iterator[tuple[str, MatchSpec]]:
@@ -165,3 +164,4 @@ class Inquiry:
     channels: tuple[Channel, ...] = ()  # named by the user, a file or a manifest, with their credentials
     override_channels: bool = False  # ask no others
     pip: PipWish | None = None  # what pip is asked for, if it is
+    pinned: tuple[str, ...] = ()  # specs that hold for every package of a solution: the environment's own pins

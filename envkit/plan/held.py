@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from envkit.builds.dependency import dependency_pairs, spec_matches
 from envkit.builds.version import version_key
 from envkit.models.build import Record
-from envkit.models.codes.advice import HELD_BY_NEED, HELD_BY_PACKAGE, HELD_BY_REQUEST
+from envkit.models.codes.advice import HELD_BY_NEED, HELD_BY_PACKAGE, HELD_BY_PIN, HELD_BY_REQUEST
 from envkit.models.fact import Advice
 from envkit.models.request import Request
-from envkit.models.spec import MatchSpec
+from envkit.models.spec import MatchSpec, parse_match_spec
 
 
-def held_back(request: Request, solution: Sequence[Record], newest: Iterable[Record]) -> list[Advice]:
+def held_back(
+    request: Request, solution: Sequence[Record], newest: Iterable[Record], pins: Mapping[str, str] | None = None
+) -> list[Advice]:
     """Say of each package that exists in a newer version than in the solution what excludes that version.
 
     Args:
         request: The request, whose own specs are the first to look at.
         solution: The records that were chosen, one for each name.
         newest: Candidates of the packages to look at, in any versions.
+        pins: Specs that hold for every solution, each with where it is written.
 
     Returns:
         One advice for each package whose holder is found; none where the reason is a chain of packages.
@@ -30,11 +33,13 @@ def held_back(request: Request, solution: Sequence[Record], newest: Iterable[Rec
         here = chosen.get(record.name)
         if here is not None and version_key(record.version) > version_key(here.version):
             newer.setdefault(record.name, []).append(record)
-    found = (_holder(request, chosen, records) for _, records in sorted(newer.items()))
+    found = (_holder(request, chosen, records, pins or {}) for _, records in sorted(newer.items()))
     return [advice for advice in found if advice is not None]
 
 
-def _holder(request: Request, chosen: dict[str, Record], records: Sequence[Record]) -> Advice | None:
+def _holder(
+    request: Request, chosen: dict[str, Record], records: Sequence[Record], pins: Mapping[str, str]
+) -> Advice | None:
     """Return what excludes the newest of some records of one name."""
     best = max(version_key(record.version) for record in records)
     tops = [record for record in records if version_key(record.version) == best]
@@ -42,6 +47,10 @@ def _holder(request: Request, chosen: dict[str, Record], records: Sequence[Recor
     for text, spec in request.pairs:
         if spec.name == name and not any(_fits(spec, record) for record in tops):
             return Advice(HELD_BY_REQUEST, name=name, version=version, spec=text)
+    for text, where in pins.items():
+        spec = parse_match_spec(text)
+        if spec.name == name and not any(_fits(spec, record) for record in tops):
+            return Advice(HELD_BY_PIN, name=name, version=version, spec=text, where=where)
     for user in chosen.values():
         for text, need in dependency_pairs(user.depends):
             if need.name == name and not any(_fits(need, record) for record in tops):

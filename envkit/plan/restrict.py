@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from envkit.builds.dependency import spec_matches
@@ -13,12 +13,12 @@ from envkit.models.spec import MatchSpec
 _INVERSE = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "!=", "!=": "=="}
 
 
-def restrict(task: SolveTask, pinned: Sequence[str], disallowed: Iterable[MatchSpec]) -> SolveTask:
-    """Return the task with ``pinned_packages`` and ``disallowed_packages`` among its constraints.
+def restrict(task: SolveTask, pinned: Mapping[str, str], disallowed: Iterable[MatchSpec]) -> SolveTask:
+    """Return the task with pins, each with who holds it, and ``disallowed_packages`` among its constraints.
 
     What a constraint cannot say (a build, several versions) is left to `forbidden`.
     """
-    found = dict.fromkeys(pinned, "pinned_packages holds it")
+    found = {spec: f"{who} holds it" for spec, who in pinned.items()}
     for spec in disallowed:
         excluded = _excluding(spec)
         if excluded is not None:

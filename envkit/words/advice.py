@@ -149,6 +149,9 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.HELD_BY_PACKAGE: lambda name, version, spec, holder: (
         f"{name} {version} exists; {holder.name} {holder.version} needs {spec}"
     ),
+    codes.HELD_BY_PIN: lambda name, version, spec, where: (
+        f"{name} {version} exists; `{spec}` of {where} holds it (--no-pin)"
+    ),
     codes.HELD_BY_REQUEST: lambda name, version, spec: f"{name} {version} exists; `{spec}` of the request holds it",
     codes.LEAVE_OUT: _leave_out,
     codes.WHEELS_WITHOUT_GPU: lambda names: (

@@ -23,7 +23,7 @@ from envkit.plan.restrict import forbidden, restrict
     ],
 )
 def test_what_is_forbidden_becomes_a_constraint(spec: str, constraint: str | None) -> None:
-    task = restrict(SolveTask(("bar",)), ("numpy <2",), Request((spec,)).parsed)
+    task = restrict(SolveTask(("bar",)), {"numpy <2": "pinned_packages"}, Request((spec,)).parsed)
     assert task.constraints == ("numpy <2", *([constraint] if constraint else []))
     assert dict(task.reasons).keys() == set(task.constraints)
 

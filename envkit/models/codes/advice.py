@@ -25,6 +25,7 @@ GLIBC_ASSUMED = _advice("glibc-assumed", "The target names no glibc, so one is a
 DESCRIBE_TARGET = _advice("describe-target", "How to choose for a machine with a GPU on one without.")
 HELD_BY_NEED = _advice("held-by-need", "A newer version needs another version of a package that is there.")
 HELD_BY_PACKAGE = _advice("held-by-package", "Another package excludes a newer version.")
+HELD_BY_PIN = _advice("held-by-pin", "A pin of the environment or of the configuration excludes a newer version.")
 HELD_BY_REQUEST = _advice("held-by-request", "The request excludes a newer version.")
 HIDDEN_BUILD = _advice("hidden-build", "A channel of higher priority hides a newer build.")
 LEAVE_OUT = _advice("leave-out", "Machines that rule everything out on their own.")
