@@ -1,0 +1,73 @@
+"""The programs that envkit is measured beside: found on PATH or where a variable names them, or reported as missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_BIN = Path(sys.executable).parent
+
+ENVKIT = "envkit"
+PYTHON = "python"
+RATTLER = "py-rattler"
+MICROMAMBA = "micromamba"
+CONDA = "conda"
+UV = "uv"
+CP = "cp -al"
+NO_BYTECODE = ", no bytecode"
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Programs by name, with their versions; `missing` maps a name to how it can be had."""
+
+    programs: Mapping[str, str]
+    versions: Mapping[str, str]
+    missing: Mapping[str, str]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.programs
+
+
+def find_peers(env: Mapping[str, str]) -> Peers:
+    """Look for every peer; ENVKIT_BENCH_MICROMAMBA and the like name one that is not on PATH.
+
+    Raises:
+        FileNotFoundError: A variable names what is not an executable file.
+    """
+    programs = {ENVKIT: str(_BIN / "envkit"), PYTHON: sys.executable, RATTLER: sys.executable}
+    missing: dict[str, str] = {}
+    for name in (MICROMAMBA, CONDA, UV, CP):
+        command = name.split()[0]
+        variable = f"ENVKIT_BENCH_{command.upper()}"
+        named = env.get(variable)
+        if named and not os.access(named, os.X_OK):
+            raise FileNotFoundError(f"{variable}={named} is not an executable file")
+        found = named or shutil.which(command, path=f"{_BIN}{os.pathsep}{env.get('PATH', os.defpath)}")
+        if found and (name != CP or _links(found)):
+            programs[name] = str(Path(found).absolute())
+        else:
+            missing[name] = f"put it on PATH or name it with {variable}"
+    return Peers(programs, {name: _version(name, path) for name, path in programs.items()}, missing)
+
+
+def _links(program: str) -> bool:
+    """Tell whether this cp can link instead of copying; the one of macOS cannot."""
+    return "coreutils" in _output(program, "--version")
+
+
+def _version(name: str, program: str) -> str:
+    if name == RATTLER:
+        return _output(program, "-c", "import rattler; print(rattler.__version__)")
+    words = _output(program, "--version").split("\n")[0].split()
+    return next((word for word in words if word[0].isdigit()), "?")
+
+
+def _output(*words: str) -> str:
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout.strip()
