@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from envkit.api.session import Session
+from envkit.api.solve import records_of
 from envkit.api.wheels import remove_wheels, unused_wheels
+from envkit.errors import EnvkitError
 from envkit.host.cache import default_cache_dir
+from envkit.installer.proof import is_explained
+from envkit.installer.spans import moving_links
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, find_stale_measurements, remove_rubbish
+from envkit.layout.generation import known_manifest
 from envkit.layout.measured import user_measurements
 from envkit.layout.usage import Freed, freed_by
 from envkit.layout.uses import sweep_uses
+from envkit.layout.volume import Volume
 from envkit.models.care import CleanItem, CleanResult
 from envkit.models.codes.advice import NEEDED_ELSEWHERE
 from envkit.models.fact import Advice
@@ -40,7 +47,8 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     freed, there = _freed(items), _freed(elsewhere)
     if not dry_run and items:
         reporter.start("clean", f"{len(items)} things")
-        stay = remove_rubbish(volume, [item for item in items if item not in wheels])
+        with _unlinking(volume, items):
+            stay = remove_rubbish(volume, [item for item in items if item not in wheels])
         stay += remove_wheels(session, wheels) if wheels else []
         if stay:
             kept += [(Path(item.path).name, Advice(NEEDED_ELSEWHERE)) for item in stay]
@@ -59,6 +67,19 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
         dry_run=dry_run,
         elsewhere_bytes=there.size_bytes,
     )
+
+
+@contextlib.contextmanager
+def _unlinking(volume: Volume, items: Sequence[CleanItem]) -> Iterator[None]:
+    """Note that links to packages go, unless one of these was edited: that would hide it."""
+    gone = [known_manifest(Path(item.path)) for item in items if item.kind in {"generation", "orphan"}]
+    records = {record.sha256: record for manifest in gone if manifest is not None for record in records_of(manifest)}
+    try:
+        noted = bool(records) and is_explained(volume, records.values())
+    except (OSError, EnvkitError):
+        noted = False
+    with moving_links(volume) if noted else contextlib.nullcontext():
+        yield
 
 
 def _freed(items: Sequence[CleanItem]) -> Freed:

@@ -26,6 +26,7 @@ from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
 from envkit.installer.pin import list_pins
 from envkit.installer.proof import find_changed, refuse_long_prefix
+from envkit.installer.spans import moving_links
 from envkit.installer.unshare import unshare
 from envkit.layout import lease
 from envkit.layout.filesystem import concerns, read_mount
@@ -95,8 +96,9 @@ def make_generation(
     able, notes = _notes(volume, plan)
     for fact in notes:
         reporter.note(say(fact))
-    with _using_cache(session, volume), claim(volume, blueprint.name) as claimed:
+    with _using_cache(session, volume), moving_links(volume) as links, claim(volume, blueprint.name) as claimed:
         prefix, place = claimed.prefix, claimed.place
+        links.hold(prefix.name)
         missing = _fill(session, volume, plan)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)

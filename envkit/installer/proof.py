@@ -2,8 +2,9 @@
 
 ``pkgs/<sha256>/.verified.json`` is written when a package has been verified. It holds a digest of the path, size, mode,
 modification time and inode of each file, which takes a fraction of reading them. An edit changes the time, a
-replacement the inode. The change time (st_ctime) says nothing, since each new hard link changes it. Where the state
-differs, as after a copy of the volume, the files themselves are read.
+replacement the inode. An edit that sets the time back changes st_ctime, as each hard link does: it is one if it lies
+outside the spans in which envkit linked (`envkit.installer.spans`). Where the state differs, as after a copy of the
+volume, the files themselves are read.
 
 A proof counts if it was written by a user whose files count (see `envkit.layout.trust`), and so does each file.
 """
@@ -14,12 +15,13 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.installer import cache
+from envkit.installer.spans import read_spans
 from envkit.installer.verify import find_damage
 from envkit.layout.private import Folder, folder, read_file
 from envkit.layout.trust import trusted_users, trusts_group
@@ -29,6 +31,13 @@ from envkit.models.build import Record
 _NAME = ".verified.json"
 _LIMIT = 4096
 _NO_LIST = "none"
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "key": str,
+    "state": str,
+    "changed_ns": int,
+    "paths": str,
+    "prefix_bytes": (int, type(None)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +46,16 @@ class PackageProof:
 
     key: str  # the cache key of the package
     state: str  # digest of the state of its files
+    changed_ns: int  # the last change time (st_ctime) of any of them
     paths: str  # sha256 of its ``info/paths.json``
     prefix_bytes: int | None  # the longest prefix that its binaries have room for; None without such files
 
 
 def prove(key: str, target: Path) -> PackageProof:
     """Make the proof of a package that was verified just now, in a folder that no other user may write."""
-    state, _ = _state_of(str(target))
+    state, _, changed = _state_of(str(target))
     paths, prefix_bytes = _list_of(target)
-    return PackageProof(key, state, paths, prefix_bytes)
+    return PackageProof(key, state, max(changed, default=0), paths, prefix_bytes)
 
 
 def keep_proof(proof: PackageProof, home: Folder) -> None:
@@ -59,7 +69,21 @@ def find_changed(volume: Volume, records: Sequence[Record]) -> list[Record]:
     if not here:
         return []
     with folder(volume.root, volume.packages) as packages:
-        return [record for record in here if not _holds(volume, packages, record)]
+        spans = read_spans(volume, packages)
+        return [record for record in here if not _holds(volume, packages, record, spans)]
+
+
+def is_explained(volume: Volume, records: Iterable[Record]) -> bool:
+    """Return whether packages that are cached are what was verified, as far as the state of their files tells."""
+    with folder(volume.root, volume.packages) as packages:
+        spans = read_spans(volume, packages)
+        for record in records:
+            proof = _read(volume, packages, cache.home_name(volume, record))
+            with contextlib.suppress(FileNotFoundError):
+                state, _, changed = _state_of(str(cache.package_dir(volume, record)))
+                if proof is None or not _is_as_proved(proof, record, state, changed, spans):
+                    return False
+    return True
 
 
 def refuse_long_prefix(volume: Volume, records: Sequence[Record], prefix: Path) -> None:
@@ -80,17 +104,17 @@ def refuse_long_prefix(volume: Volume, records: Sequence[Record], prefix: Path) 
             )
 
 
-def _holds(volume: Volume, packages: Folder, record: Record) -> bool:
+def _holds(volume: Volume, packages: Folder, record: Record, spans: Callable[[int], bool]) -> bool:
     target = cache.package_dir(volume, record)
     proof = _read(volume, packages, target.parent.name)
     try:
-        state, users = _state_of(str(target))
+        state, users, changed = _state_of(str(target))
     except OSError:
         return False
     users.add(os.lstat(target.parent).st_uid)
     if not users <= trusted_users(volume) and not trusts_group(volume):
         return False
-    if proof is not None and (proof.key, proof.state) == (cache.key(record), state):
+    if proof is not None and _is_as_proved(proof, record, state, changed, spans):
         return True
     if find_damage(target) is not None:
         return False
@@ -100,8 +124,16 @@ def _holds(volume: Volume, packages: Folder, record: Record) -> bool:
     if paths == _NO_LIST and proof is not None:
         return False  # an old package has no digests of its files
     with contextlib.suppress(OSError, TamperedError), packages.enter(target.parent.name) as home:  # another user's
-        keep_proof(PackageProof(cache.key(record), state, paths, prefix_bytes), home)
+        keep_proof(PackageProof(cache.key(record), state, max(changed, default=0), paths, prefix_bytes), home)
     return True
+
+
+def _is_as_proved(
+    proof: PackageProof, record: Record, state: str, changed: Iterable[int], spans: Callable[[int], bool]
+) -> bool:
+    if (proof.key, proof.state) != (cache.key(record), state):
+        return False
+    return all(when <= proof.changed_ns or spans(when) for when in changed)
 
 
 def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
@@ -110,24 +142,29 @@ def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
         with packages.enter(name) as here:
             text, state = here.read_from(_NAME, limit=_LIMIT)
         counts = not state.st_mode & 0o022 and state.st_uid in trusted_users(volume)
-        proof = PackageProof(**json.loads(text))
-    except (OSError, ValueError, TypeError, TamperedError):
+        found = json.loads(text)
+        if not all(isinstance(found[name], kind) for name, kind in _KINDS.items()):
+            return None
+        proof = PackageProof(**found)
+    except (OSError, ValueError, TypeError, LookupError, RecursionError, TamperedError):
         return None
     return proof if counts or trusts_group(volume) else None
 
 
-def _state_of(root: str) -> tuple[str, set[int]]:
-    """Return a digest of the state of all files below a folder, and their owners."""
+def _state_of(root: str) -> tuple[str, set[int], set[int]]:
+    """Return a digest of the state of all files below a folder, their owners, and when they changed."""
     users: set[int] = set()
+    changed: set[int] = set()
     digest = hashlib.blake2b(digest_size=20)
     for name, state in _files(root):
         users.add(state.st_uid)
+        changed.add(state.st_ctime_ns)
         digest.update(
             f"{name}\0{state.st_size} {state.st_mtime_ns} {state.st_ino} {state.st_mode}\n".encode(
                 "utf-8", "surrogateescape"
             )
         )
-    return digest.hexdigest(), users
+    return digest.hexdigest(), users, changed
 
 
 def _files(root: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -77,6 +77,32 @@ def test_an_edit_of_the_same_size_is_fetched_again(shell: Shell) -> None:
     assert path.read_bytes() == b"#!/bin/sh\necho hello\n"
 
 
+def test_an_edit_that_sets_the_time_back_is_fetched_again(shell: Shell) -> None:
+    """It moves the change time, as links do."""
+    path = home(shell) / "app-1.0-0/bin/app"
+    before = path.stat()
+    path.chmod(0o755)
+    path.write_bytes(b"#!/bin/sh\necho HELLO\n")
+    path.chmod(0o555)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    shell.ok("clean", "--keep", "0", "--older-than", "0")  # does not hide it
+    assert fetches(again(shell))
+    assert path.read_bytes() == b"#!/bin/sh\necho hello\n"
+
+
+def test_links_of_ones_own_are_no_edits(shell: Shell) -> None:
+    """What is not as it was recorded is read and recorded again."""
+    recorded = home(shell) / ".verified.json"
+    before = recorded.read_bytes()
+    for words in ((), (), ("clean", "--keep", "0", "--older-than", "0"), ()):
+        shell.ok(*words) if words else again(shell)
+        assert recorded.read_bytes() == before
+    os.link(home(shell) / "app-1.0-0/share/app.txt", shell.volume / "somebody's")
+    assert not fetches(again(shell))
+    assert recorded.read_bytes() != before
+
+
 def test_a_copy_of_a_volume_is_read_once_and_not_fetched(shell: Shell) -> None:
     copy = shell.volume.with_name("copy")
     subprocess.run(["cp", "-a", shell.volume, copy], check=True)
