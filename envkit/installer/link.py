@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from envkit.engines.rattler import to_rattler
+from envkit.engines.rattler_native import to_rattler
 from envkit.errors import VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks

@@ -36,7 +36,7 @@ OUTSIDE = {
     "engines/conda.py": "what conda prints",
     "engines/libmamba.py": "what the solver says",
     "engines/problem_text.py": "what solvers say",
-    "engines/rattler.py": "what a server says",
+    "engines/rattler_native.py": "what a server says",
     "host/driver_facts.py": "what nvidia-smi says",
 }
 """Modules that read texts from outside envkit, and whose."""

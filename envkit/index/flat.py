@@ -1,0 +1,135 @@
+"""A flat index and its table: the records of one name, without reading the others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from envkit.index.cached import CachedIndex
+from envkit.index.entry import UnusualError, merged, plain_record, read_entries
+from envkit.index.split import UnsplittableError, split_index
+from envkit.index.table import NameTable, RecordRun, Stamp, read_table, table_bytes
+
+_NEWER = b'.conda"'
+
+
+class DamagedError(Exception):
+    """An index on this machine is not what it was when its table was made."""
+
+
+class Lines(NamedTuple):
+    """Records of one name as they stand in an index, by section."""
+
+    packages: list[bytes]  # ``"FILE": {...}``, several of them joined by commas
+    conda: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class FlatIndex:
+    """An open index of one subdir."""
+
+    subdir: str
+    table: NameTable
+    descriptor: int
+
+    def records(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the file and the members of each record of a name.
+
+        Raises:
+            UnusualError: The native engine has to look at one of them.
+            DamagedError: The index changed.
+        """
+        sections: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        for run in self.table.runs(name):
+            found = read_entries(self._read(run))
+            if len(found) != run.records:
+                raise UnusualError(name)
+            sections[next(iter(found)).endswith(".conda")].update(found)
+        for file, entry in merged(*sections):
+            if file.rsplit("-", 2)[0] != name:
+                raise UnusualError(name)
+            yield file, plain_record(entry, name, self.subdir)
+
+    def lines(self, name: str) -> Lines:
+        """Return the records of a name, undecoded.
+
+        Raises:
+            DamagedError: The index changed.
+        """
+        found = Lines([], [])
+        for run in self.table.runs(name):
+            content = self._read(run)
+            found[_NEWER in content[: content.find(b":")]].append(content)
+        return found
+
+    def _read(self, run: RecordRun) -> bytes:
+        content = os.pread(self.descriptor, run.length, run.start)
+        if len(content) != run.length or zlib.crc32(content) != run.crc:
+            raise DamagedError
+        return content
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.descriptor)
+
+
+def open_flat(index: CachedIndex, subdir: str) -> FlatIndex | None:
+    """Open an index that was split; None if it is not there, was not split, or changed since."""
+    table = read_table(index.table)
+    if table is None:
+        return None
+    try:
+        descriptor = os.open(index.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if Stamp.of(os.fstat(descriptor)) != table.stamp:
+        os.close(descriptor)
+        return None
+    return FlatIndex(subdir, table, descriptor)
+
+
+def split_flat(index: CachedIndex) -> None:
+    """Make the table of an index, if there is an index and no table of it.
+
+    It is written aside and renamed: readers see the old one or the new one, and so do those who make it at once.
+
+    Raises:
+        OSError: The table cannot be written.
+    """
+    try:
+        descriptor = os.open(index.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        known = read_table(index.table)
+        if known is not None and known.stamp == Stamp.of(os.fstat(descriptor)):
+            return
+        with contextlib.suppress(UnsplittableError):
+            _write(index, table_bytes(split_index(descriptor)))
+    finally:
+        os.close(descriptor)
+
+
+def is_simple(info: Mapping[str, Any]) -> bool:
+    """Return whether an index stands for itself: it names no other channels to be read with it (CEP 42)."""
+    return not info.get("channel_relations") and not info.get("repodata_revisions")
+
+
+def _write(index: CachedIndex, content: bytes) -> None:
+    temporary = index.table.with_name(f"{index.table.name}.{os.urandom(4).hex()}")
+    try:
+        with open(temporary, "xb", opener=_private) as file:
+            file.write(content)
+        temporary.replace(index.table)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -1,0 +1,323 @@
+"""The index store: what it tells is what the native engine tells, whatever happened to its files."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from channels import Package, write_channel
+from harness import QuietHandler
+
+from envkit.engines.base import ChannelAccess
+from envkit.engines.rattler import RattlerEngine
+from envkit.engines.rattler_native import NativeGateway
+from envkit.index.cached import CachedIndex
+from envkit.index.flat import open_flat, split_flat
+from envkit.index.split import UnsplittableError, split_index
+from envkit.index.store import IndexStore
+from envkit.models.build import Record
+from envkit.models.channel import parse_channel
+from envkit.models.network import NetworkPolicy
+from envkit.models.solve import SolveTask, VirtualPackage
+
+PLATFORMS = ("linux-64", "noarch")
+PACKAGES = [
+    Package("app", "1.0", depends=["lib >=1", "conda-forge::Other[build=x]"]),
+    Package("app", "2.0", depends=["lib <2|>3"]),
+    Package("app-extra", "1.0", noarch="python", depends=["app ==2.0"]),
+    Package("lib", "1.5", record={"license": 'a "quoted" {brace} \\ "x-1-0.conda": {', "odd": {"x-1-0.conda": {}}}),
+    Package("other", "1.0", noarch="generic", record={"track_features": "old", "license": "ü"}),
+]
+
+
+def access_of(folder: Path, *urls: str, offline: bool = False) -> ChannelAccess:
+    index = folder / "index"
+    index.mkdir(exist_ok=True)
+    return ChannelAccess(tuple(map(parse_channel, urls)), NetworkPolicy(retries=0, offline=offline), index)
+
+
+def store_of(access: ChannelAccess) -> IndexStore:
+    store = IndexStore(access.urls, access.index_dir, lambda _: False)
+    store.fill(PLATFORMS)
+    return store
+
+
+def everything(records: Sequence[Record]) -> list[Any]:
+    return [(record, list(record.raw.items())) for record in records]
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Path:
+    return write_channel(tmp_path / "channel", PACKAGES)
+
+
+def test_every_record_is_that_of_the_native_engine(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    store, native = store_of(access), NativeGateway(access)
+    names = sorted(native.names(PLATFORMS))
+    assert store.names(PLATFORMS) == frozenset(names) == {"app", "app-extra", "lib", "other"}
+    theirs = [record for _, record in native.records(names, PLATFORMS, recursive=False)]
+    ours = store.records(names, PLATFORMS)
+    assert ours is not None
+    assert everything(ours) == everything(theirs)
+    assert store.records(["nothing"], PLATFORMS) == []
+    assert store.reach(["app-extra"], PLATFORMS) == ["app", "app-extra", "lib", "other"]
+
+
+@pytest.mark.parametrize(
+    "number", [40, pytest.param(100_000, marks=[pytest.mark.full, pytest.mark.timeout(1200)])], ids=["some", "all"]
+)
+def test_records_of_real_indexes(index_server: str, tmp_path: Path, number: int) -> None:
+    for channels in (["pytorch", "nvidia", "conda-forge"], ["pkgs/main"]):
+        access = access_of(tmp_path, *(f"{index_server}/{name}" for name in channels))
+        native = NativeGateway(access)
+        names = sorted(native.names(PLATFORMS))
+        store = store_of(access)
+        store.checked = True
+        assert store.names(PLATFORMS) == frozenset(names)
+        some = random.Random(3).sample(names, min(number, len(names)))
+        unknown = 0
+        for name in some:
+            theirs = [record for _, record in native.records([name], PLATFORMS, recursive=False)]
+            ours = store.records([name], PLATFORMS)
+            unknown += ours is None
+            assert ours is None or everything(ours) == everything(theirs)
+        assert unknown <= len(some) // 20
+
+
+def test_solves_over_a_part_are_those_over_the_whole(index_server: str, tmp_path: Path) -> None:
+    access = access_of(tmp_path, *(f"{index_server}/{name}" for name in ("pytorch", "nvidia", "conda-forge")))
+    native, engine = NativeGateway(access), RattlerEngine()
+    engine.records(["python"], platforms=PLATFORMS, access=access)
+    virtual = [("__glibc", "2.35"), ("__linux", "6"), ("__unix", "0"), ("__archspec", "1"), ("__cuda", "12.4")]
+    for specs, priority in (
+        (("pytorch", "python=3.11"), "strict"),
+        (("pytorch=2.5", "torchvision"), "flexible"),
+        (("scipy", "matplotlib", "python=3.10"), "disabled"),
+    ):
+        task = SolveTask(
+            specs,
+            platforms=PLATFORMS,
+            channel_priority=priority,  # type: ignore[arg-type]
+            virtual_packages=tuple(VirtualPackage(*pair) for pair in virtual),
+        )
+        with engine._store(access).subsets(specs, PLATFORMS) as subsets:
+            assert subsets
+        assert everything(engine.solve(task, access=access)) == everything(native.solve(task))
+
+
+def test_records_that_the_native_engine_would_change_are_left_to_it(tmp_path: Path) -> None:
+    odd: list[dict[str, Any]] = [
+        {"timestamp": "soon"}, {"legacy_bz2_md5": "A" * 32}, {"version": "1..0"}, {"noarch": True}, {"depends": None},
+        {"run_exports": {"weak": ["x"]}}, {"build_number": "1"}, {"name": "else"},
+    ]  # fmt: skip
+    packages = [Package(f"p{at}", record=record) for at, record in enumerate(odd)]
+    access = access_of(tmp_path, write_channel(tmp_path / "odd", [*packages, Package("fine")]).as_uri())
+    store = store_of(access)
+    assert store.records(["fine"], PLATFORMS)
+    assert [store.records([package.name], PLATFORMS) for package in packages] == [None] * len(odd)
+
+
+def split(tmp_path: Path, text: str | bytes) -> dict[str, list[str]]:
+    path = tmp_path / "repodata.json"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        table = split_index(descriptor)
+        return {
+            name: [os.pread(descriptor, run.length, run.start).decode() for run in table.runs(name)]
+            for name in table.listed()
+        }
+    finally:
+        os.close(descriptor)
+
+
+def entry(name: str, **more: object) -> dict[str, object]:
+    return {"name": name, "version": "1", "build": "0", "build_number": 0, "depends": [], **more}
+
+
+@pytest.mark.parametrize("indent", [None, 2, 0])
+def test_any_layout_is_split_as_it_is_parsed(tmp_path: Path, indent: int | None) -> None:
+    nested = {"a-1-0.conda": {"b": "}"}, "t": '},"c-1-0.conda":{'}
+    conda = {"b-1-0.conda": entry("b"), "a-1-0.conda": entry("a", extra=nested), "b-2-0.conda": entry("b")}
+    documents: list[dict[str, Any]] = [
+        {"packages.conda": conda, "info": {}, "packages": {"a-1-0.tar.bz2": entry("a")}, "signatures": conda},
+        {"packages": {}, "packages.conda": conda, "removed": ["b-0-0.conda"]},
+        {"packages": {}},
+        {},
+    ]
+    for document in documents:
+        found = split(tmp_path, json.dumps(document, indent=indent))
+        merged = {**document.get("packages", {}), **document.get("packages.conda", {})}
+        kept = {k: v for runs in found.values() for run in runs for k, v in json.loads("{" + run + "}").items()}
+        assert kept == merged
+        assert all(
+            file.rsplit("-", 2)[0] == name
+            for name, runs in found.items()
+            for file in json.loads("{" + ",".join(runs) + "}")
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{", '{"packages": []}', '{"packages": {"a-1-0.conda": 1}}', '{"packages.conda": {"a-1-0.conda": {}',
+        '{"packages.conda": {"a.conda": {}}}', '{"packages.conda": {"\\u0061-1-0.conda": {}}}',
+        '{"v3": {"conda": {}, "x": 1}}', '{"packages.conda": {"a-1-0.conda": {"depends": 1}}}',
+        '{"packages": {"a-1-0.tar.bz2": {}} "x',
+        "[" * 100_000, b"\xff\xfe",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_index_is_not_split(tmp_path: Path, text: str | bytes) -> None:
+    with pytest.raises(UnsplittableError):
+        split(tmp_path, text)
+
+
+def test_a_changed_index_is_split_anew(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    engine = RattlerEngine()
+    assert len(engine.query("lib", platforms=PLATFORMS, access=access).matching) == 1
+    write_channel(channel, [*PACKAGES, Package("lib", "3.0")])
+    for _ in range(2):
+        found = RattlerEngine().query("lib", platforms=PLATFORMS, access=access)
+        assert [record.version for record in found.matching] == ["1.5", "3.0"]
+    assert len(list(access.index_dir.glob("*.names"))) == 2
+
+
+def test_a_flipped_bit_is_never_a_record(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    before = store_of(access).records(["app", "lib"], PLATFORMS)
+    index = CachedIndex.of(channel.as_uri(), "linux-64", access.index_dir)
+    assert index
+    assert before
+    chance = random.Random(5)
+    for path in (index.path, index.table):
+        content, state = path.read_bytes(), path.stat()
+        for _ in range(60):
+            place = chance.randrange(len(content))
+            path.write_bytes(
+                content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
+            )
+            os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+            store = IndexStore(access.urls, access.index_dir, lambda _: False)
+            assert store.records(["app", "lib"], PLATFORMS) in (None, before)
+        for cut in (0, 1, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:cut])
+            store = IndexStore(access.urls, access.index_dir, lambda _: False)
+            assert store.records(["app", "lib"], PLATFORMS) is None
+        path.write_bytes(content)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert store_of(access).records(["app", "lib"], PLATFORMS) == before
+
+
+def test_a_table_that_cannot_be_written_is_done_without(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    for subdir in PLATFORMS:
+        index = CachedIndex.of(channel.as_uri(), subdir, access.index_dir)
+        assert index
+        index.table.mkdir()
+    assert len(RattlerEngine().query("app", platforms=PLATFORMS, access=access).matching) == 2
+    assert isinstance(store_of(access).trouble, OSError)
+    assert sorted(path.suffix for path in access.index_dir.iterdir()) == [".names", ".names"]
+
+
+_SPLIT = "import sys; from pathlib import Path; from envkit.index.cached import *; from envkit.index.flat import *\n"
+
+
+def test_killed_while_it_splits_and_several_at_once(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    index = CachedIndex.of(channel.as_uri(), "linux-64", access.index_dir)
+    assert index
+    killed = _SPLIT + "import os; Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
+    call = f"split_flat(CachedIndex.of({channel.as_uri()!r}, 'linux-64', Path({str(access.index_dir)!r})))"
+    assert subprocess.run([sys.executable, "-c", killed + call], check=False).returncode == -9
+    assert not index.table.exists()
+    with ThreadPoolExecutor(4) as pool:
+        ended = pool.map(lambda _: subprocess.run([sys.executable, "-c", _SPLIT + call], check=False), range(4))
+    assert [done.returncode for done in ended] == [0] * 4
+    flat = open_flat(index, "linux-64")
+    assert flat
+    assert flat.table.listed() == ["app", "lib"]
+    split_flat(index)
+    assert len(list(access.index_dir.glob("*.names"))) == 1
+
+
+@contextmanager
+def answering(folder: Path, **headers: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Serve a folder with more headers; the second value lists what was asked, and the status of each answer."""
+    asked: list[tuple[str, str]] = []
+
+    class Handler(QuietHandler):
+        def end_headers(self) -> None:
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            super().end_headers()
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            del size
+            asked.append((self.path, str(int(code))))
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0),
+        lambda *args: Handler(*args, directory=str(folder)),
+    )
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/channel", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+_LIGHT = """
+import sys
+from pathlib import Path
+from envkit.engines.rattler import RattlerEngine
+from envkit.engines.base import ChannelAccess
+from envkit.models.channel import parse_channel
+from envkit.models.network import NetworkPolicy
+access = ChannelAccess((parse_channel(sys.argv[1]),), NetworkPolicy(offline=len(sys.argv) > 3), Path(sys.argv[2]))
+found = RattlerEngine().query("app", platforms=("linux-64", "noarch"), access=access)
+print(len(found.matching), "rattler" in sys.modules)
+import os; sys.stdout.flush(); os._exit(0)
+"""
+
+
+def query(url: str, access: ChannelAccess, *more: str) -> str:
+    words = [sys.executable, "-c", _LIGHT, url, str(access.index_dir), *more]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_servers_are_asked_as_their_headers_allow(channel: Path, tmp_path: Path) -> None:
+    with answering(tmp_path, Cache_Control="public, max-age=1200") as (url, asked):
+        access = access_of(tmp_path, url)
+        assert query(url, access) == "2 True"
+        asked.clear()
+        assert query(url, access) == "2 False"
+        assert asked == []
+    assert query(url, access, "offline") == "2 False"
+    with answering(tmp_path) as (url, asked):
+        access = access_of(tmp_path, url)
+        assert query(url, access) == "2 True"
+        asked.clear()
+        assert query(url, access) == "2 False"
+        assert {status for _, status in asked} == {"304"}
+        write_channel(channel, [*PACKAGES, Package("app", "3.0")])
+        for subdir in PLATFORMS:  # the server tells seconds
+            os.utime(channel / subdir / "repodata.json", (2_000_000_000, 2_000_000_000))
+        assert query(url, access) == "3 True"
+        assert query(url, access) == "3 False"
