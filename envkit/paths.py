@@ -16,6 +16,8 @@ PRIVATE = ".envkit"
 GENERATIONS, LEASES, USES, VALIDATIONS, JUPYTER, LAUNCHER = "g", "leases", "uses", "validations", "jupyter", "bin"
 MANIFEST = ".envkit.json"
 """The manifest, in a generation."""
+INVENTORY = ".envkit-inventory.json"
+"""The disk space that a generation takes, in it."""
 PIN = "~~envkit_pin.pth"
 """The start-up hook of envkit in each ``site-packages``: the last one, when the paths of all others are there."""
 

@@ -14,10 +14,10 @@ from envkit.errors import EnvkitError
 from envkit.host.cache import default_cache_dir
 from envkit.installer.proof import is_explained
 from envkit.installer.spans import moving_links
+from envkit.layout.disk import Freed, freed_by
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, find_stale_measurements, remove_rubbish
 from envkit.layout.generation import known_manifest
 from envkit.layout.measured import user_measurements
-from envkit.layout.usage import Freed, freed_by
 from envkit.layout.uses import sweep_uses
 from envkit.layout.volume import Volume
 from envkit.models.care import CleanItem, CleanResult

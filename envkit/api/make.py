@@ -29,6 +29,7 @@ from envkit.installer.proof import find_changed, refuse_long_prefix
 from envkit.installer.spans import moving_links
 from envkit.installer.unshare import unshare
 from envkit.layout import lease
+from envkit.layout.disk import freed_by
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
 from envkit.layout.generation import Claimed, claim, publish, write_manifest
@@ -38,8 +39,8 @@ from envkit.layout.permissions import sharing
 from envkit.layout.pinned import carry_pinned
 from envkit.layout.refusal import no_space, what_is_full, writing
 from envkit.layout.space import EXTRACTED_RATIO, check_space
-from envkit.layout.usage import freed_by
 from envkit.layout.volume import Volume
+from envkit.layout.weighing import weighing
 from envkit.models.build import Record, digest
 from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
@@ -133,8 +134,9 @@ def make_generation(
         write_manifest(manifest, place)
         report = None
         claimed.check()
-        if proof != "none" and runs_here:
-            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
+        with weighing(volume, claimed.here, manifest):
+            if proof != "none" and runs_here:
+                report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
         refusal = check_publishable(blueprint.name, report, require_gpu=proof == "gpu")
         if refusal is not None:
             raise refusal

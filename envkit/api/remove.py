@@ -8,12 +8,13 @@ from envkit.api.change import changing
 from envkit.api.session import Session
 from envkit.errors import IntegrityError, UnknownEnvironmentError, UsageError
 from envkit.kernels import remove_kernels
+from envkit.layout.disk import freed_by
 from envkit.layout.gc import remove_generation
 from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.lineage import directories_of
 from envkit.layout.refusal import writing
 from envkit.layout.trash import discard
-from envkit.layout.usage import freed_by, in_use
+from envkit.layout.usage import in_use
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import check_name
 from envkit.models.changes import RemoveResult, SwitchResult

@@ -62,6 +62,13 @@ class Session:
         cutoff = request.exclude_newer or self.settings.exclude_newer
         return replace(inquiry, request=replace(request, exclude_newer=cutoff))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of this machine; a look at files mostly tells it without asking the driver."""
+        from envkit.host.fingerprint import fingerprint_now
+
+        return fingerprint_now()[1] or self.host.fingerprint
+
     @property
     def volume(self) -> Volume:
         """The configured volume, whether it exists or not."""

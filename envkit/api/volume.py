@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from envkit.installer.verify import cached_packages
+from envkit.layout.disk import measure
 from envkit.layout.filesystem import concerns, missing_abilities, probe_abilities, read_mount
 from envkit.layout.generation import list_generations
 from envkit.layout.opening import probe_volume, read_volume_file
 from envkit.layout.space import free_space
-from envkit.layout.usage import measure
 from envkit.layout.volume import Volume, environments
 from envkit.models.channel import redact
 from envkit.models.volume import VolumeReport, VolumeUse

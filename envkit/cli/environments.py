@@ -5,25 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options, which
-from envkit.cli.declared import argument
+from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from envkit.models.manifest import ValidationRecord
+    from envkit.models.outcome import Outcome
     from envkit.models.results import VolumeListing
 
+_Sizes = Annotated[
+    str,
+    option(
+        "--sizes",
+        metavar="HOW",
+        help="recorded: as they were when a generation was made; exact: look at every file, which takes long.",
+    ),
+]
 
-def list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
+
+def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded", as_json: options.Json = False) -> None:
     """List the environments of the volume."""
     from envkit.api.environments import list_environments
     from envkit.cli.output import print_json
     from envkit.layout.volume import environments
     from envkit.wire.results import list_json
 
+    exact = _is_exact(sizes)
     session = options.session_of(persist)
     others = [volume for volume in session.other_volumes() if any(environments(volume))]
     own = [] if others and not session.volume.root.is_dir() else [session.find_volume()]
-    listings = [list_environments(volume, fingerprint=session.host.fingerprint) for volume in (*own, *others)]
+    listings = [list_environments(volume, fingerprint=session.fingerprint, exact=exact) for volume in (*own, *others)]
     if as_json:
         print_json(list_json(listings))
         return
@@ -33,7 +43,6 @@ def list_command(*, persist: options.Persist = None, as_json: options.Json = Fal
 
 def _render_listing(listing: VolumeListing, origin: str) -> None:
     from envkit.cli.output import console, fitting, mark, table, without
-    from envkit.models.changes import states_of
     from envkit.words.values import size_words
 
     out = console()
@@ -47,10 +56,10 @@ def _render_listing(listing: VolumeListing, origin: str) -> None:
     for info in listing.environments:
         view.add_row(
             info.name,
-            str(len(states_of(info.manifest))) if info.manifest else "",
+            str(info.packages) if info.created else "",
             size_words(info.size_bytes),
             size_words(info.adds_bytes),
-            info.manifest.created[:10] if info.manifest else "",
+            (info.created or "")[:10],
             mark("[red]{}[/red]", info.problem) if info.problem else _validated(info.validated, here=info.here),
             info.prefix.rsplit("/", 1)[-1],
         )
@@ -59,7 +68,13 @@ def _render_listing(listing: VolumeListing, origin: str) -> None:
         out.print(f"together {size_words(listing.size_bytes)}: what environments share is on the disk once")
 
 
-def _validated(record: ValidationRecord | None, *, here: bool) -> str:
+def _is_exact(sizes: str) -> bool:
+    if sizes not in {"recorded", "exact"}:
+        raise UsageError(f"--sizes {sizes!r} is not known", hint="recorded or exact.")
+    return sizes == "exact"
+
+
+def _validated(record: Outcome | None, *, here: bool) -> str:
     from envkit.cli.output import mark
 
     if record is None:
@@ -68,11 +83,10 @@ def _validated(record: ValidationRecord | None, *, here: bool) -> str:
     return last if here else mark("[yellow]not on a host like this one[/yellow]; last {}", last)
 
 
-def _machine(record: ValidationRecord) -> str:
+def _machine(record: Outcome) -> str:
     """Return a kind of host, in words."""
     driver = record.host.get("driver_version")
-    gpus = sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()})
-    return ", ".join([f"driver {driver}" if driver else "no driver", *(gpus or ["no GPU"])])
+    return ", ".join([f"driver {driver}" if driver else "no driver", *(record.gpus or ["no GPU"])])
 
 
 def show_command(
@@ -81,6 +95,7 @@ def show_command(
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
+    sizes: _Sizes = "recorded",
     as_json: options.Json = False,
 ) -> None:
     """Show an environment: its request, packages and last validation."""
@@ -90,9 +105,10 @@ def show_command(
     from envkit.wire.results import show_json
     from envkit.words.values import plural, size_words
 
+    exact = _is_exact(sizes)
     name, persist = which.environment(name, given, prefix, persist)
     session = options.session_of(persist, name=name)
-    info = show_environment(session.find_volume(), name, fingerprint=session.host.fingerprint)
+    info = show_environment(session.find_volume(), name, fingerprint=session.fingerprint, exact=exact)
     if as_json:
         print_json(show_json(info))
         return
@@ -117,7 +133,7 @@ def show_command(
         facts.add_row("choice", f"{manifest.choice.get('fn')}: {manifest.choice.get('tier')}, {reason}")
     facts.add_row("validated", _validated(info.validated, here=info.here))
     if info.passed:
-        facts.add_row("last passed", f"{info.passed[0]} ({_machine(info.passed[1])})")
+        facts.add_row("last passed", f"{info.passed.last_pass} ({_machine(info.passed)})")
     for script in manifest.skipped_link_scripts:
         facts.add_row("not run", script)
     out.print(facts)

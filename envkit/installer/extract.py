@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from envkit.layout.usage import measure
+from envkit.layout.disk import measure
 
 if TYPE_CHECKING:
     from rattler import Client

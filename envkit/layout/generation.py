@@ -18,7 +18,7 @@ from envkit.layout.atomic import sync_file_system, write_atomic
 from envkit.layout.private import Folder, folder, read_file, tampered
 from envkit.layout.refusal import writing
 from envkit.layout.trash import discard
-from envkit.layout.volume import Volume, check_name, environments
+from envkit.layout.volume import Volume, check_name, environments, linked
 from envkit.models.manifest import Manifest
 from envkit.paths import MANIFEST, split_generation
 
@@ -219,7 +219,7 @@ def refuse_foreign(volume: Volume, name: str) -> None:
 
 def active(volume: Volume, name: str) -> Path | None:
     """Return the generation that `name` points to, or None."""
-    return dict(environments(volume)).get(name)
+    return linked(volume, name) if "/" not in name else None
 
 
 def active_name(prefix: Path) -> str | None:

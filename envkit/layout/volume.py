@@ -78,12 +78,20 @@ def environments(volume: Volume) -> Iterator[tuple[str, Path]]:
     """List each environment's name and generation: the links that point into this volume's generations."""
     if not volume.root.is_dir():
         return
-    for entry in sorted(os.scandir(volume.root), key=lambda e: e.name):
-        if entry.is_symlink():
-            try:
-                text = os.readlink(entry.path)
-            except FileNotFoundError:  # removed or renamed meanwhile
-                continue
-            target = Path(os.path.normpath(volume.root / text))
-            if target.parent == volume.generations:
-                yield entry.name, target
+    with os.scandir(volume.root) as entries:
+        links = sorted(entry.name for entry in entries if entry.is_symlink())
+    for name in links:
+        target = linked(volume, name)
+        if target is not None:
+            yield name, target
+
+
+def linked(volume: Volume, name: str) -> Path | None:
+    """Return the generation that a link in the volume's root names, whether it is there or not; else None."""
+    root = str(volume.root)
+    try:
+        target = os.path.normpath(volume.root / os.readlink(f"{root}/{name}"))
+    except (OSError, ValueError):  # no link, or removed meanwhile
+        return None
+    home, _, generation = target.rpartition("/")
+    return volume.generations / generation if home == f"{root}/{PRIVATE}/{GENERATIONS}" else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from envkit.models.build import Record, Tier, Verdict
 from envkit.models.fact import Advice, Answer, Reason
 from envkit.models.host import Host, Target
+from envkit.models.outcome import Outcome
 from envkit.models.report import Report
 from envkit.models.request import Correction, Request
 
@@ -131,25 +132,29 @@ class EnvironmentInfo:
         name: Its name.
         path: Its link.
         prefix: The generation that the link names.
-        manifest: What the generation is; None when it is damaged or gone.
         size_bytes: Bytes on disk, hard links counted once.
         adds_bytes: Those of them that no other environment shares.
+        packages: Number of its packages, those of pip included.
+        created: When the generation was made.
         validated: The last validation on a host like this one, else the last one anywhere.
         here: Whether `validated` is of a host like this one.
-        passed: When it last passed on any host, and the record of that kind of host.
+        passed: The validations on the kind of host on which it passed last.
         problem: What is wrong with it, in words.
+        manifest: What the generation is, for `show`; None when it is damaged or gone.
     """
 
     name: str
     path: str
     prefix: str
-    manifest: Manifest | None
     size_bytes: int
     adds_bytes: int = 0
-    validated: ValidationRecord | None = None
+    packages: int = 0
+    created: str | None = None
+    validated: Outcome | None = None
     here: bool = False
-    passed: tuple[str, ValidationRecord] | None = None
+    passed: Outcome | None = None
     problem: str | None = None
+    manifest: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)

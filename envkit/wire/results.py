@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envkit.errors import EnvkitError
 from envkit.models.build import ArchList, Record, Relative, Verdict
-from envkit.models.changes import states_of
 from envkit.models.codes.reasons import HIDDEN_BY_CHANNEL
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
+from envkit.models.outcome import Outcome
 from envkit.models.problem import Problem
 from envkit.models.report import Finding, Recorded, Report
 from envkit.models.request import Correction, Request
@@ -25,10 +25,6 @@ from envkit.models.results import (
 )
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.words.say import say
-
-if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
-    from envkit.models.manifest import ValidationRecord
-
 
 SCHEMA_VERSION = 1
 LIST_LIMIT = 20
@@ -299,10 +295,7 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
     return {
         **members(info, "name", "path", "prefix"),
         "generation": info.prefix.rsplit("/", 1)[-1],
-        "packages": len(states_of(info.manifest)) if info.manifest else 0,
-        **members(info, "size_bytes", "adds_bytes"),
-        "created": info.manifest.created if info.manifest else None,
-        "problem": info.problem,
+        **members(info, "packages", "size_bytes", "adds_bytes", "created", "problem"),
         "validated": {
             **members(validated, "verdict", "created", "fingerprint"),
             "driver_version": validated.host.get("driver_version"),
@@ -310,16 +303,16 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
         }
         if validated
         else None,
-        "last_passed": _passed(*info.passed) if info.passed else None,
+        "last_passed": _passed(info.passed) if info.passed else None,
     }
 
 
-def _passed(created: str, record: ValidationRecord) -> dict[str, Any]:
+def _passed(outcome: Outcome) -> dict[str, Any]:
     return {
-        "created": created,
-        "fingerprint": record.fingerprint,
-        "driver_version": record.host.get("driver_version"),
-        "gpus": sorted({str(gpu.get("name")) for gpu in record.host.get("gpus") or ()}),
+        "created": outcome.last_pass,
+        "fingerprint": outcome.fingerprint,
+        "driver_version": outcome.host.get("driver_version"),
+        "gpus": outcome.gpus,
     }
 
 
