@@ -172,11 +172,95 @@ def _kill_marked(mark: bytes) -> None:
                 os.kill(int(name), signal.SIGKILL)
 
 
+def usable_processors() -> int:
+    """Return how many processors this process may use: its affinity, within the quota of its cgroup, rounded up."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:  # noqa: PTH123
+            quota, period = file.read().split()[:2]  # "max 100000" without one
+        count = min(count, -(-int(quota) // int(period)))
+    return max(1, count)
+
+
 def kill_children() -> None:
     """Kill every running child and its group; for a process that leaves at once."""
     for group in tuple(_running):
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGKILL)
+
+
+class LineChild:
+    """A child that is asked by one line on its standard input and answers by one on its standard output.
+
+    It ends when it is closed; should this process end first, its input ends. Its standard error is dropped. One thread
+    asks and closes it; any thread may kill it.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(
+        self, command: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], inherited: Sequence[int] = ()
+    ) -> None:
+        self._process = subprocess.Popen(
+            [os.fspath(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(env),
+            pass_fds=inherited,
+            start_new_session=True,
+            bufsize=0,
+        )
+        self._rest = b""
+        _running.add(self._process.pid)
+
+    def hear(self, timeout_s: float) -> bytes:
+        """Return its next line.
+
+        Raises:
+            EOFError: It has ended.
+            TimeoutError: It took too long.
+        """
+        pipe: IO[bytes] = self._process.stdout  # type: ignore[assignment]
+        deadline = time.monotonic() + timeout_s
+        parts = [self._rest]
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while b"\n" not in parts[-1]:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    raise TimeoutError
+                parts.append(os.read(pipe.fileno(), _CHUNK_BYTES))
+                if not parts[-1]:
+                    raise EOFError
+        line, _, self._rest = b"".join(parts).partition(b"\n")
+        return line
+
+    def ask(self, line: bytes, timeout_s: float) -> bytes:
+        """Return its answer to a line; see `hear`."""
+        try:
+            left = line + b"\n"
+            while left:
+                left = left[os.write(self._process.stdin.fileno(), left) :]  # type: ignore[union-attr]
+        except BrokenPipeError as error:
+            raise EOFError from error
+        return self.hear(timeout_s)
+
+    def kill(self) -> None:
+        """Kill it and its group."""
+        if self._process.pid in _running:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill it, and wait for its end."""
+        self.kill()
+        _running.discard(self._process.pid)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILL_GRACE_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 class _Child:

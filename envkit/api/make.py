@@ -21,6 +21,7 @@ from envkit.api.wheels import install_part, refuse_elsewhere
 from envkit.errors import NoSpaceError
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
+from envkit.installer.compiler import Compiler, compiling
 from envkit.installer.demand import check_room
 from envkit.installer.fetch import fetch
 from envkit.installer.link import link, link_scripts
@@ -97,15 +98,20 @@ def make_generation(
     able, notes = _notes(volume, plan)
     for fact in notes:
         reporter.note(say(fact))
-    with _using_cache(session, volume), moving_links(volume) as links, claim(volume, blueprint.name) as claimed:
+    with (
+        _using_cache(session, volume),
+        moving_links(volume) as links,
+        claim(volume, blueprint.name) as claimed,
+        compiling(volume, plan.records, claimed.prefix) as compiler,
+    ):
         prefix, place = claimed.prefix, claimed.place
+        runs_here = blueprint.target.subdir == host.subdir
         links.hold(prefix.name)
-        missing = _fill(session, volume, plan)
+        missing = _fill(session, volume, plan, compiler if runs_here else None)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)
         hard_links = able.get("hard_link", True) and not session.settings.copies
         check_room(volume, plan.records, hard_links=hard_links)
-        runs_here = blueprint.target.subdir == host.subdir
         kept = link(
             volume,
             plan.records,
@@ -119,7 +125,8 @@ def make_generation(
         if kept is not None:
             env = run_environment(prefix, os.environ, name=blueprint.name)
             claimed.check()
-            make_bytecode(volume, plan.records, (prefix, place), kept, env=env, reporter=reporter)
+            where = (prefix, place)
+            make_bytecode(volume, plan.records, where, kept, compiler=compiler, env=env, reporter=reporter)
         pip = install_part(
             session,
             plan,
@@ -168,7 +175,7 @@ def fill_cache(session: Session, plan: Plan) -> None:
     """
     volume = session.make_volume()
     with _using_cache(session, volume):
-        _fill(session, volume, plan)
+        _fill(session, volume, plan, None)
 
 
 @contextlib.contextmanager
@@ -189,7 +196,7 @@ def _using_cache(session: Session, volume: Volume) -> Iterator[None]:
         raise NoSpaceError(what_is_full(volume, error), hint=_what_frees(volume)) from error
 
 
-def _fill(session: Session, volume: Volume, plan: Plan) -> tuple[Record, ...]:
+def _fill(session: Session, volume: Volume, plan: Plan, compiler: Compiler | None) -> tuple[Record, ...]:
     """Fetch the packages that the cache lacks; return them."""
     changed = find_changed(volume, plan.records)
     missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
@@ -203,6 +210,7 @@ def _fill(session: Session, volume: Volume, plan: Plan) -> tuple[Record, ...]:
         policy=session.policy,
         reporter=session.reporter,
         caches=session.settings.caches,
+        compiler=compiler,
     )
     return missing
 

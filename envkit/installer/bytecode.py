@@ -2,12 +2,10 @@
 
 ``pyc/<key of the package>/<tag>/`` mirrors the prefix: it holds the ``__pycache__`` folders of one package for one
 Python. A package that is complete there (it has its list of files) is linked file by file, which takes a fraction of
-starting the environment's Python; that Python compiles the others, and they are kept.
+starting the environment's Python.
 
-Tests inside packages are left out: they are a fifth of all modules, and few users run them.
-
-Sources that linking rewrote (with the prefix in them, as ``_sysconfigdata``) are left out too: in the next generation
-they have the same size and time but another prefix, so the interpreter would accept stale bytecode.
+The compiler (`envkit.installer.compiler`) fills it while packages are fetched. What it left, and wheels, are compiled
+in the prefix.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ from pathlib import Path
 
 from envkit.installer import cache
 from envkit.installer.bytecode_lists import BytecodeFiles, read_list, write_list
+from envkit.installer.compiler import DOING, Compiler
+from envkit.installer.modules import linked_modules, python_tag
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
 from envkit.layout.trust import own_name
@@ -30,22 +30,26 @@ from envkit.models.probe import list_of
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR, run_probe
 from envkit.scratch import scratch
-from envkit.words.values import plural
 
 _TIMEOUT_S = 1800.0
-_DOING = "bytecode was made"
 
 
-def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[int, list[Record]]:
+def link_kept(
+    volume: Volume, records: Sequence[Record], prefix: Path, among: Sequence[Record] | None = None
+) -> tuple[int, list[Record]]:
     """Link the bytecode of complete packages in the cache; return the number of files, and the other packages.
+
+    Args:
+        records: All packages of the prefix, which tell the Python.
+        among: Link that of these only.
 
     Raises:
         NoSpaceError: The volume is full.
     """
-    tag = _tag(records)
+    tag = python_tag(records)
     linked = 0
     rest: list[Record] = []
-    for record in records if tag is not None else ():
+    for record in (records if among is None else among) if tag is not None else ():
         folder = volume.bytecode / own_name(volume, volume.bytecode, cache.key(record)) / str(tag)
         try:
             files = read_list(folder)
@@ -55,7 +59,7 @@ def link_kept(volume: Volume, records: Sequence[Record], prefix: Path) -> tuple[
             linked += _link_files(folder, files, prefix)
         except OSError as error:
             if no_space(error):
-                raise full_while(volume, error, _DOING) from error
+                raise full_while(volume, error, DOING) from error
             rest.append(record)  # too many links (EMLINK), none at all, or a file is gone: compile
     return linked, rest
 
@@ -66,10 +70,11 @@ def make_bytecode(
     where: tuple[Path, Path],
     kept: tuple[int, list[Record]],
     *,
+    compiler: Compiler,
     env: Mapping[str, str],
     reporter: Reporter,
 ) -> None:
-    """Compile the bytecode that `link_kept` did not find, with the environment's own Python, and keep it.
+    """Link what the compiler made, compile what it left with the environment's own Python, and keep that.
 
     Everything works without bytecode, so only a full disk is an error here.
 
@@ -77,7 +82,8 @@ def make_bytecode(
         volume: The volume.
         records: The packages of the prefix.
         where: The prefix, and a path to it by which files are written; see `envkit.layout.generation.Claimed`.
-        kept: The result of `link_kept`.
+        kept: The result of `link_kept`: what was linked before, and the packages that had none.
+        compiler: Made bytecode meanwhile.
         env: Variables for the environment's Python.
 
     Raises:
@@ -85,16 +91,19 @@ def make_bytecode(
     """
     prefix, place = where
     python = prefix / "bin" / "python"
-    tag = _tag(records)
+    tag = python_tag(records)
     if tag is None or not (place / "bin" / "python").exists():
         return
-    reporter.start("bytecode", plural(len(records), "package"))
+    compiler.finish(reporter)
     linked, rest = kept
-    counts = {"linked": linked} if linked else {}
+    _, rest = link_kept(volume, records, place, rest)
+    counts = {what: count for what, count in compiler.counts.items() if what != "left"}
+    if linked:
+        counts["linked"] = linked
     files = [
         (own_name(volume, volume.bytecode, cache.key(record)), name)
         for record in rest
-        for name in _modules(place, record)
+        for name in linked_modules(place, record)
     ]
     if files:
         done, incomplete = _compile(volume, python, place, tag, files, env)
@@ -108,7 +117,7 @@ def make_bytecode(
                 write_list(volume, folder)
             except OSError as error:
                 if no_space(error):
-                    raise full_while(volume, error, _DOING) from error
+                    raise full_while(volume, error, DOING) from error
                 # A folder of another user. The cache only saves work.
     reporter.finish("bytecode", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none")
 
@@ -133,21 +142,10 @@ def make_wheel_bytecode(
     Raises:
         NoSpaceError: The volume is full.
     """
-    tag = _tag(records)
+    tag = python_tag(records)
     if tag is None or not files:
         return {}
     return _compile(volume, where[0] / "bin" / "python", where[1], tag, list(files), env)[0]
-
-
-def _tag(records: Sequence[Record]) -> str | None:
-    """Return the part of the key that is not the source: the release series, whose magic number is final."""
-    python = next((record for record in records if record.name == "python"), None)
-    if python is None:
-        return None
-    parts = python.version.split(".")
-    series = "".join(parts[:2]) if all(part.isdigit() for part in parts) else python.version
-    kind = "pypy" if "pypy" in python.build else "cpython"
-    return f"{kind}-{series}{'t' if python.build.endswith('t') and '_cp' in python.build else ''}"
 
 
 def _fits(folder: Path, files: BytecodeFiles, package: Path) -> bool:
@@ -185,22 +183,6 @@ def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> int:
     return count
 
 
-def _modules(prefix: Path, record: Record) -> list[str]:
-    """List the modules of a linked package, without its tests and those that contain the prefix."""
-    meta = prefix / "conda-meta" / f"{record.name}-{record.version}-{record.build}.json"
-    content = json.loads(meta.read_bytes())
-    entries = content.get("paths_data", {}).get("paths", ())
-    rewritten = {entry["_path"] for entry in entries if entry.get("prefix_placeholder")}
-    return [
-        name
-        for name in content.get("files", [])
-        if name.endswith(".py")
-        and ("site-packages" in name or name.startswith(("lib/python3", "lib/pypy3")))
-        and "/tests/" not in name
-        and name not in rewritten
-    ]
-
-
 def _compile(
     volume: Volume, python: Path, prefix: Path, tag: str, files: list[tuple[str, str]], env: Mapping[str, str]
 ) -> tuple[dict[str, int], frozenset[str] | None]:
@@ -217,7 +199,7 @@ def _compile(
         )
     said = next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in outcome.stderr_tail), None)
     if said is not None or free_space(volume.root).none_left:
-        raise full_while(volume, OSError(said or errno.ENOSPC, "while modules were compiled"), _DOING)
+        raise full_while(volume, OSError(said or errno.ENOSPC, "while modules were compiled"), DOING)
     counts = outcome.facts.get("counts")
     if not isinstance(counts, Mapping):
         return {f"modules not compiled ({outcome.state})": len(files)}, None

@@ -18,7 +18,8 @@ from envkit.plain import read_json
 BytecodeFiles = list[tuple[str, list[str]]]
 """Each folder with bytecode, as a path in the prefix, and the names in it."""
 
-_LIST = "files.json"
+LIST = "files.json"
+"""Name of a list, in the folder of a package and a Python."""
 
 
 def read_list(folder: Path) -> BytecodeFiles | None:
@@ -27,7 +28,7 @@ def read_list(folder: Path) -> BytecodeFiles | None:
     Others may write the folder: a list with a path that leads out of a prefix is none.
     """
     try:
-        found = read_json(folder / _LIST)
+        found = read_json(folder / LIST)
         if not isinstance(found, dict):  # of before, when an interrupted run could leave one
             return None
         files = [(str(inner), [str(name) for name in names]) for inner, names in found["files"]]
@@ -43,12 +44,17 @@ def write_list(volume: Volume, place: Path) -> None:
         OSError: It cannot be written.
     """
     with folder(volume.root, place, make=True) as here:
-        here.write(_LIST, json.dumps({"schema_version": 1, "files": list(_walk(place))}), durable=False)
+        here.write(LIST, list_text(list(_walk(place))), durable=False)
+
+
+def list_text(files: BytecodeFiles) -> str:
+    """Return the content of a list."""
+    return json.dumps({"schema_version": 1, "files": sorted((inner, sorted(names)) for inner, names in files)})
 
 
 def damaged_lists(volume: Volume) -> list[Path]:
     """Find the lists by which packages would go without bytecode, or without a part of it, for good."""
-    return sorted(path for path in volume.bytecode.glob(f"*/*/{_LIST}") if _is_damaged(volume, path))
+    return sorted(path for path in volume.bytecode.glob(f"*/*/{LIST}") if _is_damaged(volume, path))
 
 
 def remove_lists(volume: Volume, paths: list[Path]) -> list[Path]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rattler import Client
 
 _POLL_S = 0.25
+_FASTEST_BYTES_PER_S = 4 << 30  # nothing decompresses and writes faster
 _RATIO = 200  # packages expand to some four times their size, at most to forty
 _FROM_BYTES = 512 << 20  # below this, any ratio
 
@@ -45,8 +46,10 @@ async def extract_within(client: Client, archive: Path, target: Path) -> None:
 
     limit = max(_FROM_BYTES, _RATIO * await asyncio.to_thread(_size, archive))
     task = asyncio.ensure_future(download_and_extract(client, f"file://{quote(str(archive))}", target))
+    size = 0
     try:
-        while not (await asyncio.wait({task}, timeout=_POLL_S))[0]:
+        # What cannot have been reached yet is not measured.
+        while not (await asyncio.wait({task}, timeout=max(_POLL_S, (limit - size) / _FASTEST_BYTES_PER_S)))[0]:
             size = await asyncio.to_thread(_size, target)
             if size > limit:
                 with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from envkit.engines.network import make_client
 from envkit.errors import IntegrityError
 from envkit.installer import cache
+from envkit.installer.compiler import Compiler
 from envkit.installer.conda_cache import take_archive, take_extracted
 from envkit.installer.download import download, is_whole
 from envkit.installer.extract import TooLargeError, extract_within
@@ -49,12 +50,14 @@ def fetch(
     policy: NetworkPolicy,
     reporter: Reporter,
     caches: Sequence[Path] = (),
+    compiler: Compiler | None = None,
 ) -> None:
     """Bring every package into the volume's cache; cached ones cost nothing.
 
     Args:
         changed: Those of them that are in the cache and have to be fetched again.
         caches: conda's own caches, which are looked into before anything is downloaded.
+        compiler: Makes the bytecode of each package as soon as it is there.
 
     Raises:
         IntegrityError: An archive is not what the index says, or would write outside its prefix.
@@ -66,6 +69,8 @@ def fetch(
     for record in records:
         reporter.detail(f"{record.fn}: {'to be fetched' if id(record) in wanted else 'in the cache'}")
     if not missing:
+        if compiler is not None:
+            compiler.begin((), None)
         return
     _refuse_twins(records)
     if changed:
@@ -81,6 +86,9 @@ def fetch(
             run = _Run(volume, mine, make_client(policy, channels), policy, reporter)
             run.changed = changed
             run.caches = caches
+            if compiler is not None:
+                compiler.begin(missing, mine)
+                run.compiler, run.first = compiler, compiler.first & {record.name for record in missing}
             asyncio.run(run.fetch_all(missing))
             for place, count in sorted(run.taken.items()):
                 reporter.note(f"{plural(count, 'package')} taken from {place} (pkgs_dirs)")
@@ -127,6 +135,8 @@ class _Run:
         self.changed: Sequence[Record] = ()
         self.caches: Sequence[Path] = ()
         self.taken: Counter[Path] = Counter()
+        self.compiler: Compiler | None = None
+        self.first: frozenset[str] = frozenset()  # what the compiler needs, as long as it is not in the cache
         self.ready: list[Record] = []
         self.busy = asyncio.Lock()
         self.last = time.monotonic()
@@ -138,10 +148,15 @@ class _Run:
             async with gate:
                 await self._fetch(record)
                 self.ready.append(record)
-                if time.monotonic() - self.last > _SYNC_S:
+                if record.name in self.first:
+                    self.first -= {record.name}
+                    if self.compiler is not None and not self.first:
+                        await self._flush()
+                        self.compiler.start()
+                elif time.monotonic() - self.last > _SYNC_S:
                     await self._flush()
 
-        tasks = [asyncio.ensure_future(one(record)) for record in sorted(records, key=lambda r: -(r.size or 0))]
+        tasks = [asyncio.ensure_future(one(record)) for record in sorted(records, key=self._turn)]
         try:
             await asyncio.gather(*tasks)
         except BaseException:
@@ -153,6 +168,11 @@ class _Run:
             raise
         await self._flush()
 
+    def _turn(self, record: Record) -> tuple[bool, bool, int]:
+        """Return the place in the order: what the compiler needs, small packages full of modules, the largest first."""
+        pure = self.compiler is not None and record.raw.get("noarch") == "python"
+        return record.name not in self.first, not pure, -(record.size or 0)
+
     async def _flush(self) -> None:
         """Move the ready packages into the cache."""
         async with self.busy:
@@ -162,6 +182,7 @@ class _Run:
             self.last = time.monotonic()
 
     def _move(self, ready: Sequence[Record]) -> None:
+        compiled = self.compiler.take_done() if self.compiler is not None else ()
         sync_file_system(self.volume.packages)
         with folder(self.volume.root, self.volume.packages) as packages:
             for record in ready:
@@ -176,6 +197,8 @@ class _Run:
                 with contextlib.suppress(FileNotFoundError):  # taken from a cache that had it extracted
                     self.folder.unlink(cache.archive_name(record))
             packages.sync()
+        if self.compiler is not None:
+            self.compiler.keep(compiled)
 
     async def _fetch(self, record: Record) -> None:
         """Download, verify, extract and check a package in this run's own folder."""
@@ -240,3 +263,5 @@ class _Run:
         proof = prove(cache.key(record), target)
         with self.folder.enter(cache.key(record)) as home:
             keep_proof(proof, home)
+        if self.compiler is not None:
+            self.compiler.add(record, target)

@@ -89,10 +89,20 @@ def test_bytecode_is_on_the_disk_before_the_cache_names_it(bench: Bench, release
     bench.show(releases[0])
     words = ("create", "python", "idna", "-n", "demo", "-c", bench.url, "--override-channels", "--no-validate")
     trace = Trace.of(bench, *words)
-    kept = r"^/\.envkit/pyc/\w+/cpython-\d+/.*\.pyc$"
-    first = next(n for n, (kind, path) in enumerate(trace.calls) if kind == "rename" and re.search(kept, path))
-    synced = trace.last("syncfs", r"^/\.envkit/g/demo-\w+$", first)
+    moves = [
+        (n, match[1])
+        for n, (kind, path) in enumerate(trace.calls)
+        if kind == "rename" and (match := re.search(r"^/\.envkit/pyc/(\w+)/cpython-\d+$", path))
+    ]
+    assert moves
+    with_modules = 0
+    for move, key in moves:
+        made = rf"^/\.envkit/pkgs/\.incoming/[\w-]+/{key}/.*\.pyc$"
+        written = [n for n, (kind, path) in enumerate(trace.calls) if kind == "create" and re.search(made, path)]
+        if written:
+            with_modules += 1
+            assert written[-1] < trace.last("syncfs", r"^/\.envkit/pkgs$", move)
+    assert with_modules >= 2  # Python and idna
     commit = trace.last("rename", "^/demo$")
-    made = r"^/\.envkit/g/demo-\w+/.*\.pyc(\.\d+)?$"
-    assert trace.last("rename", made, commit) < synced < first
-    assert trace.last("rename", kept, commit) < trace.last("syncfs", r"^/\.envkit/g/demo-\w+$", commit)
+    linked = trace.last("link", r"^/\.envkit/g/demo-\w+/.*\.pyc$", commit)
+    assert linked < trace.last("syncfs", r"^/\.envkit/g/demo-\w+$", commit)

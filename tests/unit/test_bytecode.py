@@ -13,6 +13,7 @@ import pytest
 from envkit.builds.record import record_from_repodata
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.bytecode_lists import damaged_lists, read_list, remove_lists
+from envkit.installer.compiler import compiling
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -50,7 +51,10 @@ class Place:
 
     def compile(self) -> None:
         kept = link_kept(self.volume, RECORDS, self.prefix)
-        make_bytecode(self.volume, RECORDS, (self.prefix, self.prefix), kept, env={}, reporter=Reporter())
+        with compiling(self.volume, RECORDS, self.prefix) as compiler:
+            make_bytecode(
+                self.volume, RECORDS, (self.prefix, self.prefix), kept, compiler=compiler, env={}, reporter=Reporter()
+            )
 
 
 def fill(folder: Path) -> None:
