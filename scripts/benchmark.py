@@ -15,6 +15,7 @@ import argparse
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -177,6 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         shutil.rmtree(work / "run", ignore_errors=True)
         (work / "run").mkdir()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, too
         try:
             with serving(work / "kept") as url:
                 stage = Stage(work, url, peers, say, find_real_channels())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from benching import works
 from benching.contents import FILES
@@ -37,11 +38,15 @@ class Curve:
     goals: Sequence[Goal] = ()
 
 
+def _volume_of(stage: Stage, size: int) -> Path:
+    volume = stage.volume(f"of-{size}", works.create_words(works.TINY, "demo", stage.payloads))
+    stage.fill(volume, size - 1)
+    return volume
+
+
 def _at_scale(work: Callable[..., list[Case]], *, named: bool) -> Callable[[Stage, int], list[Case]]:
     def cases(stage: Stage, size: int) -> list[Case]:
-        volume = stage.volume(f"of-{size}", works.create_words(works.TINY, "demo", stage.payloads))
-        stage.fill(volume, size - 1)
-        return work(stage, volume, *((works.TINY, stage.payloads) if named else ()))
+        return work(stage, _volume_of(stage, size), *((works.TINY, stage.payloads) if named else ()))
 
     return cases
 
@@ -56,6 +61,11 @@ def _at_once(work: Callable[..., list[Case]], *, named: bool) -> Callable[[Stage
 
 def _find(stage: Stage, size: int) -> list[Case]:
     return works.find(stage, [stage.flat(size)])
+
+
+def _find_beside(stage: Stage, size: int) -> list[Case]:
+    volume = str(_volume_of(stage, size))
+    return works.find(stage, [stage.flat(10_000)], CONDA_ENVS_PATH=volume)
 
 
 def _find_at_once(stage: Stage, size: int) -> list[Case]:
@@ -76,6 +86,7 @@ _AT_ONCE = partial(Curve, of="processes", sizes=_PROCESSES)
 CURVES: Sequence[Curve] = (
     Curve("records-find", "`find pytorch`, flat index", "records", (10_000, 100_000, 1_000_000), _find),
     Curve("files-create", "create warm", "files", FILES, _files),
+    _AT_SCALE("environments-find", "`find pytorch`", cases=_find_beside, flat=True),
     _AT_SCALE("environments-list", "`list`", cases=_at_scale(works.list_all, named=False), goals=(Goal(seconds=0.15),)),
     _AT_SCALE("environments-show", "`show`", cases=_at_scale(works.show, named=False)),
     _AT_SCALE("environments-repeat", "no-op `create`", cases=_at_scale(works.repeat, named=True), flat=True),

@@ -100,19 +100,20 @@ def _detail_line(key: str, series: Series) -> list[str]:
 
 
 def growth_table(results: Results) -> str:
-    """Return a line for each curve and tool: medians at each size, and the exponent of the processor time."""
+    """Return a line for each curve and tool: medians at each size, and exponents of the processor time."""
     lines = [
         [
             *(curve.curve.work, tool),
             " / ".join(seconds_words(curve.points[size][tool].wall_s) for size in curve.curve.sizes),
             f"{' / '.join(f'{size:,}' for size in curve.curve.sizes)} {curve.curve.of}",
+            f"{curve.fitted(tool) or 0:.2f}",
             f"{curve.exponent(tool) or 0:.2f}",
             (curve.fault() or "") if tool == ENVKIT else "",
         ]
         for curve in results.curves
         for tool in curve.tools
     ]
-    return _table(["work", "tool", "median", "at", "exponent", "fault"], lines)
+    return _table(["work", "tool", "median", "at", "exponent", "at the end", "fault"], lines)
 
 
 def notes(results: Results) -> Iterable[str]:

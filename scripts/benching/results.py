@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benching.curves import Curve
-from benching.growth import LINEAR, is_flat, last_exponent
+from benching.growth import LINEAR, exponent, is_flat, last_exponent
 from benching.measure import Series
 from benching.peers import ENVKIT, Peers
 from benching.rows import Goal, Row
@@ -72,6 +72,11 @@ class CurveResult:
         """Return the exponent of growth between the two largest sizes."""
         costs = self.costs(tool)
         return None if costs is None else last_exponent(self.curve.sizes, costs)
+
+    def fitted(self, tool: str) -> float | None:
+        """Return the exponent of growth over all sizes, by least squares."""
+        costs = self.costs(tool)
+        return None if costs is None else exponent(self.curve.sizes, costs)
 
     @property
     def tools(self) -> list[str]:
@@ -133,6 +138,7 @@ class Results:
                     "of": curve.curve.of,
                     "skipped": curve.skipped,
                     "exponents": {tool: curve.exponent(tool) for tool in curve.tools},
+                    "fitted_exponents": {tool: curve.fitted(tool) for tool in curve.tools},
                     "fault": curve.fault(),
                     "points": {
                         str(size): {tool: asdict(series) for tool, series in points.items()}

@@ -34,9 +34,9 @@ class ChannelHandler(http.server.SimpleHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
-        page = "index.html" if self.path.endswith("/") else ""
+        path = self.translate_path(self.path) + ("index.html" if self.path.endswith("/") else "")
         try:
-            stream = Path(self.translate_path(self.path) + page).open("rb")  # noqa: SIM115 - closed below, after the headers
+            stream = Path(path).open("rb")  # noqa: SIM115 - closed below, after the headers
         except OSError:
             self._send(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})
             return
@@ -51,7 +51,7 @@ class ChannelHandler(http.server.SimpleHTTPRequestHandler):
             if tag in self.headers.get("If-None-Match", ""):
                 self._send(HTTPStatus.NOT_MODIFIED, headers)
                 return
-            headers |= {"Content-Type": self.guess_type(self.path), "Content-Length": str(state.st_size)}
+            headers |= {"Content-Type": self.guess_type(path), "Content-Length": str(state.st_size)}
             self._send(HTTPStatus.OK, headers)
             if body:
                 self.connection.sendfile(stream)

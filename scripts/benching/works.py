@@ -53,14 +53,14 @@ def create_words(specs: Sequence[str], name: str, channel: str) -> list[str]:
     return ["create", *specs, "-n", name, "--cuda", "none", *channel_flags(channel)]
 
 
-def find(stage: Stage, channels: Sequence[str], *, copies: int = 1) -> list[Case]:
+def find(stage: Stage, channels: Sequence[str], *, copies: int = 1, **more: str) -> list[Case]:
     """Find PyTorch in channels."""
     flags = channel_flags(*channels)
     return [
-        Case(ENVKIT, [stage.envkit("find", "pytorch", *flags)], copies=copies),
-        Case(MICROMAMBA, [stage.micromamba("search", "pytorch", *flags)], copies=copies),
-        Case(RATTLER, [stage.bare("find", stage.bare_cache, "pytorch", *channels)], copies=copies),
-        Case(CONDA, [stage.conda("search", "pytorch", *flags)], copies=copies),
+        Case(ENVKIT, [stage.envkit("find", "pytorch", *flags, **more)], copies=copies),
+        Case(MICROMAMBA, [stage.micromamba("search", "pytorch", *flags, **more)], copies=copies),
+        Case(RATTLER, [stage.bare("find", stage.bare_cache, "pytorch", *channels, **more)], copies=copies),
+        Case(CONDA, [stage.conda("search", "pytorch", *flags, **more)], copies=copies),
     ]
 
 
@@ -117,10 +117,12 @@ def create(
 def repeat(
     stage: Stage, volume: Path, specs: Sequence[str], channel: str, *, copies: int = 1, **more: str
 ) -> list[Case]:
-    """Ask again for the environment `demo`, which is there; micromamba is asked to install what is installed."""
+    """Ask again for the environment `demo`, which is there; micromamba is asked to install what it installed before."""
     again: list[str | Path] = [*create_words(specs, "demo", channel), "--persist", volume]
-    prefix = (volume / "demo").resolve()
-    install: list[str | Path] = ["install", "-y", "-p", prefix, *specs, *channel_flags(channel)]
+    own = stage.scratch / f"{volume.name}-own"
+    install: list[str | Path] = ["install", "-y", "-p", own, *specs, *channel_flags(channel)]
+    if MICROMAMBA in stage.peers and not own.exists():
+        stage.do(stage.micromamba("create", "--no-pyc", *install[1:]))
     return [
         Case(ENVKIT, [stage.envkit(*again, **more)], copies=copies),
         Case(MICROMAMBA, [stage.micromamba(*install, **more)], copies=copies),
