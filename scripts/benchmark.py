@@ -178,6 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         shutil.rmtree(work / "run", ignore_errors=True)
         (work / "run").mkdir()
+        if (load := os.getloadavg()[0]) > (os.cpu_count() or 1) / 2:
+            say(f"the machine is busy (load {load:.1f}): compare processor times, not those on the clock")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, too
         try:
             with serving(work / "kept") as url:

@@ -82,17 +82,17 @@ def detail_table(results: Results) -> str:
     """Return a line for each row and tool: medians, minima, processor time, memory, modules and system calls."""
     lines = []
     for row in results.rows:
-        lines += [_detail_line(row.row.key, series) for series in row.series.values()]
+        lines += [_detail_line(row.row.key, series, row.row.per) for series in row.series.values()]
     return _table(["row", "tool", "runs", "median", "least", "processor", "peak", "modules", "system calls"], lines)
 
 
-def _detail_line(key: str, series: Series) -> list[str]:
+def _detail_line(key: str, series: Series, per: int) -> list[str]:
     if not series.samples:
         return [key, series.tool, "0", "failed" if series.error else "-", *[""] * 5]
     costs = (series.wall_s, series.least_wall_s, series.least_cpu_s)
     return [
         *(key, series.tool, str(len(series.samples))),
-        *map(seconds_words, costs),
+        *(seconds_words(cost / per) for cost in costs),
         f"{series.peak_bytes / _MB:.0f} MB",
         "-" if series.modules is None else str(series.modules),
         "-" if series.calls is None else str(series.calls),
