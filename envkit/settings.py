@@ -17,6 +17,7 @@ from envkit.inputs.condarc import read_mapping
 from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
 from envkit.models.cutoff import parse_cutoff
+from envkit.models.host import OVERRIDES
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
@@ -145,7 +146,7 @@ def load_settings(
         },
         engine=str(chosen),
         origins=origins,
-        unheeded=conda.unheeded,
+        unheeded=(*conda.unheeded, *_unheeded_parts(conda)),
         torch_index=_torch_index(env, content.get("torch_index"), own, origins),
         notes=tuple(notes),
     )
@@ -170,6 +171,14 @@ def _seconds(value: object, origin: str) -> float:
         if 1 <= seconds < math.inf and not isinstance(value, bool):
             return seconds
     raise SettingsError(f"{origin}: {value!r} is no time to wait", hint="Give seconds, at least 1, such as 60.")
+
+
+def _unheeded_parts(conda: CondaConfig) -> list[tuple[str, str]]:
+    """List virtual packages in ``override_virtual_packages`` that there are not, or that nothing may override."""
+    known = {variable.removeprefix("CONDA_OVERRIDE_").lower() for variable in OVERRIDES.values()}
+    names = [str(name) for name in conda.map("override_virtual_packages")]
+    where = conda.origins.get("override_virtual_packages", "")
+    return [(f"override_virtual_packages: {name}", where) for name in names if name.removeprefix("__") not in known]
 
 
 def _cutoff(conda: CondaConfig) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from envkit.api.session import Session
 from envkit.api.spelling import nearest_name
 from envkit.builds.classify import classify_all
-from envkit.builds.dependency import dependency_names, spec_matches
+from envkit.builds.dependency import dependency_names, record_matches
 from envkit.builds.families import channel_name
 from envkit.builds.knowledge import Knowledge, shipped_knowledge
 from envkit.builds.published import compiled_part, published_builds, published_channels, table_date
@@ -242,7 +242,7 @@ def judge_table(inquiry: Inquiry, channels: Sequence[Channel]) -> Candidates:
     def fits(record: Record) -> bool:
         if inquiry.request.python is not None and "python" not in dependency_names(record.depends):
             return False  # the table does not know for which Pythons it is
-        return spec_matches(wanted, record.name, record.version, record.build)
+        return record_matches(wanted, record)
 
     found = QueryResult(wanted.name, tuple(filter(fits, records)), tuple(filterfalse(fits, records)))
     return _judged(found, inquiry, shipped_knowledge(), table_date=table_date())

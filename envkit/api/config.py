@@ -15,12 +15,12 @@ from envkit.inputs.condarc import read_mapping
 from envkit.inputs.yaml import edit_yaml
 from envkit.layout.atomic import write_atomic
 from envkit.models.channel import redact
-from envkit.models.conda_keys import KEYS
+from envkit.models.conda_keys import KEYS, unknown_variables
 from envkit.models.host import OVERRIDES
 from envkit.models.setting import Setting, SettingSource
 from envkit.paths import volume_path
 from envkit.settings import Settings, own_file
-from envkit.words.conda_keys import key_words
+from envkit.words.conda_keys import key_words, variable_words
 
 OWN: Mapping[str, str] = {
     "persist": "the volume",
@@ -64,6 +64,8 @@ def show_settings(settings: Settings, env: Mapping[str, str]) -> tuple[Setting, 
         if name.startswith("CONDA_OVERRIDE_"):
             text = "the machine in other words (CEP 30)" if name in known else "envkit knows no such virtual package"
             found.append(Setting(name, env[name], name, obeyed=name in known, text=text))
+    unknown = unknown_variables(env)
+    found += [Setting(n, _masked(n, env[n]), n, obeyed=False, text=variable_words(n)) for n in unknown]
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from envkit.api.choose import channel_access, channels_for
 from envkit.api.session import Session, user_index_dir
 from envkit.api.solve import records_of
 from envkit.api.spelling import nearest_name
-from envkit.builds.dependency import dependency_names, spec_matches
+from envkit.builds.dependency import dependency_names, record_matches
 from envkit.builds.version import version_key
 from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
@@ -48,7 +48,7 @@ def index_graph(session: Session, inquiry: Inquiry) -> DependencyGraph:
     session.reporter.start("index", _names(access))
     every = RattlerEngine().closure([spec.name], platforms=platforms, access=access)
     session.reporter.finish("index", f"{_names(access)}: {len(every)} builds")
-    fitting = [r for r in every if r.name != spec.name or spec_matches(spec, r.name, r.version, r.build)]
+    fitting = [r for r in every if r.name != spec.name or record_matches(spec, r)]
     graph = make_graph(_newest(fitting), [spec.name])
     if not graph.roots:
         raise _unknown(spec.name, platforms, access)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from envkit.builds.version import version_matches
+from envkit.models.build import Record
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 
@@ -22,6 +23,20 @@ def spec_matches(spec: MatchSpec, name: str, version: str, build: str) -> bool:
     if spec.version is not None and not version_matches(spec.version, version):
         return False
     return spec.build is None or fnmatchcase(build, spec.build)
+
+
+def record_matches(spec: MatchSpec, record: Record) -> bool:
+    """Return whether a record satisfies a spec, its flags included; the channel is not looked at."""
+    return spec_matches(spec, record.name, record.version, record.build) and flags_match(spec, record.raw)
+
+
+def flags_match(spec: MatchSpec, raw: Mapping[str, Any]) -> bool:
+    """Return whether a channel's record has each flag that a spec asks for (CEP 45)."""
+    if not spec.flags:
+        return True
+    flags = raw.get("flags")
+    has = [flag for flag in flags if isinstance(flag, str)] if isinstance(flags, list | tuple) else []
+    return all(any(fnmatchcase(flag, wanted) for flag in has) for wanted in spec.flags)
 
 
 def dependency_names(depends: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ Kind = Literal[
     "runtime",  # a library whose version follows the toolkit's
     "variant",  # a mutex, a selector, the build string of a dependency
     "driver",  # __cuda
-    "arch",  # __cuda_arch
+    "arch",  # __cuda_arch, cuda-arch
     "python",
     "glibc",
     "osx",
@@ -63,7 +63,7 @@ def _platform_signal(text: str, spec: MatchSpec) -> Signal | None:
     name, build, version = spec.name, spec.build, spec.version or "*"
     if name == "__cuda":
         return Signal("driver", text, name, version, "cuda", bounds=version_bounds(version))
-    if name == "__cuda_arch":
+    if name in {"__cuda_arch", "cuda-arch"}:  # each version of cuda-arch is constrained to one of __cuda_arch
         return Signal("arch", text, name, version, "cuda")
     if name in {"python", "python_abi"}:
         return Signal("python", text, name, version, bounds=version_bounds(version))
@@ -123,6 +123,8 @@ def read_constraint(text: str) -> Signal | None:
     spec = parse_match_spec(text)
     platform = _platform_signal(text, spec)
     if platform is not None:
+        if platform.name == "cuda-arch":
+            return platform._replace(variant=None)
         return platform if platform.kind != "python" else None
     if spec.name == "cpuonly":
         return Signal("variant", text, spec.name, "<0", "cuda") if spec.version == "<0" else None

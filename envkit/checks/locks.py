@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envkit.builds.classify import classify
-from envkit.builds.dependency import spec_matches
+from envkit.builds.dependency import record_matches
 from envkit.builds.version import version_key
 from envkit.checks.solution import check_solution
 from envkit.checks.verdict import judge
@@ -110,7 +110,7 @@ def drift_of(lock: LockFile, content: Mapping[str, Any], requests: Mapping[str, 
     for part in candidates_of(lock, None) or lock.parts:
         request = requests.get(part.platform or "")
         for text, spec in request.pairs if request is not None else ():
-            if not any(spec_matches(spec, record.name, record.version, record.build) for record in part.records):
+            if not any(record_matches(spec, record) for record in part.records):
                 unmet.append(f"{text} ({part.platform})")
     return LockDrift(unmet=tuple(dict.fromkeys(unmet)))
 

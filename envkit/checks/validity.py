@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from envkit.builds.dependency import spec_matches
+from envkit.builds.dependency import flags_match, spec_matches
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
@@ -35,6 +36,7 @@ class _Candidate:
     version: str
     build: str
     channel: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} {self.build}"
@@ -59,7 +61,7 @@ def check_validity(
             found.append(Violation("virtual", record.fn, "a virtual package is no part of a solution"))
         elif record.name in there:
             found.append(Violation("duplicate", record.fn, f"{record.name} is there twice"))
-        there[record.name] = _Candidate(record.name, record.version, record.build, record.channel)
+        there[record.name] = _Candidate(record.name, record.version, record.build, record.channel, record.raw)
     found += [v for spec in task.specs if (v := _unmet("spec", spec, spec, there))]
     found += [v for spec in task.constraints if (v := _broken("constraint", spec, spec, there))]
     for record in records:
@@ -78,7 +80,7 @@ def _matches(spec_text: str, candidate: _Candidate) -> bool:
     spec = parse_match_spec(spec_text)
     if spec.channel and candidate.channel and not _same_channel(spec.channel, candidate.channel):
         return False
-    return spec_matches(spec, candidate.name, candidate.version, candidate.build)
+    return spec_matches(spec, candidate.name, candidate.version, candidate.build) and flags_match(spec, candidate.raw)
 
 
 def _same_channel(named: str, url: str) -> bool:

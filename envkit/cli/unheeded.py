@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import textwrap
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from envkit.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
     from envkit.settings import Settings
@@ -25,7 +28,10 @@ def tell_unheeded(settings: Settings) -> None:
     told = _memory(state)
     if told is not None and told.exists():
         return
-    sys.stderr.write(f"envkit: {unheeded_words([name for name, _ in settings.unheeded])}\n")
+    text = f"envkit: {unheeded_words([name for name, _ in settings.unheeded])}"
+    if sys.stderr.isatty():
+        text = textwrap.fill(text, terminal_width(), break_long_words=False, break_on_hyphens=False)
+    sys.stderr.write(f"{text}\n")
     if told is None:
         return
     with suppress(OSError):

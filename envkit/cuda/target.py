@@ -11,7 +11,7 @@ from envkit.cuda.architectures import is_tegra
 from envkit.cuda.drivers import driver_ceiling
 from envkit.cuda.gpus import parse_gpu
 from envkit.errors import UsageError
-from envkit.models.host import Gpu, Target
+from envkit.models.host import OVERRIDES, Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 
 _GLIBC = re.compile(r"2\.\d{1,3}(\.\d+)?\Z")
@@ -37,6 +37,12 @@ def _override_cuda(target: Target, text: str) -> Target:
     return replace(target, driver_version=None, driver_cuda=ceiling, compat=False, described=described)
 
 
+def _goes_with(name: str, platform: str) -> bool:
+    """Return whether an override of an attribute counts for a platform (CEP 30)."""
+    system = {"glibc": "linux", "linux": "linux", "osx": "osx", "win": "win"}.get(name)
+    return name in OVERRIDES and system in {None, platform.partition("-")[0]}
+
+
 def describe_target(
     base: Target,
     *,
@@ -50,13 +56,17 @@ def describe_target(
 ) -> Target:
     """Describe a target by flags, on top of the detected one; flags win over overrides.
 
-    Of the host, nothing is kept for another platform. `override_cuda` is ``CONDA_OVERRIDE_CUDA`` (CEP 30).
+    Of the host, only overrides that go with it are kept for another platform. `override_cuda` is that of the
+    configuration, which stands in for ``CONDA_OVERRIDE_CUDA`` (CEP 30).
     """
     if no_gpu and (driver or gpus or cuda_archs):
         raise UsageError("--no-gpu contradicts --driver, --gpu and --cuda-arch", hint="leave one of them out")
     target = base
     if platform is not None and platform != base.subdir:
-        target = Target(subdir=platform, described=frozenset({"subdir"}))
+        kept = {name: getattr(base, name) for name in base.described if _goes_with(name, platform)}
+        if override_cuda is None and "driver_cuda" not in kept:
+            kept.pop("gpus", None)  # CEP 46: there is no __cuda_arch without __cuda
+        target = replace(Target(platform), **kept, described=frozenset({"subdir", *kept}))
     if override_cuda is not None:
         target = _override_cuda(target, override_cuda)
     if glibc is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from envkit.builds.dependency import spec_matches
+from envkit.builds.dependency import record_matches
 from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
@@ -32,9 +32,7 @@ def _attempts(task: SolveTask) -> Iterator[SolveTask]:
     said = [parse_match_spec(spec) for spec in (*task.specs, *task.constraints)]
     asked = {parse_match_spec(spec).name for spec in task.specs}
     fitting = [
-        record
-        for record in task.installed
-        if all(spec_matches(s, record.name, record.version, record.build) for s in said if s.name == record.name)
+        record for record in task.installed if all(record_matches(s, record) for s in said if s.name == record.name)
     ]
     before: list[Record] = []
     for kept in (fitting, [record for record in fitting if record.name in asked]):

@@ -77,4 +77,5 @@ _FORMS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "microarch": (_matching(r"[A-Za-z0-9_]{1,64}"), "x86_64_v3"),
     "osx": (_matching(r"\d{1,4}(\.\d{1,4}){0,2}"), "13.0"),
     "linux": (_matching(r"\d{1,4}(\.\d{1,5}){0,3}"), "5.10"),
+    "win": (_matching(r"\d{1,4}(\.\d{1,6}){0,3}"), "10.0.19045"),
 }

@@ -22,6 +22,7 @@ def host_to_json(host: Host) -> dict[str, Any]:
         "microarch": host.microarch,
         "osx": host.osx,
         **({"linux": host.linux} if host.linux else {}),
+        **({"win": host.win} if host.win else {}),
         "driver_version": _str(host.driver_version),
         "driver_cuda": _str(host.driver_cuda),
         "gpus": [{**dataclasses.asdict(gpu), "compute_capability": _str(gpu.compute_capability)} for gpu in host.gpus],
@@ -65,6 +66,7 @@ def host_from_json(data: object, *, where: str = "") -> Host:
         microarch=facts.optional("microarch", _word),
         osx=facts.optional("osx", _word),
         linux=facts.optional("linux", _word),
+        win=facts.optional("win", _word),
         driver_version=facts.optional("driver_version", _driver_version),
         driver_cuda=facts.optional("driver_cuda", _cuda),
         gpus=tuple(

@@ -7,7 +7,7 @@ from typing import Any
 
 from envkit.inputs.condarc import Entry, read_condarc
 from envkit.inputs.condarc_merge import merge, parse_number, parse_switch
-from envkit.models.conda_keys import KEYS
+from envkit.models.conda_keys import KEYS, unknown_variables
 
 
 class CondaConfig:
@@ -26,9 +26,10 @@ class CondaConfig:
 
     @property
     def unheeded(self) -> tuple[tuple[str, str], ...]:
-        """The keys that are set and not obeyed, with their origin."""
+        """The keys that are set and not obeyed, and variables that are no key's; each with its origin."""
         names = (name for name in self.entries if name not in KEYS or not KEYS[name].obeyed)
-        return tuple((name, self.origins[name]) for name in sorted(names))
+        variables = unknown_variables(self._env)
+        return (*((name, self.origins[name]) for name in sorted(names)), *((name, name) for name in variables))
 
     def get(self, name: str) -> Any:
         """Return the merged value of a key, or None."""

@@ -7,6 +7,7 @@ stands in `envkit.words.conda_keys`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -159,3 +160,18 @@ BY_ALIAS: Mapping[str, Key] = {name: key for key in KEYS.values() for name in (k
 
 BY_VARIABLE: Mapping[str, Key] = {variable: key for key in KEYS.values() for variable in key.variables}
 """Every key by its variables."""
+
+# Variables that are no keys: those of conda's shell functions and of its own workings (26.7), of conda-build and the
+# activation scripts of compilers, of plugins, and those by which images name an installation.
+_OTHERS = re.compile(
+    r"CONDA_(EXE|EXES|BAT|SCRIPT|ROOT|DIR|HOME|VERSION|PREFIX(_\d+)?|SHLVL|DEFAULT_ENV|PROMPT_MODIFIER|PYTHON_EXE"
+    r"|STACKED_\d+|BACKUP_.*|.*_BACKUP|ENV_SHLVL_.*|OVERRIDE_.*|PLUGINS_.*|BUILD.*|TOOLCHAIN_.*|PY|NPY|PERL|LUA|R"
+    r"|DLL_SEARCH_MODIFICATION_ENABLE|DISABLE_FISH_PROMPT|LEFT_PROMPT|OLD_CHCP|LOGS_DIR|INSTRUMENTATION_.*"
+    r"|TIMED_LOGGING|PIP_UNINITIALIZED|TEST_.*|FORGE_.*|TOKEN|AUTH_.*)"
+)
+
+
+def unknown_variables(env: Mapping[str, str]) -> list[str]:
+    """List the ``CONDA_*`` variables that are set and that nothing of conda's reads."""
+    names = (name for name in env if name.startswith("CONDA_") and env[name].strip())
+    return sorted(name for name in names if name not in BY_VARIABLE and not _OTHERS.fullmatch(name))

@@ -16,6 +16,7 @@ OVERRIDES = {
     "microarch": "CONDA_OVERRIDE_ARCHSPEC",
     "osx": "CONDA_OVERRIDE_OSX",
     "linux": "CONDA_OVERRIDE_LINUX",
+    "win": "CONDA_OVERRIDE_WIN",
 }
 """Attribute of `Host` to the variable that replaces it."""
 
@@ -42,6 +43,7 @@ class Host:
         microarch: archspec name, such as ``x86_64_v3``.
         osx: macOS version, or None.
         linux: Version of the Linux kernel, or None.
+        win: Version of Windows; only where a variable gives it.
         driver_version: The NVIDIA driver of the running kernel (on WSL the Windows one; on Jetson the L4T one).
         driver_cuda: The newest CUDA that the user-mode driver supports (``cuDriverGetVersion``).
         gpus: The GPUs that CUDA can use here. Empty is a fact, not an error.
@@ -62,6 +64,7 @@ class Host:
     microarch: str | None = None
     osx: str | None = None
     linux: str | None = None
+    win: str | None = None
     driver_version: DriverVersion | None = None
     driver_cuda: CudaVersion | None = None
     gpus: tuple[Gpu, ...] = ()
@@ -104,6 +107,7 @@ class Target:
         microarch: archspec name or None when unknown.
         osx: macOS version or None.
         linux: Version of the Linux kernel or None when unknown.
+        win: Version of Windows or None when unknown.
         driver_version: The driver; one with fewer than three numbers means the branch.
         driver_cuda: The driver's ceiling.
         gpus: GPUs by kind. With a driver and no GPU the architecture is open: builds are judged by driver alone.
@@ -118,6 +122,7 @@ class Target:
     microarch: str | None = None
     osx: str | None = None
     linux: str | None = None
+    win: str | None = None
     driver_version: DriverVersion | None = None
     driver_cuda: CudaVersion | None = None
     gpus: tuple[Gpu, ...] = ()
@@ -135,7 +140,8 @@ class Target:
     def from_host(cls, host: Host) -> Target:
         """Take the host itself as the target."""
         names = (
-            "subdir", "glibc", "microarch", "osx", "linux", "driver_version", "gpus", "compat", "mps", "nvidia_traces",
+            "subdir", "glibc", "microarch", "osx", "linux", "win", "driver_version", "gpus", "compat", "mps",
+            "nvidia_traces",
         )  # fmt: skip
         same = {name: getattr(host, name) for name in names}
         # An override speaks for a machine whose GPUs are not here to be seen (CEP 30).

@@ -6,8 +6,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_BRACKET = re.compile(r"\[([^\]]*)\]")
-_KEY = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,]*)")
+_BRACKET = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]")  # with lists in it: ``[flags=["cuda", "blas:*"]]``
+_KEY = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,]*)")
+_FLAG = re.compile(r"[^\s,\"'\[\]]+")
 _PLAIN = re.compile(
     r"([A-Za-z0-9_][\w.-]*)"  # name
     r"(?: ([<>!~]=?[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*|[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*)"  # version
@@ -26,13 +27,15 @@ class MatchSpec(NamedTuple):
     version: str | None = None
     build: str | None = None
     channel: str | None = None
+    flags: tuple[str, ...] = ()  # patterns of the flags that a record needs (CEP 45)
 
 
 @lru_cache(maxsize=65536)
 def parse_match_spec(text: str) -> MatchSpec:
     """Split a MatchSpec; what cannot be read becomes a spec of an empty name, never an error.
 
-    ``name``, ``name 1.2 build*``, ``name=1.2=build``, ``name>=1,<2``, ``channel::name[version=">=1"]``.
+    ``name``, ``name 1.2 build*``, ``name=1.2=build``, ``name>=1,<2``, ``channel::name[version=">=1"]``,
+    ``name[flags=["cuda", "blas:*"]]``.
     """
     plain = _PLAIN.match(text)
     if plain is not None:  # nearly every dependency of an index: three words need no more than this
@@ -57,6 +60,7 @@ def _parse(text: str) -> MatchSpec:
         keys.update({key: value.strip("\"'") for key, value in _KEY.findall(inner)})
     text = _BRACKET.sub("", text).strip()
     channel = keys.get("channel")
+    flags = tuple(_FLAG.findall(keys.get("flags", "")))
     if "::" in text:
         channel, text = text.rsplit("::", 1)
         channel = _NAMESPACE.sub("", channel) or None
@@ -82,4 +86,4 @@ def _parse(text: str) -> MatchSpec:
         build = words[1] if len(words) > 1 else None
         if build is None and re.match(r"==[^=,|]+=[^=]+\Z", version):
             version, build = version[: version.rindex("=")], version[version.rindex("=") + 1 :]
-    return MatchSpec(name, keys.get("version", version) or None, keys.get("build", build) or None, channel)
+    return MatchSpec(name, keys.get("version", version) or None, keys.get("build", build) or None, channel, flags)

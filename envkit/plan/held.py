@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from envkit.builds.dependency import dependency_pairs, spec_matches
+from envkit.builds.dependency import dependency_pairs, record_matches
 from envkit.builds.version import version_key
 from envkit.models.build import Record
 from envkit.models.codes.advice import HELD_BY_NEED, HELD_BY_PACKAGE, HELD_BY_PIN, HELD_BY_REQUEST
@@ -66,4 +66,4 @@ def _holder(
 
 
 def _fits(spec: MatchSpec, record: Record) -> bool:
-    return spec_matches(spec, record.name, record.version, record.build)
+    return record_matches(spec, record)

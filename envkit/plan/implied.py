@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import version_bounds
+from envkit.builds.flags import read_flags
 from envkit.errors import UsageError
 from envkit.frameworks.table import TOOLKIT_PACKAGES, row_of
 from envkit.models.request import CudaChoice, Request
@@ -30,11 +31,11 @@ def _of_toolkit(spec: MatchSpec) -> CudaChoice | None:
 
 
 def _of_build(spec: MatchSpec) -> CudaChoice | None:
-    """Read the CUDA of ``pytorch=2.5=*cuda12.1*`` and ``pytorch=*=cpu_*``."""
+    """Read the CUDA of ``pytorch=2.5=*cuda12.1*``, ``pytorch=*=cpu_*`` and ``pytorch[flags=["cuda:12_9"]]``."""
     row = row_of(spec.name)
-    if spec.build is None or row is None or row.gpu_is_optional:
+    if row is None or row.gpu_is_optional:
         return None
-    said = parse_build_string(spec.build.strip("*"))
+    said = parse_build_string(spec.build.strip("*")) if spec.build is not None else read_flags({"flags": spec.flags})
     if said.variant == "cpu":
         return CudaChoice("none")
     if said.cuda is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from envkit.builds.dependency import demands_on, spec_matches
+from envkit.builds.dependency import demands_on, record_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.models.build import Record
@@ -58,6 +58,6 @@ def _needed(
     sources += [(record.name, record.depends) for record in records]
     for by, texts in sources:
         for text, spec in demands_on(texts, name):
-            if not any(spec_matches(spec, r.name, r.version, r.build) for r in here):
+            if not any(record_matches(spec, r) for r in here):
                 return by, text
     return None

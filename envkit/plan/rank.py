@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import groupby
 
-from envkit.builds.dependency import spec_matches
+from envkit.builds.dependency import record_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of, wants_cuda
@@ -35,7 +35,7 @@ def _specs_for(request: Request) -> dict[str, list[MatchSpec]]:
 def _matches_specs(build: Build, specs: dict[str, list[MatchSpec]]) -> bool:
     record = build.record
     for spec in specs.get(record.name, ()):
-        if not spec_matches(spec, record.name, record.version, record.build):
+        if not record_matches(spec, record):
             return False
         if spec.channel is not None and channel_name(spec.channel) != channel_name(record.channel):
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from envkit.builds.dependency import spec_matches
+from envkit.builds.dependency import record_matches
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import MatchSpec
@@ -45,4 +45,4 @@ def _excluding(spec: MatchSpec) -> str | None:
 
 def forbidden(records: Iterable[Record], disallowed: Sequence[MatchSpec]) -> list[Record]:
     """List the records of a solution that the configuration forbids."""
-    return [r for r in records if any(spec_matches(spec, r.name, r.version, r.build) for spec in disallowed)]
+    return [r for r in records if any(record_matches(spec, r) for spec in disallowed)]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from envkit.builds.dependency import record_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of
@@ -17,7 +18,7 @@ from envkit.models.build import Build, Record, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
-from envkit.models.spec import MatchSpec
+from envkit.models.spec import MatchSpec, parse_match_spec
 
 ASSUMED = {"glibc": "2.28", "osx": "13.0"}
 """Versions assumed of a described machine where nothing names them (pixi's default system requirements)."""
@@ -55,7 +56,7 @@ def virtual_packages(target: Target) -> tuple[VirtualPackage, ...]:
         packages.append(VirtualPackage("__unix", "0"))
         packages.append(VirtualPackage("__osx", target.osx or ASSUMED["osx"]))
     elif system == "win":
-        packages.append(VirtualPackage("__win", "0"))
+        packages.append(VirtualPackage("__win", target.win or "0"))
     microarch = target.microarch or _ARCHSPEC_OF_SUBDIR.get(target.subdir)
     if microarch:
         packages.append(VirtualPackage("__archspec", "1", microarch))
@@ -92,7 +93,8 @@ def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
         for other in records
         if other.name == record.name and other.version == record.version and fnmatchcase(other.build, pattern)
     ]
-    if any(other.build_number != record.build_number or other.channel != record.channel for other in alike):
+    same = (record.build_number, record.channel, record.raw.get("flags"))
+    if any((other.build_number, other.channel, other.raw.get("flags")) != same for other in alike):
         return Pin(exact, reason)
     return Pin(f"{before}{record.name} =={record.version} {pattern}", f"{reason}; any Python")
 
@@ -145,7 +147,14 @@ def _exclude_cpu(rows: Iterable[FrameworkRow], pick: Verdict | None, constraints
     foreign = pick is not None and channel_name(pick.build.record.channel) == "pkgs/main"
     for row in rows:
         for spec in (*(f"{name} <0" for name in row.cpu_packages), *(() if foreign else row.cuda_variants)):
-            constraints.setdefault(spec, why)
+            if not (pick is not None and _excludes(spec, pick.build.record)):
+                constraints.setdefault(spec, why)
+
+
+def _excludes(text: str, record: Record) -> bool:
+    """Return whether a spec excludes a record of its name: one for CUDA by its flags alone (CEP 45)."""
+    spec = parse_match_spec(text)
+    return spec.name == record.name and not record_matches(spec, record)
 
 
 def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:

@@ -111,6 +111,7 @@ def target_json(target: Target) -> dict[str, Any]:
     return {
         **members(target, "subdir", "glibc", "microarch", "osx"),
         **({"linux": target.linux} if target.linux else {}),
+        **({"win": target.win} if target.win else {}),
         "driver_version": _text(target.driver_version),
         "driver_cuda": _text(target.driver_cuda),
         "gpus": [{"name": gpu.name, "compute_capability": _text(gpu.compute_capability)} for gpu in target.gpus],
@@ -132,6 +133,7 @@ def target_from_json(document: dict[str, Any]) -> Target:
         microarch=document.get("microarch"),
         osx=document.get("osx"),
         linux=document.get("linux"),
+        win=document.get("win"),
         driver_version=DriverVersion.parse(driver) if driver else None,
         driver_cuda=CudaVersion.parse(ceiling) if ceiling else None,
         gpus=gpus,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
-from envkit.models.conda_keys import KEYS
+from envkit.models.conda_keys import BY_VARIABLE, KEYS
 
 UNKNOWN = "conda 26.7 knows no such key; a plugin of conda may"
 _OF_CONDA = "about conda's own commands and installation, which envkit leaves alone"
@@ -142,10 +143,18 @@ def key_words(name: str) -> str:
     return HOW.get(name, UNKNOWN)
 
 
+def variable_words(name: str) -> str:
+    """Return what to say of a variable that is no key's."""
+    near = get_close_matches(name, BY_VARIABLE, 1, 0.85)
+    return f"conda 26.7 reads no such variable{f': {near[0]}?' if near else ''}"
+
+
 def unheeded_words(names: list[str]) -> str:
-    """Return the note on keys that are set and not obeyed."""
-    known = [name for name in names if name in KEYS]
-    unknown = [name for name in names if name not in KEYS]
+    """Return the note on keys that are set and not obeyed, and on variables that are no key's."""
+    known = [name for name in names if name.partition(":")[0] in KEYS]
+    variables = [name for name in names if name.startswith("CONDA_")]
+    unknown = [name for name in names if name not in {*known, *variables}]
     parts = [f"not obeyed: {', '.join(known)}"] if known else []
     parts += [f"not known: {', '.join(unknown)}"] if unknown else []
-    return f"conda's configuration sets keys that are {'; '.join(parts)} (see `envkit config show`)"
+    parts += [f"variables that conda does not read: {', '.join(variables)}"] if variables else []
+    return f"of conda's configuration: {'; '.join(parts)} (see `envkit config show`)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package, write_channel
-from harness import Shell
+from harness import ENVKIT, Shell
 from recording_server import Recorded, record
 
 SECRET = Package("secret", files={"share/secret": b"x"}, noarch="generic")
@@ -251,3 +252,18 @@ def test_signs_of_nvidia_and_a_channel_with_cpu_builds_alone(shell: Shell, words
     assert asked.code == 4, asked.out
     assert "--cuda none" in asked.json["error"]["hint"]
     shell.ok(*words, "-c", str(shell.channel), "--cuda", "none", "--json", NVIDIA_VISIBLE_DEVICES="all")
+
+
+def test_at_a_terminal_no_word_is_split(shell: Shell) -> None:
+    _condarc(shell, "changeps1: false\ntrack_features: [a]\nshow_channel_urls: true\nnotify_outdated_conda: false\n")
+    ours, theirs = os.openpty()
+    words = [*ENVKIT, "find", "public", "--offline", "-c", str(shell.channel)]
+    env = shell.env(COLUMNS="40", CONDA_CHANELS="x")
+    subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, check=False)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode()
+    os.close(ours)
+    said = said.partition("config show`")[0]
+    assert max(map(len, said.splitlines())) <= 40
+    for word in ("changeps1", "track_features", "show_channel_urls", "notify_outdated_conda", "CONDA_CHANELS"):
+        assert word in said

@@ -14,7 +14,7 @@ from envkit.inputs.condarc import condarc_files
 from envkit.models.channel_names import ChannelNames
 from envkit.models.conda_keys import BY_VARIABLE, KEYS
 from envkit.settings import Settings, is_allowed, load_settings, resolve_channels
-from envkit.words.conda_keys import HOW
+from envkit.words.conda_keys import HOW, variable_words
 
 
 @pytest.fixture
@@ -124,6 +124,8 @@ _VALUES = {
     "ssl_verify": "truststore",
     "channel_alias": "https://a",
     "channel_priority": "strict",
+    "override_virtual_packages": "{cuda: '12'}",
+    "exclude_newer": "7d",
     "subdir": "linux-64",
 }
 _KINDS = {"text": "1", "list": "[a]", "map": "{http: a}", "lists": "{a: [b]}", "maps": "[{channel: a}]"}
@@ -150,6 +152,28 @@ def test_the_words_and_the_table_have_the_same_keys() -> None:
 def test_a_key_that_nobody_knows_is_named(tmp_path: Path, home: dict[str, str]) -> None:
     _write(tmp_path, {"home/.condarc": "chanels: [a]\n"})
     assert load_settings(env=home).unheeded == (("chanels", str(tmp_path / "home/.condarc")),)
+
+
+@pytest.mark.parametrize(
+    ("variable", "named"),
+    [
+        ("CONDA_CHANELS", True),
+        ("CONDA_FOO_BAR", True),
+        *(
+            (name, False)
+            for name in ("CONDA_EXE", "CONDA_PREFIX", "CONDA_PREFIX_1", "CONDA_SHLVL", "CONDA_DEFAULT_ENV")
+        ),
+        *((name, False) for name in ("CONDA_PROMPT_MODIFIER", "CONDA_PYTHON_EXE", "_CE_CONDA", "CONDA_BACKUP_CC")),
+        *((name, False) for name in ("CONDA_OVERRIDE_CUDA", "CONDA_BUILD_SYSROOT", "CONDA_DIR", "CONDA_STACKED_2")),
+    ],
+)
+def test_a_variable_that_is_not_condas_is_named(
+    tmp_path: Path, home: dict[str, str], variable: str, named: bool
+) -> None:
+    found = load_settings(env={**home, variable: str(tmp_path)})
+    assert found.unheeded == (((variable, variable),) if named else ())
+    assert not load_settings(env={**home, variable: " "}).unheeded
+    assert variable_words("CONDA_CHANELS").endswith(": CONDA_CHANNELS?")
 
 
 def _settings(tmp_path: Path, text: str, **env: str) -> Settings:
@@ -308,6 +332,12 @@ def test_virtual_packages_of_the_configuration(tmp_path: Path) -> None:
     found = _settings(tmp_path, "override_virtual_packages: {__cuda: '12.4', glibc: 2.28, osx: null}\nsubdir: osx-64\n")
     assert found.overrides == {"cuda": "12.4", "glibc": "2.28", "osx": ""}
     assert found.platform == "osx-64"
+    assert found.unheeded == ()
+    found = _settings(tmp_path, "override_virtual_packages: {__unix: '1', win: '10.0', mine: '1'}\n")
+    assert [name for name, _ in found.unheeded] == [
+        "override_virtual_packages: __unix",
+        "override_virtual_packages: mine",
+    ]
 
 
 @pytest.mark.parametrize(("solver", "engine"), [("rattler", "rattler"), ("classic", "rattler"), ("nothing", "rattler")])

@@ -5,7 +5,8 @@ import pytest
 from envkit.cuda.gpus import parse_gpu
 from envkit.cuda.target import describe_target
 from envkit.errors import UsageError
-from envkit.models.host import Target
+from envkit.host.overrides import override_host, parse_overrides
+from envkit.models.host import Host, Target
 from envkit.models.version import CudaVersion, DriverVersion
 
 HOST = Target(
@@ -70,3 +71,31 @@ def test_flags_win_over_overrides() -> None:
 def test_bad_values_are_usage_errors(flags: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         describe_target(HOST, **flags)  # type: ignore[arg-type] # the values of the table
+
+
+@pytest.mark.parametrize(
+    ("package", "value", "platform", "member", "found"),
+    [
+        ("glibc", "2.17", "linux-aarch64", "glibc", "2.17"),
+        ("glibc", "2.17", "osx-arm64", "glibc", None),
+        ("linux", "4.18", "linux-aarch64", "linux", "4.18"),
+        ("linux", "4.18", "win-64", "linux", None),
+        ("osx", "11.0", "osx-arm64", "osx", "11.0"),
+        ("win", "10.0.17763", "win-64", "win", "10.0.17763"),
+        ("archspec", "m2", "osx-arm64", "microarch", "m2"),
+        ("cuda", "12.4", "linux-aarch64", "driver_cuda", CudaVersion(12, 4)),
+        ("cuda_arch", "8.6", "linux-aarch64", "gpus", ()),  # CEP 46: void without __cuda
+    ],
+)
+def test_overrides_hold_for_the_platforms_that_they_are_about(
+    package: str, value: str, platform: str, member: str, found: object
+) -> None:
+    """CEP 30: by variable, and by the configuration in its stead."""
+    overrides = parse_overrides({f"CONDA_OVERRIDE_{package.upper()}": value})
+    by_variable = (
+        Host("linux-64", **overrides, overridden=frozenset(overrides)) if member != "gpus" else Host("linux-64")
+    )
+    assert getattr(describe_target(Target.from_host(by_variable), platform=platform), member) == found
+    configured = override_host(Host("linux-64"), {package: value})
+    cuda = value if package == "cuda" else None
+    assert getattr(describe_target(configured, platform=platform, override_cuda=cuda), member) == found
