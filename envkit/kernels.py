@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -127,9 +127,9 @@ def install_kernel(
     return Kernel(folder.name, shown, name, volume, str(folder), shared)
 
 
-def list_kernels(volume: str | None, env: Mapping[str, str]) -> list[Kernel]:
-    """List the kernels that envkit registered, in the user's folder and on the volume."""
-    places = [(user_dir(env), False)] + ([(shared_dir(volume), True)] if volume is not None else [])
+def list_kernels(volumes: Sequence[str], env: Mapping[str, str]) -> list[Kernel]:
+    """List the kernels that envkit registered, in the user's folder and on the volumes."""
+    places = [(user_dir(env), False), *((shared_dir(volume), True) for volume in volumes)]
     found = [
         _read(path.parent, shared=shared) for place, shared in places for path in sorted(place.glob("*/kernel.json"))
     ]
@@ -143,7 +143,7 @@ def remove_kernels(volume: str | os.PathLike[str], name: str, env: Mapping[str, 
     """
     root = os.path.realpath(volume)
     removed = []
-    for kernel in list_kernels(os.fspath(volume), os.environ if env is None else env):
+    for kernel in list_kernels([os.fspath(volume)], os.environ if env is None else env):
         if kernel.environment == name and os.path.realpath(kernel.volume) == root:
             home = Path(kernel.path).parent
             with private.folder(volume if kernel.shared else home, home) as kernels:

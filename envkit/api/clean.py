@@ -13,6 +13,7 @@ from envkit.api.wheels import remove_wheels, unused_wheels
 from envkit.errors import EnvkitError
 from envkit.host.cache import default_cache_dir
 from envkit.installer.proof import is_explained
+from envkit.installer.remote import find_old_downloads
 from envkit.installer.spans import moving_links
 from envkit.layout.disk import Freed, freed_by
 from envkit.layout.gc import Keep, find_rubbish, find_stale_indexes, find_stale_measurements, remove_rubbish
@@ -29,8 +30,8 @@ from envkit.words.values import size_words
 def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     """Remove superseded generations, unused packages, bytecode and indexes, orphans, leftovers and trash.
 
-    The user's own cache of channel indexes, which is used while there is no volume, is cleaned too, and so is that of
-    measured GPU code.
+    The user's own caches are cleaned too: channel indexes, which are used while there is no volume, measured GPU code,
+    and archives that were looked into.
     """
     volume, reporter = session.find_volume(), session.reporter
     if not dry_run and volume.private.is_dir():
@@ -40,6 +41,7 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     elsewhere = find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
     measured = user_measurements()
     elsewhere += find_stale_measurements(measured, keep.younger_than_s) if measured else []
+    elsewhere += find_old_downloads(keep.younger_than_s)
     gone = {item.path for item in rubbish.items}
     wheels = unused_wheels(session, gone, keep.younger_than_s) if session.find_volume().wheels.is_dir() else []
     items, kept = [*rubbish.items, *elsewhere, *wheels], list(rubbish.kept)

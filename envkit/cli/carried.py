@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+
+from envkit.errors import EnvkitError
 
 _VOLUME = ("--persist",)
 _INDEXES = ("-c", "--channel", "--override-channels", "--engine", "--offline")
@@ -31,6 +35,16 @@ def carry(hint: str, argv: Sequence[str]) -> str:
         return " ".join([match[0], *(shlex.join(words) for words in flags)])
 
     return _COMMAND.sub(complete, hint) if given else hint
+
+
+def volume_flag(root: str, name: str) -> str:
+    """Return the ``--persist`` that a command about an environment needs, after a blank, if it needs one."""
+    from envkit.client.volume import locate_volume
+
+    with contextlib.suppress(EnvkitError, OSError):
+        if os.path.realpath(locate_volume(None, name)) == os.path.realpath(root):
+            return ""
+    return f" --persist {shlex.quote(root)}"
 
 
 def _given(argv: Sequence[str]) -> list[tuple[str, ...]]:

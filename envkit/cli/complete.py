@@ -7,15 +7,17 @@ import os
 
 
 def names(incomplete: str) -> list[str]:
-    """List environments of the volume."""
-    from envkit.client.volume import linked_generation, locate_volume
+    """List the environments of the volumes."""
+    from envkit.client.volume import linked_generation, locate_volumes
     from envkit.errors import EnvkitError
 
+    found: set[str] = set()
     with contextlib.suppress(OSError, EnvkitError):
-        root = locate_volume(_persist())
-        found = (name for name in sorted(os.listdir(root)) if name[0] not in ".-" and name.startswith(incomplete))
-        return [name for name in found if linked_generation(root, name)]
-    return []
+        for root in locate_volumes(_persist()):
+            with contextlib.suppress(OSError):  # another root may be there
+                here = (name for name in os.listdir(root) if name[0] not in ".-" and name.startswith(incomplete))
+                found.update(name for name in here if linked_generation(root, name))
+    return sorted(found)
 
 
 def _persist() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -147,7 +148,24 @@ def read_options(argv: Sequence[str]) -> Reading:
         if meaning.note:
             notes.append(meaning.note)
         read += meaning.words
+    if rest and argv[0] == "run" and not any(word.partition("=")[0] in _ENVIRONMENT for word in read):
+        read += _active(read)
     return Reading((*read, *rest), variables, tuple(notes))
+
+
+_ENVIRONMENT = frozenset({"-n", "--name", "-p", "--prefix"})
+
+
+def _active(read: Sequence[str]) -> list[str]:
+    """Return the active environment as an option of `run`, if the words before ``--`` name none."""
+    named = [word for before, word in itertools.pairwise(read) if before != "--persist" and not word.startswith("-")]
+    active = os.environ.get("CONDA_PREFIX") or os.environ.get("VIRTUAL_ENV")
+    if named or any(word in {"-h", "--help"} for word in read):
+        return []
+    if not active:
+        hint = "For example: envkit run train -- python script.py. `envkit list` shows the names."
+        raise UsageError("no environment is given, and none is active", hint=hint)
+    return ["--prefix", active]
 
 
 def _with_name(hint: str, argv: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit.cli import complete, options
+from envkit.cli.carried import volume_flag
 from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
 from envkit.cli.grammar import Invocation
@@ -342,7 +343,7 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
         verdict = f", validated: {result.report.verdict}"
     told = f"{plural(len(result.records) + len(result.pip), 'package')}{verdict}"
     out.print(mark("[green]{}[/green] {} in {} ({})", result.environment, state, result.path, told))
-    volume = f" --persist {result.volume}"
+    volume = volume_flag(str(result.volume), result.environment)
     out.print(f"  run   envkit run{volume} {result.environment} -- python")
     out.print(f"  show  envkit show{volume} {result.environment}")
     out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")

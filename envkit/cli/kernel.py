@@ -48,10 +48,10 @@ def kernel_install_command(
 def kernel_list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
     """List the kernels that envkit has registered."""
     from envkit.cli.output import console, mark, print_json, table
-    from envkit.client.volume import locate_volume
+    from envkit.client.volume import locate_volumes
     from envkit.kernels import list_kernels
 
-    found = list_kernels(locate_volume(persist), os.environ)
+    found = list_kernels(locate_volumes(persist), os.environ)
     if as_json:
         print_json(_json(found))
         return

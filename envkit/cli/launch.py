@@ -125,6 +125,9 @@ def do_quickly(argv: Sequence[str]) -> bool:
         flags[known[option]] = value if equals else words.pop(0)
         if verb == "run" and known[option] == "name":
             names.append(flags["name"])
+    active = os.environ.get("CONDA_PREFIX", "")
+    if verb == "run" and not names and words[:1] == ["--"] and "/" in active:
+        names.append(active)
     later, command = leading_persist(words)
     if later is not None:
         flags["persist"] = later

@@ -137,6 +137,7 @@ def _options(
 
 
 def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all already") -> int:
+    from envkit.cli.carried import volume_flag
     from envkit.cli.create import render_outcome
     from envkit.cli.history import render_difference
     from envkit.cli.output import console, labelled, mark, print_json
@@ -166,5 +167,6 @@ def _finish(result: ChangeResult, *, as_json: bool, nothing: str = "has it all a
     else:
         verdict = f"validated: {created.report.verdict}" if created.report else "not validated"
         out.print(mark("[green]{}[/green] is now {} ({})", created.environment, result.difference.after, verdict))
-        out.print(f"  back  envkit rollback --persist {created.volume} {created.environment}")
+        volume = volume_flag(str(created.volume), created.environment)
+        out.print(f"  back  envkit rollback{volume} {created.environment}")
     return code

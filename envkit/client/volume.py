@@ -24,6 +24,26 @@ def locate_volume(persist: str | os.PathLike[str] | None, name: str | None = Non
     Raises:
         SettingsError: A settings file cannot be read, or two settings contradict each other.
     """
+    found = _plain_volume(persist)
+    if found is not None:
+        return found
+    from envkit.settings import load_settings
+
+    return str(load_settings(name=name).volume)
+
+
+def locate_volumes(persist: str | os.PathLike[str] | None) -> list[str]:
+    """Return the root of every volume that is named, in order; see `locate_volume`."""
+    found = _plain_volume(persist)
+    if found is not None:
+        return [found]
+    from envkit.settings import load_settings
+
+    return [str(root) for root in load_settings().volumes]
+
+
+def _plain_volume(persist: str | os.PathLike[str] | None) -> str | None:
+    """Return the root of the volume where one plain path names it; None for what only `envkit.settings` can tell."""
     if persist is not None:
         return volume_path(os.fspath(persist), os.environ)
     values = {os.environ[name] for name in _VARIABLES if os.environ.get(name)}
@@ -32,9 +52,7 @@ def locate_volume(persist: str | os.PathLike[str] | None, name: str | None = Non
         # Images set one plain path. Lists, variables and contradictions are left to `envkit.settings`.
         if os.path.isabs(value) and not set(value) & {os.pathsep, "$", "~"}:
             return volume_path(value, os.environ)
-    from envkit.settings import load_settings
-
-    return str(load_settings(name=name).volume)
+    return None
 
 
 def linked_generation(root: str, name: str) -> str | None:

@@ -19,7 +19,10 @@ from envkit.installer.cache import key
 from envkit.installer.download import download, is_whole, transfer
 from envkit.layout import private
 from envkit.models.build import Record
+from envkit.models.care import CleanItem
 from envkit.models.channel import Channel, redact
+from envkit.models.codes.advice import DOWNLOAD_UNUSED
+from envkit.models.fact import Advice
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.words.values import size_words
@@ -88,6 +91,19 @@ def fetch_archive(record: Record, channels: Sequence[Channel], *, policy: Networ
                 here.unlink(partial)
     reporter.finish("download", _kept(target))
     return target
+
+
+def find_old_downloads(younger_than_s: float) -> list[CleanItem]:
+    """Find the files in the user's cache that nobody asked for in `younger_than_s` seconds, and a week."""
+    if default_cache_dir(os.environ) is None:
+        return []
+    now, limit = time.time(), max(younger_than_s, _KEPT_S)
+    aged = ((path, now - path.lstat().st_mtime) for path in sorted(_folder().glob("*/*")))
+    return [
+        CleanItem("archive", str(path), Advice(DOWNLOAD_UNUSED, idle_s=idle_s))
+        for path, idle_s in aged
+        if idle_s >= limit
+    ]
 
 
 def _folder() -> Path:

@@ -371,7 +371,7 @@ def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
     """Remove one item that is no package; return whether it is gone."""
     if item.kind in {"generation", "orphan"}:
         return remove_generation(volume, path, used=item.why.code == TAKEN_IN_USE)
-    if path.is_symlink() or item.kind in {"index", "gpucode"}:
+    if path.is_symlink() or item.kind in {"index", "gpucode", "archive"}:
         return _remove_file(volume, path)
     if item.kind == "unfinished":
         return _remove_unfinished(volume, path)

@@ -50,7 +50,8 @@ class CleanItem:
 
     Attributes:
         kind: ``generation``, ``orphan``, ``unfinished``, ``package``, ``bytecode``, ``download``, ``trash``,
-            ``validation``, ``index``, ``wheel`` (of uv's cache) or ``gpucode`` (what was measured of a package).
+            ``validation``, ``index``, ``wheel`` (of uv's cache), ``gpucode`` (what was measured of a package) or
+            ``archive`` (what `inspect` downloaded).
         path: Its path.
         why: The reason.
     """

@@ -165,6 +165,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.NETWORK_VOLUME: "{fs_type} is a network file system: linking takes longer than on a local disk",
     codes.NO_HARD_LINKS: _no_hard_links,
     codes.NO_LOCKS: "it has no locks: two commands at once may do the same work twice, nothing is lost by it",
+    codes.DOWNLOAD_UNUSED: lambda idle_s: f"an archive that was looked into, last asked for {days_words(idle_s)} ago",
     codes.MEASUREMENT_UNUSED: lambda idle_s: f"the GPU code of a package, last asked for {days_words(idle_s)} ago",
     codes.NOT_HELD: "no generation holds {package}",
     codes.NO_NEWER: "no channel that was asked has a newer one that matches the request",

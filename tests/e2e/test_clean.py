@@ -197,6 +197,17 @@ def test_indexes_that_nobody_uses_go(shell: Shell) -> None:
     assert shell.ok("clean", "--json").json["items"] == []
 
 
+def test_archives_that_were_looked_into_go_after_a_week(shell: Shell) -> None:
+    old, young = (shell.home / f".cache/envkit/downloads/{name}/tool.conda" for name in ("aa", "bb"))
+    for path, days in ((old, 9), (young, 1)):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x" * 9000)
+        os.utime(path, times=(time.time() - days * 86400,) * 2)
+    items = shell.ok("clean", "--json").json["items"]
+    assert [(item["kind"], item["path"]) for item in items] == [("archive", str(old))]
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 def test_an_index_that_may_be_read_now_stays(shell: Shell) -> None:
     planted = plant_index(shell.volume / ".envkit/index", "0a0a0a0a", 0.01)
     shell.ok("clean", "--keep", "0", "--older-than", "0")

@@ -147,7 +147,7 @@ def test_shared_kernel(envkit: Envkit, volume: Path, isolation: Path) -> None:
     assert [k["path"] for k in removed.json["kernels"]] == [str(folder)]
     assert not folder.exists()
     assert envkit("kernel", "remove", "nb", "--persist", volume).code == 1
-    assert not list_kernels(str(volume), {"HOME": str(isolation)})
+    assert not list_kernels([str(volume)], {"HOME": str(isolation)})
 
 
 def test_without_ipykernel_the_way_on_is_told(envkit: Envkit, volume: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -37,6 +38,29 @@ def test_every_verb_finds_a_name_in_any_root(shell: Shell, tmp_path: Path) -> No
     assert document["volumes"][-1] == str(tmp_path / "second")
     shell.ok("remove", "other")
     assert not (tmp_path / "second/other").exists()
+
+
+def test_completion_and_kernels_look_into_each_root(shell: Shell, tmp_path: Path) -> None:
+    completes = {"_ENVKIT_COMPLETE": "complete_bash", "COMP_WORDS": "envkit run d", "COMP_CWORD": "2"}
+    assert shell.run(**completes).out.split() == ["demo"]
+    folder = tmp_path / "second/.envkit/jupyter/kernels/envkit-demo"
+    folder.mkdir(parents=True)
+    told = {"volume": str(tmp_path / "second"), "environment": "demo"}
+    spec = {"argv": ["python"], "display_name": "Demo", "metadata": {"envkit": told}}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    assert [kernel["environment"] for kernel in shell.ok("kernel", "list", "--json").json["kernels"]] == ["demo"]
+
+
+def test_the_active_environment_runs_what_follows_two_dashes(shell: Shell, tmp_path: Path) -> None:
+    active = {"CONDA_PREFIX": str(tmp_path / "second/demo")}
+    for words in (
+        ("run", "--", "tool"),
+        ("run", "--persist", "/nowhere", "--", "tool"),
+        ("run", "--no-capture", "--", "tool"),
+    ):
+        assert shell.ok(*words, **active).out == "hi\n"
+    refused = shell.run("run", "--", "tool")
+    assert (refused.code, "none is active" in refused.err) == (2, True)
 
 
 def test_a_new_one_goes_to_the_first_root_and_a_known_one_stays(shell: Shell, tmp_path: Path) -> None:
