@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
-
 from envkit.builds.dependency import version_bounds
 from envkit.builds.families import channel_name
-from envkit.cli.output import TIER_STYLE, human_date, literal, table
+from envkit.cli.ink import Text, assembled
+from envkit.cli.output import TIER_STYLE, Console, human_date, literal, table
+from envkit.cli.tables import Column, Table
 from envkit.models.build import Build, Tier, Verdict
 from envkit.models.codes.reasons import CODE_INFERRED
 from envkit.models.fact import Answer
@@ -27,7 +24,6 @@ _ALL = (*_FIRST, "size", "date", "build", "why")
 _COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"), _FIRST, _FIRST[:4], _FIRST[:3])
 _COLUMNS_OF_EACH = (_ALL, (*_FIRST, "build", "why"))
 _CELL = 6  # width of a column of the matrix
-_UNBOUNDED = Console(width=10_000).options
 _SYMBOLS = {
     Tier.NATIVE: ("N", "native"),
     Tier.MINOR: ("m", "minor: older driver of the same major"),
@@ -39,10 +35,10 @@ _SYMBOLS = {
 }
 
 
-def builds_table(
+def print_builds(
     out: Console, verdicts: Sequence[Verdict], *, everything: bool, limit: int, every_reason: bool
-) -> RenderableType:
-    """Return builds as a table, best first, with one row for a version, CUDA, channel and tier unless `everything`.
+) -> None:
+    """Print builds as a table, best first, with one row for a version, CUDA, channel and tier unless `everything`.
 
     Columns that do not fit are left out: the build first, then size and date. With every reason, or with `everything`
     if the build does not fit, each build has a paragraph instead, so that names stay whole.
@@ -54,23 +50,24 @@ def builds_table(
         rows.setdefault((number,) if everything else key, []).append(verdict)
     shown = list(rows.values())[: None if everything else limit]
     if every_reason:
-        return _paragraphs(shown, every_reason=True)
+        out.print(_paragraphs(shown, every_reason=True))
+        return
     with_sizes = any(found[0].build.record.size for found in shown)
     choices = _COLUMNS_OF_EACH if everything else _COLUMNS
     views = [_table([c for c in columns if with_sizes or c not in {"size", "date"}], shown) for columns in choices]
-    fitting = [view for view in views if Measurement.get(out, _UNBOUNDED, view).maximum <= out.width]
+    fitting = [view for view in views if view.widest() <= out.width]
     if everything:
-        return fitting[0] if fitting else _paragraphs(shown, every_reason=False)
-    view = fitting[0] if fitting else views[-1]
+        out.print(fitting[0] if fitting else _paragraphs(shown, every_reason=False))
+        return
+    out.print(fitting[0] if fitting else views[-1])
     left = len(rows) - len(shown)
     more = f"and {left} more {'row' if left == 1 else 'rows'}: --limit N, --all for each build, --json for everything"
-    return Group(view, Text(more, style="dim italic")) if left > 0 else view
+    if left > 0:
+        out.print(Text(more, "dim italic"))
 
 
 def _table(columns: Sequence[str], shown: Sequence[Sequence[Verdict]]) -> Table:
-    view = table(*columns, right=("size",))
-    for column in view.columns[:-1]:
-        column.no_wrap = True
+    view = table(*columns, right=("size",), whole=tuple(columns[:-1]))
     for found in shown:
         cells = _cells(found, every_reason=False)
         view.add_row(*(cells[column] for column in columns))
@@ -79,16 +76,13 @@ def _table(columns: Sequence[str], shown: Sequence[Sequence[Verdict]]) -> Table:
 
 def _paragraphs(shown: Sequence[Sequence[Verdict]], *, every_reason: bool) -> Table:
     """Return two lines for each build: its facts, and why it runs as it does."""
-    view = Table.grid(padding=(0, 2, 0, 0))
-    view.add_column(no_wrap=True)
-    view.add_column(overflow="fold")
+    view = Table([Column("", is_whole=True), Column("")])
     for found in shown:
         cells = _cells(found, every_reason=every_reason)
         record = found[0].build.record
         facts = [("CUDA", cells["CUDA"]), ("Python", cells["Python"]), ("of", cells["channel"])]
-        what = Text(f"{printable(record.version)} {printable(record.build)}", style="bold")
-        for word, cell in facts:
-            what.append(f", {word} {cell}" if cell.plain else "", style="not bold")
+        told = "".join(f", {word} {cell.plain}" for word, cell in facts if cell.plain)
+        what = assembled([(f"{printable(record.version)} {printable(record.build)}", "bold"), (told, "")])
         view.add_row(cells["runs"], what)
         view.add_row("", cells["why"])
     return view
@@ -97,7 +91,7 @@ def _paragraphs(shown: Sequence[Sequence[Verdict]], *, every_reason: bool) -> Ta
 def _cells(found: Sequence[Verdict], *, every_reason: bool) -> dict[str, Text]:
     first = found[0]
     build, record = first.build, first.build.record
-    more = Text(f" +{len(found) - 1} more", style="dim") if len(found) > 1 else Text()
+    more = Text(f" +{len(found) - 1} more", "dim") if len(found) > 1 else Text()
     why = "; ".join(say(reason) for reason in first.reasons) if every_reason else phrase(first)
     return {
         "runs": literal(first.tier.value, TIER_STYLE[first.tier.value]),
@@ -107,7 +101,7 @@ def _cells(found: Sequence[Verdict], *, every_reason: bool) -> dict[str, Text]:
         "channel": literal(channel_name(record.channel)),
         "size": literal(size_words(record.size) if record.size else ""),
         "date": literal(human_date(record.timestamp)),
-        "build": literal(record.build).append_text(more),
+        "build": literal(record.build).append(more),
         "why": literal(why),
     }
 
@@ -140,14 +134,12 @@ def matrix_table(out: Console, matrix: Matrix, *, limit: int | None) -> tuple[Ta
     first = max((len(version) for version, _ in matrix.rows), default=0)
     room = max(1, (out.width - max(first, len("version"))) // _CELL)
     columns, left = matrix.columns[:room], matrix.columns[room:]
-    view = table("version", *columns)
-    for column in view.columns:
-        column.no_wrap = True
+    view = table("version", *columns, whole=("version", *columns))
     seen: set[Tier] = set()
     for version, verdicts in matrix.rows:
         tiers = [verdicts[column].tier if column in verdicts else None for column in columns]
         seen.update(tier for tier in tiers if tier)
-        cells = (Text(_SYMBOLS[tier][0], style=TIER_STYLE[tier.value]) if tier else Text(".") for tier in tiers)
+        cells = (Text(_SYMBOLS[tier][0], TIER_STYLE[tier.value]) if tier else Text(".") for tier in tiers)
         view.add_row(literal(version), *cells)
     letters = [f"{letter} {words}" for tier, (letter, words) in _SYMBOLS.items() if tier in seen]
     notes = [", ".join([*letters, ". no build known"])]

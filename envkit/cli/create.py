@@ -18,10 +18,9 @@ from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 from envkit.words.values import article
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from envkit.api.create import CreateOptions
     from envkit.api.session import Session
+    from envkit.cli.output import Console
     from envkit.models.inputs import LockFile, Recipe
     from envkit.models.pip import PipWish
     from envkit.models.request import Request

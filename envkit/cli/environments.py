@@ -176,7 +176,7 @@ def recipes_command(*, as_json: options.Json = False) -> None:
         return
     view = table("recipe", "packages", "channels")
     for recipe in found:
-        view.add_row(recipe.name, " ".join(recipe.dependencies), ", ".join(recipe.channels))
+        view.add_row(recipe.name or "", " ".join(recipe.dependencies), ", ".join(recipe.channels))
     out = console()
     out.print(view)
     out.print("Make one with `envkit create --recipe NAME`.")

@@ -8,8 +8,7 @@ from envkit.cli import options
 from envkit.cli.declared import argument, option
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from envkit.cli.tables import Table
     from envkit.models.facts import CodeFact, CodeGap, CodeKnowledge
 
 _GAPS = 20

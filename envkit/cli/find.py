@@ -119,7 +119,7 @@ def _render(
     why: bool,
     matrix: bool,
 ) -> None:
-    from envkit.cli.builds_table import answer_rows, builds_table, matrix_table, pick_rows
+    from envkit.cli.builds_table import answer_rows, matrix_table, pick_rows, print_builds
     from envkit.cli.output import console, labelled, literal
     from envkit.words.say import say
 
@@ -143,7 +143,7 @@ def _render(
         shown = result.builds or result.nearest
         if shown and not result.builds:
             out.print("Nothing matches; the nearest:", style="yellow")
-        out.print(builds_table(out, shown, everything=everything, limit=limit, every_reason=why and everything))
+        print_builds(out, shown, everything=everything, limit=limit, every_reason=why and everything)
     lines = pick_rows("pick", "green", result.pick)
     if why:  # the explanation has the reason
         lines = lines[:1] + fixes + answer_rows(result.explanation)

@@ -9,9 +9,8 @@ from envkit.cli import options, which
 from envkit.cli.declared import argument, option
 
 if TYPE_CHECKING:
-    from rich.tree import Tree
-
     from envkit.api.session import Session
+    from envkit.cli.tables import Twig
     from envkit.models.request import Inquiry
     from envkit.plan.graph import DependencyGraph
 
@@ -119,20 +118,19 @@ def _inquiry(
     return session, Inquiry(request, target, {}, explicit, override_channels=True)
 
 
-def _tree(graph: DependencyGraph, root: str, shown: set[str], repeated: set[str], depth: int | None) -> Tree:
+def _tree(graph: DependencyGraph, root: str, shown: set[str], repeated: set[str], depth: int | None) -> Twig:
     """Return a package with what it needs; what was shown before has a mark instead of its own branch."""
-    from rich.tree import Tree
-
     from envkit.cli.output import literal
+    from envkit.cli.tables import Twig
 
-    tree = Tree(literal(f"{root} {graph.versions[root]}", "bold"), guide_style="dim")
+    tree = Twig(literal(f"{root} {graph.versions[root]}", "bold"))
     shown.add(root)
     _grow(tree, graph, root, shown, repeated, depth)
     return tree
 
 
 def _grow(
-    tree: Tree, graph: DependencyGraph, name: str, shown: set[str], repeated: set[str], depth: int | None
+    tree: Twig, graph: DependencyGraph, name: str, shown: set[str], repeated: set[str], depth: int | None
 ) -> None:
     from envkit.cli.output import literal
 

@@ -8,8 +8,7 @@ from envkit.cli import options, which
 from envkit.cli.declared import argument
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from envkit.cli.output import Console
     from envkit.models.changes import Difference, PackageChange, PackageState
 
 _ROOM_FOR_BUILDS = 60  # columns

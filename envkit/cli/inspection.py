@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from rich.table import Table
-from rich.text import Text
-
-from envkit.cli.output import TIER_STYLE, SafeConsole, console, labelled, literal, mark, table
+from envkit.cli.ink import Text, joined
+from envkit.cli.output import TIER_STYLE, Console, console, labelled, literal, mark, table
+from envkit.cli.tables import Table
 from envkit.cuda.architectures import runs_sass
 from envkit.cuda.coverage import main_sass
 from envkit.cuda.gpus import gpus_of
@@ -80,7 +79,7 @@ def render_inspection(result: Inspection, *, everything: bool) -> None:
         out.print(labelled(*lines))
 
 
-def render_code(out: SafeConsole, result: Inspection, *, by_package: bool) -> None:
+def render_code(out: Console, result: Inspection, *, by_package: bool) -> None:
     """Print libraries, or packages, by architecture."""
     rows = _package_rows(result) if by_package else _library_rows(result)
     if rows:
@@ -161,15 +160,15 @@ def _other_words(libraries: Iterable[GpuLibrary]) -> str:
     return join([f"{kind} {number}" for kind, number in total.items()], most=3) if total else ""
 
 
-def _fitting(out: SafeConsole, rows: Sequence[_Row], *, head: str) -> Table:
+def _fitting(out: Console, rows: Sequence[_Row], *, head: str) -> Table:
     """Return the widest view that fits: a column for each architecture, or a list of them in one."""
     matrix = _matrix(rows, head=head)
-    if out.measure(matrix, options=out.options.update(max_width=10_000)).maximum <= out.width:
+    if matrix.widest() <= out.width:
         return matrix
     with_ptx = any(row.ptx for row in rows)
     view = table(head, "machine code", *(["PTX"] if with_ptx else []))
     for row in rows:
-        codes = Text(" ").join(_cell(code._replace(text=str(c))) for c, code in sorted(row.cells.items()))
+        codes = joined(_cell(code._replace(text=str(c))) for c, code in sorted(row.cells.items()))
         view.add_row(_name(row), codes if row.cells else literal(row.other, "dim"), *([row.ptx] if with_ptx else []))
     return view
 
@@ -193,9 +192,9 @@ def _name(row: _Row) -> Text:
 
 def _cell(code: _Code | None) -> Text:
     if code is None:
-        return Text(".", style="dim")
+        return Text(".", "dim")
     style = ("green" if code.usual else "yellow") if code.runs else ("" if code.usual else "dim")
-    return Text(code.text, style=style)
+    return Text(code.text, style)
 
 
 def _legend(rows: Sequence[_Row], *, by_package: bool) -> str:

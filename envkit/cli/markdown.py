@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown, TableElement
 from rich.table import Table
@@ -25,3 +28,9 @@ class Page(Markdown):
     """Markdown with such tables."""
 
     elements = {**Markdown.elements, "table_open": _WholeNames}  # noqa: RUF012 - rich's own annotation
+
+
+def print_page(markdown: str) -> None:
+    """Print Markdown on stdout; in a pipe, 160 columns wide unless COLUMNS says otherwise."""
+    fits = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    Console(highlight=False, width=None if fits else 160).print(Page(markdown))

@@ -10,17 +10,17 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TextIO
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
+from envkit.cli.ink import Marked, Text, as_text, assembled, broken, joined, mark
+from envkit.cli.tables import Column, Table, Twig
+from envkit.cli.terminal import has_styles, terminal_width
 from envkit.models.problem import LINES, Problem, ProblemKind, problem_lines
 from envkit.printable import escape_json, printable
+
+__all__ = ["Console", "Marked", "Table", "Text", "console", "fitting", "human_date", "labelled", "literal", "mark"]
 
 _PIPE_WIDTH = 160
 
@@ -37,27 +37,31 @@ _KIND_STYLE: dict[ProblemKind, str] = {"missing": "red", "conflict": "red", "con
 STATUS_STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "skip": "cyan"}
 
 
-class Marked(str):
-    """A text with markup of rich, made by `mark`."""
+class Console:
+    """A place to print to. It obeys no control characters in the text that it prints."""
 
-    __slots__ = ()
+    def __init__(self, file: TextIO, width: int, *, wraps: bool = True) -> None:
+        self.file = file
+        self.width = width
+        self._wraps = wraps
+        self._has_styles = has_styles(file)
+
+    def print(self, *shown: str | Text | Table | Twig, style: str = "", end: str = "\n") -> None:
+        """Print texts beside one another, or a table or a tree."""
+        lines = [line.painted(has_styles=self._has_styles, base=style) for line in self._lines(shown)]
+        self.file.write("\n".join(lines) + end)
+
+    def _lines(self, shown: Sequence[str | Text | Table | Twig]) -> Iterator[Text]:
+        for one in shown:
+            if isinstance(one, Table | Twig):
+                yield from one.lines(self.width)
+        texts = [as_text(one) for one in shown if not isinstance(one, Table | Twig)]
+        if texts:
+            text = joined(texts)
+            yield from broken(text, self.width) if self._wraps else [text]
 
 
-def mark(template: str, *values: object) -> Marked:
-    """Put values into a template with markup; the values themselves have none, unless they are `Marked`."""
-    return Marked(template.format(*(v if isinstance(v, Marked) else escape(printable(str(v))) for v in values)))
-
-
-class SafeConsole(Console):
-    """A console that reads no markup and obeys no control characters in the text that it prints."""
-
-    def render_str(self, text: str, **how: Any) -> Text:
-        """See `rich.console.Console.render_str`; for each string to print and each cell of a table."""
-        marked = isinstance(text, Marked)
-        return super().render_str(text if marked else printable(text), **{**how, "markup": marked, "emoji": False})
-
-
-def console(*, stderr: bool = False) -> SafeConsole:
+def console(*, stderr: bool = False) -> Console:
     """Return a console on stdout; in a pipe, 160 columns wide unless COLUMNS says otherwise.
 
     On stderr, lines are wrapped for terminals only: in a pipe, each message stays on one line.
@@ -65,23 +69,20 @@ def console(*, stderr: bool = False) -> SafeConsole:
     from envkit.cli.progress import clear_bar
 
     clear_bar()
-    columns = os.environ.get("COLUMNS", "")
-    width = None if sys.stdout.isatty() or columns.isdigit() else _PIPE_WIDTH
     if stderr:
-        return SafeConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-    return SafeConsole(highlight=False, width=width, soft_wrap=False)
+        return Console(sys.stderr, terminal_width(), wraps=sys.stderr.isatty())
+    is_pipe = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+    return Console(sys.stdout, _PIPE_WIDTH if is_pipe else terminal_width())
 
 
 def literal(text: str, style: str = "") -> Text:
-    """Return foreign text for rich, which reads no markup in it."""
-    return Text(printable(text), style=style)
+    """Return foreign text, on one line and without control characters."""
+    return Text(printable(text), style)
 
 
 def labelled(*rows: tuple[str, str, str]) -> Table:
     """Return a grid of rows: a label, its style, and a text that wraps beside it."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = Table([Column("", is_whole=True), Column("")])
     for label, style, text in rows:
         grid.add_row(literal(label, style), literal(text))
     return grid
@@ -89,31 +90,24 @@ def labelled(*rows: tuple[str, str, str]) -> Table:
 
 def table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
     """Return an empty table. Cells of columns in `whole` keep to one line while there is room."""
-    result = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
-    for column in columns:
-        result.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in whole
-        )
-    return result
+    return Table([Column(printable(column), is_right=column in right, is_whole=column in whole) for column in columns])
 
 
 def without(out: Console, view: Table, *spare: str) -> Table:
     """Drop columns of a table, in the order of `spare`, until it fits the terminal."""
-    unlimited = out.options.update(max_width=10_000)
     for header in spare:
-        if out.measure(view, options=unlimited).maximum <= out.width:
+        if view.widest() <= out.width:
             break
-        view.columns = [column for column in view.columns if column.header != header]
+        view.drop(header)
     return view
 
 
 def fitting(out: Console, view: Table, *spare: str) -> Table:
     """Drop columns of a table, in the order of `spare`, until the terminal has room for the longest word of each."""
-    unlimited = out.options.update(max_width=10_000)
     for header in spare:
-        if out.measure(view, options=unlimited).minimum <= out.width:
+        if view.narrowest() <= out.width:
             break
-        view.columns = [column for column in view.columns if column.header != header]
+        view.drop(header)
     return view
 
 
@@ -130,7 +124,7 @@ def render_problem(out: Console, problem: Problem) -> None:
     out.print(literal(problem.text))
     lines = list(problem_lines(problem))
     for before, node in islice(lines, LINES):
-        out.print(Text.assemble((before, "dim"), literal(node.text, _KIND_STYLE.get(node.kind, ""))))
+        out.print(assembled([(before, "dim"), (printable(node.text), _KIND_STYLE.get(node.kind, ""))]))
     if len(lines) > LINES:
         out.print(literal(f"and {len(lines) - LINES} more lines: --json has the whole tree", "dim"))
 

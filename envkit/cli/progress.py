@@ -117,9 +117,6 @@ class _BarReporter(Reporter):
     """Shows bars on a terminal, each replaced by one line when its phase is over."""
 
     def __init__(self) -> None:
-        from envkit.cli.output import SafeConsole
-
-        self._console = SafeConsole(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._began = 0.0
@@ -129,6 +126,7 @@ class _BarReporter(Reporter):
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
         from rich import progress as rich_progress
+        from rich.console import Console
 
         self.clear()
         columns: list[rich_progress.ProgressColumn | str] = [
@@ -142,7 +140,7 @@ class _BarReporter(Reporter):
         elif total:
             columns.append(rich_progress.MofNCompleteColumn())
         columns.append(rich_progress.TimeElapsedColumn())
-        self._progress = rich_progress.Progress(*columns, console=self._console, transient=True)
+        self._progress = rich_progress.Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
         self._task = self._progress.add_task(f"{phase:>9}  {printable(text)}", total=total or None)
         self._progress.start()
         self._began = time.monotonic()
@@ -155,17 +153,24 @@ class _BarReporter(Reporter):
             self._pending, self._last = 0, now
 
     def finish(self, phase: Phase, text: str) -> None:
-        from envkit.cli.output import mark
+        from envkit.cli.output import console, mark
 
         self.clear()
         seconds = time.monotonic() - self._began
         line = mark("[dim]{}[/dim]  {} [dim]({} s)[/dim]", f"{phase:>9}", text, f"{seconds:.1f}")
-        self._console.print(line, highlight=False)
+        console(stderr=True).print(line)
 
     def note(self, text: str) -> None:
-        from envkit.cli.output import mark
+        from envkit.cli.ink import as_text
+        from envkit.cli.output import console, mark
 
-        self._console.print(mark("[yellow]envkit:[/yellow] {}", text), highlight=False)
+        line = mark("[yellow]envkit:[/yellow] {}", text)
+        if self._progress is None:
+            console(stderr=True).print(line)
+        else:  # above the bar
+            from rich.text import Text
+
+            self._progress.console.print(Text.assemble(*as_text(line).spans))
 
     def clear(self) -> None:
         if self._progress is not None:

@@ -78,7 +78,6 @@ def _show(topic: str, markdown: str, *, raw: bool, as_json: bool) -> None:
     elif raw:
         sys.stdout.write(markdown)
     else:
-        from envkit.cli.markdown import Page
-        from envkit.cli.output import console
+        from envkit.cli.markdown import print_page
 
-        console().print(Page(markdown))
+        print_page(markdown)

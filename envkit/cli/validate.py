@@ -12,9 +12,8 @@ from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from envkit.api.session import Session
+    from envkit.cli.tables import Table
     from envkit.layout.volume import Volume
     from envkit.models.host import Host
     from envkit.models.probe import Level

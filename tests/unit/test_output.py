@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
-
-from envkit.cli.output import table, without
+from envkit.cli.output import Console, table, without
 
 NAME = "an-environment-with-a-name-that-is-rather-long"
 
 
 def printed(width: int) -> list[str]:
-    out = Console(file=io.StringIO(), width=width)
+    out = Console(io.StringIO(), width)
     view = table("name", "validated", "generation", whole=("name", "generation"))
     view.add_row(NAME, "pass on a machine without a GPU", f"{NAME}-3f9c2a1b")
     out.print(without(out, view, "generation"))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
-
-from envkit.cli.output import render_problem
+from envkit.cli.output import Console, render_problem
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
 from envkit.models.problem import Problem, cause_of, problem_lines, problem_of, unsatisfiable
 from envkit.wire.results import error_json
@@ -153,10 +151,10 @@ def test_as_an_error_as_json_and_on_a_terminal() -> None:
         "children": [],
     }
     out = io.StringIO()
-    render_problem(Console(file=out, width=80), tree)
+    render_problem(Console(out, 80), tree)
     assert out.getvalue() == "cannot be\n└─ app needs\n   └─ lib >=9: no channel has it\n"
     wide = Problem("request", "many", children=tuple(Problem("missing", str(n)) for n in range(100)))
-    render_problem(Console(file=out, width=80), wide)
+    render_problem(Console(out, 80), wide)
     assert "and 60 more lines" in out.getvalue()
     assert unsatisfiable(wide).message.splitlines()[-1] == "and 60 more lines"
     assert len(unsatisfiable(wide).message.splitlines()) == 1 + 1 + 40 + 1
