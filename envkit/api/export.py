@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from envkit.errors import UnknownEnvironmentError
@@ -23,7 +24,7 @@ def export_manifest(volume: Volume | None, reference: str) -> Manifest:
     name = reference.partition("@")[0]
     # A rename changes the link, not the manifest.
     present = volume is not None and "/" not in name and active(volume, name) is not None
-    return manifest.model_copy(update={"name": name}) if present else manifest
+    return replace(manifest, name=name) if present else manifest
 
 
 def yaml_document(manifest: Manifest, *, pins: bool = False) -> Mapping[str, Any]:

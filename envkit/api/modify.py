@@ -192,7 +192,7 @@ def _for_hosts(current: Manifest, recorded: RecordedRequest, hosts: Mapping[str,
             f"{current.name} is for {recorded.platform}, the machines of --hosts are {target.subdir}",
             hint="Make another environment for them: envkit create --hosts.",
         )
-    return recorded.model_copy(update={"target": target_json(target)})
+    return replace(recorded, target=target_json(target))
 
 
 def _current(volume: Volume, name: str) -> Manifest:
@@ -233,7 +233,7 @@ def _with_specs(recorded: RecordedRequest, wanted: Request) -> RecordedRequest:
             merged.setdefault(spec.name, replaced[spec.name])
     for name, text in replaced.items():
         merged.setdefault(name, text)
-    return recorded.model_copy(update={"specs": tuple(merged.values())})
+    return replace(recorded, specs=tuple(merged.values()))
 
 
 def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
@@ -260,7 +260,7 @@ def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
         raise UsageError(
             f"nothing would be left in {manifest.name}", hint=f"To remove all of it: envkit remove {manifest.name}."
         )
-    return manifest.request.model_copy(update={"specs": specs, **recorded})
+    return replace(manifest.request, specs=specs, **recorded)
 
 
 def _with_pip(recorded: RecordedRequest, wanted: PipWish) -> RecordedRequest:
@@ -274,7 +274,7 @@ def _with_pip(recorded: RecordedRequest, wanted: PipWish) -> RecordedRequest:
         tuple(dict.fromkeys((*before.prefer, *wanted.prefer))),
         local=before.local or wanted.local,
     )
-    return recorded.model_copy(update=recorded_wish(merged))
+    return replace(recorded, **recorded_wish(merged))
 
 
 def _state(record: Record) -> PackageState:

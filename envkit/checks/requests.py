@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from envkit.models.manifest import RecordedRequest
@@ -11,7 +12,8 @@ from envkit.models.manifest import RecordedRequest
 def requests_differ(one: RecordedRequest, other: RecordedRequest) -> set[str]:
     """Return the names of the members in which two requests differ."""
     first, second = (
-        request.model_dump(exclude={"source_sha256"}) | {"target": _described(request.target)}
+        {field.name: getattr(request, field.name) for field in fields(request) if field.compare}
+        | {"target": _described(request.target)}
         for request in (one, other)
     )
     return {member for member in first if first[member] != second[member]}

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
 from envkit.layout.atomic import sync_file_system, write_atomic
@@ -20,6 +18,7 @@ from envkit.layout.refusal import writing
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume, check_name, environments, linked
 from envkit.models.manifest import Manifest
+from envkit.models.stored import StoredError
 from envkit.paths import MANIFEST, split_generation
 
 
@@ -97,7 +96,7 @@ def write_manifest(manifest: Manifest, place: Path | None = None) -> None:
         state = {"version": 1, "env_vars": manifest.request.variables}
         write_atomic(place / "conda-meta" / "state", json.dumps(state, indent=1))
     sync_file_system(place)
-    write_atomic(place / MANIFEST, manifest.model_dump_json(indent=1))
+    write_atomic(place / MANIFEST, manifest.to_text())
 
 
 def is_finished(prefix: Path) -> bool:
@@ -128,12 +127,10 @@ def read_manifest(prefix: Path) -> Manifest | None:
             hint="Its owner has made it private. Ask them to run `envkit doctor --fix`.",
         ) from error
     try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        manifest = Manifest.parse(text)
+    except StoredError as error:
         raise IntegrityError(
-            f"the manifest of {prefix} cannot be read: {where}: {first['msg']}",
+            f"the manifest of {prefix} cannot be read: {error}",
             hint="It was written by a newer envkit, or damaged. Make the environment again with create --replace.",
         ) from error
     if manifest.generation not in {prefix.name, os.path.basename(os.path.realpath(prefix))}:  # noqa: PTH119

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import errno
-import json
 import os
 import secrets
 from pathlib import Path
@@ -125,13 +124,13 @@ def probe_volume(volume: Volume) -> None:
         file_system={"type": mount.fs_type, "mount_point": mount.point, "source": redact(mount.source)},
     )
     with folder(volume.root, volume.private) as private:
-        private.write(volume.volume_file.name, content.model_dump_json(indent=1))
+        private.write(volume.volume_file.name, content.to_text())
 
 
 def read_volume_file(volume: Volume) -> VolumeFile | None:
     """Read the description of the volume; None if it is missing or broken."""
     try:
         with folder(volume.root, volume.private) as private:
-            return VolumeFile.model_validate(json.loads(private.read(volume.volume_file.name)))
+            return VolumeFile.parse(private.read(volume.volume_file.name))
     except (OSError, ValueError):
         return None

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.layout.opening import read_volume_file
@@ -48,7 +49,7 @@ def share_volume(volume: Volume, group: int, *, sticky: bool, trust: Trust) -> i
         os.fchown(private.descriptor, -1, group)
         os.fchmod(private.descriptor, folder_mode(mode) | stat.S_ISGID)
         if described is not None:
-            text = described.model_copy(update={"trust": trust}).model_dump_json(indent=1)
+            text = replace(described, trust=trust).to_text()
             private.write(volume.volume_file.name, text)
         for here, name, found in _below(private):
             wanted = _mode_of(found, mode, is_own=f"{here.path}/{name}" in own)

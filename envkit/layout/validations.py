@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from envkit.host.cache import default_cache_dir
 from envkit.layout.private import folder, peek
 from envkit.layout.refusal import is_refused
 from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
+from envkit.models.stored import StoredError
 from envkit.paths import validation_folders
 
 _KEPT = 50
@@ -32,8 +32,8 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
         past = before.history
         if before.created != record.created:
             past = (PastValidation(verdict=before.verdict, created=before.created, seconds=before.seconds), *past)
-        record = record.model_copy(update={"history": past[:_KEPT]})
-    text = record.model_dump_json(indent=1)
+        record = replace(record, history=past[:_KEPT])
+    text = record.to_text()
     for root, path in _folders(volume, record.generation):
         name = f"{record.fingerprint}.json"
         try:
@@ -52,7 +52,7 @@ def write_validation(volume: Volume, record: ValidationRecord) -> Path | None:
 def add_token(volume: Volume, record: ValidationRecord, token: str) -> None:
     """Add a host's token to a validation. If two processes do so at once, one token is lost and added next time."""
     if token not in record.tokens:
-        write_validation(volume, record.model_copy(update={"tokens": (*record.tokens, token)[-_TOKENS:]}))
+        write_validation(volume, replace(record, tokens=(*record.tokens, token)[-_TOKENS:]))
 
 
 def read_validation(volume: Volume, generation: str, fingerprint: str) -> ValidationRecord | None:
@@ -101,6 +101,6 @@ def _folders(volume: Volume, generation: str) -> list[tuple[Path, Path]]:
 def _read(root: Path, path: Path, name: str) -> ValidationRecord | None:
     try:
         with folder(root, path) as here:
-            return ValidationRecord.model_validate_json(here.read(name))
-    except (OSError, ValidationError):
+            return ValidationRecord.parse(here.read(name))
+    except (OSError, StoredError):
         return None

@@ -1,18 +1,15 @@
-"""The manifest: what a generation is, written once, inside it. Pydantic, since files come from other versions."""
+"""The manifest: what a generation is, written once, inside it; and the other files of a volume."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from envkit.models.stored import Stored
 
 
-class _File(BaseModel):
-    # Built at first use: a command reads or writes one or two of these, and to build them all takes longer than that.
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
-
-
-class LockedPackage(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage(Stored):
     """One installed package: enough to fetch and link it again, bit for bit.
 
     Attributes:
@@ -37,10 +34,11 @@ class LockedPackage(_File):
     channel: str
     sha256: str | None = None
     size: int | None = None
-    record: dict[str, Any] = Field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
 
 
-class PipPackage(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipPackage(Stored):
     """One distribution of the pip part: enough to install it again from the same bytes.
 
     Attributes:
@@ -62,7 +60,7 @@ class PipPackage(_File):
     kind: Literal["wheel", "sdist", "vcs", "directory"] = "wheel"
     url: str
     size: int | None = None
-    hashes: dict[str, str] = Field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
     revision: str | None = None
     subdirectory: str | None = None
@@ -73,7 +71,8 @@ class PipPackage(_File):
         return hash((self.name, self.version, self.url, self.commit))
 
 
-class PipPart(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipPart(Stored):
     """What the pip section of a request became.
 
     Attributes:
@@ -86,14 +85,15 @@ class PipPart(_File):
     """
 
     packages: tuple[PipPackage, ...] = ()
-    provided: dict[str, str] = Field(default_factory=dict)
+    provided: dict[str, str] = field(default_factory=dict)
     index: str | None = None
     extra_indexes: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
     uv_version: str = ""
 
 
-class RecordedRequest(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRequest(Stored):
     """The request of the user; the same request again is recognised by equality.
 
     Attributes:
@@ -122,25 +122,21 @@ class RecordedRequest(_File):
     platform: str | None = None
     prefer: str = "version"
     exclude_newer: str | None = None
-    target: dict[str, Any] = Field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
     pip: tuple[str, ...] = ()
     pip_constraints: tuple[str, ...] = ()
     pip_builds: tuple[str, ...] = ()
     pip_prefer: tuple[str, ...] = ()
     pip_local: bool = False
-    variables: dict[str, str] = Field(default_factory=dict)
-    source_sha256: str | None = None
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, RecordedRequest):
-            return NotImplemented
-        return self.model_dump(exclude={"source_sha256"}) == other.model_dump(exclude={"source_sha256"})
+    variables: dict[str, str] = field(default_factory=dict)
+    source_sha256: str | None = field(default=None, compare=False)
 
     def __hash__(self) -> int:
         return hash((self.specs, self.channels, self.cuda, self.python))
 
 
-class Manifest(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Stored):
     """What a generation is and where it comes from.
 
     Attributes:
@@ -184,15 +180,16 @@ class Manifest(_File):
     digest: str
     packages: tuple[LockedPackage, ...]
     pip: PipPart | None = None
-    target: dict[str, Any] = Field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    choice: dict[str, Any] = Field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
     skipped_link_scripts: tuple[str, ...] = ()
     passed_over: tuple[dict[str, Any], ...] = ()
     own_files: tuple[str, ...] = ()
 
 
-class PastValidation(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastValidation(Stored):
     """A validation of a generation, and how it went.
 
     Attributes:
@@ -206,6 +203,7 @@ class PastValidation(_File):
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationRecord(PastValidation):
     """The outcome of the last validation of one generation on one kind of host, and of those before it.
 
@@ -223,14 +221,15 @@ class ValidationRecord(PastValidation):
     schema_version: Literal[1] = 1
     generation: str
     fingerprint: str
-    host: dict[str, Any] = Field(default_factory=dict)
+    host: dict[str, Any] = field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
     needs_gpu: bool = False
     history: tuple[PastValidation, ...] = ()
     tokens: tuple[str, ...] = ()
 
 
-class VolumeFile(_File):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeFile(Stored):
     """The description of a volume.
 
     Attributes:
@@ -248,6 +247,6 @@ class VolumeFile(_File):
     mounted_at: str
     created: str
     probed: str = ""
-    capabilities: dict[str, Any] = Field(default_factory=dict)
-    file_system: dict[str, Any] = Field(default_factory=dict)
+    capabilities: dict[str, Any] = field(default_factory=dict)
+    file_system: dict[str, Any] = field(default_factory=dict)
     trust: Literal["owner", "group"] = "owner"

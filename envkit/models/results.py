@@ -13,7 +13,7 @@ from envkit.models.outcome import Outcome
 from envkit.models.report import Report
 from envkit.models.request import Correction, Request
 
-if TYPE_CHECKING:  # pydantic costs 50 ms, and `find` reads no manifest
+if TYPE_CHECKING:  # `find` reads no manifest
     from envkit.models.manifest import Manifest, PastValidation, PipPackage, ValidationRecord
 
 

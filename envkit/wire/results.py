@@ -282,7 +282,7 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         "validation": report_json(result.report, host) if result.report else None,
     }
     if result.pip:
-        document["pip"] = [p.model_dump(mode="json") for p in result.pip]
+        document["pip"] = [p.to_json() for p in result.pip]
     if result.fixed:
         document["fixed"] = [correction_json(correction) for correction in result.fixed]
     if result.passed_over:
@@ -341,8 +341,8 @@ def show_json(info: EnvironmentInfo) -> dict[str, Any]:
             members(package, "name", "version", "build", "channel", "url", "size")
             for package in (manifest.packages if manifest else ())
         ],
-        "pip": manifest.pip.model_dump(mode="json") if manifest and manifest.pip else None,
-        "request": manifest.request.model_dump(mode="json") if manifest else None,
+        "pip": manifest.pip.to_json() if manifest and manifest.pip else None,
+        "request": manifest.request.to_json() if manifest else None,
         "channels": list(manifest.channels) if manifest else [],
         "choice": manifest.choice if manifest else {},
         "digest": manifest.digest if manifest else None,

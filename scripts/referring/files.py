@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel
 from referring.markdown import code, described, first_sentence, page, table
 from referring.members import annotations_of, json_type, members_of
 
@@ -17,6 +16,7 @@ from envkit.models.manifest import (
     ValidationRecord,
     VolumeFile,
 )
+from envkit.models.stored import Stored
 from envkit.paths import JUPYTER
 
 __all__ = ["files_page"]
@@ -43,9 +43,8 @@ def _layout() -> list[tuple[str, str]]:
     return sorted(rows, key=lambda row: row[0].strip("`"))
 
 
-def _fields(model: type[BaseModel]) -> str:
+def _fields(model: type[Stored]) -> str:
     texts, annotations = members_of(model), annotations_of(model)
-    annotations.pop("model_config", None)
     rows = []
     for name, annotation in annotations.items():
         text = texts.get(name) or described("Version of the file's form." if name == "schema_version" else "")

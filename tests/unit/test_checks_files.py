@@ -34,8 +34,12 @@ def cured(repair: Repair) -> str:
 
 
 def manifest_of(*names: str) -> Manifest:
-    locked = tuple(LockedPackage.model_construct(name=name, version="1.0", build="0") for name in names)
-    return Manifest.model_construct(packages=locked, request=RecordedRequest.model_construct())
+    locked = tuple(
+        LockedPackage(name=name, version="1.0", build="0", subdir="", fn="", url="", channel="") for name in names
+    )
+    request = RecordedRequest(specs=())
+    texts: dict[str, Any] = dict.fromkeys(("envkit_version", "name", "generation", "prefix", "created", "digest"), "")
+    return Manifest(packages=locked, request=request, channels=(), **texts)
 
 
 def installed(name: str) -> InstalledPackage:
@@ -44,7 +48,9 @@ def installed(name: str) -> InstalledPackage:
 
 def validation(verdict: Any) -> ValidationRecord:
     there = {"driver_version": "535"}
-    return ValidationRecord.model_construct(verdict=verdict, created="2026-01-02T03:04:05+00:00", host=there)
+    return ValidationRecord(
+        generation="", fingerprint="", verdict=verdict, created="2026-01-02T03:04:05+00:00", host=there
+    )
 
 
 def test_sound_files_pass_and_say_how_they_were_compared() -> None:

@@ -16,7 +16,7 @@ from envkit.words.say import say
 
 ROOT = "/data/envs"
 MODE = stat.S_IFDIR | 0o775
-HOME = VolumeFile.model_construct(id="0123", mounted_at="/old")
+HOME = VolumeFile(id="0123", mounted_at="/old", created="")
 
 
 @pytest.mark.parametrize(

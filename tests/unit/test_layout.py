@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,7 +236,7 @@ def test_a_package_that_a_new_generation_needs_is_not_taken(volume: Volume) -> N
         name="a", version="1", build="0", subdir="noarch", fn="a-1-0.conda", url="", channel="", sha256="A" * 64
     )
     with claim(volume, "train") as claimed:
-        write_manifest(manifest(claimed.prefix).model_copy(update={"packages": (locked,)}))
+        write_manifest(replace(manifest(claimed.prefix), packages=(locked,)))
         publish(volume, "train", claimed.prefix)
     assert [item.path for item in gc.remove_rubbish(volume, found.items)] == [str(package)]
     assert package.is_dir()

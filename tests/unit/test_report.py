@@ -152,7 +152,7 @@ def test_a_page_says_what_was_found_where() -> None:
 
 
 def record(verdict: str, created: str, fingerprint: str = "a" * 12) -> ValidationRecord:
-    return ValidationRecord.model_validate(
+    return ValidationRecord.from_json(
         {"generation": "t-1", "fingerprint": fingerprint, "verdict": verdict, "created": created}
     )
 
