@@ -12,13 +12,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit import activation
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import private
 from envkit.paths import JUPYTER, MANIFEST, PRIVATE
+from envkit.values import dataclass, replace
 
 _LAUNCHER = "activation.py"
 # Resolve the link before starting anything from it: a process that runs through a link changes with it.

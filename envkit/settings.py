@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from envkit.errors import SettingsError
@@ -21,6 +20,7 @@ from envkit.models.host import OVERRIDES
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
+from envkit.values import dataclass, field, replace
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
 """Where PyTorch publishes its wheels, in a folder for each CUDA (pytorch.org, "Start locally")."""

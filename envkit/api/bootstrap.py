@@ -6,7 +6,6 @@ solved), and this envkit's distributions are copied beside it. Nothing in it kno
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import re
 import secrets
@@ -38,6 +37,7 @@ from envkit.models.manifest import RecordedRequest
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.process import run_child
 from envkit.settings import Settings
+from envkit.values import replace
 
 _NAME = "envkit-self"
 _TRY_S = 60.0
@@ -48,7 +48,7 @@ def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_chann
 
     `channels`, those that the user named, are asked only when no environment here has the same Python.
     """
-    session = dataclasses.replace(session, solver=RattlerEngine())
+    session = replace(session, solver=RattlerEngine())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     target = Target.from_host(session.host)
     with changing(session, _NAME) as change:

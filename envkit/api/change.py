@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.api.make import Blueprint, Made, Proof, make_generation
@@ -22,6 +21,7 @@ from envkit.layout.refusal import writing
 from envkit.layout.volume import Volume, check_name
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
+from envkit.values import dataclass
 
 # How long `clean` may take to look at a generation that it wants to remove.
 _CLEAN_WAIT_S = 60.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import filterfalse
 from pathlib import Path
 
@@ -43,6 +42,7 @@ from envkit.models.solve import ChannelPriority
 from envkit.plan.limits import limits
 from envkit.plan.rank import nearest, pick, rank
 from envkit.settings import Settings, is_allowed, resolve_channels
+from envkit.values import dataclass, field, replace
 from envkit.words import refusals
 from envkit.words.values import plural
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from envkit.api.change import changing
@@ -26,6 +24,7 @@ from envkit.layout.volume import Volume, check_name
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.request import Inquiry
 from envkit.models.results import CreateResult
+from envkit.values import dataclass, replace
 from envkit.wire.results import target_json
 from envkit.words.requests import instead_words, unlike_words
 
@@ -54,7 +53,7 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
     before = _replaced(volume, name, recorded) if options.replace else None
     if before is not None:
         target = keep_target(before, inquiry.request, inquiry.target, session.reporter)
-        inquiry = dataclasses.replace(inquiry, target=target)
+        inquiry = replace(inquiry, target=target)
     plan: Plan | None = None
     if options.dry_run or not volume.volume_file.exists():
         if not options.dry_run:

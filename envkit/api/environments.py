@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,9 @@ from envkit.layout.volume import Volume, environments
 from envkit.layout.weighing import inventories_of
 from envkit.models.outcome import Outcome
 from envkit.models.results import EnvironmentInfo, VolumeListing
+from envkit.values import replace
 
-if TYPE_CHECKING:  # pydantic costs 50 ms, and `list` needs no manifest where there is an inventory
+if TYPE_CHECKING:  # `list` needs no manifest where there is an inventory
     from envkit.models.manifest import Manifest
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from envkit.api.choose import channels_for
@@ -14,6 +13,7 @@ from envkit.models.codes.inputs import BUILDS_GONE
 from envkit.models.fact import Advice
 from envkit.models.request import Inquiry
 from envkit.models.spec import MatchSpec
+from envkit.values import replace
 from envkit.words.say import say
 from envkit.words.values import join
 
@@ -59,7 +59,7 @@ def inquiries_of(session: Session, inquiry: Inquiry) -> Iterator[Inquiry]:
         session.reporter.note(say(Advice(BUILDS_GONE, builds=gone)))
     for replaced in (set(gone), set(listed)):
         specs = tuple(by_version[text] if text in replaced else text for text in request.specs)
-        yield dataclasses.replace(inquiry, request=dataclasses.replace(request, specs=specs))
+        yield replace(inquiry, request=replace(request, specs=specs))
 
 
 def _key(spec: MatchSpec) -> tuple[str, str, str]:

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit.api.foresee import explain_kernels
@@ -34,6 +33,7 @@ from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
 from envkit.scan.copies import find_copies
+from envkit.values import dataclass, replace
 
 PROBE_TIMEOUT_S = 300.0
 _LIBRARY = (".so", ".dylib")

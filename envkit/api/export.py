@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from envkit.errors import UnknownEnvironmentError
@@ -11,6 +10,7 @@ from envkit.layout.generation import active, read_manifest
 from envkit.layout.lineage import generation_of
 from envkit.layout.volume import Volume
 from envkit.models.manifest import Manifest, PipPackage
+from envkit.values import replace
 
 
 def export_manifest(volume: Volume | None, reference: str) -> Manifest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from envkit.layout.volume import Volume
 from envkit.models.channel import parse_channel
 from envkit.models.inputs import Locked
 from envkit.models.manifest import Manifest
+from envkit.values import dataclass, field
 from envkit.wheels.locked import distribution_of
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envkit.api import choose
@@ -26,6 +25,7 @@ from envkit.plan.explain import explain
 from envkit.plan.implied import imply_cuda
 from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import nearest, pick
+from envkit.values import dataclass, replace
 
 
 def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, refresh: bool = False) -> FindResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import replace
 from typing import Literal
 from urllib.parse import unquote
 
@@ -21,6 +20,7 @@ from envkit.models.results import FindResult
 from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import pick
 from envkit.plan.wheel_choice import judge_wheels_of
+from envkit.values import replace
 from envkit.words.refusals import WHEELS_HINT, no_build, none_runs
 
 _MOST_BYTES = 32 << 20

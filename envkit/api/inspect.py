@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from envkit.scan.archive import is_archive, scan_archive
 from envkit.scan.file import scan_file
 from envkit.scan.owners import group_by_package, package_of_archive
 from envkit.scan.tree import Scan, scan_tree
+from envkit.values import dataclass, replace
 from envkit.words.values import join, size_words
 
 _SCHEMES = ("http://", "https://", "file://")

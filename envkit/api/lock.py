@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from envkit.api.session import Session
 from envkit.api.solve import Plan
@@ -11,6 +10,7 @@ from envkit.api.wheels import solve_with_pip
 from envkit.errors import UnsatisfiableError
 from envkit.models.inputs import Locked
 from envkit.models.request import Inquiry
+from envkit.values import dataclass
 from envkit.wheels.locked import distribution_of
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from envkit.api.change import changing
 from envkit.api.create import CreateOptions
 from envkit.api.export import pinned_requirement
@@ -31,6 +29,7 @@ from envkit.models.inputs import Locked, LockFile
 from envkit.models.manifest import PipPackage, RecordedRequest
 from envkit.models.pip import PipWish
 from envkit.models.results import CreateResult
+from envkit.values import replace
 from envkit.wheels.locked import package_of
 from envkit.wheels.plan import PipPlan
 from envkit.wire.results import target_json
@@ -125,8 +124,8 @@ def create_locked(
             # A file that names no dependencies is completed by the packages' own index.
             records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
             if options.proof != "none":
-                _refuse(dataclasses.replace(locked, records=records), target)
-            plan = dataclasses.replace(planned, records=records)
+                _refuse(replace(locked, records=records), target)
+            plan = replace(planned, records=records)
             specs = tuple(f"{r.name}=={r.version}={r.build}" for r in records)
             described = target_json(target) if target.described else {}
             recorded = RecordedRequest(
@@ -140,7 +139,7 @@ def create_locked(
                 pip_local=wish.local if wish else False,
             )
             made = change.make(plan, recorded, target=target, verb="create --file", proof=options.proof)
-    return made_result(session, name, plan, dataclasses.replace(made, fetched=missing))
+    return made_result(session, name, plan, replace(made, fetched=missing))
 
 
 def _wheels(locked: Locked, wish: PipWish) -> tuple[PipPackage, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from envkit.api.choose import channel_access
@@ -13,6 +12,7 @@ from envkit.models.channel import Channel
 from envkit.models.codes.inputs import HASHES_ADDED
 from envkit.models.fact import Advice
 from envkit.models.inputs import Locked
+from envkit.values import replace
 from envkit.words.say import say
 from envkit.words.values import join
 
@@ -62,7 +62,7 @@ def complete_digests(session: Session, locked: Locked) -> Locked:
         )
     session.reporter.note(say(Advice(HASHES_ADDED, path=locked.path, count=len(bare))))
     records = tuple(known.get((record.channel, record.subdir, record.fn), record) for record in locked.records)
-    return dataclasses.replace(locked, records=records)
+    return replace(locked, records=records)
 
 
 def _verifiable(record: Record) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +46,7 @@ from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, PipPart, RecordedRequest
 from envkit.models.report import Report
+from envkit.values import dataclass
 from envkit.wire.results import lacking_json, members, target_json
 from envkit.words.say import say
 from envkit.words.values import size_words

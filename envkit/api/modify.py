@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from envkit.api.change import changing
 from envkit.api.gate import Solve, make_around, plan_around
@@ -30,6 +29,7 @@ from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
 from envkit.models.pip import PipWish, joined_sections, with_logins
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.settings import Settings
+from envkit.values import dataclass, field, replace
 from envkit.wire.results import target_from_json, target_json
 
 # The merged request, and the installed records and distributions that the solution keeps where it can.

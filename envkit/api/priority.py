@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from envkit.api.session import Session
 from envkit.engines.base import ChannelAccess
@@ -17,6 +16,7 @@ from envkit.models.spec import parse_match_spec
 from envkit.plan.opened import explain_opened
 from envkit.plan.restrict import forbidden, restrict
 from envkit.settings import Settings
+from envkit.values import replace
 
 
 def solve_by_priority(

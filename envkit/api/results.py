@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from envkit.api.make import Made
 from envkit.api.session import Session
@@ -13,6 +12,7 @@ from envkit.models.build import Record
 from envkit.models.manifest import Manifest
 from envkit.models.report import Report
 from envkit.models.results import CreateResult
+from envkit.values import replace
 
 
 def _result(session: Session, name: str, records: tuple[Record, ...], missing: Sequence[Record] = ()) -> CreateResult:

@@ -7,7 +7,6 @@ runs on the GPU node.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from envkit.builds.dependency import dependency_names
@@ -19,6 +18,7 @@ from envkit.models.manifest import Manifest
 from envkit.models.progress import Reporter
 from envkit.models.request import Request
 from envkit.plan.implied import imply_cuda
+from envkit.values import replace
 from envkit.wire.results import target_from_json
 
 _NO_CUDA = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from envkit.models.host import Host
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
 from envkit.settings import Settings
+from envkit.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from envkit.builds.knowledge import Knowledge
@@ -135,6 +134,8 @@ def user_index_dir() -> Path:
         usual = Path("/nonexistent/envkit/index")
     if _can_make(usual) or not hasattr(os, "geteuid"):
         return usual
+    import tempfile
+
     private = Path(tempfile.gettempdir()) / f"envkit-cache-{os.geteuid()}"
     with contextlib.suppress(FileExistsError):
         private.mkdir(mode=0o700)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -38,6 +37,7 @@ from envkit.plan.implied import allows_toolkit, imply_cuda
 from envkit.plan.rank import rank, solve_candidates
 from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
 from envkit.settings import Settings, resolve_channels
+from envkit.values import dataclass, field, replace
 from envkit.wheels.plan import PipPlan, locked_plan
 from envkit.wire.results import reasons_json
 from envkit.words.refusals import will_not_run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from envkit.api.choose import channel_access
@@ -13,6 +12,7 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.spec import with_channel
 from envkit.settings import Settings, resolve_channels
+from envkit.values import replace
 
 
 def has_in(session: Session, target: Target, index_dir: Path) -> Callable[[Channel, str], bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -23,6 +22,7 @@ from envkit.models.manifest import PipPackage
 from envkit.models.pip import Address, FilePlace, PipRequirement
 from envkit.models.request import Inquiry
 from envkit.plan.wheel_choice import judge_torch, tags_to_try
+from envkit.values import replace
 from envkit.wheels.plan import PipPlan, PipQuestion
 from envkit.wheels.resolve import newest_of, resolve_section
 from envkit.wheels.uv import Uv

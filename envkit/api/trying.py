@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from envkit.api.choose import channel_access, channels_for, judge_spec, judge_table
 from envkit.api.session import Session
@@ -15,6 +14,7 @@ from envkit.models.request import Correction, CudaChoice, Inquiry
 from envkit.plan.implied import imply_cuda
 from envkit.plan.rank import pick
 from envkit.settings import resolve_channels
+from envkit.values import replace
 
 _MOST = 3  # each costs a solve
 

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from envkit.models.manifest import Manifest, PipPackage, PipPart, RecordedReques
 from envkit.models.pip import PipWish, Provided
 from envkit.models.request import Inquiry
 from envkit.models.version import ComputeCapability
+from envkit.values import replace
 from envkit.wheels.builds import compiles_cuda
 from envkit.wheels.install import install_wheels
 from envkit.wheels.plan import PipPlan, PipQuestion

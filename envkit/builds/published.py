@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from envkit.builds.record import record_from_repodata
@@ -10,6 +9,7 @@ from envkit.cuda.tables import load_table
 from envkit.frameworks.table import row_of
 from envkit.models.build import Record
 from envkit.models.version import CudaVersion
+from envkit.values import replace
 
 _BASES = {"pkgs/main": "https://repo.anaconda.com"}  # channels that are not below the alias
 _ALIAS = "https://conda.anaconda.org"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 from itertools import zip_longest
+
+from envkit.values import dataclass
 
 _VALID = re.compile(r"[*.+!_0-9a-z]+\Z")
 _RUN = re.compile(r"[0-9]+|\*+|[^0-9*]+")

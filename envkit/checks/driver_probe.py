@@ -10,7 +10,6 @@ a libcuda of its own that hides the driver's, a Python that does not start.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from envkit.checks.driver_calls import call_finding
 from envkit.checks.driver_codes import CUDA_ERROR_NO_DEVICE
@@ -32,6 +31,7 @@ from envkit.models.codes.driver import (
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
+from envkit.values import replace
 
 _COMPUTES = frozenset({"vadd", "matmul", "reduce", "bandwidth"})
 _FIGURES = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from envkit.models.codes.driver import DEVICES_HIDDEN, NVIDIA_TRACE
 from envkit.models.fact import Blame, Code, Fact
 from envkit.models.probe import ProbeOutcome, Shadow, list_of, mapping_of
 from envkit.models.report import Finding, Status
+from envkit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

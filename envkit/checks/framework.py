@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from envkit.checks.gpu_errors import classify_error
@@ -36,6 +35,7 @@ from envkit.models.codes.frameworks import (
 from envkit.models.fact import Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
+from envkit.values import dataclass, replace
 
 GpuState = Literal["ok", "failed", "none", "unasked"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,6 +37,7 @@ from envkit.models.fact import Reason
 from envkit.models.gpucode import GpuPackage
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.values import replace
 
 
 class GpuVerdict(NamedTuple):

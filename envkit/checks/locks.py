@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from envkit.builds.classify import classify
@@ -19,6 +18,7 @@ from envkit.models.host import Target
 from envkit.models.inputs import Locked, LockFile
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
+from envkit.values import dataclass
 
 _LISTED = {CPU_BUILD, MIXED_CUDA}  # reasons that choose between builds, where a lock leaves no choice
 

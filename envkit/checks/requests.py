@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from envkit.models.manifest import RecordedRequest
+from envkit.values import fields
 
 
 def requests_differ(one: RecordedRequest, other: RecordedRequest) -> set[str]:

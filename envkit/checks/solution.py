@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from envkit.builds.classify import classify_all
 from envkit.builds.families import channel_name
@@ -30,6 +29,7 @@ from envkit.models.fact import Reason
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import CudaVersion
+from envkit.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from envkit.builds.dependency import flags_match, spec_matches
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
+from envkit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
@@ -19,7 +18,6 @@ from envkit.cli.grammar import HELP, Invocation, asks_help, parameters_of, parse
 from envkit.cli.habits import progress, translate
 from envkit.cli.streams import OUTPUT, guard_streams
 from envkit.errors import EnvkitError, HostCannotRunError, NoSpaceError, UsageError, VolumeError
-from envkit.models.channel import redact
 from envkit.printable import printable_lines
 
 BUG = 70
@@ -206,6 +204,10 @@ def _is_lost() -> bool:
 
 
 def _bug(error: Exception, *, wants_json: bool) -> int:
+    import traceback
+
+    from envkit.models.channel import redact
+
     sys.stderr.write(printable_lines(redact("".join(traceback.format_exception(error)))))
     hint = "please report it with the lines above"
     sys.stderr.write(f"envkit: this is a bug in envkit; {hint}\n")
@@ -219,6 +221,8 @@ def _bug(error: Exception, *, wants_json: bool) -> int:
 
 
 def _shortened(text: str) -> str:
+    from envkit.models.channel import redact
+
     return redact(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from envkit.errors import UsageError
 
@@ -13,8 +14,7 @@ _MAKES = ("create", "install", "upgrade", "uninstall", "remove")
 _SOLVES = ("create", "install", "upgrade")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """How an option of conda is read: as other words, as a key of conda's configuration, or not at all."""
 
     words: tuple[str, ...] = ()  # what stands for it
@@ -25,12 +25,11 @@ class Meaning:
     takes_value: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A command line in envkit's words, and what is meant besides."""
 
     argv: tuple[str, ...]
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = MappingProxyType({})
     notes: tuple[str, ...] = ()
 
 

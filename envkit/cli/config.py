@@ -22,11 +22,10 @@ def config_show_command(
     as_json: options.Json = False,
 ) -> None:
     """Show every setting that is set, where it comes from, and what envkit does not obey."""
-    from dataclasses import asdict
-
     from envkit.api.config import show_settings
     from envkit.cli.output import print_json
     from envkit.settings import load_settings
+    from envkit.values import asdict
 
     settings = load_settings(persist=persist)
     found = show_settings(settings, os.environ)

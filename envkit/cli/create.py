@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from envkit import values
 from envkit.cli import complete, options
 from envkit.cli.carried import volume_flag
 from envkit.cli.declared import argument, option
@@ -170,14 +170,14 @@ def create_command(
     wish = options.parse_pip(source.pip if source else None, pip, allow_build, prefer_pip, local=allow_local)
     inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels), wish)
     if source is not None:
-        how = dataclasses.replace(how, variables=source.variables, source_sha256=source.sha256)
+        how = values.replace(how, variables=source.variables, source_sha256=source.sha256)
     name = name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0]
     try:
         result = create_environment(session, name, inquiry, how)
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, solving_corrections(session, inquiry, corrections, solved=False), call, asked) from None
     corrections = solving_corrections(session, inquiry, corrections, solved=True)
-    result = dataclasses.replace(result, corrections=corrections, fixed=applied)
+    result = values.replace(result, corrections=corrections, fixed=applied)
     return finish(result, correction_rows(call, request, corrections), as_json=as_json)
 
 
@@ -225,7 +225,7 @@ def _create_locked(
     from envkit.inputs.made_for import variables_of
 
     target, _ = describe(session, None, flags)
-    how = dataclasses.replace(how, variables=variables_of(lock))
+    how = values.replace(how, variables=variables_of(lock))
     name, environment = named
     part = choose_part(session, lock, target, environment=environment, any_host=how.proof == "none")
     return create_locked(session, name, part, how, target=target, wish=wish)

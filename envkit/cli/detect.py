@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 from envkit.cli import options
 from envkit.cli.declared import option
+from envkit.values import asdict
 
 _FACTS = (
     "subdir", "glibc", "microarch", "osx", "linux", "driver_version", "driver_cuda", "container", "wsl", "jetson",
@@ -29,7 +29,7 @@ def detect_command(
 
     host = detect_host(refresh=refresh)
     if as_json:
-        engines = [dataclasses.asdict(engine) for engine in list_engines()]
+        engines = [asdict(engine) for engine in list_engines()]
         uv = find_uv()
         wheels = {"version": uv_version(uv), "where": str(uv)} if uv else None
         print_json({"facts": host_to_json(host), "engines": engines, "uv": wheels})

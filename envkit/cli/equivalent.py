@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Annotated
 
 from envkit.cli.declared import option
@@ -14,6 +13,7 @@ from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
+from envkit.values import replace
 
 Fix = Annotated[bool, option("--fix", help="Correct a request that is known not to work as it stands.")]
 _REPLACED = frozenset({"channel", "cuda", "fix", "file", "recipe", "as_json", "why"})

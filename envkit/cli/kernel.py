@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit.cli import options, which
 from envkit.cli.declared import option
+from envkit.values import asdict
 
 if TYPE_CHECKING:
     from envkit.kernels import Kernel

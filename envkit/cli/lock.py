@@ -119,9 +119,9 @@ def _recipe(session: Session, specs: list[str] | None, files: list[str] | None) 
     found = read_sources(files, session.policy) if files else Recipe("the command line", None, (), ())
     if isinstance(found, LockFile):
         raise UsageError(f"{found.path} is a lock itself ({found.format})", hint="Give the file that it was made from.")
-    import dataclasses
+    from envkit import values
 
-    return dataclasses.replace(found, dependencies=(*(specs or ()), *found.dependencies))
+    return values.replace(found, dependencies=(*(specs or ()), *found.dependencies))
 
 
 def _format(kind: str | None, output: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options, which
 from envkit.cli.declared import argument, option
 from envkit.cli.target import TargetFlags
 from envkit.errors import UsageError
+from envkit.values import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def install_command(
         raise UsageError("nothing to install", hint=f"envkit install -n {name} SPEC... or --pip REQUIREMENT")
     wish = options.parse_pip(None, pip, allow_build, prefer_pip, local=allow_local)
     how = _options(session, channel, hosts, override=override_channels, dry_run=dry_run, no_validate=no_validate)
-    how = dataclasses.replace(how, pip=wish)
+    how = replace(how, pip=wish)
     return _finish(modify.install(session, name, specs or (), how), as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +12,7 @@ from envkit.models.cutoff import parse_cutoff
 from envkit.models.request import CudaChoice, Request
 from envkit.models.spec import parse_match_spec
 from envkit.settings import Settings, resolve_channels
+from envkit.values import replace
 
 if TYPE_CHECKING:
     from envkit.api.make import Proof

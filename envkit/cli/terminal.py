@@ -6,6 +6,7 @@ import os
 from typing import TextIO
 
 _DEFAULT = 80
+_ESCAPE = "\x1b["
 _DULL = frozenset({"dumb", "unknown"})
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 _ATTRIBUTES = {"bold": 1, "dim": 2, "italic": 3}
@@ -37,7 +38,7 @@ def styled(text: str, style: str) -> str:
     """Return text with the escapes of a style, such as ``bold red``. With NO_COLOR, colours are left out."""
     plain = bool(os.environ.get("NO_COLOR"))
     codes = [str(_ATTRIBUTES.get(word) or _COLOURS[word]) for word in style.split() if word in _ATTRIBUTES or not plain]
-    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes and text else text
+    return f"{_ESCAPE}{';'.join(codes)}m{text}{_ESCAPE}0m" if codes and text else text
 
 
 def draws_boxes(stream: TextIO) -> bool:

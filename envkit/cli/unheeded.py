@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import textwrap
 from contextlib import suppress
@@ -22,6 +21,8 @@ def tell_unheeded(settings: Settings) -> None:
     """
     if not settings.unheeded:
         return
+    import hashlib
+
     from envkit.words.conda_keys import unheeded_words
 
     state = hashlib.sha256(repr(settings.unheeded).encode()).hexdigest()[:16]

@@ -88,7 +88,7 @@ def command_help(path: str) -> str:
 
 def _usage_word(parameter: Parameter) -> str:
     name = parameter.declared.metavar or parameter.name.upper()
-    word = name if parameter.required or name.startswith("[") else f"[{name}]"
+    word = name if parameter.required or name.startswith("[") else "[" + name + "]"
     return f"{word}..." if parameter.many and not word.endswith("...") else word
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from envkit.models.version import ComputeCapability, CudaVersion
 
+_ROOT = Path(__file__).parent.parent
 TABLES = ("archs", "drivers", "forward_compat", "gpus", "libraries", "ptx", "toolkits")
 
 
 @cache
 def load_table(name: str, package: str = "envkit.cuda") -> dict[str, Any]:
     """Read ``data/NAME.json`` of a package; that of CUDA has `TABLES`."""
-    text = (files(package) / "data" / f"{name}.json").read_text(encoding="utf-8")
+    text = _ROOT.joinpath(*package.split(".")[1:], "data", f"{name}.json").read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)
     return table
 

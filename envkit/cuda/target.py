@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from envkit.cuda.architectures import is_tegra
 from envkit.cuda.drivers import driver_ceiling
@@ -13,6 +12,7 @@ from envkit.cuda.gpus import parse_gpu
 from envkit.errors import UsageError
 from envkit.models.host import OVERRIDES, Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.values import replace
 
 _GLIBC = re.compile(r"2\.\d{1,3}(\.\d+)?\Z")
 

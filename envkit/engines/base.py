@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
+from envkit.values import dataclass
 
 HOW_TO_WRITE_SPECS = (
     "Write it as conda does: 'pytorch', 'pytorch=2.5', 'pytorch>=2.4,<2.6', 'pytorch=2.5.1=*cuda12.1*'."

@@ -10,13 +10,13 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from envkit.engines.base import ChannelAccess
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
+from envkit.values import dataclass
 
 REQUEST_NAME = "_envkit-request"
 """Name of the record that carries pins and constraints; never part of an answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 
 from envkit.builds.dependency import record_matches
@@ -10,6 +9,7 @@ from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
+from envkit.values import replace
 
 
 def solve_keeping(task: SolveTask, solve: Callable[[SolveTask], tuple[Record, ...]]) -> tuple[Record, ...]:
@@ -38,6 +38,6 @@ def _attempts(task: SolveTask) -> Iterator[SolveTask]:
     for kept in (fitting, [record for record in fitting if record.name in asked]):
         if kept and kept != before:
             held = tuple(f"{record.name} =={record.version} {record.build}" for record in kept)
-            yield dataclasses.replace(task, constraints=(*task.constraints, *held), installed=())
+            yield replace(task, constraints=(*task.constraints, *held), installed=())
         before = kept
-    yield dataclasses.replace(task, installed=())
+    yield replace(task, installed=())

@@ -6,7 +6,6 @@ libmamba matches and solves.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from envkit.models.build import Record
 from envkit.models.problem import unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec, with_channel
+from envkit.values import replace
 
 if TYPE_CHECKING:
     from libmambapy.solver import Request
@@ -53,7 +53,7 @@ class LibmambaEngine:
         from libmambapy.specs import ChannelResolveParams, PackageInfo
 
         named = {spec.name: spec.channel for text in task.specs if (spec := parse_match_spec(text)).channel}
-        request = _request(dataclasses.replace(task, specs=tuple(with_channel(text, None) for text in task.specs)))
+        request = _request(replace(task, specs=tuple(with_channel(text, None) for text in task.specs)))
         names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
         records = [
             record

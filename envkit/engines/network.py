@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,6 +129,8 @@ def _unverified(policy: NetworkPolicy, mirrors: Mapping[str, list[str]], logins:
     lines = ["tls-no-verify = true", "[mirrors]"]
     lines += [f"{json.dumps(url)} = {json.dumps(urls)}" for url, urls in mirrors.items()]
     config = Config.from_toml("\n".join(lines))
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="envkit-") as folder:
         path = Path(folder) / "auth.json"
         variables = {}

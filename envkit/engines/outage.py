@@ -9,9 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from envkit.values import dataclass
 
 MEMORY_S = 60.0
 """Do not retry an unreachable host for this long when a cache can answer."""

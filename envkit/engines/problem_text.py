@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
 from envkit.models.problem import Problem, ProblemKind, shortened
 from envkit.models.spec import parse_match_spec
+from envkit.values import dataclass, field, replace
 
 _BRANCH = re.compile(r"((?:│  |   )*)[├└]─ (.*)")
 _RESOLVO = "Cannot solve the request because of: "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from importlib import metadata, util
+from importlib.util import find_spec
+from pathlib import Path
 
 from envkit.engines.base import Engine
 from envkit.errors import SettingsError
+from envkit.values import dataclass
 
 NAMES = ("rattler", "libmamba", "conda")
 
@@ -82,11 +82,29 @@ def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
 
 def _library(name: str, module: str, distribution: str, *, least: int = 0) -> EngineInfo:
     """Look for an engine that is a Python module of at least some major version."""
-    version = None
-    with suppress(metadata.PackageNotFoundError):
-        version = metadata.version(distribution)
-    here = util.find_spec(module) is not None and (version is None or int(version.partition(".")[0]) >= least)
+    spec = find_spec(module)
+    version = _recorded_version(spec.origin, distribution) if spec is not None else None
+    here = spec is not None and (version is None or int(version.partition(".")[0]) >= least)
     return EngineInfo(name, version, here, distribution, None if here else _HOW_TO_GET[name])
+
+
+def _recorded_version(origin: str | None, distribution: str) -> str | None:
+    """Return the version in the name of the record beside a package: ``py_rattler-0.28.0.dist-info``.
+
+    `importlib.metadata` looks into more places, and its import takes longer than all else here.
+    """
+    if origin is None:
+        return None
+    start = f"{distribution.replace('-', '_')}-"
+    for name in os.listdir(Path(origin).parent.parent):
+        if name.startswith(start) and name.endswith((".dist-info", ".egg-info")):
+            return name.removeprefix(start).rpartition(".")[0].partition("-")[0]
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _conda(env: Mapping[str, str]) -> EngineInfo:

@@ -17,9 +17,10 @@ import struct
 import sys
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
+
+from envkit.values import dataclass, field
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from envkit.host.nvidia_smi import parse_smi_cuda, parse_smi_list, parse_smi_query
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from envkit.host.answers import Answers
@@ -12,6 +11,7 @@ from envkit.host.readings import Readings
 from envkit.host.requirements import unmet_requirements
 from envkit.models.host import OVERRIDES, Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.values import replace
 
 # Variables in which 0 is a GPU, variables in which it is their number, and those with a list of resources.
 _NAMING = (

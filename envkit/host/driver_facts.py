@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from envkit.cuda.architectures import is_tegra
@@ -12,6 +11,7 @@ from envkit.host.readings import Readings
 from envkit.host.visible import select_visible
 from envkit.models.host import Gpu
 from envkit.models.version import CudaVersion, DriverVersion
+from envkit.values import dataclass, field, replace
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ Containers and ``docker build`` see /proc and /sys of the host: a loaded module 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from envkit.host.tree import Tree
 from envkit.models.version import DriverVersion
+from envkit.values import dataclass
 
 PROC = "/proc/driver/nvidia/version"
 SYS = "/sys/module/nvidia"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from envkit.models.version import ComputeCapability, DriverVersion
+from envkit.values import dataclass
 
 QUERIES = (
     "name,uuid,driver_version,memory.total,compute_cap,mig.mode.current",

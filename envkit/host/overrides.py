@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from envkit.errors import SettingsError
 from envkit.models.host import OVERRIDES, Gpu, Host, Target
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.values import replace
 
 
 def parse_overrides(env: Mapping[str, str]) -> dict[str, Any]:

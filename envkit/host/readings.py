@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from envkit.host.container import read_container
 from envkit.host.kernel import KernelModule, read_kernel_module
 from envkit.host.machine import read_glibc, read_jetson, read_osx, read_subdir, read_toolkits, read_wsl
 from envkit.host.nodes import is_gpu_node, list_nodes
 from envkit.host.tree import Tree
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

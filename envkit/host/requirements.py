@@ -9,9 +9,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from envkit.models.host import Host
+from envkit.values import dataclass
 
 _CONDITION = re.compile(r"([a-z]+)(>=|<=|!=|>|<|=)([^\s,]+)\Z")
 _COMPARE = {

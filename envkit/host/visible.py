@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from envkit.host.answers import Device
+from envkit.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from envkit.errors import SettingsError
 from envkit.models.host import Gpu, Host
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.values import asdict
 
 T = TypeVar("T")
 _SCHEMA = 1
@@ -25,7 +25,7 @@ def host_to_json(host: Host) -> dict[str, Any]:
         **({"win": host.win} if host.win else {}),
         "driver_version": _str(host.driver_version),
         "driver_cuda": _str(host.driver_cuda),
-        "gpus": [{**dataclasses.asdict(gpu), "compute_capability": _str(gpu.compute_capability)} for gpu in host.gpus],
+        "gpus": [{**asdict(gpu), "compute_capability": _str(gpu.compute_capability)} for gpu in host.gpus],
         "compat": host.compat,
         "toolkits": dict(host.toolkits),
         "container": host.container,

@@ -12,12 +12,12 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from envkit.index.table import Stamp
+from envkit.values import dataclass
 
 _PLAIN_URL = re.compile(r"(?:https?://[a-z0-9.-]+(?::\d+)?|file://)(?:/[A-Za-z0-9._~+@%-]+)+/?", re.ASCII)
 _ODD_PART = re.compile(r"/\.{1,2}(?:/|$)|https?://[^/]*:(?:80|443)/")

@@ -6,13 +6,13 @@ import contextlib
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from envkit.index.cached import CachedIndex
 from envkit.index.entry import UnusualError, merged, plain_record, read_entries
 from envkit.index.split import UnsplittableError, split_index
 from envkit.index.table import NameTable, RecordRun, Stamp, read_table, table_bytes
+from envkit.values import dataclass
 
 _NEWER = b'.conda"'
 

@@ -11,10 +11,10 @@ import os
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from envkit.index.table import NameTable, RecordRun, Stamp, make_table
+from envkit.values import dataclass, field
 
 if TYPE_CHECKING:
     import msgspec

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.builds.record import record_from_repodata
@@ -18,6 +17,7 @@ from envkit.index.flat import DamagedError, FlatIndex, is_simple, open_flat, spl
 from envkit.index.subset import Subset, write_subset
 from envkit.models.build import Record
 from envkit.scratch import scratch
+from envkit.values import dataclass, field
 
 Opened = list[tuple[str, FlatIndex]]
 """Open indexes, each with the URL of its channel."""

@@ -12,10 +12,11 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from envkit.values import dataclass, field
 
 _FORMAT = 1
 _LONGEST_HEADER = 1 << 20

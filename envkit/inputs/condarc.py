@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from envkit.errors import SettingsError
 from envkit.models.conda_keys import BY_ALIAS, BY_VARIABLE
+from envkit.values import dataclass, field
 
 Mark = Literal["final", "top", "bottom"]
 

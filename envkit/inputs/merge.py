@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from envkit.errors import UsageError
 from envkit.models.inputs import Recipe
 from envkit.models.pip import PipSection
 from envkit.models.spec import parse_match_spec
+from envkit.values import replace
 
 
 def merge_recipes(recipes: Sequence[Recipe]) -> Recipe:

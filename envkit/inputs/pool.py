@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from envkit.errors import SettingsError
 from envkit.host.wire import host_from_json
 from envkit.models.host import Target
+from envkit.values import replace
 
 _HINT = "Write it with `envkit detect --json` on each machine: a JSON array, or one document after the other."
 

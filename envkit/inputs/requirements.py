@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
@@ -20,6 +19,7 @@ from envkit.errors import RecipeError
 from envkit.inputs.requirement import Broken, address_of, parse_pip_requirement
 from envkit.models.channel import redact
 from envkit.models.pip import Address, FilePlace, PipRequirement, PipSection
+from envkit.values import dataclass, field, replace
 
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 16

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from envkit.models.codes.inputs import LINE_DROPPED
 from envkit.models.fact import Advice
 from envkit.models.inputs import Recipe
+from envkit.values import replace
 
 _COMMENT = re.compile(r"#\s*\[([^\]#]+)\]\s*$")
 _TOKEN = re.compile(r"\s*(\(|\)|[A-Za-z0-9_]+)")

@@ -16,7 +16,6 @@ import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.builds.dependency import dependency_names
@@ -33,6 +32,7 @@ from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.probe import PROBES_DIR
 from envkit.process import LineChild, usable_processors
+from envkit.values import dataclass, field
 from envkit.words.values import plural
 
 DOING = "bytecode was made"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from envkit.models.gpucode import GpuLibrary, GpuPackage
 from envkit.models.progress import Reporter
 from envkit.scan.file import read_library
 from envkit.scan.tree import may_hold_code, scan_tree
+from envkit.values import replace
 from envkit.words.values import plural
 
 _PARALLEL = 4  # each waits for the disk by several threads of its own

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from envkit.errors import TamperedError, VolumeError
@@ -27,6 +26,7 @@ from envkit.layout.private import Folder, folder, read_file
 from envkit.layout.trust import trusted_users, trusts_group
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.values import asdict, dataclass
 
 _NAME = ".verified.json"
 _LIMIT = 4096

@@ -17,12 +17,12 @@ import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from envkit.errors import TamperedError
 from envkit.layout import lease
 from envkit.layout.private import Folder, folder
 from envkit.layout.volume import Volume
+from envkit.values import dataclass
 
 _PREFIX = ".linked-"
 _KEPT = 64

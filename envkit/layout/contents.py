@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -13,6 +12,7 @@ from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS, row_of
 from envkit.models.installed import InstalledPackage
 from envkit.models.manifest import Manifest
+from envkit.values import dataclass
 
 # CUDA's own packages, which conda installs with builds for GPUs (conda-forge, defaults), and its wheel.
 _CUDA_PACKAGES = ("cuda-cudart", "cudatoolkit", "libcublas")

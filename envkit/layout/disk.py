@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from envkit.values import dataclass
 
 BLOCK = 512
 """The unit of st_blocks, in bytes."""

@@ -8,12 +8,11 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.models.codes.advice import EPHEMERAL_VOLUME, NETWORK_VOLUME, NO_HARD_LINKS, NO_LOCKS
 from envkit.models.fact import Advice
-from envkit.process import run_child
+from envkit.values import dataclass
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -161,6 +160,8 @@ def _runs(script: Path) -> bool:
     if os.statvfs(script).f_flag & getattr(os, "ST_NOEXEC", 0):
         return False
     for _ in range(3):
+        from envkit.process import run_child  # its modules take 3 ms
+
         ended = run_child([script], timeout_s=30)
         # ETXTBSY: another thread forked while the script was open for writing, and its child has it open still.
         if ended.error is None or ended.error.errno != errno.ETXTBSY:

@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from envkit.errors import HeldError, VolumeError
@@ -42,6 +41,7 @@ from envkit.models.codes.advice import (
 from envkit.models.fact import Advice
 from envkit.models.manifest import Manifest
 from envkit.scratch import sweep_scratch
+from envkit.values import dataclass, field
 
 CACHE = "cache"
 """The lease that makers of generations share, and that `clean` holds exclusively to remove packages."""

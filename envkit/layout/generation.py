@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
@@ -20,6 +18,7 @@ from envkit.layout.volume import Volume, check_name, environments, linked
 from envkit.models.manifest import Manifest
 from envkit.models.stored import StoredError
 from envkit.paths import MANIFEST, split_generation
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def claim(volume: Volume, name: str) -> Iterator[Claimed]:
     """
     check_name(name)
     while True:
-        path = volume.generations / f"{name}-{secrets.token_hex(4)}"
+        path = volume.generations / f"{name}-{os.urandom(4).hex()}"
         with lease.hold(volume, path.name):
             with folder(volume.root, volume.generations) as home:
                 try:
@@ -196,7 +195,7 @@ def publish(volume: Volume, name: str, generation: Path) -> Path:
 
 def _point(root: Folder, name: str, target: str) -> None:
     """Make the link `name`, or replace it: the environment is there at every instant."""
-    temporary = f".{name}.{secrets.token_hex(4)}"
+    temporary = f".{name}.{os.urandom(4).hex()}"
     root.link_to(temporary, target)
     try:
         root.move(temporary, root, name)

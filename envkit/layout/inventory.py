@@ -11,12 +11,12 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envkit.errors import TamperedError
 from envkit.layout.disk import BLOCK, Share
 from envkit.paths import INVENTORY, MANIFEST
+from envkit.values import asdict, dataclass, field
 
 if TYPE_CHECKING:
     from envkit.layout.private import Folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shlex
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def publish_launcher(volume: Volume, home: Path, python: Path) -> Path:
         with own.enter(home.name) as here:
             here.link_to("python", os.path.relpath(python, home))
         sync_file_system(home)
-        temporary = f".current.{secrets.token_hex(4)}"
+        temporary = f".current.{os.urandom(4).hex()}"
         own.link_to(temporary, home.name)
         own.move(temporary, own, "current")
         own.sync()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.generation import active, known_manifest, list_generations, list_manifests, read_manifest, resolve
 from envkit.layout.volume import Volume
 from envkit.models.manifest import Manifest
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Origin:
     @classmethod
     def first(cls, verb: str) -> Origin:
         """Start a new lineage."""
-        return cls(secrets.token_hex(8), 1, None, verb)
+        return cls(os.urandom(8).hex(), 1, None, verb)
 
 
 def generations_of(volume: Volume, name: str) -> list[Manifest]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import errno
 import os
-import secrets
 from pathlib import Path
 
 from envkit.errors import VolumeError
@@ -115,7 +114,7 @@ def probe_volume(volume: Volume) -> None:
     known = read_volume_file(volume)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     content = VolumeFile(
-        id=known.id if known else secrets.token_hex(8),
+        id=known.id if known else os.urandom(8).hex(),
         mounted_at=str(volume.root),
         created=known.created if known else now,
         probed=now,

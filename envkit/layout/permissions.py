@@ -10,7 +10,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import TamperedError
@@ -23,6 +22,7 @@ from envkit.layout.volume import Volume, environments
 from envkit.models.codes.files import OPENED, SEALED, TIGHTENED
 from envkit.models.fact import Fact
 from envkit.models.volume import PathsOf, SharingState
+from envkit.values import dataclass
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH

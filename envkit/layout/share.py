@@ -6,13 +6,13 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.layout.opening import read_volume_file
 from envkit.layout.private import Folder, folder, folder_mode, shared_bits
 from envkit.layout.volume import Volume
 from envkit.models.volume import Trust
+from envkit.values import replace
 
 
 def share_volume(volume: Volume, group: int, *, sticky: bool, trust: Trust) -> int:

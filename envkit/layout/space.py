@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.checks.quota import tightest
@@ -15,6 +14,7 @@ from envkit.layout.refusal import no_space
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.manifest import PipPackage
+from envkit.values import dataclass
 from envkit.words.values import size_words
 
 # Records hold the compressed size only. Extracted, packages of conda-forge take 2 to 5 times that (PyTorch 3.6).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def discard(volume: Volume, path: Path, *, unless: Callable[[], bool] = lambda: 
     Raises:
         TamperedError: The trash, or the folder that holds the directory, is not envkit's.
     """
-    grave = f"{path.name}-{secrets.token_hex(4)}"
+    grave = f"{path.name}-{os.urandom(4).hex()}"
     try:
         home = folder(volume.root, path.parent)
     except FileNotFoundError:

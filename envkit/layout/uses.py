@@ -16,12 +16,12 @@ import contextlib
 import pwd
 import re
 import time
-from dataclasses import dataclass
 
 from envkit.errors import TamperedError
 from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 from envkit.marks import read_node, read_start
+from envkit.values import dataclass
 
 LIMIT_S = 30 * 24 * 3600.0
 """A mark that is older is void: nothing tells whether a process of another host lives."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from envkit.host.cache import default_cache_dir
@@ -17,6 +16,7 @@ from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.models.stored import StoredError
 from envkit.paths import validation_folders
+from envkit.values import replace
 
 _KEPT = 50
 _TOKENS = 64

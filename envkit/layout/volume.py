@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from envkit.errors import UsageError
 from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, USES, VALIDATIONS
+from envkit.values import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 _ENTRY_SCRIPT = "env.sh"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +10,7 @@ from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
 from envkit.models.gpucode import Architecture, GpuPackage
 from envkit.models.version import CudaVersion
+from envkit.values import dataclass, field
 
 Variant = Literal["cpu", "cuda", "mps", "generic"]
 
@@ -50,7 +49,7 @@ class Record:
     size: int | None = None
     sha256: str | None = None
     timestamp: int | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, hash=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Claim(NamedTuple):
@@ -195,4 +194,6 @@ class Verdict:
 def digest(records: Iterable[Record]) -> str:
     """Return the hex sha256 over name, version, build, subdir and hash of each record, in any order."""
     lines = sorted(f"{r.subdir}/{r.fn} {r.sha256 or r.raw.get('md5')}" for r in records)
+    import hashlib
+
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from envkit.models.fact import Advice, Fact
 from envkit.models.report import Finding
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

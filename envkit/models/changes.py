@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from envkit.models.fact import Advice
 from envkit.models.results import CreateResult
+from envkit.values import dataclass
 
 if TYPE_CHECKING:
     from envkit.models.manifest import Manifest, PipPackage

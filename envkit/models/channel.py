@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from envkit.values import dataclass, field, replace
 
 DEFAULT_ALIAS = "https://conda.anaconda.org"
 # What the name `defaults` stands for where no condarc says otherwise (conda documentation, "default_channels").

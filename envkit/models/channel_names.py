@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 
 from envkit.models.channel import DEFAULT_ALIAS, DEFAULTS, Channel, has_credentials, parse_channel
+from envkit.values import dataclass, field, replace
 
 LOCAL = "local"
 _SUBDIRS = frozenset(

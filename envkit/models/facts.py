@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from envkit.models.build import CodeOrigin, Relative
 from envkit.models.gpucode import Architecture
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

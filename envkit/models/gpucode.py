@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.values import dataclass, field
 
 _ARCHITECTURE = re.compile(r"(\d{1,2}\.\d)([af]?)\Z")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.values import dataclass, field
 
 OVERRIDES = {
     "driver_cuda": "CONDA_OVERRIDE_CUDA",
@@ -94,6 +93,8 @@ class Host:
             "microarch": self.microarch,
             "subdir": self.subdir,
         }
+        import hashlib
+
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.fact import Advice
 from envkit.models.pip import PipSection
+from envkit.values import dataclass, field
 
 
 class Selected(NamedTuple):

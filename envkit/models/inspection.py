@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from envkit.models.build import Tier
@@ -10,6 +9,7 @@ from envkit.models.fact import Reason
 from envkit.models.gpucode import GpuLibrary, GpuPackage
 from envkit.models.host import Target
 from envkit.models.report import Report
+from envkit.values import dataclass
 
 Inspected = Literal["file", "archive", "prefix", "package"]
 """Kind of what was inspected: ``package`` is one of a channel, ``prefix`` any folder."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from envkit.values import dataclass, field
 
 Fault = Literal["missing", "closed", "unreadable", "size", "sha256"]
 

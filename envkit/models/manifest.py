@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from envkit.models.stored import Stored
+from envkit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from envkit.values import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 PipOrigin = Literal["index", "archive", "vcs", "local"]
 
@@ -97,6 +98,8 @@ class PipRequirement:
     @property
     def name(self) -> str | None:
         """The normalised name of the project, or None if it is not named."""
+        from packaging.utils import canonicalize_name
+
         return None if self.requirement is None else canonicalize_name(self.requirement.name)
 
     @property

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from envkit.models.fact import Blame
+from envkit.values import dataclass, field
 
 Level = Literal["driver", "framework", "collective"]
 ProbeState = Literal["done", "crashed", "timed-out", "garbled", "foreign", "failed", "not-started"]

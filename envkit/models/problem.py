@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from envkit.errors import EnvkitError, UnsatisfiableError
+from envkit.values import dataclass
 
 LINES = 40
 """So many lines of a tree are shown; the whole of it is in the value."""

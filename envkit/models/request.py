@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from envkit.errors import SpecError
@@ -14,6 +13,7 @@ from envkit.models.fact import Fact
 from envkit.models.host import Target
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
+from envkit.values import dataclass, field
 
 if TYPE_CHECKING:
     import datetime

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from envkit.models.build import Record, Tier, Verdict
@@ -12,6 +11,7 @@ from envkit.models.host import Host, Target
 from envkit.models.outcome import Outcome
 from envkit.models.report import Report
 from envkit.models.request import Correction, Request
+from envkit.values import dataclass, field
 
 if TYPE_CHECKING:  # `find` reads no manifest
     from envkit.models.manifest import Manifest, PastValidation, PipPackage, ValidationRecord

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from envkit.models.build import Record
+from envkit.values import dataclass
 
 ChannelPriority = Literal["strict", "flexible", "disabled"]
 

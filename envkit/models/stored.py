@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import MISSING, Field, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from typing_extensions import Self
+from envkit.values import MISSING, fields
+
+if TYPE_CHECKING:
+    from dataclasses import Field
+
+    from typing_extensions import Self
 
 S = TypeVar("S", bound="Stored")
 _Reader = Callable[[Any], Any]

@@ -7,8 +7,9 @@ toolkit or a driver's ceiling, a `ComputeCapability` (8.6) a GPU architecture, a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from envkit.values import dataclass
 
 _TWO = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.\d+)*\Z")
 _DRIVER = re.compile(r"\d{1,5}(?:\.\d{1,5}){0,3}\Z")

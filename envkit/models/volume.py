@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from envkit.models.fact import Advice
+from envkit.values import dataclass
 
 Trust = Literal["owner", "group"]
 """Whose packages in a volume's cache each user takes without fetching them again."""

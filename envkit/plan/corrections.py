@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from envkit.builds.archlists import find_arch_list
 from envkit.builds.dependency import version_bounds
@@ -28,6 +27,7 @@ from envkit.models.host import Target
 from envkit.models.request import Correction, CudaChoice, Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
+from envkit.values import replace
 
 _MOST = 8  # corrections of one request: each takes something out, so that they end
 

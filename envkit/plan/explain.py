@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from envkit.builds.version import VersionKey, version_key
 from envkit.checks.driver import ceiling_of, needed_driver, wants_cuda
@@ -30,6 +29,7 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.version import DriverVersion
 from envkit.plan.rank import pick, rank
+from envkit.values import replace
 
 _SHOWN = 4
 _DRIVER_CODES = frozenset({DRIVER_TOO_OLD, JIT_NEEDS_NEWER_DRIVER, GPU_NEEDS_NEWER_DRIVER})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from envkit.builds.dependency import dependency_names
 from envkit.models.build import Record
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

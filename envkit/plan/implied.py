@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from envkit.builds.buildstring import parse_build_string
@@ -13,6 +12,7 @@ from envkit.frameworks.table import TOOLKIT_PACKAGES, row_of
 from envkit.models.request import CudaChoice, Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
+from envkit.values import replace
 
 
 class _Implied(NamedTuple):

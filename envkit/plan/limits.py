@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from envkit.builds.version import version_key
@@ -21,6 +20,7 @@ from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
 from envkit.plan.rank import conservative, pick, rank
+from envkit.values import replace
 
 
 class _Part(NamedTuple):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from envkit.builds.dependency import record_matches
 from envkit.models.build import Record
 from envkit.models.solve import SolveTask
 from envkit.models.spec import MatchSpec
+from envkit.values import replace
 
 _INVERSE = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "!=", "!=": "=="}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from envkit.builds.knowledge import Knowledge
 from envkit.builds.wheel import torch_wheels
@@ -12,6 +11,7 @@ from envkit.models.build import Build, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.plan.rank import nearest, rank
+from envkit.values import replace
 
 
 def judge_torch(

@@ -7,7 +7,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from envkit.errors import IntegrityError, UnsatisfiableError
@@ -15,6 +14,7 @@ from envkit.layout.atomic import write_atomic
 from envkit.layout.records import installed_packages
 from envkit.models.manifest import PipPackage
 from envkit.models.version import ComputeCapability
+from envkit.values import replace
 from envkit.wheels.builds import build_key, build_variables, keep_log, shares_framework
 from envkit.wheels.failure import failure_of
 from envkit.wheels.provided import dist_infos, read_provided

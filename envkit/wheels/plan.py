@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from envkit.models.manifest import Manifest, PipPackage, PipPart
 from envkit.models.pip import PipWish, Provided
+from envkit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

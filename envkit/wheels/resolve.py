@@ -6,13 +6,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from envkit.errors import UnsatisfiableError, UsageError
 from envkit.models.manifest import PipPackage
 from envkit.models.pip import Address, PipRequirement, PipSection, PipWish, Provided
 from envkit.process import ChildResult
+from envkit.values import replace
 from envkit.wheels.builds import shares_framework
 from envkit.wheels.failure import build_failed, failure_of, needs_login, unfit, without_wheel
 from envkit.wheels.plan import PipPlan, PipQuestion

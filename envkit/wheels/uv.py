@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from envkit.models.network import NetworkPolicy
 from envkit.models.pip import Address
 from envkit.models.progress import Reporter
 from envkit.process import ChildResult, run_child
+from envkit.values import dataclass, field
 from envkit.wheels.credentials import login_variables
 
 _TIMEOUT_S = 7200.0

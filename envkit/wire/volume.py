@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from envkit.models.care import BootstrapResult, Checkup, CleanResult
@@ -16,6 +15,7 @@ from envkit.models.changes import (
     SwitchResult,
 )
 from envkit.models.volume import ShareResult, VolumeReport
+from envkit.values import asdict, replace
 from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json, members
 from envkit.words.say import say
 
@@ -105,7 +105,7 @@ def clean_json(result: CleanResult) -> dict[str, Any]:
 
 def volume_json(report: VolumeReport) -> dict[str, Any]:
     """Return the document of ``volume --json``."""
-    document = dataclasses.asdict(dataclasses.replace(report, concerns=()))
+    document = asdict(replace(report, concerns=()))
     document["concerns"] = [say(fact) for fact in report.concerns]
     document["settings"] = {key: {"value": value, "origin": origin} for key, (value, origin) in report.settings.items()}
     return {"schema_version": SCHEMA_VERSION, **document}
@@ -113,7 +113,7 @@ def volume_json(report: VolumeReport) -> dict[str, Any]:
 
 def bootstrap_json(result: BootstrapResult) -> dict[str, Any]:
     """Return the document of ``volume bootstrap --json``."""
-    return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(result)}
+    return {"schema_version": SCHEMA_VERSION, **asdict(result)}
 
 
 def share_json(result: ShareResult) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def make(volume: Volume, name: str, keys: list[str], *, copied: frozenset[str] =
             elif source.is_file():
                 os.link(source, prefix / "lib" / source.name)
     manifest = a_manifest(prefix, keys)
-    write_atomic(prefix / ".envkit.json", manifest.model_dump_json())
+    write_atomic(prefix / ".envkit.json", manifest.to_text())
     with folder(volume.root, prefix) as here, weighing(volume, here, manifest):
         pass
     (volume.root / name).symlink_to(f".envkit/g/{prefix.name}")
@@ -108,7 +108,7 @@ def test_wheels_are_shared_by_their_paths(volume: Volume) -> None:
         (site / "mod-1.dist-info" / "RECORD").write_text("mod.py,,\nmod-1.dist-info/RECORD,,\n")
         os.link(cache / "mod.py", site / "mod.py")
         manifest = a_manifest(prefix, [], pip)
-        write_atomic(prefix / ".envkit.json", manifest.model_dump_json())
+        write_atomic(prefix / ".envkit.json", manifest.to_text())
         with folder(volume.root, prefix) as here, weighing(volume, here, manifest):
             pass
         prefixes.append(prefix)
