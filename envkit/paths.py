@@ -18,6 +18,8 @@ MANIFEST = ".envkit.json"
 """The manifest, in a generation."""
 INVENTORY = ".envkit-inventory.json"
 """The disk space that a generation takes, in it."""
+STAGED = ".envkit-stage.json"
+"""The note of where a staged copy comes from, in the copy."""
 PIN = "~~envkit_pin.pth"
 """The start-up hook of envkit in each ``site-packages``: the last one, when the paths of all others are there."""
 
@@ -69,3 +71,8 @@ def validation_folders(root: str, generation: str, cache: str | None) -> list[st
         identity = sha256(os.fsencode(root)).hexdigest()[:16]
         folders.append(os.path.join(cache, VALIDATIONS, identity, generation))
     return folders
+
+
+def stage_root(place: str, uid: int) -> str:
+    """Return the folder of a user in a directory for staged copies."""
+    return os.path.join(place, f"envkit-{uid}")

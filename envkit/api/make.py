@@ -138,24 +138,47 @@ def make_generation(
         _follow_conda(session, blueprint, place)
         notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
         manifest = _manifest(volume, blueprint, claimed, host, pip)
-        write_manifest(manifest, place)
-        report = None
-        claimed.check()
-        with weighing(volume, claimed.here, manifest):
-            if proof != "none" and runs_here:
-                report = validate_prefix(prefix, manifest=manifest, host=host, reporter=reporter)
-        refusal = check_publishable(blueprint.name, report, require_gpu=proof == "gpu")
-        if refusal is not None:
-            raise refusal
-        claimed.check()
-        claimed.open_up()
-        if report is not None:
-            record_validation(volume, prefix.name, report, host)
-        if publish_by is not None:
-            publish_by(prefix)
-        else:
-            publish(volume, blueprint.name, prefix)
+        report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, publish_by=publish_by)
     return Made(prefix, manifest, report, missing, notes)
+
+
+def complete(
+    session: Session,
+    claimed: Claimed,
+    manifest: Manifest,
+    *,
+    proof: Proof,
+    runs_here: bool,
+    publish_by: Callable[[Path], object] | None = None,
+) -> Report | None:
+    """Write the manifest of a claimed generation whose files are there, validate it and publish it.
+
+    Args:
+        runs_here: Whether it is for the platform of this host, so that it can be validated here.
+        publish_by: Publishes the prefix instead of the environment's link.
+
+    Raises:
+        EnvkitError: It does not work, so it was not published.
+    """
+    volume, host, prefix = session.volume, session.host, claimed.prefix
+    write_manifest(manifest, claimed.place)
+    report = None
+    claimed.check()
+    with weighing(volume, claimed.here, manifest):
+        if proof != "none" and runs_here:
+            report = validate_prefix(prefix, manifest=manifest, host=host, reporter=session.reporter)
+    refusal = check_publishable(manifest.name, report, require_gpu=proof == "gpu")
+    if refusal is not None:
+        raise refusal
+    claimed.check()
+    claimed.open_up()
+    if report is not None:
+        record_validation(volume, prefix.name, report, host)
+    if publish_by is not None:
+        publish_by(prefix)
+    else:
+        publish(volume, manifest.name, prefix)
+    return report
 
 
 def _follow_conda(session: Session, blueprint: Blueprint, place: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 from envkit.cli import options
@@ -15,6 +16,8 @@ _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _WORDS = {
     "unfinished": ("unfinished generation", "unfinished generations"),
     "bytecode": ("folder of bytecode", "folders of bytecode"),
+    "stage": ("staged copy", "staged copies"),
+    "pack": ("pack", "packs"),
     "trash": ("piece of trash", "pieces of trash"),
     "index": ("index", "indexes"),
     "gpucode": ("measurement of GPU code", "measurements of GPU code"),
@@ -40,6 +43,10 @@ def clean_command(
     force: Annotated[
         bool, option("--force", help="Take generations that are in use, too; it is said from whom.")
     ] = False,
+    stage: Annotated[
+        Path | None,
+        option("--stage", metavar="DIR", help="Remove copies of `envkit stage` below DIR instead."),
+    ] = None,
     dry_run: options.DryRun = False,
     _yes: options.Yes = False,
     as_json: options.Json = False,
@@ -47,6 +54,7 @@ def clean_command(
 ) -> None:
     """Remove old generations, packages and leftovers not in use."""
     from envkit.api.clean import clean
+    from envkit.api.clean_stage import clean_stage
     from envkit.cli.output import console, mark, print_json, table
     from envkit.layout.gc import Keep
     from envkit.wire.volume import clean_json
@@ -54,7 +62,8 @@ def clean_command(
     from envkit.words.values import size_words
 
     kept = Keep(keep, parse_age(older_than), used=not force)
-    result = clean(options.session_of(persist, as_json=as_json, progress=progress), kept, dry_run=dry_run)
+    session = options.session_of(persist, as_json=as_json, progress=progress)
+    result = clean_stage(session, stage, kept, dry_run=dry_run) if stage else clean(session, kept, dry_run=dry_run)
     if as_json:
         print_json(clean_json(result))
         return

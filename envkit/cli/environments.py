@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options, which
 from envkit.cli.declared import argument, option
+from envkit.cli.stage import StageOption, stage_place, staged_place
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,6 +154,7 @@ def run_command(
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
+    stage: StageOption = None,
 ) -> None:
     """Run a command in an environment and pass on its exit code."""
     from envkit.cli.launch import become, find_place, leading_persist
@@ -161,7 +164,9 @@ def run_command(
     if not words:
         raise UsageError("no command to run", hint="For example: envkit run train -- python script.py")
     environment = which.anything(None if given or prefix else name, given, prefix)
-    become(find_place(environment, later or persist), words)
+    persist = Path(later) if later is not None else persist
+    place = stage or stage_place()
+    become(staged_place(environment, persist, place) if place else find_place(environment, persist), words)
 
 
 def recipes_command(*, as_json: options.Json = False) -> None:

@@ -27,6 +27,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "remove": ("envkit remove old", "envkit remove -n train scipy"),
     "rename": ("envkit rename train train-2025", "envkit rename -p /data/envs/train new"),
     "clone": ("envkit clone train trial", "envkit clone train@2 before"),
+    "pack": ("envkit pack train -o train.tar.zst", "envkit pack train --format squashfs --keep"),
+    "unpack": ("envkit unpack train.tar.zst --persist /data/envs", "envkit unpack train.tar.zst -n trial"),
+    "stage": ("envkit stage train --to /local/scratch", "envkit stage train.tar.zst --to /local/scratch"),
     "export": ("envkit export train > environment.yml", "envkit export train --explicit"),
     "lock": (
         "envkit lock -f environment.yml --for a100/550 -o pixi.lock",

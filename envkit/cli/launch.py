@@ -14,11 +14,12 @@ from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
 from envkit.marks import calling_shells, leave_mark
+from envkit.paths import PRIVATE
 from envkit.printable import printable
 from envkit.shells import detect_shell, dialect, render
 
 # The options that need no command line parser, each by its meaning.
-_RUN = {"--persist": "persist", "-n": "name", "--name": "name"}
+_RUN = {"--persist": "persist", "-n": "name", "--name": "name", "--stage": "stage"}
 _ACTIVATE = {"--persist": "persist", "--shell": "shell"}
 
 
@@ -46,6 +47,27 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
     if not os.path.isdir(prefix):
         raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")
     return Place(prefix, environment_name(prefix))
+
+
+def find_staged(name: str, persist: str | os.PathLike[str] | None, place: str) -> Place | None:
+    """Return the copy of an environment on this node's own disk; None if it has to be made first.
+
+    Where the volume is gone, the newest copy of that name counts.
+    """
+    from envkit.layout.staged import staged_by_name, staged_prefix
+
+    place = os.path.abspath(place)
+    try:
+        found = find_place(name, persist)
+    except UnknownEnvironmentError:
+        root = locate_volume(persist, name)
+        copy = staged_by_name(place, root, name) if not os.path.isdir(os.path.join(root, PRIVATE)) else None
+        if copy is None:
+            raise
+        sys.stderr.write(f"envkit: there is no volume at {printable(root)} now: {name} runs in {printable(copy)}\n")
+        return Place(copy, name)
+    copy = staged_prefix(place, found.prefix)
+    return Place(copy, found.name) if copy is not None else None
 
 
 def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: str | None) -> str:
@@ -132,8 +154,12 @@ def do_quickly(argv: Sequence[str]) -> bool:
     if later is not None:
         flags["persist"] = later
     try:
+        stage = flags.get("stage") or os.environ.get("ENVKIT_STAGE")
         if verb == "run" and len(names) == 1 and command:
-            become(find_place(names[0], flags.get("persist")), command)
+            place = find_staged(names[0], flags.get("persist"), stage) if stage else None
+            if stage and place is None:
+                return False  # it is copied first
+            become(place or find_place(names[0], flags.get("persist")), command)
         elif verb == "activate" and len(names) == 1 and not words and not sys.stdout.isatty():
             sys.stdout.write(activation_code(names[0], flags.get("persist"), flags.get("shell")))
         elif verb == "deactivate" and not names and not words and not sys.stdout.isatty():

@@ -14,6 +14,7 @@ from envkit.errors import HeldError, VolumeError
 from envkit.layout import lease
 from envkit.layout.generation import is_finished, list_generations, list_manifests
 from envkit.layout.launcher import own_python
+from envkit.layout.packs import packed_generation
 from envkit.layout.private import Folder, folder, peek
 from envkit.layout.trash import discard
 from envkit.layout.trust import base_name
@@ -33,6 +34,7 @@ from envkit.models.codes.advice import (
     NEEDS_UNKNOWN,
     NOT_HELD,
     ORPHANED,
+    PACK_UNUSED,
     SUPERSEDED,
     TAKEN_IN_USE,
     UNFINISHED,
@@ -167,6 +169,12 @@ def find_rubbish(volume: Volume, keep: Keep) -> Rubbish:
     found.items += [CleanItem("download", str(path), Advice(DOWNLOAD_ABANDONED)) for path in dropped]
     void = [path for path in _listdir(volume, volume.validations) if path.name not in generations or path.name in gone]
     found.items += [CleanItem("validation", str(path), Advice(GENERATION_GONE)) for path in void]
+    kept = generations.keys() - gone
+    found.items += [
+        CleanItem("pack", str(path), Advice(PACK_UNUSED))
+        for path in _listdir(volume, volume.packs)
+        if packed_generation(path) not in kept and not path.name.startswith(".")
+    ]
     found.items += find_stale_indexes(volume.index, keep.younger_than_s)
     found.items += [CleanItem("trash", str(path), Advice(HALF_DELETED)) for path in _listdir(volume, volume.trash)]
     return found
@@ -371,7 +379,7 @@ def _remove(volume: Volume, item: CleanItem, path: Path) -> bool:
     """Remove one item that is no package; return whether it is gone."""
     if item.kind in {"generation", "orphan"}:
         return remove_generation(volume, path, used=item.why.code == TAKEN_IN_USE)
-    if path.is_symlink() or item.kind in {"index", "gpucode", "archive"}:
+    if path.is_symlink() or item.kind in {"index", "gpucode", "archive", "pack"}:
         return _remove_file(volume, path)
     if item.kind == "unfinished":
         return _remove_unfinished(volume, path)

@@ -21,6 +21,7 @@ from envkit.words.values import size_words
 EXTRACTED_RATIO = 4.0
 # Bytes of an average extracted file; environments of 5 GB have about 100,000 files (nebari-dev/nebari#2505).
 _BYTES_PER_FILE = 25_000
+_BLOCK_BYTES = 2048  # half a block is lost at the end of an average file
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +73,24 @@ def check_space(volume: Volume, missing: Sequence[Record], *, wheels: Sequence[P
         raise NoSpaceError(
             f"{volume.root} has {space.free_inodes:,} inodes free{space.within} and about {2 * files:,} are needed",
             hint="Remove files, or choose another volume with --persist DIR.",
+        )
+
+
+def refuse_full(folder: Path, size_bytes: int, files: int) -> None:
+    """Refuse to copy files of a known size into a folder that has no room for them.
+
+    Raises:
+        NoSpaceError: It has not.
+    """
+    space = free_space(folder)
+    need = size_bytes + files * _BLOCK_BYTES
+    if need > space.free_bytes:
+        raise NoSpaceError(
+            f"{folder} has {size_words(space.free_bytes)} free{space.within} and {size_words(need)} are needed",
+            hint="Free space there, or choose another directory.",
+        )
+    if space.free_inodes is not None and files > space.free_inodes:
+        raise NoSpaceError(
+            f"{folder} has {space.free_inodes:,} inodes free{space.within} and {files:,} are needed",
+            hint="Remove files there, or choose another directory.",
         )

@@ -82,6 +82,11 @@ def past_validations(volume: Volume, generation: str) -> list[tuple[PastValidati
     return sorted(found, key=lambda item: item[0].created, reverse=True)
 
 
+def read_all_validations(volume: Volume, generation: str) -> list[ValidationRecord]:
+    """Read the newest outcome on each kind of host."""
+    return list(_all(volume, generation))
+
+
 def _all(volume: Volume, generation: str) -> Iterator[ValidationRecord]:
     """Yield the newest record for each fingerprint."""
     names = {name for root, path in _folders(volume, generation) for name in peek(root, path)}

@@ -49,8 +49,8 @@ class CleanItem:
 
     Attributes:
         kind: ``generation``, ``orphan``, ``unfinished``, ``package``, ``bytecode``, ``download``, ``trash``,
-            ``validation``, ``index``, ``wheel`` (of uv's cache), ``gpucode`` (what was measured of a package) or
-            ``archive`` (what `inspect` downloaded).
+            ``validation``, ``index``, ``wheel`` (of uv's cache), ``gpucode`` (what was measured of a package),
+            ``archive`` (what `inspect` downloaded), ``pack`` or ``stage`` (a copy on a node's disk).
         path: Its path.
         why: The reason.
     """

@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Literal
 
 Phase = Literal[
-    "detect", "index", "solve", "pip", "download", "gpu code", "read", "link", "bytecode", "wheels", "validate", "clean"
+    "detect",
+    "index",
+    "solve",
+    "pip",
+    "download",
+    "gpu code",
+    "read",
+    "link",
+    "bytecode",
+    "wheels",
+    "validate",
+    "clean",
+    "pack",
+    "unpack",
+    "stage",
 ]
 
 

@@ -135,6 +135,8 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.CLOSURE_UNSOLVED: _unsolvable,
     codes.HIDDEN_BUILD: _hidden,
     codes.OPENED_CHANNEL: _opened,
+    codes.PACK_UNUSED: "the generation that it is of is gone",
+    codes.STAGE_UNUSED: lambda idle_s: f"a copy on this node's disk, last used {days_words(idle_s)} ago",
     codes.INDEX_UNUSED: lambda idle_s: f"a channel's index, last used {days_words(idle_s)} ago",
     codes.KEPT_IN_USE: lambda by=(): f"{_users(by)} using it; --force takes it all the same",
     codes.TAKEN_IN_USE: lambda by=(): f"taken by force: {_users(by)} using it",

@@ -213,6 +213,10 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
     "create-passed-over": ("create", "kernels", "--driver", "570", "--gpu", "h100", "--no-validate"),
     "validate-for": ("validate", "kernels", "--gpu", "h100", "--gpu", "v100", "--driver", "570"),
     "create-no-gpu-code": ("create", "kernels=2.0", "-n", "second", "--driver", "570", "--gpu", "h100"),
+    "pack": ("pack", "work", "-o", "work.tar.zst"),
+    "unpack": ("unpack", "work.tar.zst", "-n", "carried"),
+    "unpack-exists": ("unpack", "work.tar.zst", "-n", "torch"),
+    "stage": ("stage", "work", "--to", "node"),
 }
 """Commands on one volume, one after another."""
 
@@ -296,6 +300,7 @@ class Recorder:
         text = re.sub(r"\b[0-9a-f]{16}\b", "<id>", text)
         text = re.sub(r"\b\d{4}-\d\d-\d\d(T[0-9:+]*)?", "<time>", text)
         text = re.sub(r"\b\d+(\.\d+)? ([kMG]?B|bytes|inodes)\b", "<size>", text)
+        text = re.sub(r"/envkit-\d+/", "/envkit-<uid>/", text)
         return re.sub(r"\b([a-z]+)-[0-9a-f]{8}\b", self._generation, text)
 
     def _generation(self, found: re.Match[str]) -> str:
