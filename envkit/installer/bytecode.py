@@ -17,13 +17,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envkit.errors import TamperedError
 from envkit.installer import cache
 from envkit.installer.bytecode_lists import BytecodeFiles, read_list, write_list
 from envkit.installer.compiler import DOING, Compiler
 from envkit.installer.modules import linked_modules, python_tag
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
-from envkit.layout.trust import own_name
+from envkit.layout.trust import cache_mode, guards_caches, keep_name, open_kept, own_name, trusted_users
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.probe import list_of
@@ -49,19 +50,45 @@ def link_kept(
     tag = python_tag(records)
     linked = 0
     rest: list[Record] = []
+    guarded = guards_caches(volume)
     for record in (records if among is None else among) if tag is not None else ():
-        folder = volume.bytecode / own_name(volume, volume.bytecode, cache.key(record)) / str(tag)
+        name = _name(volume, record)
+        if not (volume.bytecode / name).is_dir():
+            name = own_name(volume, volume.bytecode, cache.key(record))
         try:
-            files = read_list(folder)
-            if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
-                rest.append(record)
-                continue
-            linked += _link_files(folder, files, prefix)
+            if guarded:
+                with open_kept(volume, volume.bytecode, name, str(tag)) as kept:
+                    count = _link_package(volume, record, Path(kept.through), prefix)
+            else:
+                count = _link_package(volume, record, volume.bytecode / name / str(tag), prefix)
+        except TamperedError:
+            count = None
         except OSError as error:
             if no_space(error):
                 raise full_while(volume, error, DOING) from error
-            rest.append(record)  # too many links (EMLINK), none at all, or a file is gone: compile
+            count = None  # too many links (EMLINK), none at all, or a file is gone: compile
+        if count is None:
+            rest.append(record)
+        else:
+            linked += count
     return linked, rest
+
+
+def _name(volume: Volume, record: Record) -> str:
+    """Return the name of the folder in which this user keeps the bytecode of a package."""
+    return keep_name(volume, volume.bytecode, cache.key(record))
+
+
+def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) -> int | None:
+    files = read_list(folder)
+    if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
+        return None
+    if guards_caches(volume):
+        users = trusted_users(volume)
+        found = (f"{folder}/{inner}/{name}" for inner, names in files for name in names)
+        if not all(os.lstat(path).st_uid in users for path in found):
+            return None
+    return _link_files(folder, files, prefix)
 
 
 def make_bytecode(
@@ -100,19 +127,15 @@ def make_bytecode(
     counts = {what: count for what, count in compiler.counts.items() if what != "left"}
     if linked:
         counts["linked"] = linked
-    files = [
-        (own_name(volume, volume.bytecode, cache.key(record)), name)
-        for record in rest
-        for name in linked_modules(place, record)
-    ]
+    files = [(_name(volume, record), name) for record in rest for name in linked_modules(place, record)]
     if files:
         done, incomplete = _compile(volume, python, place, tag, files, env)
         for what, count in done.items():
             counts[what] = counts.get(what, 0) + count
         for record in rest:
-            if incomplete is None or own_name(volume, volume.bytecode, cache.key(record)) in incomplete:
+            if incomplete is None or _name(volume, record) in incomplete:
                 continue  # compiled again by the next run
-            folder = volume.bytecode / own_name(volume, volume.bytecode, cache.key(record)) / tag
+            folder = volume.bytecode / _name(volume, record) / tag
             try:
                 write_list(volume, folder)
             except OSError as error:
@@ -193,7 +216,7 @@ def _compile(
         outcome = run_probe(
             python,
             PROBES_DIR / "bytecode.py",
-            [str(prefix), str(volume.bytecode), tag, str(listing)],
+            [str(prefix), str(volume.bytecode), tag, str(listing), f"{cache_mode(volume):o}"],
             env=env,
             timeout_s=_TIMEOUT_S,
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envkit.layout.private import folder
+from envkit.layout.trust import cache_mode
 from envkit.layout.volume import Volume
 from envkit.plain import read_json
 
@@ -43,7 +44,7 @@ def write_list(volume: Volume, place: Path) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    with folder(volume.root, place, make=True) as here:
+    with folder(volume.root, place, make=True, mode=cache_mode(volume)) as here:
         here.write(LIST, list_text(list(_walk(place))), durable=False)
 
 

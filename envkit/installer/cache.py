@@ -21,7 +21,7 @@ from envkit.checks.package import check_record
 from envkit.errors import IntegrityError
 from envkit.layout import lease
 from envkit.layout.private import Folder, folder, read_file
-from envkit.layout.trust import own_name
+from envkit.layout.trust import open_kept, own_name
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.channel import redact
@@ -76,6 +76,19 @@ def package_dir(volume: Volume, record: Record) -> Path:
 def home_name(volume: Volume, record: Record) -> str:
     """Return the name of the folder of a package: its key, or this user's own where a stranger has put that there."""
     return own_name(volume, volume.packages, key(record))
+
+
+def open_package(volume: Volume, record: Record) -> Folder:
+    """Open the directory of a package.
+
+    Raises:
+        TamperedError: It is a stranger's, or others may change it.
+        FileNotFoundError: It is not cached.
+    """
+    target = package_dir(volume, record)
+    home = open_kept(volume, volume.packages, target.parent.name)
+    with home:
+        return home.enter(target.name)
 
 
 def cached(volume: Volume, record: Record) -> bool:

@@ -19,14 +19,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from envkit.builds.dependency import dependency_names
+from envkit.errors import TamperedError
 from envkit.installer import cache
 from envkit.installer.bytecode_lists import LIST, list_text, read_list
 from envkit.installer.modules import Module, cached_modules, python_of, python_tag
+from envkit.installer.seal import close_to_others
 from envkit.layout.atomic import sync_file_system
 from envkit.layout.private import Folder, folder
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.trash import discard
-from envkit.layout.trust import own_name
+from envkit.layout.trust import cache_mode, guards_caches, keep_name, trusted_users
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -89,6 +91,7 @@ class Compiler:
         self._working = 0
         self._closed = False
         self._fault: OSError | None = None
+        self._held: Folder | None = None
 
     def begin(self, missing: Sequence[Record], fetching: Folder | None) -> None:
         """Begin with the packages that are in the cache.
@@ -113,7 +116,7 @@ class Compiler:
 
     def _is_known(self, record: Record) -> bool:
         """Return whether there is a list of a package's bytecode, which `link_kept` looks at."""
-        home = own_name(self.volume, self.volume.bytecode, cache.key(record))
+        home = keep_name(self.volume, self.volume.bytecode, cache.key(record))
         return os.path.lexists(self.volume.bytecode / home / self._tag / LIST)
 
     def add(self, record: Record, package: Path) -> None:
@@ -122,7 +125,7 @@ class Compiler:
             return
         try:
             modules = cached_modules(package, record, self._python)
-            self._stage.enter(cache.key(record), new=True).close()
+            self._stage.enter(cache.key(record), new=True, mode=cache_mode(self.volume)).close()
         except (OSError, ValueError) as error:
             self._note_fault(error)
             return
@@ -163,6 +166,8 @@ class Compiler:
             if package.whole and self._stage is not None:
                 try:
                     with self._stage.enter(cache.key(package.record)) as home:
+                        if guards_caches(self.volume):
+                            close_to_others(Path(home.through))
                         home.write(LIST, list_text(list(package.files.items())), durable=False)
                     kept.append(package)
                 except OSError as error:
@@ -187,8 +192,8 @@ class Compiler:
 
     def _move(self, package: _Package, stage: Folder, store: Folder) -> None:
         key = cache.key(package.record)
-        name = own_name(self.volume, self.volume.bytecode, key)
-        with store.enter(name, make=True) as home:
+        name = keep_name(self.volume, self.volume.bytecode, key)
+        with store.enter(name, make=True, mode=cache_mode(self.volume)) as home:
             try:
                 stage.move(key, home, self._tag)
             except OSError as error:
@@ -252,7 +257,7 @@ class Compiler:
             for _ in range(_STARTS):
                 if self._closed or self._talk():
                     return
-        except OSError:
+        except (OSError, TamperedError):
             return  # it cannot be started
         finally:
             with self._state:
@@ -263,7 +268,7 @@ class Compiler:
         """Return False if the worker died."""
         if self._python is None:
             return True
-        home = cache.package_dir(self.volume, self._python)
+        home = self._home_of(self._python)
         command = (home / "bin" / "python", "-I", "-S", "-B", "-W", "ignore", PROBES_DIR / "compile_worker.py")
         inherited = [number for number in self._descriptors if number >= 0]
         child = LineChild([*command, *map(str, self._descriptors)], env=self._variables(), inherited=inherited)
@@ -290,6 +295,15 @@ class Compiler:
             child.close()
         return True
 
+    def _home_of(self, python: Record) -> Path:
+        """Return the directory of Python in the cache; in a shared volume by its descriptor, which nobody swaps."""
+        if not guards_caches(self.volume):
+            return cache.package_dir(self.volume, python)
+        with self._state:
+            if self._held is None:
+                self._held = self._stack.enter_context(cache.open_package(self.volume, python))
+            return Path(self._held.through)
+
     def _request(self, chunk: _Chunk) -> bytes:
         record = chunk.package.record
         package = f"{record.name}-{record.version}-{record.build}"
@@ -298,6 +312,7 @@ class Compiler:
         homes.append([packages, f"{cache.home_name(self.volume, record)}/{package}"])
         request = {
             "homes": homes,
+            "owners": sorted(trusted_users(self.volume)) if guards_caches(self.volume) else None,
             "stage": cache.key(record),
             "prefix": str(self.prefix),
             "modules": [module[:3] for module in chunk.modules],

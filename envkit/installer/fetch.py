@@ -19,12 +19,13 @@ from envkit.installer.conda_cache import take_archive, take_extracted
 from envkit.installer.download import download, is_whole
 from envkit.installer.extract import TooLargeError, extract_within
 from envkit.installer.proof import keep_proof, prove
-from envkit.installer.seal import check_and_seal
+from envkit.installer.seal import check_and_seal, close_to_others
 from envkit.layout.atomic import sync_file_system
 from envkit.layout.private import Folder, folder
 from envkit.layout.refusal import cannot_write, full_while, is_refused, no_space, numbered
 from envkit.layout.space import is_full
 from envkit.layout.trash import discard
+from envkit.layout.trust import cache_mode, guards_caches
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.channel import Channel, redact
@@ -205,7 +206,7 @@ class _Run:
         from rattler.exceptions import ExtractError
 
         name, archive = cache.key(record), cache.archive_name(record)
-        self.folder.enter(name, new=True).close()
+        self.folder.enter(name, new=True, mode=cache_mode(self.volume)).close()
         place = self.folder.through  # the folder's own path may lead elsewhere by now
         target = Path(place, name, f"{record.name}-{record.version}-{record.build}")
         found = await asyncio.to_thread(self._look, record, target)
@@ -260,6 +261,8 @@ class _Run:
         return found
 
     def _prove(self, record: Record, target: Path) -> None:
+        if guards_caches(self.volume):
+            close_to_others(target)
         proof = prove(cache.key(record), target)
         with self.folder.enter(cache.key(record)) as home:
             keep_proof(proof, home)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
+import resource
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from envkit.installer.pin import write_pin
 from envkit.layout.atomic import write_atomic
 from envkit.layout.refusal import cannot_write, full_while, is_broken, numbered
 from envkit.layout.space import is_full
+from envkit.layout.trust import guards_caches
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -63,12 +66,17 @@ def link(
     """
     reporter.start("link", plural(len(records), "package"), total=len(records))
     try:
-        with scratch() as packages:
+        with scratch() as packages, contextlib.ExitStack() as held:
+            guarded = guards_caches(volume)
+            if guarded:
+                _allow_open_files(len(records))
             # The native engine keeps its locks beside the packages it links. They are this node's and this user's:
             # a volume may not lock, and others may put a link there. Names are the cache's for one environment.
             for record in records:
                 package = cache.package_dir(volume, record)
-                (packages / package.name).symlink_to(package)
+                # The path of one may lead to another's by now; its descriptor does not.
+                kept = held.enter_context(cache.open_package(volume, record)).through if guarded else package
+                (packages / package.name).symlink_to(kept)
             done = asyncio.run(_link(volume, packages, records, (prefix, place), requested, reporter, platform, beside))
         _finish_records(place, records, requested)
         write_hooks(prefix, place)
@@ -77,6 +85,16 @@ def link(
         raise _translate(volume, error, (prefix, place)) from error
     reporter.finish("link", plural(len(records), "package"))
     return done
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise the soft limit on open files by so many, as far as the hard one allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = soft + count
+    if soft != resource.RLIM_INFINITY:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
 
 
 async def _link(

@@ -15,6 +15,8 @@ from envkit.models.build import Record
 from envkit.plain import LARGEST_RECORD_BYTES, read_json, read_plain
 from envkit.words.values import size_words
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
 
 def check_and_seal(record: Record, target: Path) -> None:
     """Check the files of an extracted package and make them read-only.
@@ -55,6 +57,24 @@ def check_and_seal(record: Record, target: Path) -> None:
         wrong.append("its info/index.json names another package")
     wrong += _unreadable(target)
     _refuse(record, wrong)
+
+
+def close_to_others(target: Path) -> None:
+    """Take from group and others the right to write in an extracted package, its folders and its description."""
+    stack = [str(target)]
+    while stack:
+        place = stack.pop()
+        mode = os.lstat(place).st_mode
+        if mode & _OTHERS_WRITE:
+            os.chmod(place, stat.S_IMODE(mode) & ~_OTHERS_WRITE)  # noqa: PTH101 - see below
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    state = entry.stat(follow_symlinks=False)
+                    if state.st_mode & _OTHERS_WRITE:
+                        os.chmod(entry.path, stat.S_IMODE(state.st_mode) & ~_OTHERS_WRITE)  # noqa: PTH101 - a DirEntry
 
 
 def _refuse(record: Record, wrong: list[str]) -> None:

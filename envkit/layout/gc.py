@@ -17,7 +17,7 @@ from envkit.layout.launcher import own_python
 from envkit.layout.packs import packed_generation
 from envkit.layout.private import Folder, folder, peek
 from envkit.layout.trash import discard
-from envkit.layout.trust import base_name
+from envkit.layout.trust import base_name, guards_caches
 from envkit.layout.usage import in_use, seen_in_processes
 from envkit.layout.uses import Use, sweep_uses, users_of
 from envkit.layout.volume import Volume, environments
@@ -242,12 +242,17 @@ def _unneeded(volume: Volume, remaining: list[Manifest]) -> Iterator[CleanItem]:
     needed = _keys(remaining)
     for kind, place in (("package", volume.packages), ("bytecode", volume.bytecode)):
         for path in _listdir(volume, place):
-            if base_name(path.name) not in needed and not path.name.startswith("."):
+            if base_name(path.name) not in needed and not path.name.startswith(".") and _is_removable(volume, path):
                 package = next((child.name for child in _listdir(volume, path) if child.is_dir()), path.name)
                 yield CleanItem(kind, str(path), Advice(NOT_HELD, package=package))
     for path in _listdir(volume, volume.gpucode):
         if path.stem not in needed and (not path.name.startswith(".") or _age_s(path) > _INDEX_AGE_S):
             yield CleanItem("gpucode", str(path), Advice(NOT_HELD, package=path.name))
+
+
+def _is_removable(volume: Volume, path: Path) -> bool:
+    """Return whether this user may remove something from a cache: where these are guarded, each removes his own."""
+    return os.access(path, os.W_OK | os.X_OK) or not guards_caches(volume)
 
 
 def find_stale_indexes(place: Path, younger_than_s: float) -> list[CleanItem]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from envkit.errors import TamperedError
 from envkit.layout import lease
 from envkit.layout.generation import list_generations
 from envkit.layout.launcher import own_python
-from envkit.layout.private import folder, folder_mode, shared_bits
-from envkit.layout.trust import trusts_group
+from envkit.layout.private import folder, folder_mode, inner_bits, shared_bits
+from envkit.layout.trust import guards_caches, trusts_group
 from envkit.layout.volume import Volume, environments
 from envkit.models.codes.files import OPENED, SEALED, TIGHTENED
 from envkit.models.fact import Fact
@@ -47,7 +47,7 @@ def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
         ),
         not_removable=_owned(
             path
-            for path in [*made, *kept]
+            for path in ([*made] if guards_caches(volume) else [*made, *kept])
             if not os.access(path, os.W_OK | os.X_OK) and not lease.is_held(volume, path.name)
         ),
         trusts_group=trusts_group(volume),
@@ -113,17 +113,20 @@ def _wrong_folders(volume: Volume) -> list[_Wrong]:
     return found
 
 
-def _shared(volume: Volume) -> int:
+def _shared(volume: Volume, bits: Callable[[int], int] = shared_bits) -> int:
     """Return the permissions that the volume gives to group and others; none if it is gone."""
     try:
-        return shared_bits(volume.root.stat().st_mode)
+        return bits(volume.root.stat().st_mode)
     except OSError:
         return 0
 
 
-def _wrong_below(volume: Volume, place: Path) -> Iterator[_Wrong]:
-    """List what users of the volume cannot read or run below a folder, and what others may write; itself included."""
-    shared = _shared(volume)
+def _wrong_below(volume: Volume, place: Path, *, guarded: bool = False) -> Iterator[_Wrong]:
+    """List what users of the volume cannot read or run below a folder, and what others may write; itself included.
+
+    In what is guarded, nobody else may write.
+    """
+    shared = _shared(volume, inner_bits) & ~(_OTHERS_WRITE if guarded else 0)
     reads = shared & (stat.S_IRGRP | stat.S_IROTH)
     for path, state in _walk(str(place)):
         if stat.S_ISLNK(state.st_mode):
@@ -138,7 +141,9 @@ def _wrong_cache(volume: Volume) -> list[_Wrong]:
     """List what users who may write the volume cannot read in the cache, and what others may write."""
     writes = _shared(volume) & _WRITE
     homes = [*_children(volume, volume.packages), *_children(volume, volume.bytecode)]
-    return [item for home in homes for item in _wrong_below(volume, home) if writes or item.excess]
+    guarded = guards_caches(volume)
+    found = (item for home in homes for item in _wrong_below(volume, home, guarded=guarded))
+    return [item for item in found if writes or item.excess]
 
 
 def _writable_in_cache(packages: Iterable[Path]) -> list[Path]:
@@ -237,7 +242,7 @@ def sharing(volume: Volume) -> Iterator[None]:
 
     The umask belongs to the process, so no other thread may be making private files meanwhile.
     """
-    before = os.umask(0o077 & ~shared_bits(volume.root.stat().st_mode))
+    before = os.umask(0o077 & ~inner_bits(volume.root.stat().st_mode))
     try:
         yield
     finally:

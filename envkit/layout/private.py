@@ -232,8 +232,12 @@ class Folder:
         return False
 
 
-def folder(root: str | os.PathLike[str], path: str | os.PathLike[str], *, make: bool = False) -> Folder:
+def folder(
+    root: str | os.PathLike[str], path: str | os.PathLike[str], *, make: bool = False, mode: int | None = None
+) -> Folder:
     """Open a folder of the volume at `root`, the root itself included; with `make`, make what is missing below it.
+
+    `mode` is that of folders that are made; None for what the volume demands.
 
     Raises:
         TamperedError: A component is a link or no directory, or a private folder belongs to a stranger: somebody who
@@ -246,7 +250,7 @@ def folder(root: str | os.PathLike[str], path: str | os.PathLike[str], *, make: 
     below = os.path.relpath(path, base)
     for depth, name in enumerate(() if below == "." else below.split("/")):
         with here:
-            inner = here.enter(name, make=make)
+            inner = here.enter(name, make=make, mode=mode)
         if depth < _PRIVATE_LEVELS and (owner := _stranger(inner)) is not None:
             inner.close()
             raise tampered(inner.path, f"owned by user {owner}")
@@ -337,6 +341,14 @@ def shared_bits(mode: int) -> int:
     """
     own = mode & stat.S_ISVTX and not mode & stat.S_ISGID
     return mode & 0o077 & ~(_OTHERS_WRITE if own else 0)
+
+
+def inner_bits(mode: int) -> int:
+    """Return the permissions of group and others on what is made in a generation, when the root has this mode.
+
+    Where each member removes only what is his own, nobody else may write in it.
+    """
+    return shared_bits(mode) & ~(_OTHERS_WRITE if mode & stat.S_ISVTX else 0)
 
 
 def tampered(path: str, found: str) -> TamperedError:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.layout.opening import read_volume_file
-from envkit.layout.private import Folder, folder, folder_mode, shared_bits
+from envkit.layout.private import Folder, folder, folder_mode, inner_bits, shared_bits
 from envkit.layout.volume import Volume
 from envkit.models.volume import Trust
 from envkit.values import replace
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def share_volume(volume: Volume, group: int, *, sticky: bool, trust: Trust) -> int:
@@ -45,6 +47,7 @@ def share_volume(volume: Volume, group: int, *, sticky: bool, trust: Trust) -> i
             ) from error
     changed = 0
     own = {str(path) for path in volume.folders}
+    caches = (f"{volume.packages}/", f"{volume.bytecode}/")
     with folder(volume.root, volume.private) as private:
         os.fchown(private.descriptor, -1, group)
         os.fchmod(private.descriptor, folder_mode(mode) | stat.S_ISGID)
@@ -52,7 +55,10 @@ def share_volume(volume: Volume, group: int, *, sticky: bool, trust: Trust) -> i
             text = replace(described, trust=trust).to_text()
             private.write(volume.volume_file.name, text)
         for here, name, found in _below(private):
-            wanted = _mode_of(found, mode, is_own=f"{here.path}/{name}" in own)
+            path = f"{here.path}/{name}"
+            wanted = _mode_of(found, mode, is_own=path in own)
+            if path not in own and trust != "group" and path.startswith(caches):
+                wanted &= ~_OTHERS_WRITE  # see `envkit.layout.trust`
             with contextlib.suppress(OSError, TamperedError):  # another user's
                 changed += _give(here, name, found, group, wanted)
     return changed
@@ -70,7 +76,7 @@ def _mode_of(state: os.stat_result, root_mode: int, *, is_own: bool) -> int:
     runs = reads >> 2 if mode & stat.S_IXUSR else 0
     if not stat.S_ISDIR(state.st_mode):
         return mode | reads | runs
-    return mode | reads | runs | shared & (stat.S_IWGRP | stat.S_IWOTH) | stat.S_ISGID
+    return mode & ~_OTHERS_WRITE | reads | runs | inner_bits(root_mode) & _OTHERS_WRITE | stat.S_ISGID
 
 
 def _give(here: Folder, name: str, state: os.stat_result, group: int, mode: int) -> int:

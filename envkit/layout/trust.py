@@ -2,7 +2,8 @@
 
 They are those of this user, of root and of the volume's owner. What another user put there he can write beside a
 digest as well, so it is fetched or compiled again, under a name of one's own, unless the owner of the volume has
-declared that he trusts its group (`envkit volume share --trust group`).
+declared that he trusts its group (`envkit volume share --trust group`). For the same reason nobody else may write what
+a user put there: it could be swapped between a look at it and its use.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import functools
 import json
 import os
+import stat
 from pathlib import Path
 
 from envkit.errors import TamperedError
-from envkit.layout.private import folder, trusted_owners
+from envkit.layout.private import Folder, folder, folder_mode, shared_bits, tampered, trusted_owners
 from envkit.layout.volume import Volume
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_name(volume: Volume, place: Path, name: str) -> str:
@@ -23,10 +27,59 @@ def own_name(volume: Volume, place: Path, name: str) -> str:
     ``<name>.u<uid>`` holds what this user has fetched or made for himself.
     """
     try:
-        owner = os.lstat(place / name).st_uid
+        state = os.lstat(place / name)
     except OSError:
         return name
-    return name if owner in trusted_users(volume) or trusts_group(volume) else f"{name}.u{os.geteuid()}"
+    return name if _counts(volume, state) else f"{name}.u{os.geteuid()}"
+
+
+def keep_name(volume: Volume, place: Path, name: str) -> str:
+    """Return the name below a folder of caches under which this user keeps what he makes.
+
+    It is his own where another has the plain one, which only that user may write.
+    """
+    try:
+        theirs = os.lstat(place / name).st_uid != os.geteuid()
+    except OSError:
+        return name
+    return f"{name}.u{os.geteuid()}" if theirs and guards_caches(volume) else own_name(volume, place, name)
+
+
+def guards_caches(volume: Volume) -> bool:
+    """Return whether others may write the volume, and must not change what a user put into its caches."""
+    return bool(shared_bits(volume.root.stat().st_mode) & _OTHERS_WRITE) and not trusts_group(volume)
+
+
+def cache_mode(volume: Volume) -> int:
+    """Return the mode of a folder that a user makes in a cache."""
+    mode = folder_mode(volume.root.stat().st_mode)
+    return mode & ~(_OTHERS_WRITE | stat.S_ISVTX) if guards_caches(volume) else mode
+
+
+def open_kept(volume: Volume, place: Path, *names: str) -> Folder:
+    """Open a folder in a cache.
+
+    Raises:
+        TamperedError: It is not one that counts, or it is a link.
+        FileNotFoundError: It is not there.
+    """
+    here = folder(volume.root, place)
+    for name in names:
+        with here:
+            inner = here.enter(name)
+        state = os.fstat(inner.descriptor)
+        if not _counts(volume, state):
+            inner.close()
+            raise tampered(inner.path, f"owned by user {state.st_uid}, or open to others")
+        here = inner
+    return here
+
+
+def _counts(volume: Volume, state: os.stat_result) -> bool:
+    if trusts_group(volume):
+        return True
+    open_to_others = state.st_mode & _OTHERS_WRITE and guards_caches(volume)
+    return state.st_uid in trusted_users(volume) and not open_to_others
 
 
 def base_name(name: str) -> str:

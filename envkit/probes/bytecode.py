@@ -2,13 +2,14 @@
 
 Run by the environment's own Python (3.7 and newer):
 
-    python bytecode.py PREFIX CACHE TAG FILES [--nonce TEXT] [--trace FD]
+    python bytecode.py PREFIX CACHE TAG FILES MODE [--nonce TEXT] [--trace FD]
 
-FILES is a JSON file with a list of [key, path]: the key of the package (its archive's digest) and the path of a ``.py``
-file in the prefix. The cache holds the prefix's ``__pycache__`` folders below ``<key>/<TAG>/``; a file there fits when
-its header has the source's mtime and size, as the interpreter itself demands (PEP 552). The path inside the code object
-is set right by the import system on loading. One JSON line on stdout says what was done, and which packages
-(``incomplete``) have modules whose bytecode could not be written or kept.
+MODE is that of folders in the cache, in octal. FILES is a JSON file with a list of [key, path]: the key of the package
+(its archive's digest) and the path of a ``.py`` file in the prefix. The cache holds the ``__pycache__`` folders of the
+prefix below ``<key>/<TAG>/``; a file there fits when its header has the source's mtime and size, as the interpreter
+itself demands (PEP 552). The path inside the code object is set right by the import system on loading. One JSON
+line on stdout says what was done, and which packages (``incomplete``) have modules whose bytecode could not be written
+or kept.
 """
 
 import contextlib
@@ -55,13 +56,13 @@ def place(source, cached):
     return "compiled"
 
 
-def enter(cache, path):
+def enter(cache, path, mode):
     """Open a folder below the cache, made where it is missing, through no link: others may write there too."""
     descriptor = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     for name in path.split("/"):
         try:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(name, dir_fd=descriptor)
+                os.mkdir(name, mode & 0o777, dir_fd=descriptor)
             inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
         finally:
             os.close(descriptor)
@@ -69,12 +70,12 @@ def enter(cache, path):
     return descriptor
 
 
-def keep(target, cache, cached):
+def keep(target, cache, cached, mode):
     """Put bytecode that is on the disk into the cache; return whether it is there."""
     folder, name = os.path.split(os.path.relpath(cached, cache))
     temporary = "%s.%d" % (name, os.getpid())
     try:
-        descriptor = enter(cache, folder)
+        descriptor = enter(cache, folder, mode)
         try:
             os.link(target, temporary, dst_dir_fd=descriptor)
             os.rename(temporary, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
@@ -140,7 +141,7 @@ def die_with_parent():
 def main():
     """Split the work over the processors."""
     die_with_parent()
-    prefix, cache, tag, listing = sys.argv[1:5]
+    prefix, cache, tag, listing, mode = sys.argv[1:6]
     with open(listing, encoding="utf-8") as file:
         files = json.load(file)
     jobs = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8, len(files) // 200))
@@ -158,7 +159,7 @@ def main():
     new = [item for _, compiled, _ in totals for item in compiled]
     left = {key for _, _, hindered in totals for key in hindered}
     if new and sync(prefix):
-        left.update(key for key, target, cached in new if not keep(target, cache, cached))
+        left.update(key for key, target, cached in new if not keep(target, cache, cached, int(mode, 8)))
     else:
         left.update(key for key, _, _ in new)
     python = {"version": sys.version, "implementation": sys.implementation.name}

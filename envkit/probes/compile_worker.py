@@ -49,8 +49,11 @@ def die_with_parent():
         pass
 
 
-def enter(homes):
-    """Open the first folder that is there, through no link: others may write into the cache."""
+def enter(homes, owners):
+    """Open the first folder that is there, through no link: others may write into the cache.
+
+    With `owners`, each folder belongs to one of these users, and nobody else may write it.
+    """
     for number, (descriptor, path) in enumerate(homes):
         if descriptor < 0:
             continue
@@ -60,6 +63,9 @@ def enter(homes):
                 inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
                 os.close(here)
                 here = inner
+                state = os.fstat(here)
+                if owners is not None and (state.st_uid not in owners or state.st_mode & 0o022):
+                    raise PermissionError(path)
         except OSError:
             os.close(here)
             if number == len(homes) - 1:
@@ -127,7 +133,7 @@ class Stage:
 def work(stage, request):
     """Compile the modules of a request; see the module."""
     counts, made, whole, fault = {}, {}, True, None
-    home = enter(request["homes"])
+    home = enter(request["homes"], request["owners"])
     try:
         for source, path, shipped in request["modules"]:
             try:

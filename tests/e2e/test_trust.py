@@ -152,6 +152,32 @@ def test_a_file_of_a_member_in_a_package_of_ones_own(team: Shell) -> None:
 
 
 @needs_root
+def test_nobody_else_may_write_in_a_package(team: Shell) -> None:
+    """It could be swapped between the look at it and its use."""
+    again(team)
+    mine = home(team).with_name(f"{home(team).name}.u0")
+    assert [p for p in (mine, *mine.rglob("*")) if not p.is_symlink() and p.stat().st_mode & 0o022] == []
+    os.chown(home(team), 0, GROUP)
+    shutil.rmtree(mine)
+    home(team).chmod(0o2775)
+    assert fetches(again(team))
+    assert mine.is_dir()
+
+
+@needs_root
+def test_where_each_removes_his_own_nobody_else_may_write_in_a_generation(shell: Shell) -> None:
+    shell.ok("volume", "share", "--group", str(GROUP), "--sticky")
+    older = shell.prefix()
+    again(shell)
+    for path in (older, older / "share", shell.prefix() / "share", shell.prefix() / "conda-meta"):
+        assert path.stat().st_mode & 0o022 == 0, path
+    (older / "share").chmod(0o770)
+    (shell.prefix() / "share").chmod(0o770)
+    codes = [f["code"] for s in shell.run("doctor", "--json").json["subjects"] for f in s["findings"]]
+    assert "too-open" in codes
+
+
+@needs_root
 def test_a_group_that_the_owner_trusts(team: Shell) -> None:
     shown = team.ok("volume", "share", "--group", str(GROUP), "--trust", "group").out
     assert f"shared with group {GROUP} (drwxrws" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import venv
 from dataclasses import dataclass
@@ -96,6 +97,26 @@ def test_a_run_that_did_not_end_well_records_nothing(place: Place, end: str) -> 
     place.compile()
     assert len(place.listed) == 2
     assert len(list((place.prefix / SITE / "foo").glob("__pycache__/*.pyc"))) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+@pytest.mark.parametrize("what", ["tag", "file", "open"])
+def test_bytecode_of_a_stranger_is_not_linked(place: Place, what: str) -> None:
+    """Where a group may write the volume; a package that he made is compiled again, under a name of one's own."""
+    os.chown(place.volume.root, -1, 54321)
+    place.volume.root.chmod(0o2775)
+    place.compile()
+    [folder] = place.folders
+    assert [path for path in (folder.parent, folder, *folder.rglob("*")) if path.stat().st_mode & 0o022] == []
+    [pyc] = folder.rglob("other.*.pyc")
+    assert RECORDS[1] not in link_kept(place.volume, RECORDS, place.prefix)[1]
+    if what == "open":
+        folder.chmod(0o2775)
+    else:
+        os.chown(folder if what == "tag" else pyc, 54322, -1)
+    assert RECORDS[1] in link_kept(place.volume, RECORDS, place.prefix)[1]
+    (place.volume.root / ".envkit/volume.json").write_text('{"trust": "group"}')
+    assert RECORDS[1] not in link_kept(place.volume, RECORDS, place.prefix)[1]
 
 
 def test_a_package_with_modules_that_could_not_be_written_is_not_recorded(place: Place) -> None:
