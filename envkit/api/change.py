@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +12,21 @@ from envkit.api.make import Blueprint, Made, Proof, make_generation
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.errors import EnvironmentExistsError, IntegrityError
+from envkit.host.cache import default_cache_dir, read_entry, write_entry
 from envkit.layout import gc, lease
 from envkit.layout.atomic import sync_directory
 from envkit.layout.generation import active, publish, read_manifest, refuse_foreign, refuse_moved, resolve
 from envkit.layout.lineage import next_origin
 from envkit.layout.opening import check_writable
-from envkit.layout.permissions import owner_of
+from envkit.layout.permissions import foreign_owner
 from envkit.layout.refusal import writing
 from envkit.layout.volume import Volume, check_name
+from envkit.models.codes.files import ROOT_ON_OTHERS
+from envkit.models.fact import Fact
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.values import dataclass
+from envkit.words.say import say
 
 # How long `clean` may take to look at a generation that it wants to remove.
 _CLEAN_WAIT_S = 60.0
@@ -112,9 +117,17 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
 
 
 def _warn_root(session: Session, volume: Volume) -> None:
-    if os.geteuid() == 0 and volume.root.stat().st_uid != 0:
-        owner = owner_of(volume.root)
-        session.reporter.note(f"you are root, and {volume.root} belongs to {owner}, who can run code as its users")
+    """Tell root once a day; `doctor` always does."""
+    owner = foreign_owner(volume)
+    if owner is None:
+        return
+    cache = default_cache_dir(os.environ)
+    name = f"now-root-{hashlib.sha256(os.fsencode(volume.root)).hexdigest()[:16]}"
+    if cache is not None:
+        if read_entry(cache, name) is not None:
+            return
+        write_entry(cache, name, {})
+    session.reporter.note(say(Fact(ROOT_ON_OTHERS, root=str(volume.root), owner=owner)))
 
 
 def _check_standing(volume: Volume, name: str, *, there: bool | None) -> None:

@@ -11,6 +11,7 @@ from envkit.models.codes.files import (
     CLOSED,
     NOT_REMOVABLE,
     OPEN_TO_ALL,
+    ROOT_ON_OTHERS,
     SHARED_TRUST,
     SHARING_WORKS,
     TAMPERED,
@@ -47,6 +48,8 @@ def sharing_findings(state: SharingState) -> list[Finding]:
     found = findings or [Finding("permissions", "pass", Fact(SHARING_WORKS))]
     if state.mode & stat.S_IWGRP:
         found.append(Finding("permissions", "pass", Fact(SHARED_TRUST, mode=state.mode, trusted=state.trusts_group)))
+    if state.foreign_owner is not None:
+        found.append(Finding("root", "warn", Fact(ROOT_ON_OTHERS, root=state.root, owner=state.foreign_owner)))
     return found
 
 

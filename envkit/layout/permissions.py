@@ -52,6 +52,7 @@ def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
         ),
         trusts_group=trusts_group(volume),
         too_open=tuple(str(item.path) for item in wrong if item.excess),
+        foreign_owner=foreign_owner(volume),
     )
 
 
@@ -229,6 +230,13 @@ def owner_of(path: Path) -> str:
         return f"user {path.stat().st_uid}"
     except OSError:
         return "somebody else"
+
+
+def foreign_owner(volume: Volume) -> str | None:
+    """Name the owner of a volume that is not root's, to root: he can run code as its users. None to others."""
+    if os.geteuid() != 0 or volume.root.stat().st_uid == 0:
+        return None
+    return owner_of(volume.root)
 
 
 def _owned(paths: Iterable[Path]) -> PathsOf:

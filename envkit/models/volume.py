@@ -117,3 +117,4 @@ class SharingState:
     not_removable: PathsOf = PathsOf()  # those that this user may not remove
     trusts_group: bool = False  # whether its owner trusts all who may write it
     too_open: tuple[str, ...] = ()  # folders and files that more users may write than the root
+    foreign_owner: str | None = None  # its owner, where this user is root and that is somebody else

@@ -204,6 +204,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     files.TAMPERED: "Somebody who may write the volume put it there. Look at it and take it away; until then nothing "
     "is changed here.",
     files.TOO_OPEN: "--fix takes the right to write away; their owner has to run it.",
+    files.ROOT_ON_OTHERS: "Work there as {owner}, or give the volume to root.",
     files.OPEN_TO_ALL: "Share it with a group: envkit volume share --group GROUP; or close it: chmod o-w {root}.",
     files.UNFINISHED: "The next command that makes something removes them; so does --fix.",
     files.VALIDATION_FAILED: _VALIDATE,

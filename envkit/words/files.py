@@ -107,6 +107,7 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.NOT_REMOVABLE: lambda paths, owners: (
         f"{len(paths)} generations and packages belong to {join(owners)}, and you may not remove them: {_some(paths)}"
     ),
+    codes.ROOT_ON_OTHERS: "you are root, and {root} belongs to {owner}, who can run code as its users",
     codes.OPEN_TO_ALL: "everybody on the system may write {root}, and so run code as those who use it",
     codes.OPENED: lambda count, name: (
         f"opened {count} files and folders of {name or 'the volume'} to those who share it"

@@ -178,6 +178,17 @@ def test_where_each_removes_his_own_nobody_else_may_write_in_a_generation(shell:
 
 
 @needs_root
+def test_root_is_told_whose_volume_it_is_once_a_day_and_by_doctor(team: Shell) -> None:
+    told = "you are root, and"
+    os.chown(team.volume, MEMBER, GROUP)
+    assert again(team).err.count(told) == 1
+    assert told not in again(team).err
+    for _ in range(2):
+        found = team.ok("doctor", "--json").json["subjects"][0]["findings"]
+        assert [f["code"] for f in found if f["status"] == "warn"] == ["root-on-others"]
+
+
+@needs_root
 def test_a_group_that_the_owner_trusts(team: Shell) -> None:
     shown = team.ok("volume", "share", "--group", str(GROUP), "--trust", "group").out
     assert f"shared with group {GROUP} (drwxrws" in shown

@@ -390,7 +390,7 @@ def index_runs(tmp_path: Path, seed: int, count: int) -> None:
 def test_at_length(capfd: pytest.CaptureFixture[str]) -> None:
     """Ten minutes, or `ENVKIT_TEST_FUZZ_S`, over the tests of this file, with changes of each run's own."""
     seconds = float(os.environ.get("ENVKIT_TEST_FUZZ_S", "600"))
-    words = [sys.executable, "-m", "pytest", "-v", "-m", "not full", "-o", "faulthandler_timeout=600", __file__]
+    words = [sys.executable, "-m", "pytest", "-v", "-m", "not full", "--timeout=3000", __file__]
     with capfd.disabled():  # who waits for long sees which test runs
         done = subprocess.run(words, env={**os.environ, _LENGTH: str(seconds / 6)}, check=False)
     assert done.returncode == 0

@@ -84,6 +84,26 @@ def test_everything_that_a_start_through_the_link_knows_is_the_generations(
     assert through == direct
 
 
+WORKERS = """
+import json, multiprocessing, sys
+def told(_):
+    import json.tool
+    return [sys.prefix, sys.executable, json.tool.__file__]
+if __name__ == "__main__":
+    print(json.dumps([multiprocessing.get_context(how).Pool(1).map(told, [0])[0] for how in ("spawn", "forkserver")]))
+"""
+
+
+def test_workers_of_a_pinned_python_are_pinned(place: tuple[Path, Path], tmp_path: Path) -> None:
+    """They are started with the executable of their parent."""
+    prefix, link = place
+    script = tmp_path / "workers.py"
+    script.write_text(WORKERS)
+    told = run(link / "bin" / "python", str(script), env={"PATH": "/usr/bin"})
+    assert str(link) not in json.dumps(told)
+    assert [prefix_of for prefix_of, _, _ in told] == [str(prefix)] * 2
+
+
 def test_no_hook_without_site_and_none_for_another_place(place: tuple[Path, Path]) -> None:
     prefix, link = place
     code = "import json, sys; print(json.dumps(sys.prefix))"

@@ -31,6 +31,7 @@ NOT_AN_ENVIRONMENT = _finding("not-an-environment", "The directory is no environ
 NOT_A_VOLUME = _finding("not-a-volume", "No environments were made here yet.", None)
 NOT_REMOVABLE = _finding("not-removable", "Some files can only be removed by their owners.", None)
 NO_MANIFEST = _finding("no-manifest", "There is no manifest: the generation was not finished.")
+ROOT_ON_OTHERS = _finding("root-on-others", "Root works on a volume of another user.", None)
 OPEN_TO_ALL = _finding("open-to-all", "Everybody on the system may write the volume.", None)
 RECORDS_DIFFER = _finding("records-differ", "The installed packages are not those of the manifest.")
 TAMPERED = _finding("tampered", "Something on the volume is not what envkit put there.", None)
