@@ -17,7 +17,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("find",), _INDEXES),
     **dict.fromkeys(
         ("list", "show", "history", "rollback", "diff", "tree", "why", "remove", "rename", "clone", "export", "doctor",
-         "clean", "validate", "uninstall", "volume", "activate", "pack", "unpack", "stage"),
+         "clean", "validate", "uninstall", "volume", "activate", "pack", "unpack", "stage", "image"),
         _VOLUME,
     ),
 }  # fmt: skip

@@ -29,6 +29,7 @@ _MODULES: Mapping[str, str] = {
     "pack": "pack",
     "unpack": "pack",
     "stage": "stage",
+    "image": "image",
     "export": "export",
     "lock": "lock",
     "doctor": "doctor",

@@ -30,6 +30,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "pack": ("envkit pack train -o train.tar.zst", "envkit pack train --format squashfs --keep"),
     "unpack": ("envkit unpack train.tar.zst --persist /data/envs", "envkit unpack train.tar.zst -n trial"),
     "stage": ("envkit stage train --to /local/scratch", "envkit stage train.tar.zst --to /local/scratch"),
+    "image": (
+        "envkit image train --pack train.tar.zst -o build",
+        "envkit image train --format apptainer --base debian:12-slim",
+    ),
     "export": ("envkit export train > environment.yml", "envkit export train --explicit"),
     "lock": (
         "envkit lock -f environment.yml --for a100/550 -o pixi.lock",

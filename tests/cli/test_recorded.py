@@ -217,6 +217,8 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
     "unpack": ("unpack", "work.tar.zst", "-n", "carried"),
     "unpack-exists": ("unpack", "work.tar.zst", "-n", "torch"),
     "stage": ("stage", "work", "--to", "node"),
+    "image": ("image", "work", "--pack", "work.tar.zst"),
+    "image-local": ("image", "work"),
 }
 """Commands on one volume, one after another."""
 
