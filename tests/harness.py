@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from channels import Package, write_channel
@@ -179,4 +179,14 @@ def find_python(version: str, *options: str) -> str | None:
             said, _, program = ran.stdout.strip().partition("\n")
             if said == version and Path(program).is_file():
                 return program
+            _UNUSABLE[version] = f"{candidate}: {ran.stderr.strip() or f'ended with {ran.returncode}'}"
     return None
+
+
+_UNUSABLE: dict[str, str] = {}
+
+
+def skip_without_python(version: str) -> NoReturn:
+    """Skip a test that `find_python` found nothing for, with what an interpreter that does not start said itself."""
+    said = " ".join(_UNUSABLE.get(version, "none on PATH or of pyenv").split())
+    pytest.skip(f"no Python {version} that starts: {said}")

@@ -20,7 +20,7 @@ from envkit.models.host import OVERRIDES
 from envkit.models.setting import Setting, SettingSource
 from envkit.paths import volume_path
 from envkit.settings import Settings, own_file
-from envkit.words.conda_keys import key_words, variable_words
+from envkit.words.conda_keys import key_words, part_words, variable_words
 
 OWN: Mapping[str, str] = {
     "persist": "the volume",
@@ -59,6 +59,11 @@ def show_settings(settings: Settings, env: Mapping[str, str]) -> tuple[Setting, 
         value = _masked(name, conda.get(name)) if key is not None else sources[0].value
         obeyed = key is not None and key.obeyed
         found.append(Setting(name, value, conda.origins[name], obeyed=obeyed, text=key_words(name), sources=sources))
+    parts = conda.map("override_virtual_packages")
+    for name, origin in settings.unheeded:
+        whole, colon, part = name.partition(": ")
+        if colon:
+            found.append(Setting(name, parts.get(part), origin, obeyed=False, text=part_words(whole)))
     known = set(OVERRIDES.values())
     for name in sorted(env):
         if name.startswith("CONDA_OVERRIDE_"):

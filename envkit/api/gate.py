@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 from envkit.api.session import Session
-from envkit.api.solve import Plan
+from envkit.api.solve import Plan, choice_of
+from envkit.builds.classify import classify
+from envkit.builds.knowledge import Knowledge
+from envkit.checks.hosts import judge_worst
 from envkit.checks.lacking import Lacking, judge_code
 from envkit.errors import HostCannotRunError, NoAnswerError, NoGpuCodeError
 from envkit.installer.measure import known_code, measure_code, measure_files
+from envkit.layout.measured import measured_store
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.codes.advice import CODE_PASSED_OVER
@@ -54,6 +59,18 @@ def refuse_lacking(volume: Volume, plan: Plan, reporter: Reporter) -> tuple[Advi
         NoGpuCodeError: A package holds no code for a GPU of the machines that the plan is for.
     """
     return _refuse(plan, measure_code(volume, plan.records, reporter)) if plan.kinds else ()
+
+
+def judge_measured(volume: Volume, plan: Plan) -> Plan:
+    """Return a plan whose pick is judged by its own bytes, where these were measured after it was chosen."""
+    if plan.pick is None or not plan.kinds:
+        return plan
+    record = plan.pick.build.record
+    knowledge = Knowledge(here=measured_store(volume))
+    if knowledge.measured(record) is None:
+        return plan
+    pick = judge_worst(classify(record, knowledge), plan.kinds, None)
+    return replace(plan, pick=pick, choice=choice_of(pick)) if pick.tier.runs else plan
 
 
 def refuse_lacking_wheels(

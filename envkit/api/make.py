@@ -6,12 +6,13 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import envkit
 from envkit.api.examine import run_environment, validate_prefix
-from envkit.api.gate import refuse_known, refuse_lacking, refuse_lacking_wheels
+from envkit.api.gate import judge_measured, refuse_known, refuse_lacking, refuse_lacking_wheels
 from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
@@ -41,7 +42,7 @@ from envkit.layout.refusal import no_space, what_is_full, writing
 from envkit.layout.space import EXTRACTED_RATIO, check_space
 from envkit.layout.volume import Volume
 from envkit.layout.weighing import weighing
-from envkit.models.build import Record, digest
+from envkit.models.build import Record, Verdict, digest
 from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, PipPart, RecordedRequest
@@ -79,6 +80,7 @@ class Made:
     report: Report | None  # the validation, if there was one
     fetched: tuple[Record, ...]  # the packages that were not in the cache before
     notes: tuple[Advice, ...] = ()  # what to know of the volume
+    pick: Verdict | None = None  # the framework's build, judged by its bytes where they were measured
 
 
 def make_generation(
@@ -110,6 +112,7 @@ def make_generation(
         missing = _fill(session, volume, plan, compiler if runs_here else None)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)
+        plan = judge_measured(volume, plan)
         hard_links = able.get("hard_link", True) and not session.settings.copies
         check_room(volume, plan.records, hard_links=hard_links)
         kept = link(
@@ -137,9 +140,9 @@ def make_generation(
         )
         _follow_conda(session, blueprint, place)
         notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
-        manifest = _manifest(volume, blueprint, claimed, host, pip)
+        manifest = _manifest(volume, replace(blueprint, plan=plan), claimed, host, pip)
         report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, publish_by=publish_by)
-    return Made(prefix, manifest, report, missing, notes)
+    return Made(prefix, manifest, report, missing, notes, plan.pick)
 
 
 def complete(

@@ -50,7 +50,7 @@ def made_result(session: Session, name: str, plan: Plan, made: Made) -> CreateRe
     return replace(
         _result(session, name, plan.records, made.fetched),
         prefix=str(made.prefix),
-        pick=plan.pick,
+        pick=made.pick,
         advice=(*plan.advice, *made.notes),
         explanation=plan.explanation,
         passed_over=plan.passed,

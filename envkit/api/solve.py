@@ -143,7 +143,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             used.channels,
             task.virtual_packages,
             taken,
-            _choice(taken),
+            choice_of(taken),
             (*opened, *advice, *(Advice(CODE_PASSED_OVER, package=r.fn, reason=reasons[0]) for r, reasons in passed)),
             explanation,
             kinds=gpu_kinds(inquiry),
@@ -279,7 +279,8 @@ def _installed(pick: Verdict | None, candidates: Candidates | None, records: Seq
     return next((v for v in every if (v.build.record.fn, v.build.record.channel) in taken), pick)
 
 
-def _choice(pick: Verdict | None) -> dict[str, Any]:
+def choice_of(pick: Verdict | None) -> dict[str, Any]:
+    """Return a choice as manifests keep it."""
     if pick is None:
         return {}
     build = pick.build

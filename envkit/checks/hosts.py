@@ -30,7 +30,7 @@ def gpu_kinds(inquiry: Inquiry) -> tuple[MachineKind, ...]:
     return tuple(kind for kind in kinds if kind.target.gpus)
 
 
-def _worst(build: Build, kinds: Sequence[MachineKind], request: Request | None) -> Verdict:
+def judge_worst(build: Build, kinds: Sequence[MachineKind], request: Request | None) -> Verdict:
     """Return the worst verdict over kinds of machines; its reasons name the kind where there are several."""
     verdicts = [(kind, judge(build, kind.target, request=request)) for kind in kinds]
     kind, worst = max(verdicts, key=lambda item: item[1].tier.rank)
@@ -47,7 +47,7 @@ def judge_builds(
     if not hosts:
         return judge_all(builds, target, request=request)
     kinds = group_kinds(hosts)
-    return [_worst(build, kinds, request) for build in builds]
+    return [judge_worst(build, kinds, request) for build in builds]
 
 
 def ruling_out(
@@ -60,7 +60,7 @@ def ruling_out(
     return [
         kind
         for kind in kinds
-        if any(_worst(build, [other for other in kinds if other != kind], request).tier.runs for build in builds)
+        if any(judge_worst(build, [other for other in kinds if other != kind], request).tier.runs for build in builds)
     ]
 
 

@@ -31,6 +31,8 @@ def carry(hint: str, argv: Sequence[str]) -> str:
 
     def complete(match: re.Match[str]) -> str:
         told = hint[match.end() :].partition("`")[0]
+        if told.strip() == "--help":
+            return match[0]
         flags = [words for words in given if words[0] in _TAKES[match[1]] and words[0] not in told.split()]
         return " ".join([match[0], *(shlex.join(words) for words in flags)])
 

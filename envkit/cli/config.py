@@ -9,10 +9,12 @@ from envkit.cli import options
 from envkit.cli.declared import argument, option
 
 if TYPE_CHECKING:
+    from envkit.cli.output import Console
     from envkit.models.setting import Setting
 
 
-_Key = Annotated[str, argument(metavar="KEY", help="persist, engine or timeout.")]
+_WIDE = 100  # columns
+_Key = Annotated[str, argument(metavar="KEY", help="persist, engine, torch_index or timeout.")]
 
 
 def config_show_command(
@@ -36,21 +38,48 @@ def config_show_command(
 
 
 def _render(found: tuple[Setting, ...], notes: tuple[str, ...], *, sources: bool) -> None:
-    from envkit.cli.output import console, labelled, literal, table
+    from envkit.cli.output import console, labelled
 
     out = console()
-    view = table("setting", "value", "from", "envkit")
-    for setting in found:
-        words = setting.text if setting.obeyed else f"not obeyed: {setting.text}"
-        style = "" if setting.obeyed else "yellow"
-        shown = [literal(setting.name), literal(_words(setting.value)), literal(setting.origin), literal(words, style)]
-        view.add_row(*shown)
-        if sources:
-            for source in setting.sources:
-                view.add_row("", literal(_words(source.value), "dim"), literal(source.origin, "dim"), "")
-    out.print(view)
+    if out.width < _WIDE:
+        _render_blocks(out, found, sources=sources)
+    else:
+        _render_table(out, found, sources=sources)
     if notes:
         out.print(labelled(*(("note", "yellow", note) for note in notes)))
+
+
+def _render_table(out: Console, found: tuple[Setting, ...], *, sources: bool) -> None:
+    from envkit.cli.output import literal, table
+
+    view = table("setting", "value", "from", "envkit", whole=("setting",))
+    for setting in found:
+        style = "" if setting.obeyed else "yellow"
+        shown = [literal(setting.name), literal(_words(setting.value)), literal(setting.origin)]
+        view.add_row(*shown, literal(_meaning(setting), style))
+        for source in setting.sources if sources else ():
+            view.add_row("", literal(_words(source.value), "dim"), literal(source.origin, "dim"), "")
+    out.print(view)
+
+
+def _render_blocks(out: Console, found: tuple[Setting, ...], *, sources: bool) -> None:
+    """Print each setting with its parts below it: four columns would cut words."""
+    from envkit.cli.output import labelled, literal
+
+    for setting in found:
+        out.print(literal(f"{setting.name}: {_words(setting.value)}", "bold"))
+        rows = [
+            ("  from", "dim", setting.origin),
+            ("  means", "dim" if setting.obeyed else "yellow", _meaning(setting)),
+        ]
+        rows += [
+            ("  said", "dim", f"{_words(source.value)} ({source.origin})") for source in setting.sources if sources
+        ]
+        out.print(labelled(*rows))
+
+
+def _meaning(setting: Setting) -> str:
+    return setting.text if setting.obeyed else f"not obeyed: {setting.text}"
 
 
 def _words(value: Any) -> str:

@@ -143,6 +143,12 @@ def key_words(name: str) -> str:
     return HOW.get(name, UNKNOWN)
 
 
+def part_words(key: str) -> str:
+    """Return why a part of a key that is obeyed otherwise is not."""
+    what = {"override_virtual_packages": "no virtual package of that name can be overridden (CEP 30)"}
+    return what.get(key, UNKNOWN)
+
+
 def variable_words(name: str) -> str:
     """Return what to say of a variable that is no key's."""
     near = get_close_matches(name, BY_VARIABLE, 1, 0.85)

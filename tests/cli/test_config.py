@@ -43,6 +43,16 @@ def test_every_setting_is_shown_with_its_sources_and_no_secret(envkit: Envkit, i
     assert "SECRET" not in shown.out + str(document)
 
 
+def test_what_is_foreign_is_named_and_narrow_terminals_cut_no_word(envkit: Envkit, isolation: Path) -> None:
+    (isolation / ".condarc").write_text("override_virtual_packages: {cuda: '12.4', mine: '1'}\n")
+    env = {"CONDA_CHANELS": "x", "CONDA_TOKEN_FOR_ME": "SECRET", "COLUMNS": "40"}
+    shown = envkit("config", "show", "--sources", env=env).out
+    words = {word.strip(":,") for word in shown.split()}
+    assert {"override_virtual_packages", "CONDA_CHANELS", "CONDA_CHANNELS?", "CONDA_TOKEN_FOR_ME", "mine"} <= words
+    assert "no virtual package of that" in " ".join(shown.split())
+    assert "SECRET" not in shown
+
+
 def test_envkits_own_file_is_changed_and_keeps_its_comments(envkit: Envkit, isolation: Path) -> None:
     own = isolation / ".config/envkit/config.yml"
     assert envkit("config", "get", "engine").code == 1

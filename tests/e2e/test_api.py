@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from channels import Package, write_channel
-from harness import find_python
+from harness import find_python, skip_without_python
 from interpreter_cost import costs_at_most
 
 import envkit
@@ -130,7 +130,7 @@ def test_inside_an_environment_of_another_python(version: str, pythons: dict[str
     """What a program asks for after `activate` runs on the environment's Python, which may be an older one."""
     python = pythons[version]
     if python is None:
-        pytest.skip(f"no Python {version} here that starts")
+        skip_without_python(version)
     prefix = str(tmp_path / "prefix")
     code = (
         "import os, sys\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,6 +253,14 @@ def test_signs_of_nvidia_and_a_channel_with_cpu_builds_alone(shell: Shell, words
     assert asked.code == 4, asked.out
     assert "--cuda none" in asked.json["error"]["hint"]
     shell.ok(*words, "-c", str(shell.channel), "--cuda", "none", "--json", NVIDIA_VISIBLE_DEVICES="all")
+
+
+def test_a_server_that_sends_nothing_is_given_up_in_time(shell: Shell) -> None:
+    """remote_read_timeout_secs holds for indexes as for packages."""
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes connections, and is never read
+        _condarc(shell, f"channel_alias: http://127.0.0.1:{server.getsockname()[1]}\nremote_read_timeout_secs: 2\n")
+        said = shell.run("find", "public", "-c", "mine", "--override-channels")
+    assert (said.code, "sent next to nothing for 2 s" in said.err) == (5, True), said.err
 
 
 def test_at_a_terminal_no_word_is_split(shell: Shell) -> None:

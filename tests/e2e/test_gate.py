@@ -89,6 +89,19 @@ def test_the_next_best_build_is_taken_aloud(shell: Shell) -> None:
     assert taken(again, "pytorch").startswith("2.7.0")
 
 
+def test_a_choice_is_recorded_as_its_bytes_say(shell: Shell) -> None:
+    """No table knows the channel: before its bytes are read, nothing is known of the build."""
+    elsewhere = Shell(shell.volume, shell.channel.with_name("mine"), shell.home)
+    elsewhere.publish(TOOLKIT, torch("2.7.0", "8.0", "9.0"))
+    words = ("find", "pytorch", "-c", str(elsewhere.channel), "--override-channels", *H100[:-1], "--json")
+    assert elsewhere.ok(*words).json["builds"][0]["envkit"]["tier"] == "unknown"
+    made = create(elsewhere, "pytorch")
+    choice = json.loads((shell.prefix() / ".envkit.json").read_text())["choice"]
+    assert choice["tier"] == "native"
+    assert "native" in elsewhere.ok("show", "demo").out
+    assert taken(made, "pytorch").startswith("2.7.0")
+
+
 def test_a_pinned_build_is_refused_and_nothing_is_lost(shell: Shell) -> None:
     shell.publish(TOOLKIT, torch("2.7.1", "8.0"), torch("2.7.0", "8.0", "9.0"))
     taken(create(shell, "pytorch=2.7.0"), "pytorch")

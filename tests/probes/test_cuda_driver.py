@@ -16,7 +16,7 @@ from pathlib import Path
 import fake_driver
 import pytest
 from fake_driver import FakeDriver, read_counters
-from harness import find_python
+from harness import find_python, skip_without_python
 
 from envkit.checks.driver_codes import MEANINGS
 from envkit.checks.driver_probe import check_driver
@@ -762,7 +762,7 @@ def pythons() -> dict[str, str]:
 def test_a_python_that_is_too_old(bench: Bench, version: str, pythons: dict[str, str]) -> None:
     python = pythons.get(version)
     if python is None:
-        pytest.skip(f"no Python {version} here")
+        skip_without_python(version)
     finding = only_failure(bench.run(python=python))
     assert (finding.code, finding.blames) == ("python-too-old", "environment")
     assert "3.7" in say(finding)
@@ -776,7 +776,7 @@ def test_the_syntax_is_of_python_3_7() -> None:
 def test_other_pythons(bench: Bench, version: str, pythons: dict[str, str]) -> None:
     python = pythons.get(version)
     if python is None:
-        pytest.skip(f"no Python {version} here")
+        skip_without_python(version)
     findings = bench.run(python=python)
     assert failures(findings) == []
     assert str(bench.outcomes[0].facts["python"]).startswith(f"{{'version': '{version}.")
