@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from envkit.patterns import regex
 
 # C0 and C1 controls but tab and newline, and the marks that turn the direction of text (Unicode UAX 9): a terminal
 # obeys them, and they make one text look like another. Lone surrogates cannot be encoded.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_BREAKS = re.compile(r"[\t ]*(?:\r\n|\n|\r)\s*")
+_UNSEEN = regex("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = regex(r"[\t ]*(?:\r\n|\n|\r)\s*")
 
 
 def printable(text: str) -> str:

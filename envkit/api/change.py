@@ -7,8 +7,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from envkit.api.make import Blueprint, Made, Proof, make_generation
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.errors import EnvironmentExistsError, IntegrityError
@@ -27,6 +27,9 @@ from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.values import dataclass
 from envkit.words.say import say
+
+if TYPE_CHECKING:
+    from envkit.api.make import Made, Proof
 
 # How long `clean` may take to look at a generation that it wants to remove.
 _CLEAN_WAIT_S = 60.0
@@ -51,6 +54,8 @@ class Change:
 
     def make(self, plan: Plan, recorded: RecordedRequest, *, target: Target, verb: str, proof: Proof = "any") -> Made:
         """Make the next generation and point the environment's link at it; see `make_generation`."""
+        from envkit.api.make import Blueprint, make_generation
+
         origin = next_origin(self.volume, self.name, verb)
         return make_generation(self.session, Blueprint(self.name, plan, recorded, target, origin), proof=proof)
 

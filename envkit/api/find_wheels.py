@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from typing import Literal
 from urllib.parse import unquote
 
@@ -17,6 +16,7 @@ from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, UsageE
 from envkit.models.build import Build
 from envkit.models.request import Inquiry
 from envkit.models.results import FindResult
+from envkit.patterns import regex
 from envkit.plan.matrix import make_matrix
 from envkit.plan.rank import pick
 from envkit.plan.wheel_choice import judge_wheels_of
@@ -24,13 +24,13 @@ from envkit.values import replace
 from envkit.words.refusals import WHEELS_HINT, no_build, none_runs
 
 _MOST_BYTES = 32 << 20
-_HREF = re.compile(r"""href=["']([^"'>]+)""")
+_HREF = regex(r"""href=["']([^"'>]+)""")
 _PLATFORMS = {
-    "linux-64": re.compile(r"(many)?linux.*x86_64"),
-    "linux-aarch64": re.compile(r"(many)?linux.*aarch64"),
-    "win-64": re.compile(r"win_amd64"),
-    "osx-arm64": re.compile(r"macosx.*arm64"),
-    "osx-64": re.compile(r"macosx.*x86_64"),
+    "linux-64": regex(r"(many)?linux.*x86_64"),
+    "linux-aarch64": regex(r"(many)?linux.*aarch64"),
+    "win-64": regex(r"win_amd64"),
+    "osx-arm64": regex(r"macosx.*arm64"),
+    "osx-64": regex(r"macosx.*x86_64"),
 }
 
 

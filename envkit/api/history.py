@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envkit.api.change import changing
 from envkit.api.session import Session
 from envkit.errors import UnknownEnvironmentError
 from envkit.layout.damage import distributions
@@ -65,6 +64,8 @@ def rollback(session: Session, name: str, number: int | None = None) -> SwitchRe
 
     Without a number, go back to the one before the active one.
     """
+    from envkit.api.change import changing
+
     with changing(session, name, there=True) as change:
         volume = change.volume
         here = read_manifest(resolve(volume, name))

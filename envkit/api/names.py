@@ -17,11 +17,6 @@ from envkit.words.values import plural
 _CHUNK = 500  # names asked for at a time
 
 
-def is_pattern(spec: str) -> bool:
-    """Return whether a text is a pattern of names, such as ``torch*``, and no spec of one package."""
-    return "*" in spec and not set(spec) & set(" =<>!~[")
-
-
 def find_names(session: Session, inquiry: Inquiry, *, limit: int | None) -> NameListing:
     """List the packages whose names match the pattern in `inquiry`, each with its newest version.
 

@@ -14,22 +14,22 @@ The grammars (conda recipes of pytorch/builder, the conda-forge feedstocks and A
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from envkit.models.build import Variant
 from envkit.models.version import CudaVersion
+from envkit.patterns import regex
 
-_DOTTED = re.compile(r"cuda(\d{1,2})\.(\d{1,2})(?:\.\d+)?")
-_PLAIN = re.compile(r"(?:cuda|(?<![a-z])cu)(\d{2,3})(?![\d.])")
-_BARE = re.compile(r"(?:^|_)cuda(?=_|$|py\d|\*)")
-_GPU = re.compile(r"(?:^|_)gpu(?=_|$|py\d|\*)")
-_MPS = re.compile(r"(?:^|_)mps(?=_|$|py\d|\*)")
-_CPU = re.compile(r"(?:^|_)cpu(?=_|$|py|h[0-9a-f]{6}|\*)")
-_PYTHON = re.compile(r"(?:^|_|cuda\d{2,3}|cpu|gpu)py(\d)\.?(\d{1,2})(?=_|$|h[0-9a-f]{6}|cuda|\*)")
-_MATH = re.compile(r"^(eigen|mkl|openblas)(?=_|$)")
-_ROCM = re.compile(r"(?:^|_)rocm")
+_DOTTED = regex(r"cuda(\d{1,2})\.(\d{1,2})(?:\.\d+)?")
+_PLAIN = regex(r"(?:cuda|(?<![a-z])cu)(\d{2,3})(?![\d.])")
+_BARE = regex(r"(?:^|_)cuda(?=_|$|py\d|\*)")
+_GPU = regex(r"(?:^|_)gpu(?=_|$|py\d|\*)")
+_MPS = regex(r"(?:^|_)mps(?=_|$|py\d|\*)")
+_CPU = regex(r"(?:^|_)cpu(?=_|$|py|h[0-9a-f]{6}|\*)")
+_PYTHON = regex(r"(?:^|_|cuda\d{2,3}|cpu|gpu)py(\d)\.?(\d{1,2})(?=_|$|h[0-9a-f]{6}|cuda|\*)")
+_MATH = regex(r"^(eigen|mkl|openblas)(?=_|$)")
+_ROCM = regex(r"(?:^|_)rocm")
 _FIRST_THREE_DIGIT_MAJOR = 8  # "cuda92" is 9.2, "cuda12" is some 12.x: no CUDA before 8 is built by conda
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -12,8 +11,9 @@ from envkit.builds.version import version_matches
 from envkit.models.build import Record
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
+from envkit.patterns import regex
 
-_NUMBER = re.compile(r"(\d+)(?:\.(\d+))?")
+_NUMBER = regex(r"(\d+)(?:\.(\d+))?")
 
 
 def spec_matches(spec: MatchSpec, name: str, version: str, build: str) -> bool:

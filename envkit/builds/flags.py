@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from envkit.models.build import Variant
 from envkit.models.version import CudaVersion
+from envkit.patterns import regex
 
 # CEP 45: ^[a-z0-9_]+(:[a-z0-9_]+)?$. Dots and dashes are not allowed; they are read all the same.
-_CUDA = re.compile(r"(?:gpu:|variant:)?cuda(?:[:=_-]?(\d{1,2})(?:[._](\d{1,2}))?)?\Z")
-_DIGITS = re.compile(r"(?:gpu:|variant:)?cuda[:_]?(\d{2})(\d)\Z")
+_CUDA = regex(r"(?:gpu:|variant:)?cuda(?:[:=_-]?(\d{1,2})(?:[._](\d{1,2}))?)?\Z")
+_DIGITS = regex(r"(?:gpu:|variant:)?cuda[:_]?(\d{2})(\d)\Z")
 _PLAIN: dict[str, Variant] = {"cpu": "cpu", "gpu:none": "cpu", "gpu:cpu": "cpu", "variant:cpu": "cpu", "gpu": "cuda"}
 _METAL: dict[str, Variant] = {"mps": "mps", "metal": "mps", "gpu:mps": "mps", "gpu:metal": "mps"}
 

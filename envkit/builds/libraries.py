@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import Literal
 
 from envkit.cuda.tables import load_table
 from envkit.frameworks.table import ROWS, wheel_row
+from envkit.patterns import regex
 
 Role = Literal["own", "part", "optional", "compiler", "any"]
 """Role of a library in its package.
@@ -18,7 +18,7 @@ Role = Literal["own", "part", "optional", "compiler", "any"]
 ``any`` is of a package that no table knows: one library with code is enough.
 """
 
-_SUFFIX = re.compile(r"(?:[-_]cu\d{2,3}|-cuda\d{2,3}x?|-dev|-static)+\Z")
+_SUFFIX = regex(r"(?:[-_]cu\d{2,3}|-cuda\d{2,3}x?|-dev|-static)+\Z")
 
 
 def library_key(package: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from envkit.builds.signals import Signal
 from envkit.builds.version import version_key
 from envkit.models.build import Claim, Needs, Record, disagree
 from envkit.models.fact import Reason
+from envkit.patterns import regex
 
-_LOWER = re.compile(r"(?:>=|=|==)?\s*(\d+(?:\.\d+)*)")
+_LOWER = regex(r"(?:>=|=|==)?\s*(\d+(?:\.\d+)*)")
 _PLATFORMS = {"__osx": "osx", "__win": "win", "__linux": "linux"}
 
 

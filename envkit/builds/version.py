@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache, total_ordering
 from itertools import zip_longest
 
+from envkit.patterns import regex
 from envkit.values import dataclass
 
-_VALID = re.compile(r"[*.+!_0-9a-z]+\Z")
-_RUN = re.compile(r"[0-9]+|\*+|[^0-9*]+")
-_CLAUSE = re.compile(r"(>=|<=|==|!=|~=|>|<|=)?\s*(\S+)\Z")
+_VALID = regex(r"[*.+!_0-9a-z]+\Z")
+_RUN = regex(r"[0-9]+|\*+|[^0-9*]+")
+_CLAUSE = regex(r"(>=|<=|==|!=|~=|>|<|=)?\s*(\S+)\Z")
 
 # (kind, number, text): text sorts before numbers, "post" after them.
 _Element = tuple[int, int, str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,12 +11,13 @@ from envkit.cuda.tables import load_table
 from envkit.frameworks.table import wheel_row
 from envkit.models.build import ArchList, Build, Record, Variant
 from envkit.models.version import CudaVersion
+from envkit.patterns import regex
 
 CHANNEL = "pypi"
 """The channel of wheels, in tables and verdicts."""
 
-_LOCAL = re.compile(r"cu(\d{2,3})(?!\d)")  # +cu121, +cu118torch2.1
-_NAME = re.compile(r"[-_]cu(?:da)?(\d{2})x?(?:[-_]|\Z)")  # nvidia-cudnn-cu12, cupy-cuda12x, jax-cuda12-plugin
+_LOCAL = regex(r"cu(\d{2,3})(?!\d)")  # +cu121, +cu118torch2.1
+_NAME = regex(r"[-_]cu(?:da)?(\d{2})x?(?:[-_]|\Z)")  # nvidia-cudnn-cu12, cupy-cuda12x, jax-cuda12-plugin
 _RUNTIMES = ("nvidia-cuda-runtime-cu11", "nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")
 _WITH_TORCH = frozenset({"torchvision", "torchaudio", "flash-attn", "xformers", "vllm"})
 _CPU = frozenset({"tensorflow-cpu", "onnxruntime", "jaxlib", "faiss-cpu"})

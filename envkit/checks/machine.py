@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from envkit.builds.version import version_key, version_matches
 from envkit.models.build import Build
 from envkit.models.codes.reasons import GLIBC_TOO_OLD, MACOS_TOO_OLD, MICROARCH_TOO_LOW, WRONG_PLATFORM, WRONG_PYTHON
 from envkit.models.fact import Reason
 from envkit.models.host import Target
+from envkit.patterns import regex
 
-_LEVEL = re.compile(r"x86_64_v([1-4])\Z")
+_LEVEL = regex(r"x86_64_v([1-4])\Z")
 _OS = {"linux": "linux", "osx": "osx", "win": "win"}
 
 

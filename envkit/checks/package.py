@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from envkit.activation import HOOK
 from envkit.models.build import Record
 from envkit.paths import MANIFEST
+from envkit.patterns import regex
 
 _SHOWN = 200
 _LONGEST = 240  # file systems take 255 bytes, and a suffix comes after it
-_WORD = re.compile(r"[A-Za-z0-9._+!~-]+\Z")
-_DIGESTS = {"sha256": re.compile(r"[0-9a-fA-F]{64}\Z"), "md5": re.compile(r"[0-9a-fA-F]{32}\Z")}
+_WORD = regex(r"[A-Za-z0-9._+!~-]+\Z")
+_DIGESTS = {"sha256": regex(r"[0-9a-fA-F]{64}\Z"), "md5": regex(r"[0-9a-fA-F]{32}\Z")}
 _HOOK = f"etc/conda/activate.d/{HOOK}."
 _FOLDERS = ("etc", "etc/conda", "etc/conda/activate.d", "etc/conda/deactivate.d")
 

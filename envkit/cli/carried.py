@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from envkit.errors import EnvkitError
+from envkit.patterns import regex
 
 _VOLUME = ("--persist",)
 _INDEXES = ("-c", "--channel", "--override-channels", "--engine", "--offline")
@@ -22,7 +23,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _LONE = frozenset({"--override-channels", "--offline"})
-_COMMAND = re.compile(rf"\benvkit ({'|'.join(_TAKES)})\b(?![-/.\w])")
+_COMMAND = regex(rf"\benvkit ({'|'.join(_TAKES)})\b(?![-/.\w])")
 
 
 def carry(hint: str, argv: Sequence[str]) -> str:

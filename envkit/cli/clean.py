@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,10 @@ from typing import Annotated
 from envkit.cli import options
 from envkit.cli.declared import option
 from envkit.errors import UsageError
+from envkit.patterns import regex
 
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
-_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+_AGE = regex(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
+_DIGEST = regex(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _WORDS = {
     "unfinished": ("unfinished generation", "unfinished generations"),
     "bytecode": ("folder of bytecode", "folders of bytecode"),

@@ -58,11 +58,10 @@ def find_command(
 ) -> int:
     """List the builds of a package, best first, and how they run here."""
     from envkit.api.find import find_builds
-    from envkit.api.find_wheels import find_wheels
-    from envkit.api.names import find_names, is_pattern
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError
     from envkit.models.request import Inquiry
+    from envkit.models.spec import is_pattern
     from envkit.wire.results import find_json, names_json
 
     session = options.session_of(
@@ -76,6 +75,8 @@ def find_command(
     target, machines = describe(session, hosts, flags)
     settings = session.settings
     if is_pattern(spec):
+        from envkit.api.names import find_names
+
         asked = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
         listing = find_names(session, asked, limit=None if everything else limit or _ROWS)
         if as_json:
@@ -84,6 +85,8 @@ def find_command(
             _render_names(listing)
         return 0
     if wheels:
+        from envkit.api.find_wheels import find_wheels
+
         asked = Inquiry(request, target, machines)
         result = find_wheels(session, asked)
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from functools import cache, lru_cache
 
@@ -10,8 +9,9 @@ from envkit.cuda.tables import covers, last_known_toolkit, load_table
 from envkit.models.gpucode import Architecture
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.patterns import regex
 
-_ARCH = re.compile(r"(?:(?:sm|compute)_?(\d{2,3})|(\d{1,2})\.(\d))([af]?)\Z")
+_ARCH = regex(r"(?:(?:sm|compute)_?(\d{2,3})|(\d{1,2})\.(\d))([af]?)\Z")
 
 
 @lru_cache(maxsize=256)

@@ -11,12 +11,13 @@ from envkit.cuda.architectures import is_tegra, parse_arch
 from envkit.cuda.tables import load_table
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability
+from envkit.patterns import regex
 
 GpuKind = Literal["datacenter", "workstation", "geforce", "tegra"]
 
-_TOKEN = re.compile(r"[a-z]+|\d+")
-_MEMORY = re.compile(r"(?<![a-z0-9])(\d{1,4})\s*(?:gb|gib|g)(?![a-z.])", re.IGNORECASE)
-_MIG = re.compile(r"\bmig\b.*", re.IGNORECASE)
+_TOKEN = regex(r"[a-z]+|\d+")
+_MEMORY = regex(r"(?<![a-z0-9])(\d{1,4})\s*(?:gb|gib|g)(?![a-z.])", re.IGNORECASE)
+_MIG = regex(r"\bmig\b.*", re.IGNORECASE)
 _BRANDS = frozenset({"quadro", "jetson"})
 
 

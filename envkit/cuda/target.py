@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 
 from envkit.cuda.architectures import is_tegra
@@ -12,9 +11,10 @@ from envkit.cuda.gpus import parse_gpu
 from envkit.errors import UsageError
 from envkit.models.host import OVERRIDES, Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.patterns import regex
 from envkit.values import replace
 
-_GLIBC = re.compile(r"2\.\d{1,3}(\.\d+)?\Z")
+_GLIBC = regex(r"2\.\d{1,3}(\.\d+)?\Z")
 
 
 @contextlib.contextmanager

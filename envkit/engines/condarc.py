@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from urllib.parse import quote
 from envkit.engines.base import ChannelAccess
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
+from envkit.patterns import regex
 from envkit.values import dataclass
 
 REQUEST_NAME = "_envkit-request"
@@ -26,7 +26,7 @@ REQUEST_NAME = "_envkit-request"
 _DETECTED = ("CUDA", "CUDA_ARCH", "GLIBC", "OSX", "ARCHSPEC", "WIN")
 _OF_PLATFORM = ("__unix", "__linux")
 # Variables that would win over the condarc of this call (conda's order: variables over files).
-_TASK_VARIABLES = re.compile(
+_TASK_VARIABLES = regex(
     r"CONDARC|CONDA_(OVERRIDE_.*|CHANNEL.*|PKGS_DIRS|ENVS_.*|SUBDIRS?|PINNED_PACKAGES|OFFLINE|REPODATA_FNS|PREFIX.*"
     r"|CREATE_DEFAULT_PACKAGES|SHLVL|DEFAULT_ENV|DRY_RUN|JSON|USE_ONLY_TAR_BZ2|DISALLOWED_PACKAGES|TRACK_FEATURES"
     r"|ADD_PIP_AS_PYTHON_DEPENDENCY|WHITELIST_CHANNELS|ALLOWLIST_CHANNELS|REPORT_ERRORS|REPODATA_USE_SHARDS)"

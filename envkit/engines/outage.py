@@ -12,25 +12,26 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from envkit.patterns import regex
 from envkit.values import dataclass
 
 MEMORY_S = 60.0
 """Do not retry an unreachable host for this long when a cache can answer."""
 
-_URL = re.compile(r"[a-z0-9+]+://\S+")
+_URL = regex(r"[a-z0-9+]+://\S+")
 # Words in the native engine's chain of causes (hyper, rustls, the operating system), most certain first.
 _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"failed to lookup address|dns error"), "the name {host} cannot be resolved"),
-    (re.compile(r"tunnel"), "the proxy does not lead to {host}"),
-    (re.compile(r"certificate|unknownissuer"), "the certificate of {host} is not trusted here"),
-    (re.compile(r"connection refused"), "{host} refuses the connection"),
-    (re.compile(r"network is unreachable|no route to host|host is unreachable"), "{host} cannot be reached"),
-    (re.compile(r"timed out|timeout"), "{host} does not answer in time"),
-    (re.compile(r"connection reset|connection closed|broken pipe|unexpected eof"), "{host} breaks the connection off"),
+    (regex(r"failed to lookup address|dns error"), "the name {host} cannot be resolved"),
+    (regex(r"tunnel"), "the proxy does not lead to {host}"),
+    (regex(r"certificate|unknownissuer"), "the certificate of {host} is not trusted here"),
+    (regex(r"connection refused"), "{host} refuses the connection"),
+    (regex(r"network is unreachable|no route to host|host is unreachable"), "{host} cannot be reached"),
+    (regex(r"timed out|timeout"), "{host} does not answer in time"),
+    (regex(r"connection reset|connection closed|broken pipe|unexpected eof"), "{host} breaks the connection off"),
 )
 # A client speaks to its proxy only, so what ends here did not get past it.
 _OF_PROXY = tuple(pair for pair in _CAUSES if "certificate" not in pair[1] and "tunnel" not in pair[0].pattern)
-_PROXY_REFUSES = re.compile(r"\b407\b|proxy auth")
+_PROXY_REFUSES = regex(r"\b407\b|proxy auth")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,16 @@ from collections.abc import Iterable
 
 from envkit.models.problem import Problem, ProblemKind, shortened
 from envkit.models.spec import parse_match_spec
+from envkit.patterns import regex
 from envkit.values import dataclass, field, replace
 
-_BRANCH = re.compile(r"((?:│  |   )*)[├└]─ (.*)")
+_BRANCH = regex(r"((?:│  |   )*)[├└]─ (.*)")
 _RESOLVO = "Cannot solve the request because of: "
 _CELL = 3  # characters of one level
 _SPEC = r"(?P<spec>.+?)"
 _CANDIDATES = r"(?P<name>[\w.-]+) \[?(?P<versions>[^\s|\]]+(?: ?\| ?[^\s|\]]+)*)\]?"
 _WORDS: tuple[tuple[ProblemKind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern))  # type: ignore[misc]
+    (kind, regex(pattern))  # type: ignore[misc]
     for kind, pattern in (
         ("missing", rf"No candidates were found for {_SPEC}"),
         ("missing", rf"{_SPEC}, for which no candidates were found"),
@@ -38,8 +39,8 @@ _WORDS: tuple[tuple[ProblemKind, re.Pattern[str]], ...] = tuple(
         ("package", _CANDIDATES),
     )
 )
-_CLASSIC_NAME = re.compile(r"Package (\S+) conflicts for:")
-_NOT_FOUND = re.compile(r"\s+- (\S.*)")
+_CLASSIC_NAME = regex(r"Package (\S+) conflicts for:")
+_NOT_FOUND = regex(r"\s+- (\S.*)")
 
 
 @dataclass(slots=True)

@@ -15,12 +15,13 @@ from envkit.engines.outage import describe_outage
 from envkit.engines.watch import TransferFault
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, VolumeError
 from envkit.models.channel import Channel
+from envkit.patterns import regex
 from envkit.words.values import size_words
 
 _CAUSE = " Caused by: "
 # Errors of the native engine have no number. A channel of files can be unreadable for the second kind of reasons, too.
-_FULL = re.compile(r"no space left|quota exceeded|\(os error (?:28|122)\)", re.IGNORECASE)
-_NOT_WRITTEN = re.compile(r"(?:write|cache|temporary|create).*\(os error (?:5|30)\)", re.IGNORECASE | re.DOTALL)
+_FULL = regex(r"no space left|quota exceeded|\(os error (?:28|122)\)", re.IGNORECASE)
+_NOT_WRITTEN = regex(r"(?:write|cache|temporary|create).*\(os error (?:5|30)\)", re.IGNORECASE | re.DOTALL)
 
 
 def given_up(fault: TransferFault, access: ChannelAccess) -> EnvkitError:

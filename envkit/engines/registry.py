@@ -44,11 +44,16 @@ class EngineInfo:
 def list_engines(env: Mapping[str, str] | None = None) -> tuple[EngineInfo, ...]:
     """List the engines, best known first, from installation records; none is loaded or started."""
     env = os.environ if env is None else env
-    libraries = (
-        _library("rattler", "rattler", "py-rattler"),
-        _library("libmamba", "libmambapy", "libmambapy", least=2),
-    )
-    return (*libraries, _conda(env))
+    return tuple(_look(name, env) for name in NAMES)
+
+
+def _look(name: str, env: Mapping[str, str]) -> EngineInfo:
+    """Look for one engine."""
+    if name == "rattler":
+        return _library("rattler", "rattler", "py-rattler")
+    if name == "libmamba":
+        return _library("libmamba", "libmambapy", "libmambapy", least=2)
+    return _conda(env)
 
 
 def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
@@ -60,7 +65,7 @@ def make_engine(name: str, env: Mapping[str, str] | None = None) -> Engine:
     env = os.environ if env is None else env
     if name not in NAMES:
         raise SettingsError(f"there is no engine {name!r}", hint=f"One of {', '.join(NAMES)}.")
-    info = next(info for info in list_engines(env) if info.name == name)
+    info = _look(name, env)
     if not info.available:
         found = f"{info.where} {info.version} is too old" if info.version else "it is not here"
         raise SettingsError(f"engine {name} cannot be used: {found}", hint=info.hint)

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from envkit.engines.base import ChannelAccess
 from envkit.index.cached import CachedIndex, Notes
+from envkit.patterns import regex
 
 _NUMBER = r"\d+(?:\.\d+)*"
-_PLAIN = re.compile(
+_PLAIN = regex(
     rf"[a-z0-9_][a-z0-9_.-]*(?:\s*(?:[<>]=?|==|!=){_NUMBER}(?:,(?:[<>]=?|==|!=){_NUMBER})*|={_NUMBER}(?:\.\*)?)?",
     re.ASCII,
 )

@@ -7,7 +7,6 @@ on Linux only the files are seen.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import mmap
 import os
@@ -147,6 +146,8 @@ async def watched(coroutine: Coroutine[Any, Any, T], folder: Path, patience: Pat
     Raises:
         TransferFault: It was given up.
     """
+    import asyncio
+
     watch = _begin(folder, patience)
     task = asyncio.ensure_future(coroutine)
     try:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import import_module
-from pkgutil import iter_modules
 
 from envkit import frameworks
 from envkit.frameworks.row import FrameworkRow
 
+_OTHERS = {"__init__", "table"}
+
 
 def _rows() -> Iterator[FrameworkRow]:
     """Read ``ROW`` of every module beside this one that has one."""
-    for module in iter_modules(frameworks.__path__, f"{frameworks.__name__}."):
-        row = getattr(import_module(module.name), "ROW", None) if module.name != __name__ else None
+    folder = frameworks.__path__[0]
+    for name in sorted(name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")):
+        row = (
+            None if name in {"__init__", "table"} else getattr(import_module(f"envkit.frameworks.{name}"), "ROW", None)
+        )
         if row is not None:
             yield row
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from struct import Struct
 from typing import NamedTuple
 
 from envkit.gpucode.source import FileBytes, MalformedCodeError
 from envkit.gpucode.tally import Tally
+from envkit.patterns import regex
 
 ELF_MAGIC = b"\x7fELF"
 _CORE = 4  # ET_CORE: the memory of a process, which may be larger than any disk (/proc/kcore)
@@ -19,7 +19,7 @@ _MOST_SECTIONS = 1 << 18
 _MOST_NAME_BYTES = 1 << 26
 _NAME_BYTES = 32
 _HEADER_BYTES = 52  # 64 in a file of 64 bits
-_COMPUTE = re.compile(rb"\b(?:sm|compute)_(\d{2,3})([af]?)\b")
+_COMPUTE = regex(rb"\b(?:sm|compute)_(\d{2,3})([af]?)\b")
 _NOTE_BYTES = 4096
 _FIRST_ACCELERATED = 90
 _OLD_ABI = 7  # of cubins: 8 since CUDA 12.8, for some architectures

@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 from envkit.gpucode.source import FileBytes, MalformedCodeError, chunks
 from envkit.gpucode.tally import ARCHITECTURES, Tally
+from envkit.patterns import regex
 
 FATBIN_MAGIC = b"\x50\xed\x55\xba"  # 0xBA55ED50, little-endian
 
-_MAGIC = re.compile(re.escape(FATBIN_MAGIC))
+_MAGIC = regex(re.escape(FATBIN_MAGIC))
 _REGION = Struct("<4sHHQ")  # magic, version, size of this header, size of the entries
 _ENTRY = Struct("<HxxIQ8xHHI8xQ")  # kind, header size, code size, version (minor, major), architecture, flags
 _HEAD_BYTES = _REGION.size + _ENTRY.size

@@ -6,11 +6,12 @@ import re
 
 from envkit.gpucode.source import FileBytes, MalformedCodeError
 from envkit.gpucode.tally import Tally
+from envkit.patterns import regex
 
 _HEAD_BYTES = 1 << 16  # of comments and directives; the first function comes after them
-_COMMENT = re.compile(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_VERSION = re.compile(rb"\s*\.version\s+(\d{1,2})\.(\d{1,2})\s")
-_TARGET = re.compile(rb"\s\.target\s+(?:sm|compute)_(\d{2,3})([af]?)\b")
+_COMMENT = regex(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_VERSION = regex(rb"\s*\.version\s+(\d{1,2})\.(\d{1,2})\s")
+_TARGET = regex(rb"\s\.target\s+(?:sm|compute)_(\d{2,3})([af]?)\b")
 
 
 def read_ptx(source: FileBytes, tally: Tally) -> bool:

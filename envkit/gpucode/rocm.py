@@ -5,22 +5,22 @@ Source: clang's documentation of its offload bundles (ClangOffloadBundler), comp
 
 from __future__ import annotations
 
-import re
 from struct import Struct
 
 from envkit.gpucode.source import FileBytes, MalformedCodeError, chunks
 from envkit.gpucode.tally import Tally
+from envkit.patterns import regex
 
 _PLAIN = b"__CLANG_OFFLOAD_BUNDLE__"
 _COMPRESSED = b"CCOB"
 BUNDLE_MAGICS = (_PLAIN, _COMPRESSED)
-_MAGIC = re.compile(b"|".join(BUNDLE_MAGICS))
+_MAGIC = regex(b"|".join(BUNDLE_MAGICS))
 _GAP_BYTES = 1 << 24
 _NUMBER = Struct("<Q")
 _ENTRY = Struct("<QQQ")  # offset and size of the code, length of the identifier that follows
 _HEADER = Struct("<4sHH")  # magic, version, method
 _TOTAL = {2: Struct("<8xI"), 3: Struct("<8xQ")}  # size of a compressed bundle, which version 1 does not have
-_TARGET = re.compile(rb"--(gfx[0-9a-z-]{2,24}(?::[a-z]{1,16}[+-]){0,4})")
+_TARGET = regex(rb"--(gfx[0-9a-z-]{2,24}(?::[a-z]{1,16}[+-]){0,4})")
 _MOST_TARGETS = 1024
 _MOST_LETTERS = 512
 

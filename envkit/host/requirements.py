@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 
 from envkit.models.host import Host
+from envkit.patterns import regex
 from envkit.values import dataclass
 
-_CONDITION = re.compile(r"([a-z]+)(>=|<=|!=|>|<|=)([^\s,]+)\Z")
+_CONDITION = regex(r"([a-z]+)(>=|<=|!=|>|<|=)([^\s,]+)\Z")
 _COMPARE = {
     ">=": operator.ge,
     "<=": operator.le,

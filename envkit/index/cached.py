@@ -17,13 +17,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from envkit.index.table import Stamp
+from envkit.patterns import regex
 from envkit.values import dataclass
 
-_PLAIN_URL = re.compile(r"(?:https?://[a-z0-9.-]+(?::\d+)?|file://)(?:/[A-Za-z0-9._~+@%-]+)+/?", re.ASCII)
-_ODD_PART = re.compile(r"/\.{1,2}(?:/|$)|https?://[^/]*:(?:80|443)/")
+_PLAIN_URL = regex(r"(?:https?://[a-z0-9.-]+(?::\d+)?|file://)(?:/[A-Za-z0-9._~+@%-]+)+/?", re.ASCII)
+_ODD_PART = regex(r"/\.{1,2}(?:/|$)|https?://[^/]*:(?:80|443)/")
 _SHARDS = b"SHARD-CACHE-V1"
 _LONGEST_NOTE = 1 << 20
-_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d+)")
+_MAX_AGE = regex(r"max-age\s*=\s*\"?(\d+)")
 
 
 @dataclass(frozen=True, slots=True)

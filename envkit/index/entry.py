@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from envkit.patterns import regex
+
 _MEMBERS = (
     "arch", "build", "build_number", "constrains", "depends", "features", "legacy_bz2_md5", "legacy_bz2_size",
     "license", "license_family", "md5", "name", "noarch", "platform", "python_site_packages_path", "sha256", "size",
@@ -18,9 +20,9 @@ _MEMBERS = (
 # Newer members, which few indexes have so far and which are read into other forms.
 _RICH = ("extra_depends", "flags", "purls", "run_exports")
 _NEEDED = ("build", "build_number", "name", "version")
-_VERSION = re.compile(r"(?:\d+!)?[0-9A-Za-z]+(?:[._][0-9A-Za-z]+)*(?:\+[0-9A-Za-z]+(?:[._][0-9A-Za-z]+)*)?", re.ASCII)
-_MD5 = re.compile(r"[0-9a-f]{32}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = regex(r"(?:\d+!)?[0-9A-Za-z]+(?:[._][0-9A-Za-z]+)*(?:\+[0-9A-Za-z]+(?:[._][0-9A-Za-z]+)*)?", re.ASCII)
+_MD5 = regex(r"[0-9a-f]{32}")
+_SHA256 = regex(r"[0-9a-f]{64}")
 _LARGEST = 1 << 53
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from envkit.index.table import NameTable, RecordRun, Stamp, make_table
+from envkit.patterns import regex
 from envkit.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 _PIECE = 2 << 20
 _LARGEST_PIECE = 64 << 20
 _SECTIONS = ("packages", "packages.conda")
-_BORDER = re.compile(rb'\}(\s*,\s*)"[^"\\]*\.(?:conda|tar\.bz2)"\s*:\s*\{')
-_KEY = re.compile(rb'\s*"([^"\\]*)"\s*:\s*')
-_SPACE = re.compile(rb"\s*")
-_AFTER = re.compile(rb"\s*([,}])")
-_NAME_END = re.compile(r"[\s><=!~;\[]")
+_BORDER = regex(rb'\}(\s*,\s*)"[^"\\]*\.(?:conda|tar\.bz2)"\s*:\s*\{')
+_KEY = regex(rb'\s*"([^"\\]*)"\s*:\s*')
+_SPACE = regex(rb"\s*")
+_AFTER = regex(rb"\s*([,}])")
+_NAME_END = regex(r"[\s><=!~;\[]")
 
 
 class UnsplittableError(Exception):

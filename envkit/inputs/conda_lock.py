@@ -17,9 +17,10 @@ from envkit.inputs.yaml import parse_large_yaml
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.inputs import Locked, LockedDistribution, LockFile
+from envkit.patterns import regex
 
 FORMAT = "conda-lock.yml"
-_MARKS = (re.compile(r"^metadata:\s*$", re.MULTILINE), re.compile(r"^package:\s*(\[\])?\s*$", re.MULTILINE))
+_MARKS = (regex(r"^metadata:\s*$", re.MULTILINE), regex(r"^package:\s*(\[\])?\s*$", re.MULTILINE))
 _HINT = "CEP 37: version, metadata and package; each package has name, version, manager, platform, url and hash."
 _MAIN = "main"
 

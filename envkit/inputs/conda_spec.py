@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from envkit.patterns import regex
 
 # ``black[jupyter]``: conda reads words in brackets that are no ``key=value`` as nothing.
-_EXTRAS = re.compile(r"\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\]")
+_EXTRAS = regex(r"\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\]")
 # ``python=>3.11``: conda takes the first ``=`` for the separator, and ``>3.11*`` for the version; ``>=`` is meant.
-_EQUALS_FIRST = re.compile(r"(?<![<>=!~])=\s*([<>])(=?)\s*([^\s,|*]+)\*?")
-_ONE_BUILD = re.compile(r"[A-Za-z0-9_.-]+=[^=<>!~|,\s*]+=[^=<>!~|,\s*]+\Z")
+_EQUALS_FIRST = regex(r"(?<![<>=!~])=\s*([<>])(=?)\s*([^\s,|*]+)\*?")
+_ONE_BUILD = regex(r"[A-Za-z0-9_.-]+=[^=<>!~|,\s*]+=[^=<>!~|,\s*]+\Z")
 
 
 def read_as_conda(spec: str) -> str:

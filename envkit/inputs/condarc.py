@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any, Literal
 
 from envkit.errors import SettingsError
 from envkit.models.conda_keys import BY_ALIAS, BY_VARIABLE
+from envkit.patterns import regex
 from envkit.values import dataclass, field
 
 Mark = Literal["final", "top", "bottom"]
 
 _NAMES = (".condarc", "condarc", "condarc.d")
 _MARKS: Mapping[str, Mark] = {"final": "final", "top": "top", "bottom": "bottom"}
-_MARKED = re.compile(rb"#\s*!(?:final|top|bottom)")
+_MARKED = regex(rb"#\s*!(?:final|top|bottom)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def read_condarc(env: Mapping[str, str]) -> list[dict[str, Entry]]:
     return sources
 
 
-_USERINFO = re.compile(r"(?<=://)[^/]*@")
+_USERINFO = regex(r"(?<=://)[^/]*@")
 
 
 def _split(text: str, delimiter: str) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from envkit.errors import SettingsError
 from envkit.inputs.condarc import Entry
 from envkit.models.conda_keys import Key
+from envkit.patterns import regex
 from envkit.values import replace
 
-_VARIABLE = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
+_VARIABLE = regex(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})")
 _SCALARS = (str, int, float)
 
 

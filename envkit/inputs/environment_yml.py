@@ -20,6 +20,7 @@ from envkit.models.codes.inputs import KEY_IGNORED, PIP_SECTION_EMPTY, SPEC_READ
 from envkit.models.fact import Advice
 from envkit.models.inputs import Recipe, Selected
 from envkit.models.pip import FilePlace
+from envkit.patterns import regex
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
@@ -28,9 +29,9 @@ _KEYS = {"name", "channels", "dependencies", "platforms", "variables", "prefix",
 _MAX_BYTES = 1 << 20
 _CEP = "CEP 24 says what an environment.yml may hold: name, channels, dependencies, platforms, variables."
 _NULL = {"", "~", "null", "Null", "NULL"}
-_SELECTED = re.compile(r"sel\((.+)\)\Z")
+_SELECTED = regex(r"sel\((.+)\)\Z")
 # What `envkit export` writes of a request beside its packages: a comment, which every reader of YAML leaves out.
-_FLAGS = re.compile(r"^# envkit: (--\S.*)$", re.MULTILINE)
+_FLAGS = regex(r"^# envkit: (--\S.*)$", re.MULTILINE)
 REQUEST_FLAGS = ("cuda", "python", "prefer")
 """Flags of ``create`` that a line ``# envkit: --cuda 12.4`` of an environment.yml may hold."""
 

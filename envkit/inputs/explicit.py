@@ -16,13 +16,14 @@ from envkit.inputs.text import decode_text
 from envkit.models.build import Record
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.inputs import Locked, LockedDistribution, LockFile
+from envkit.patterns import regex
 
-_HASH = re.compile(r"(?:(?:sha256:)?(?P<sha256>[0-9a-fA-F]{64})|(?P<md5>[0-9a-fA-F]{32}))\Z")
-_MARK = re.compile(r"^\s*@EXPLICIT\s*$", re.MULTILINE)
-_PLATFORM = re.compile(r"#\s*platform:\s*(\S+)")
+_HASH = regex(r"(?:(?:sha256:)?(?P<sha256>[0-9a-fA-F]{64})|(?P<md5>[0-9a-fA-F]{32}))\Z")
+_MARK = regex(r"^\s*@EXPLICIT\s*$", re.MULTILINE)
+_PLATFORM = regex(r"#\s*platform:\s*(\S+)")
 # conda-lock's way to keep the Python distributions beside the packages.
-_PIP = re.compile(r"#\s*pip\s+(\S+) @ (\S+?)(?:#sha256=|\s+--hash=sha256:)([0-9a-fA-F]{64})\s*\Z")
-_OLD_HOST, _NEW_HOST = re.compile(r"^https?://repo\.continuum\.io/"), "https://repo.anaconda.com/"  # it was renamed
+_PIP = regex(r"#\s*pip\s+(\S+) @ (\S+?)(?:#sha256=|\s+--hash=sha256:)([0-9a-fA-F]{64})\s*\Z")
+_OLD_HOST, _NEW_HOST = regex(r"^https?://repo\.continuum\.io/"), "https://repo.anaconda.com/"  # it was renamed
 FORMAT = "@EXPLICIT file"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from envkit.activation import is_variable
 from envkit.models.channel import redact
 from envkit.models.inputs import LockFile, Recipe
+from envkit.patterns import regex
 
-_LINE = re.compile(r"^# envkit: (\{.*\})\s*$", re.MULTILINE)
+_LINE = regex(r"^# envkit: (\{.*\})\s*$", re.MULTILINE)
 
 
 def read_made_for(text: str) -> Mapping[str, Any]:

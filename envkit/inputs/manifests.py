@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from envkit.errors import RecipeError
+from envkit.patterns import regex
 
-_TABLE = re.compile(r"^\s*\[\[?\s*([A-Za-z0-9_.\"' -]+?)\s*\]\]?\s*(?:#.*)?$", re.MULTILINE)
-_PYLOCK = re.compile(r"^lock-version\s*=", re.MULTILINE)
-_UV_LOCK = re.compile(r"^(?:revision|requires-python)\s*=", re.MULTILINE)
+_TABLE = regex(r"^\s*\[\[?\s*([A-Za-z0-9_.\"' -]+?)\s*\]\]?\s*(?:#.*)?$", re.MULTILINE)
+_PYLOCK = regex(r"^lock-version\s*=", re.MULTILINE)
+_UV_LOCK = regex(r"^(?:revision|requires-python)\s*=", re.MULTILINE)
 
 
 def is_pylock(text: str) -> bool:

@@ -19,6 +19,7 @@ from envkit.inputs.text import decode_text
 from envkit.models.codes.inputs import PYTHON_ASSUMED, READ_AS
 from envkit.models.fact import Advice
 from envkit.models.inputs import LockFile, Recipe
+from envkit.patterns import regex
 
 MAX_BYTES = 64 << 20
 
@@ -29,13 +30,13 @@ _MARKED: tuple[tuple[Callable[[str], bool], _Parse], ...] = (
     (is_conda_lock, parse_conda_lock),
     (is_pylock, parse_pylock_toml),
 )
-_PIXI_LOCK = (re.compile(r"^environments:", re.MULTILINE), re.compile(r"^packages:", re.MULTILINE))
-_ONLY_PIP = re.compile(
+_PIXI_LOCK = (regex(r"^environments:", re.MULTILINE), regex(r"^packages:", re.MULTILINE))
+_ONLY_PIP = regex(
     r"^\s*(?:-[-a-zA-Z]|git\+|https?://\S+\.(?:whl|zip|tar\.gz))"
     r"|^[^#\n]*(?:~=|===|;\s*\w+| @ \w+|\w\[[\w, -]+\]\s*(?:[<>=!~]|$))",
     re.MULTILINE,
 )
-_KEY = re.compile(r"^(?:[A-Za-z_]+|['\"][A-Za-z_]+['\"])\s*:(?:\s|$)", re.MULTILINE)
+_KEY = regex(r"^(?:[A-Za-z_]+|['\"][A-Za-z_]+['\"])\s*:(?:\s|$)", re.MULTILINE)
 
 
 def is_pixi_lock(text: str) -> bool:

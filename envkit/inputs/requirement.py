@@ -11,13 +11,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from envkit.models.channel import redact
 from envkit.models.pip import Address, FilePlace, PipOrigin, PipRequirement, parse_address
+from envkit.patterns import regex
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lzma|Z))\Z", re.IGNORECASE)
-_EXTRAS = re.compile(r"(.+?)(\[[^\]]*\])\s*\Z")
-_SINGLE_EQUALS = re.compile(r"^([A-Za-z0-9._-]+(?:\[[^\]]*\])?\s*)=([^=].*)$")
-_TOKEN_PATH = re.compile(r"/t/[^/]+/")
-_SECRET_PARAMETER = re.compile(r"(?i)token|password|secret|signature|credential|^sig$|^key$|api_?key")
+_SCHEME = regex(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ARCHIVE = regex(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lzma|Z))\Z", re.IGNORECASE)
+_EXTRAS = regex(r"(.+?)(\[[^\]]*\])\s*\Z")
+_SINGLE_EQUALS = regex(r"^([A-Za-z0-9._-]+(?:\[[^\]]*\])?\s*)=([^=].*)$")
+_TOKEN_PATH = regex(r"/t/[^/]+/")
+_SECRET_PARAMETER = regex(r"(?i)token|password|secret|signature|credential|^sig$|^key$|api_?key")
 _VCS = ("git", "hg", "svn", "bzr")
 
 

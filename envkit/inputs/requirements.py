@@ -19,14 +19,15 @@ from envkit.errors import RecipeError
 from envkit.inputs.requirement import Broken, address_of, parse_pip_requirement
 from envkit.models.channel import redact
 from envkit.models.pip import Address, FilePlace, PipRequirement, PipSection
+from envkit.patterns import regex
 from envkit.values import dataclass, field, replace
 
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 16
 _HOW = "Write each as NAME, NAME==1.2, NAME @ URL, a URL, a path, or an option that pip takes in requirements files."
-_COMMENT = re.compile(r"(?:^|\s)#.*$")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_COMMENT = regex(r"(?:^|\s)#.*$")
+_VARIABLE = regex(r"\$\{([A-Z0-9_]+)\}")
+_CODING = regex(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BOMS = (  # the longer ones first: that of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),

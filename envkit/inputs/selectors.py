@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from envkit.models.codes.inputs import LINE_DROPPED
 from envkit.models.fact import Advice
 from envkit.models.inputs import Recipe
+from envkit.patterns import regex
 from envkit.values import replace
 
-_COMMENT = re.compile(r"#\s*\[([^\]#]+)\]\s*$")
-_TOKEN = re.compile(r"\s*(\(|\)|[A-Za-z0-9_]+)")
+_COMMENT = regex(r"#\s*\[([^\]#]+)\]\s*$")
+_TOKEN = regex(r"\s*(\(|\)|[A-Za-z0-9_]+)")
 _LONGEST = 200  # characters; parentheses nest
 _OF_SYSTEM = {
     "linux": {"linux", "unix"},

@@ -16,13 +16,14 @@ from envkit.models.fact import Advice
 from envkit.models.inputs import Recipe
 from envkit.models.pip import FilePlace
 from envkit.models.spec import parse_match_spec
+from envkit.patterns import regex
 
 _MAX_BYTES = 1 << 20
 _HINT = "A file of specs has one in each line, such as numpy>=1.26 or pytorch=2.5.1 (CEP 23)."
-_FROM_CONDA = re.compile(r"^# (?:\$ conda (?:create|install)\b|platform: )", re.MULTILINE)
-_SINGLE_EQUALS = re.compile(r"^\s*[A-Za-z0-9_.:/-]+ ?=(?![=>])", re.MULTILINE)
-_SPACED = re.compile(r"^\s*[A-Za-z0-9_.-]+ [0-9<>=!~*]\S*\s*$", re.MULTILINE)
-_PIP_BUILD = re.compile(r"([A-Za-z0-9_.-]+)=([^=\s]+)=(?:pypi|dev)_\d+\Z")
+_FROM_CONDA = regex(r"^# (?:\$ conda (?:create|install)\b|platform: )", re.MULTILINE)
+_SINGLE_EQUALS = regex(r"^\s*[A-Za-z0-9_.:/-]+ ?=(?![=>])", re.MULTILINE)
+_SPACED = regex(r"^\s*[A-Za-z0-9_.-]+ [0-9<>=!~*]\S*\s*$", re.MULTILINE)
+_PIP_BUILD = regex(r"([A-Za-z0-9_.-]+)=([^=\s]+)=(?:pypi|dev)_\d+\Z")
 
 
 def is_spec_file(text: str) -> bool:

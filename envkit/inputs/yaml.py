@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from envkit.patterns import regex
+
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 # Quoted parts of the parser's messages: its own names of tokens, and text of the file from first to last quote.
-_TOKEN_KIND = re.compile(r"'(?:<[a-z ]+>|.)'")
-_QUOTED = re.compile(r"(['\"]).*\1|['\"].*", re.DOTALL)
+_TOKEN_KIND = regex(r"'(?:<[a-z ]+>|.)'")
+_QUOTED = regex(r"(['\"]).*\1|['\"].*", re.DOTALL)
 
 
 def parse_yaml(data: bytes, *, kind: Literal["base", "safe", "rt"]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -113,6 +112,8 @@ async def download(
         ChannelError: It cannot be read, or not without network.
         OSError: It cannot be written.
     """
+    import asyncio
+
     parts = urlsplit(record.url)
     if parts.scheme == "file":
         with _created(place) as file:
@@ -209,6 +210,8 @@ class _Door:
 
 async def transfer(client: Client, url: str, sink: Receiver, policy: NetworkPolicy) -> str | None:
     """Try once, giving up when next to nothing comes for a while; return None for success, else the fault."""
+    import asyncio
+
     from rattler.package_streaming import download_to_writer
 
     door = _Door(sink)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import secrets
@@ -42,6 +41,8 @@ async def extract_within(client: Client, archive: Path, target: Path) -> None:
         rattler.exceptions.ExtractError: It cannot be extracted.
         OSError: It cannot be written, or extracted.
     """
+    import asyncio
+
     from rattler.package_streaming import download_and_extract
 
     limit = max(_FROM_BYTES, _RATIO * await asyncio.to_thread(_size, archive))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import time
@@ -65,6 +64,8 @@ def fetch(
         ChannelError: A download failed.
         NoSpaceError: The volume is full. Complete packages stay in the cache.
     """
+    import asyncio
+
     missing = [record for record in records if not cache.cached(volume, record) or record in changed]
     wanted = {id(record) for record in missing}
     for record in records:
@@ -128,6 +129,8 @@ class _Run:
     def __init__(
         self, volume: Volume, folder: Folder, client: Client, policy: NetworkPolicy, reporter: Reporter
     ) -> None:
+        import asyncio
+
         self.volume = volume
         self.folder = folder
         self.client = client
@@ -143,6 +146,8 @@ class _Run:
         self.last = time.monotonic()
 
     async def fetch_all(self, records: Sequence[Record]) -> None:
+        import asyncio
+
         gate = asyncio.Semaphore(_PARALLEL)
 
         async def one(record: Record) -> None:
@@ -176,6 +181,8 @@ class _Run:
 
     async def _flush(self) -> None:
         """Move the ready packages into the cache."""
+        import asyncio
+
         async with self.busy:
             ready, self.ready = self.ready, []
             if ready:
@@ -203,6 +210,8 @@ class _Run:
 
     async def _fetch(self, record: Record) -> None:
         """Download, verify, extract and check a package in this run's own folder."""
+        import asyncio
+
         from rattler.exceptions import ExtractError
 
         name, archive = cache.key(record), cache.archive_name(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime
 import json
@@ -12,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from envkit.engines.rattler_native import to_rattler
 from envkit.errors import VolumeError
 from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
@@ -64,6 +62,8 @@ def link(
         NoSpaceError: The volume is full.
         VolumeError: The volume refuses a file.
     """
+    import asyncio
+
     reporter.start("link", plural(len(records), "package"), total=len(records))
     try:
         with scratch() as packages, contextlib.ExitStack() as held:
@@ -107,9 +107,13 @@ async def _link(
     platform: str,
     beside: Callable[[], T],
 ) -> T:
+    import asyncio
+
     import rattler
     from rattler import exceptions
     from rattler.install import InstallerReporter
+
+    from envkit.engines.rattler_native import to_rattler
 
     layer = rattler.PackageCacheLayer(packages).with_validation_mode(rattler.ValidationMode.skip())
     loop = asyncio.get_running_loop()

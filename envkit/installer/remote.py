@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -40,6 +39,8 @@ def fetch_url(url: str, *, policy: NetworkPolicy, reporter: Reporter) -> Path:
         IntegrityError: It is not what the URL's digest says.
         OSError: The cache cannot be written.
     """
+    import asyncio
+
     parts = urlsplit(url)
     name = unquote(parts.path).rpartition("/")[2] or "file"
     if parts.scheme == "file":
@@ -73,6 +74,8 @@ def fetch_archive(record: Record, channels: Sequence[Channel], *, policy: Networ
         IntegrityError: It is not what the index says.
         OSError: The cache cannot be written.
     """
+    import asyncio
+
     folder = _folder()
     target = folder / key(record) / record.fn
     _prune(folder, keep=target.parent)
@@ -115,6 +118,8 @@ def _kept(target: Path) -> str:
 
 
 async def _download(url: str, partial: Path, policy: NetworkPolicy, reporter: Reporter) -> None:
+    import asyncio
+
     address, _, fragment = url.partition("#")
     expected = fragment.removeprefix("sha256=").lower() if fragment.startswith("sha256=") else None
     client = make_client(policy)

@@ -13,7 +13,6 @@ import contextlib
 import json
 import math
 import os
-import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -22,12 +21,13 @@ from envkit.errors import TamperedError
 from envkit.layout import lease
 from envkit.layout.private import Folder, folder
 from envkit.layout.volume import Volume
+from envkit.patterns import regex
 from envkit.values import dataclass
 
 _PREFIX = ".linked-"
 _KEPT = 64
 _LIMIT = 1 << 16
-_GENERATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*-[0-9a-f]{8}")
+_GENERATION = regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)

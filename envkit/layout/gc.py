@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -42,6 +41,7 @@ from envkit.models.codes.advice import (
 )
 from envkit.models.fact import Advice
 from envkit.models.manifest import Manifest
+from envkit.patterns import regex
 from envkit.scratch import sweep_scratch
 from envkit.values import dataclass, field
 
@@ -54,7 +54,7 @@ _UNLEASED_AGE_S = 24 * 3600
 _INDEX_AGE_S = 3600
 # `publish` renames a temporary link within microseconds.
 _LINK_AGE_S = 60
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\Z")
+_TEMPORARY = regex(r"\..+\.[0-9a-f]{8}\Z")
 
 
 def remove_leftovers(volume: Volume) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,13 +19,14 @@ from envkit.layout.atomic import write_atomic
 from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 from envkit.models.gpucode import GpuPackage
+from envkit.patterns import regex
 from envkit.wire.gpucode import package_from_json, package_json
 
 FOLDER = "gpucode"
 """The folder of measurements in the user's cache."""
 
 _LIMIT_BYTES = 8 << 20
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_DIGEST = regex(r"[0-9a-f]{64}\Z")
 
 Lookup = Callable[[str], GpuPackage | None]
 """Returns what was measured of the package with a sha256, or None."""

@@ -21,12 +21,13 @@ from envkit.errors import TamperedError
 from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 from envkit.marks import read_node, read_start
+from envkit.patterns import regex
 from envkit.values import dataclass
 
 LIMIT_S = 30 * 24 * 3600.0
 """A mark that is older is void: nothing tells whether a process of another host lives."""
 
-_NAME = re.compile(
+_NAME = regex(
     r"(?P<generation>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})~(?P<host>[A-Za-z0-9._-]{1,64})"
     r"~(?P<node>[0-9a-f]{8}-[0-9]{1,12})~(?P<pid>[0-9]{1,10})~(?P<start>[0-9]{1,20})",
     re.ASCII,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from envkit.errors import UsageError
 from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, USES, VALIDATIONS
+from envkit.patterns import regex
 from envkit.values import dataclass
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
+_NAME = regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 _ENTRY_SCRIPT = "env.sh"
 # conda's own names for the installation itself, and names that would hide our files.
 _RESERVED = {"base", "root", _ENTRY_SCRIPT}

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from envkit.patterns import regex
 from envkit.values import dataclass, field, replace
 
 DEFAULT_ALIAS = "https://conda.anaconda.org"
 # What the name `defaults` stands for where no condarc says otherwise (conda documentation, "default_channels").
 DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
 
-_TOKEN = re.compile(r"/t/([^/\s'\"]+)")
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")  # up to the last @ of the host part: a password may hold one
+_TOKEN = regex(r"/t/([^/\s'\"]+)")
+_USERINFO = regex(r"(?<=://)[^/\s]*@")  # up to the last @ of the host part: a password may hold one
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ stands in `envkit.words.conda_keys`.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from envkit.patterns import regex
 
 KeyKind = Literal["text", "list", "map", "lists", "maps"]
 
@@ -163,7 +164,7 @@ BY_VARIABLE: Mapping[str, Key] = {variable: key for key in KEYS.values() for var
 
 # Variables that are no keys: those of conda's shell functions and of its own workings (26.7), of conda-build and the
 # activation scripts of compilers, of plugins, and those by which images name an installation.
-_OTHERS = re.compile(
+_OTHERS = regex(
     r"CONDA_(EXE|EXES|BAT|SCRIPT|ROOT|DIR|HOME|VERSION|PREFIX(_\d+)?|SHLVL|DEFAULT_ENV|PROMPT_MODIFIER|PYTHON_EXE"
     r"|STACKED_\d+|BACKUP_.*|.*_BACKUP|ENV_SHLVL_.*|OVERRIDE_.*|PLUGINS_.*|BUILD.*|TOOLCHAIN_.*|PY|NPY|PERL|LUA|R"
     r"|DLL_SEARCH_MODIFICATION_ENABLE|DISABLE_FISH_PROMPT|LEFT_PROMPT|OLD_CHCP|LOGS_DIR|INSTRUMENTATION_.*"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime
 import re
 
+from envkit.patterns import regex
+
 _SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_PARTS = re.compile(r"(\d{1,9})\s*([wdhms])\s*", re.IGNORECASE)
-_COMPACT = re.compile(rf"(?:{_PARTS.pattern})+\Z", re.IGNORECASE)
-_PERIOD = re.compile(r"P(?=.)(\d{1,9}W)?(\d{1,9}D)?(?:T(?=.)(\d{1,9}H)?(\d{1,9}M)?(\d{1,9}S)?)?\Z", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_PARTS = regex(r"(\d{1,9})\s*([wdhms])\s*", re.IGNORECASE)
+_COMPACT = regex(rf"(?:{_PARTS.pattern})+\Z", re.IGNORECASE)
+_PERIOD = regex(r"P(?=.)(\d{1,9}W)?(\d{1,9}D)?(?:T(?=.)(\d{1,9}H)?(\d{1,9}M)?(\d{1,9}S)?)?\Z", re.IGNORECASE)
+_DATE = regex(r"\d{4}-\d{2}-\d{2}\Z")
 _LONGEST_S = 100 * 366 * 86400
 _UTC = datetime.timezone.utc
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.patterns import regex
 from envkit.values import dataclass, field
 
-_ARCHITECTURE = re.compile(r"(\d{1,2}\.\d)([af]?)\Z")
+_ARCHITECTURE = regex(r"(\d{1,2}\.\d)([af]?)\Z")
 
 
 class Architecture(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ from envkit.models.fact import Fact
 from envkit.models.host import Target
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
+from envkit.patterns import regex
 from envkit.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from envkit.models.pip import PipWish
 
 Prefer = Literal["version", "native"]
-_CHOICE = re.compile(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
+_CHOICE = regex(r"(?:cuda[-_ ]?|cu)?(\d{1,3})(?:\.(\d{1,2}))?(?:\.\d+)?\Z")
 _LONGEST_MAJOR = 2  # "121" and "cu118" leave out the dot
 
 

@@ -6,18 +6,20 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_BRACKET = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]")  # with lists in it: ``[flags=["cuda", "blas:*"]]``
-_KEY = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,]*)")
-_FLAG = re.compile(r"[^\s,\"'\[\]]+")
-_PLAIN = re.compile(
+from envkit.patterns import regex
+
+_BRACKET = regex(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]")  # with lists in it: ``[flags=["cuda", "blas:*"]]``
+_KEY = regex(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,]*)")
+_FLAG = regex(r"[^\s,\"'\[\]]+")
+_PLAIN = regex(
     r"([A-Za-z0-9_][\w.-]*)"  # name
     r"(?: ([<>!~]=?[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*|[\w.*+!-]+(?:[,|][<>!=]{0,2}[\w.*+!-]+)*)"  # version
     r"(?: ([\w.*+-]+))?)?\Z",  # build
     re.ASCII,
 )
-_NAMESPACE = re.compile(r"(?<!:):(?!//|\d)[^:/]*\Z")  # `channel:namespace:name`, which conda ignores
-_CHANNEL_KEY = re.compile(r"\bchannel\s*=\s*(\"[^\"]*\"|'[^']*'|[^,\]]*),?\s*")
-_NAME = re.compile(r"[A-Za-z0-9_][\w.*-]*|\*")
+_NAMESPACE = regex(r"(?<!:):(?!//|\d)[^:/]*\Z")  # `channel:namespace:name`, which conda ignores
+_CHANNEL_KEY = regex(r"\bchannel\s*=\s*(\"[^\"]*\"|'[^']*'|[^,\]]*),?\s*")
+_NAME = regex(r"[A-Za-z0-9_][\w.*-]*|\*")
 
 
 class MatchSpec(NamedTuple):
@@ -87,3 +89,8 @@ def _parse(text: str) -> MatchSpec:
         if build is None and re.match(r"==[^=,|]+=[^=]+\Z", version):
             version, build = version[: version.rindex("=")], version[version.rindex("=") + 1 :]
     return MatchSpec(name, keys.get("version", version) or None, keys.get("build", build) or None, channel, flags)
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a text is a pattern of names, such as ``torch*``, and no spec of one package."""
+    return "*" in text and not set(text) & set(" =<>!~[")

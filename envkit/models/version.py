@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from envkit.patterns import regex
 from envkit.values import dataclass
 
-_TWO = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.\d+)*\Z")
-_DRIVER = re.compile(r"\d{1,5}(?:\.\d{1,5}){0,3}\Z")
+_TWO = regex(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.\d+)*\Z")
+_DRIVER = regex(r"\d{1,5}(?:\.\d{1,5}){0,3}\Z")
 
 
 class CudaVersion(NamedTuple):

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from envkit.patterns import regex
+
 # Plain scalars that YAML 1.1 and 1.2 both read as strings; all others are quoted as in JSON.
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+@=-]*(?:://?[A-Za-z0-9_./+@=%~-]+(?::[0-9]+[A-Za-z0-9_./+@=%~-]*)?)?\Z")
+_PLAIN = regex(r"[A-Za-z_/][A-Za-z0-9_./+@=-]*(?:://?[A-Za-z0-9_./+@=%~-]+(?::[0-9]+[A-Za-z0-9_./+@=%~-]*)?)?\Z")
 _RESERVED = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
-_FLOAT = re.compile(r"[-+]?\.?(?:inf|nan)\Z", re.IGNORECASE)
+_FLOAT = regex(r"[-+]?\.?(?:inf|nan)\Z", re.IGNORECASE)
 
 
 def scalar(value: object) -> str:

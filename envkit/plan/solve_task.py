@@ -19,12 +19,13 @@ from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
 from envkit.models.spec import MatchSpec, parse_match_spec
+from envkit.patterns import regex
 
 ASSUMED = {"glibc": "2.28", "osx": "13.0"}
 """Versions assumed of a described machine where nothing names them (pixi's default system requirements)."""
 
-_PYTHON_IN_BUILD = re.compile(r"py\d\.?\d{1,2}(?=_|h[0-9a-f]|$)")
-_HASH = re.compile(r"h[0-9a-f]{6,9}(?=_|$)")
+_PYTHON_IN_BUILD = regex(r"py\d\.?\d{1,2}(?=_|h[0-9a-f]|$)")
+_HASH = regex(r"h[0-9a-f]{6,9}(?=_|$)")
 _ARCHSPEC_OF_SUBDIR = {"linux-64": "x86_64", "osx-64": "x86_64", "win-64": "x86_64", "linux-aarch64": "aarch64"}
 
 

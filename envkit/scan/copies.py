@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from envkit.patterns import regex
+
 # libcublas.so.12.4.5.8 and, of a wheel's bundled copies, libcublas-f6acd947.so.12.
-_LIBRARY = re.compile(
+_LIBRARY = regex(
     r"(lib(?:cublas|cublasLt|cudart|cudnn\w*|cufft|cufftw|curand|cusolver|cusolverMg|cusparse|cusparseLt|nccl"
     r"|nvJitLink|nvrtc|nvrtc-builtins|nvshmem_host|nvToolsExt))(?:-[0-9a-f]{8})?\.so\.(\d+)[\d.]*\Z"
 )

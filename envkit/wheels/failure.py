@@ -16,22 +16,23 @@ from envkit.errors import (
     VolumeError,
 )
 from envkit.models.pip import Provided
+from envkit.patterns import regex
 from envkit.process import ChildResult
 
-_PREFIX = re.compile(r"^(?:error|  cause|cause):\s*")
-_NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
-_NONE_FITS = re.compile(r"\b([a-z0-9][a-z0-9-]*)(?:==\S+)? has no wheels with a matching")
-_NETWORK = re.compile(
+_PREFIX = regex(r"^(?:error|  cause|cause):\s*")
+_NO_WHEEL = regex(r"Wheels are required for `([^`]+)`")
+_NONE_FITS = regex(r"\b([a-z0-9][a-z0-9-]*)(?:==\S+)? has no wheels with a matching")
+_NETWORK = regex(
     r"error sending request|client error \(Connect\)|dns error|HTTP status (?:server|client) error"
     r"|Could not resolve host|unable to access|Could not connect|timed out|Connection (?:refused|reset)"
     r"|Failed to fetch|Failed to download|Failed to query|error decoding response body|could not be queried",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(r"\b(?:401|403) (?:unauthorized|forbidden)|authentication|could not read username", re.IGNORECASE)
-_BUILD = re.compile(r"Failed to (?:download and )?build|[Bb]uild backend (?:failed|returned)")
-_FULL = re.compile(r"no space left on device|disk quota exceeded|os error (?:28|122)\b", re.IGNORECASE)
-_REFUSED = re.compile(r"permission denied|read-only file system|os error (?:13|30)\b", re.IGNORECASE)
-_INTEGRITY = re.compile(
+_LOGIN = regex(r"\b(?:401|403) (?:unauthorized|forbidden)|authentication|could not read username", re.IGNORECASE)
+_BUILD = regex(r"Failed to (?:download and )?build|[Bb]uild backend (?:failed|returned)")
+_FULL = regex(r"no space left on device|disk quota exceeded|os error (?:28|122)\b", re.IGNORECASE)
+_REFUSED = regex(r"permission denied|read-only file system|os error (?:13|30)\b", re.IGNORECASE)
+_INTEGRITY = regex(
     r"hash mismatch|hashes? (?:does|do) not match|invalid (?:zip|gzip)|not a valid (?:wheel|zip)|metadata .* mismatch"
     r"|does not match (?:the )?(?:expected|metadata|filename)|bad crc|unsupported compression|corrupt|failed to unzip"
     r"|name mismatch|version mismatch|has an invalid",

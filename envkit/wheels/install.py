@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from envkit.layout.atomic import write_atomic
 from envkit.layout.records import installed_packages
 from envkit.models.manifest import PipPackage
 from envkit.models.version import ComputeCapability
+from envkit.patterns import regex
 from envkit.values import replace
 from envkit.wheels.builds import build_key, build_variables, keep_log, shares_framework
 from envkit.wheels.failure import failure_of
@@ -23,7 +23,7 @@ from envkit.wheels.uv import Uv
 from envkit.words.values import plural
 
 _PART = "pylock.part.toml"
-_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+_NO_MODULE = regex(r"No module named '([\w.]+)'")
 _DOING = "the pip section cannot be installed"
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from envkit.layout.records import installed_packages
 from envkit.models.pip import Provided
+from envkit.patterns import regex
 
-_EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py\d+(?:\.\d+)?)?\.egg-info\Z")
+_EGG = regex(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py\d+(?:\.\d+)?)?\.egg-info\Z")
 
 
 def read_provided(prefix: Path) -> tuple[Provided, ...]:

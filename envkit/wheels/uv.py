@@ -6,7 +6,6 @@ Credentials reach it by a netrc file and variables, never as arguments, which ev
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from envkit.models.channel import redact
 from envkit.models.network import NetworkPolicy
 from envkit.models.pip import Address
 from envkit.models.progress import Reporter
+from envkit.patterns import regex
 from envkit.process import ChildResult, run_child
 from envkit.values import dataclass, field
 from envkit.wheels.credentials import login_variables
@@ -42,7 +42,7 @@ _TIED = (
     "os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])"
 )
 _PYPI = ("files.pythonhosted.org", "pypi.org")
-_DOWNLOADED = re.compile(r"^ ?Downloaded (\S+)$")
+_DOWNLOADED = regex(r"^ ?Downloaded (\S+)$")
 
 
 @dataclass(frozen=True, slots=True)

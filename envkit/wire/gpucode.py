@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from envkit.models.gpucode import Architecture, GpuLibrary, GpuPackage, PtxCode
 from envkit.models.version import CudaVersion
 from envkit.paths import is_plain
+from envkit.patterns import regex
 from envkit.wire.results import SCHEMA_VERSION, members
 
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z")
+_DIGEST = regex(r"[0-9a-f]{64}\Z")
+_DAY = regex(r"\d{4}-\d\d-\d\d\Z")
 _TEXTS = ("name", "version", "build", "fn", "sha256", "measured")
 
 
