@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +35,8 @@ def measure_code(volume: Volume, records: Sequence[Record], reporter: Reporter) 
     Raises:
         OSError: A package cannot be read.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     look_up = measured_lookup(volume)
     measured = {record.fn: look_up(record.sha256) if record.sha256 else None for record in records}
     missing = [record for record in records if measured[record.fn] is None]

@@ -9,7 +9,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from envkit.models.installed import Distribution, InstalledPackage, WrongFile
@@ -36,6 +35,8 @@ def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool
 
     With `full`, hash every file, not only those modified after they were installed.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     wrong: list[WrongFile] = []
     to_hash: list[tuple[InstalledPackage, str]] = []
     for package in packages:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +71,8 @@ def weighing(volume: Volume, here: Folder, manifest: Manifest) -> Iterator[None]
 
     The block validates the generation: it mostly waits for other processes.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         weighed = pool.submit(weigh_generation, volume, manifest.generation, Path(here.through), manifest)
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +59,8 @@ def scan_tree(root: Path) -> Scan:
     Raises:
         OSError: The folder itself cannot be read.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     seen: set[tuple[int, int]] = set()
     candidates: list[tuple[int, str, str]] = []
     unreadable: list[Unreadable] = []
