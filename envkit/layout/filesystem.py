@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -117,6 +116,8 @@ def read_mount(path: Path) -> Mount:
 
 def probe_abilities(folder: Path) -> dict[str, bool]:
     """Try in `folder` what an environment needs, and what makes environments cheap."""
+    import tempfile
+
     able: dict[str, bool] = {}
     with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as name:
         base = Path(name)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,6 +144,8 @@ def _state_of(prefix: Path) -> list[int] | None:
 
 
 def _remembered_at(volume: Volume) -> Path | None:
+    from hashlib import sha256
+
     cache = default_cache_dir(os.environ)
     identity = sha256(os.fsencode(volume.root)).hexdigest()[:16]
     return Path(cache, _FOLDER, identity) if cache else None
