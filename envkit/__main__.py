@@ -24,6 +24,11 @@ def main() -> None:
 
         if do_quickly(sys.argv[1:]):
             return
+    if sys.argv[1:2] == ["create"]:  # entrypoints repeat it at each start
+        from envkit.cli.again import recall
+
+        if recall(sys.argv[2:]):
+            return
     try:
         from envkit.cli.app import run
     except KeyboardInterrupt:  # `run` answers it from here on

@@ -13,6 +13,7 @@ from envkit.inputs.conda_channels import read_channel_names
 from envkit.inputs.conda_config import CondaConfig
 from envkit.inputs.conda_network import read_network
 from envkit.inputs.condarc import read_mapping
+from envkit.inputs.places import own_path
 from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
 from envkit.models.cutoff import parse_cutoff
@@ -277,10 +278,7 @@ def _absolute(texts: Sequence[str], env: Mapping[str, str]) -> list[Path]:
 
 def own_file(env: Mapping[str, str]) -> Path:
     """Return the path of envkit's own file, whether it is there or not."""
-    if env.get("ENVKIT_CONFIG"):
-        return Path(env["ENVKIT_CONFIG"])
-    base = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", "/"), ".config")  # noqa: PTH118
-    return Path(base) / "envkit" / "config.yml"
+    return Path(own_path(env))
 
 
 def resolve_channels(names: Sequence[str], settings: Settings) -> tuple[Channel, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit import values
 from envkit.cli import complete, options
+from envkit.cli.again import listening, told_again
 from envkit.cli.carried import volume_flag
 from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
@@ -125,8 +127,10 @@ def create_command(
     name, persist = _placed(name, prefix, persist)
     if clone is not None:
         return _clone(clone, name, persist, given_flags(call, _FOR_CLONES), no_validate=no_validate, as_json=as_json)
-    session = options.session_of(
-        persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+    session = listening(
+        options.session_of(
+            persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
+        )
     )
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
@@ -178,7 +182,12 @@ def create_command(
         raise hinted(error, solving_corrections(session, inquiry, corrections, solved=False), call, asked) from None
     corrections = solving_corrections(session, inquiry, corrections, solved=True)
     result = values.replace(result, corrections=corrections, fixed=applied)
-    return finish(result, correction_rows(call, request, corrections), as_json=as_json)
+    return told_again(
+        session,
+        result,
+        partial(finish, result, correction_rows(call, request, corrections), as_json=as_json),
+        as_json=as_json,
+    )
 
 
 def _placed(name: str | None, prefix: Path | None, persist: Path | None) -> tuple[str | None, Path | None]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from envkit.errors import SettingsError
+from envkit.inputs.places import settings_paths
 from envkit.models.conda_keys import BY_ALIAS, BY_VARIABLE
 from envkit.patterns import regex
 from envkit.values import dataclass, field
 
 Mark = Literal["final", "top", "bottom"]
 
-_NAMES = (".condarc", "condarc", "condarc.d")
 _MARKS: Mapping[str, Mark] = {"final": "final", "top": "top", "bottom": "bottom"}
 _MARKED = regex(rb"#\s*!(?:final|top|bottom)")
 
@@ -41,35 +40,7 @@ def condarc_files(env: Mapping[str, str]) -> list[Path]:
 
     ``CONDA_ROOT`` is set by conda for itself only, so the installation is found by ``CONDA_EXE`` too.
     """
-    home = env.get("HOME", "/")
-    exe = env.get("CONDA_EXE", "")
-    root = env.get("CONDA_ROOT") or (os.path.dirname(os.path.dirname(exe)) if exe.startswith("/") else "")  # noqa: PTH120
-    mamba = env.get("MAMBA_ROOT_PREFIX")
-    config = env.get("XDG_CONFIG_HOME")
-    places = ["/etc/conda", "/var/lib/conda"]
-    places += [place for place in dict.fromkeys((root, mamba)) if place]
-    places += [f"{place}/conda" for place in dict.fromkeys((config, f"{home}/.config")) if place]
-    places.append(f"{home}/.conda")
-    paths = [f"{place}/{name}" for place in places for name in _NAMES]
-    paths += [f"{mamba}/.mambarc"] if mamba else []
-    paths += [f"{home}/.condarc", f"{home}/.mambarc"]
-    if env.get("CONDA_PREFIX"):
-        paths += [f"{env['CONDA_PREFIX']}/{name}" for name in _NAMES]
-    paths += [os.path.expanduser(text) for text in (env.get("CONDARC"), env.get("MAMBARC")) if text]  # noqa: PTH111
-    return list(dict.fromkeys(file for path in paths for file in _files(path)))
-
-
-def _files(path: str) -> Iterator[Path]:
-    """Yield a file, or the YAML files of a folder by name, as conda reads ``condarc.d``."""
-    if os.path.isdir(path):  # noqa: PTH112 - most of some thirty paths are not there: this costs a third
-        try:
-            names = sorted(os.listdir(path))
-        except OSError as error:
-            raise SettingsError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
-        paths = [Path(path, name) for name in names if name.endswith((".yml", ".yaml"))]
-        yield from (file for file in paths if file.is_file())
-    elif os.path.isfile(path):  # noqa: PTH113
-        yield Path(path)
+    return [Path(path) for path in settings_paths(env)]
 
 
 _HINT = "Mend the file or move it away."

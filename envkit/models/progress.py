@@ -40,3 +40,35 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Tell the user something, outside any phase."""
+
+
+class Listener(Reporter):
+    """Passes everything on to another reporter, and knows whether the user was told something."""
+
+    def __init__(self, inner: Reporter) -> None:
+        """Pass on to `inner`."""
+        self.told = False
+        self._inner = inner
+
+    def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
+        """See `Reporter.start`."""
+        self.told = True
+        self._inner.start(phase, text, total=total, unit=unit)
+
+    def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:
+        """See `Reporter.advance`."""
+        self._inner.advance(phase, amount, text=text)
+
+    def finish(self, phase: Phase, text: str) -> None:
+        """See `Reporter.finish`."""
+        self.told = True
+        self._inner.finish(phase, text)
+
+    def detail(self, text: str) -> None:
+        """See `Reporter.detail`."""
+        self._inner.detail(text)
+
+    def note(self, text: str) -> None:
+        """See `Reporter.note`."""
+        self.told = True
+        self._inner.note(text)

@@ -25,7 +25,16 @@ def test_import_envkit_loads_no_third_party_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["envkit.errors", "envkit.host.fingerprint", "envkit.models.host", "envkit.models.build", "envkit.probe"]
+    "module",
+    [
+        "envkit.errors",
+        "envkit.host.fingerprint",
+        "envkit.models.host",
+        "envkit.models.build",
+        "envkit.probe",
+        "envkit.api.environments",
+        "envkit.cli.again",
+    ],
 )
 def test_plain_modules_load_nothing_heavy(module: str) -> None:
     assert not {name.split(".")[0] for name in loaded(f"import {module}")} & HEAVY

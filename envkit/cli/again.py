@@ -1,0 +1,252 @@
+"""`create` of what is there: recognised by files, without the parser, the engine and most of the command line.
+
+When `create` finds that an environment was made from the same request, it keeps what it said beside the validations of
+the generation, under a digest of everything that this depended on (`_circumstances`), byte by byte. With the same
+digest, the same manifest and the same validation on this kind of host, the answer is the same. Everything else is left
+to the whole command line, and so is every case that is not plain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from envkit import __version__
+from envkit.cli.terminal import has_styles, terminal_width
+from envkit.client.volume import find_validation, linked_generation, locate_volume
+from envkit.errors import EnvkitError
+from envkit.host.cache import default_cache_dir
+from envkit.host.fingerprint import fingerprint_now
+from envkit.inputs.places import own_path, settings_paths
+from envkit.layout.private import folder, read_file, trusted_owners
+from envkit.paths import MANIFEST, PRIVATE, validation_folders
+from envkit.patterns import regex
+
+if TYPE_CHECKING:
+    from envkit.api.session import Session
+    from envkit.models.results import CreateResult
+
+_END = ".request"  # of the notes; validations beside them end with .json
+_KEPT = 16  # notes for each generation
+_LIMIT_BYTES = 1 << 20
+_VALUED = {
+    "-n": "name", "--name": "name", "--persist": "persist", "-f": "file", "--file": "file", "-c": "channel",
+    "--channel": "channel", "--cuda": "", "--python": "", "--prefer": "", "--pip": "", "--prefer-pip": "",
+    "--allow-build": "", "--exclude-newer": "", "--engine": "", "--timeout": "",
+}  # fmt: skip
+_FLAGS = frozenset({"--override-channels", "-y", "--yes", "--offline", "-q", "--quiet", "--no-validate"})
+# Variables that conda, mamba, envkit and their parts read, and those that decide how the answer is printed.
+_VARIABLES = regex(
+    r"_?CONDA|_?MAMBA|_?ENVKIT|XDG_|PIP_|UV_|RATTLER|HOME$|COLUMNS$|NO_COLOR$|FORCE_COLOR$|TERM$|PYTHON|LC_|LANG"
+)
+# What makes a file depend on more than its own bytes: variables, templates, options, other files.
+_REACHES_OUT = regex(rb"(?m)\$|\{[{%]|^\s*(?:-\s+)*[\"']?--?[A-Za-z]|file:|\./|://")
+
+
+class _Said(NamedTuple):
+    """What a command line says, as far as it has to be looked at."""
+
+    name: str
+    persist: str | None
+    files: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+class _Place(NamedTuple):
+    """A generation, and the circumstances in which it is asked for."""
+
+    root: str
+    name: str
+    prefix: str
+    digest: str  # of the circumstances
+    token: str  # of this machine
+    fingerprint: str | None
+
+
+class _Copied:
+    """A stream for text that keeps what is written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.text = ""
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Write and keep a text."""
+        self.text += text
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def recall(words: Sequence[str]) -> bool:
+    """Answer ``envkit create WORDS`` if it is certain that the environment is there and valid; else return False."""
+    try:
+        place = _find(words)
+        note = _read_note(place) if place is not None and _is_plain_volume(place.root) else None
+        if place is None or note is None or note["outcome"] != _outcome(place):
+            return False
+        sys.stdout.write(note["text"])
+        sys.stdout.flush()
+    except (EnvkitError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+    return True
+
+
+def listening(session: Session) -> Session:
+    """Return a session whose reporter knows whether the user was told something; for `told_again`."""
+    from envkit.models.progress import Listener
+    from envkit.values import replace
+
+    return replace(session, reporter=Listener(session.reporter))
+
+
+def told_again(session: Session, result: CreateResult, show: Callable[[], int], *, as_json: bool) -> int:
+    """Show a result and return the exit code; keep what is said of an environment that was there, for `recall`."""
+    if not result.reused or as_json or sys.argv[1:2] != ["create"] or getattr(session.reporter, "told", True):
+        return show()
+    copied = _Copied(sys.stdout)
+    with contextlib.redirect_stdout(copied):
+        code = show()
+    if code == 0:
+        _remember(sys.argv[2:], result, text=copied.text)
+    return code
+
+
+def _remember(words: Sequence[str], result: CreateResult, *, text: str) -> None:
+    """Keep what was said of an environment that was there.
+
+    Args:
+        words: The words after ``create``.
+        result: What came out.
+        text: What was written to standard output.
+    """
+    if not result.reused or result.dry_run or result.corrections or result.fixed or result.advice:
+        return
+    with contextlib.suppress(EnvkitError, OSError, ValueError, KeyError, TypeError):
+        place = _find(words)
+        outcome = _outcome(place) if place is not None else None
+        if place is not None and place.prefix == result.prefix and outcome is not None:
+            note = {"manifest": _digest_of(os.path.join(place.prefix, MANIFEST)), "outcome": outcome, "text": text}
+            _write_note(place, json.dumps({"schema_version": 1, **note}))
+
+
+def _find(words: Sequence[str]) -> _Place | None:
+    said = _scan(words)
+    if said is None or "_ENVKIT_COMPLETE" in os.environ:
+        return None
+    root = locate_volume(said.persist, said.name)
+    prefix = linked_generation(root, said.name)
+    if prefix is None:
+        return None
+    token, fingerprint = fingerprint_now()
+    digest = _circumstances(words, said, root, token)
+    return None if digest is None else _Place(root, said.name, prefix, digest, token, fingerprint)
+
+
+def _scan(words: Sequence[str]) -> _Said | None:
+    """Read a command line that holds nothing but packages and some options; None for any other."""
+    found: dict[str, list[str]] = {"name": [], "persist": [], "file": [], "channel": [], "": []}
+    specs, rest = 0, list(words)
+    while rest:
+        word = rest.pop(0)
+        option, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            specs += 1
+        elif option in _VALUED and ((equals and option.startswith("--")) or rest):
+            found[_VALUED[option]].append(value if equals else rest.pop(0))
+        elif word not in _FLAGS:
+            return None
+    if len(found["name"]) != 1 or len(found["persist"]) > 1 or not (specs or found["file"]):
+        return None  # else the name comes from elsewhere, and the packages from a recipe
+    return _Said(found["name"][0], next(iter(found["persist"]), None), tuple(found["file"]), tuple(found["channel"]))
+
+
+def _circumstances(words: Sequence[str], said: _Said, root: str, token: str) -> str | None:
+    """Return a digest of all that the reading of a command line depends on; None if that is not plain.
+
+    The words and the directory in which they are read; this envkit and its Python; the machine; variables; the files
+    of settings and of packages; folders that channels may mean; how the answer is shown.
+    """
+    contents: list[tuple[str, str]] = []
+    for path in (*settings_paths(os.environ), own_path(os.environ), *said.files):
+        if path in said.files and not path.endswith((".yml", ".yaml", ".txt")):
+            return None
+        try:
+            data = read_file(os.path.abspath(path), limit=_LIMIT_BYTES)
+        except FileNotFoundError:
+            if path in said.files:
+                return None
+            continue
+        if _REACHES_OUT.search(data) if path in said.files else b"$" in data:
+            return None
+        contents.append((path, sha256(data).hexdigest()))
+    variables = sorted((name, value) for name, value in os.environ.items() if _VARIABLES.match(name))
+    folders = [os.path.isdir(os.path.join(channel, "noarch")) for channel in said.channels if "://" not in channel]
+    shown = [sys.stdout.isatty(), sys.stdout.encoding, terminal_width(), has_styles(sys.stdout)]
+    here = [os.getcwd(), os.geteuid(), root, token, sys.prefix, sys.version, __version__]
+    told = json.dumps([list(words), here, variables, contents, folders, shown])
+    return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _is_plain_volume(root: str) -> bool:
+    """Return whether a volume is one that `create` finds ready, and says nothing about."""
+    state = os.stat(root)
+    return (
+        (os.geteuid() != 0 or state.st_uid == 0)
+        and os.access(root, os.W_OK | os.X_OK)
+        and not os.statvfs(root).f_flag & os.ST_RDONLY
+        and os.path.isfile(os.path.join(root, PRIVATE, "volume.json"))
+        and os.path.isfile(os.path.join(root, "env.sh"))
+    )
+
+
+def _read_note(place: _Place) -> dict[str, Any] | None:
+    """Return what was kept of a generation in these circumstances; None without a note that holds."""
+    for root, path in _folders(place):
+        with contextlib.suppress(OSError), folder(root, path) as here:
+            data, state = here.read_from(place.digest + _END, limit=_LIMIT_BYTES)
+            note = json.loads(data) if state.st_uid in trusted_owners(here.root_state) else {}
+            if note.get("schema_version") == 1 and note["manifest"] == _digest_of(f"{place.prefix}/{MANIFEST}"):
+                return dict(note)
+    return None
+
+
+def _write_note(place: _Place, text: str) -> None:
+    for root, path in _folders(place):
+        try:
+            with folder(root, path, make=True) as here:
+                kept = [name for name in here.names() if name.endswith(_END)]
+                for name in sorted(kept, key=lambda name: here.state(name).st_mtime)[: max(0, len(kept) - _KEPT + 1)]:
+                    here.unlink(name)
+                here.write(place.digest + _END, text, durable=False)
+        except OSError:
+            continue
+        return
+
+
+def _folders(place: _Place) -> Iterator[tuple[str, str]]:
+    """Yield the folders that may hold notes, each with the root below which no link is followed."""
+    cache = default_cache_dir(os.environ)
+    first, *others = validation_folders(place.root, os.path.basename(place.prefix), cache)
+    yield place.root, first
+    for other in others:
+        yield str(cache), other
+
+
+def _outcome(place: _Place) -> str | None:
+    """Return a digest of the validation on this kind of host; None unless it passed and knows this machine."""
+    generation = os.path.basename(place.prefix)
+    record = find_validation(place.root, generation, token=place.token, fingerprint=place.fingerprint)
+    if record is None or record["verdict"] not in {"pass", "skip"} or place.token not in record["tokens"]:
+        return None
+    return sha256(json.dumps([record["verdict"], record["findings"]], sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of(path: str) -> str:
+    return sha256(read_file(path)).hexdigest()
