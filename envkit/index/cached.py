@@ -116,7 +116,7 @@ def read_notes(index: CachedIndex) -> Notes | None:
         checked_s = index.notes.stat().st_mtime
         stamp = Stamp(int(said["size"]), int(said["mtime_ns"]))
         url = str(said["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if url.rpartition("/")[0] != index.url:
         return None

@@ -46,6 +46,14 @@ if [ -r /proc/$$/stat ] && [ -w {uses} ] && [ ! -L {uses} ]; then
 fi
 """
 
+# The same for shells of another kind, which hand over their number. csh takes no line break in it, and no "!".
+_MARK = (
+    "set -Cf; read -r s < /proc/$1/stat && read -r b < /proc/sys/kernel/random/boot_id || exit 0; "
+    'h=$(uname -n | tr -c "A-Za-z0-9._\\n-" -); n=$(readlink /proc/$1/ns/pid) || exit 0; '
+    'n=${{n#*:?}}; p=$1; u=$2; test -L "${{u%/*}}" && exit 0; set -- ${{s##*) }}; '
+    ': > "$u~${{h:--}}~${{b%%-*}}-${{n%?}}~$p~${{20}}"'
+)
+
 _FISH = """{about}
 if set -q CONDA_PREFIX; and test "$CONDA_PREFIX" != {prefix}; and test "$CONDA_PREFIX" -ef {prefix}
     if set -l _envkit_at (contains -i -- "$CONDA_PREFIX/bin" $PATH)
@@ -53,6 +61,10 @@ if set -q CONDA_PREFIX; and test "$CONDA_PREFIX" != {prefix}; and test "$CONDA_P
     end
     set -gx CONDA_PREFIX {prefix}
 end
+if test -w {uses}; and test -r /proc/$fish_pid/stat
+    sh -c '{mark}' sh $fish_pid {uses}/{generation} 2>/dev/null
+end
+true
 """
 
 _CSH = """{about}
@@ -70,6 +82,9 @@ if ( $?CONDA_PREFIX ) then
         endif
     endif
 endif
+if ( -w {uses} && -r /proc/$$/stat ) then
+    sh -c '{mark}' sh $$ {uses}/{generation} >& /dev/null
+endif
 """
 
 
@@ -83,5 +98,6 @@ def write_hooks(prefix: Path, place: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     word = quote(str(prefix))  # also what fish and csh take: volumes have no quotes in their paths
     for suffix, text in ((".sh", _SH), (".fish", _FISH), (".csh", _CSH)):
-        places = {"uses": quote(str(prefix.parent.parent / USES)), "generation": quote(prefix.name)}
+        mark = _MARK.format()
+        places = {"mark": mark, "uses": quote(str(prefix.parent.parent / USES)), "generation": quote(prefix.name)}
         write_atomic(folder / f"{HOOK}{suffix}", text.format(about=_ABOUT, prefix=word, **places), durable=False)

@@ -113,7 +113,7 @@ def _declared(root: str, inode: int, modified_ns: int) -> bool:  # noqa: ARG001 
         with folder(root, volume.private) as private:
             text, state = private.read_from(volume.volume_file.name)
             content = json.loads(text)
-    except (OSError, ValueError, TamperedError):
+    except (OSError, ValueError, RecursionError, TamperedError):
         return False
     by_owner = state.st_uid in {0, Path(root).stat().st_uid} and not state.st_mode & 0o022
     return by_owner and isinstance(content, dict) and content.get("trust") == "group"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -71,6 +72,35 @@ def test_an_activated_shell_keeps_its_generation(shell: Shell, kind: str, how: s
     shell.ok(*CLEAN)
     assert not old.exists()
     assert marks(shell) == []
+
+
+HOOKED = {
+    "fish": "set -gx CONDA_PREFIX {link}; set -gx PATH {link}/bin $PATH; source {hook}.fish; echo ready; read _",
+    "tcsh": 'setenv CONDA_PREFIX {link}; set path = ( {link}/bin $path ); source {hook}.csh; echo ready; set _ = "$<"',
+}
+
+
+@pytest.mark.parametrize("kind", HOOKED)
+def test_a_shell_of_another_kind_that_conda_activates_leaves_a_mark(shell: Shell, kind: str) -> None:
+    program = shutil.which(kind)
+    if program is None:
+        pytest.skip(f"no {kind}")
+    link, prefix = shell.volume / "demo", shell.prefix()
+    code = HOOKED[kind].format(link=link, hook=f"{link}/etc/conda/activate.d/~~envkit") + "; echo $CONDA_PREFIX $PATH"
+    for _ in range(2):  # a mark that is there is no error
+        with subprocess.Popen(
+            [program, "-c", f"{code}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env=shell.env(),
+        ) as running:  # fmt: skip
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n"
+            assert [
+                (use.generation, use.ended) for use in read_uses(Volume(shell.volume)) if use.pid == running.pid
+            ] == [(prefix.name, False)], marks(shell)
+            out, errors = running.communicate("\n")
+        assert (out.split()[0], errors) == (str(prefix), "")
+        assert f"{prefix}/bin" in out
+        assert str(link) not in out
 
 
 def mark(shell: Shell, generation: str, *, host: str = "other", node: str = "0123abcd-42", pid: int = 7) -> Path:

@@ -67,12 +67,12 @@ def prepare(bench: Bench, verb: str) -> None:
     for name in ("new", "old"):
         if (shell.volume / name).is_symlink():
             shell.ok("remove", name)
-    if not (shell.volume / "demo").is_symlink():
-        shell.ok("create", "app=1", "-n", "demo", *channel)
+    if not (shell.volume / "demo").is_symlink() or runs(shell) != "app 1":
+        shell.publish(app(1))  # a request that an upgrade follows
+        shell.ok("create", "app", "-n", "demo", "--replace", *channel)
+        shell.publish(app(1), app(2))
     if verb == "rollback":
-        shell.ok("install", "-n", "demo", "app=2")
-    elif runs(shell) != "app 1":
-        shell.ok("create", "app=1", "-n", "demo", "--replace", *channel)
+        shell.ok("upgrade", "-n", "demo")
     if verb in {"remove", "clean"}:
         shell.ok("create", "app=2", "-n", "old", *channel)
         if verb == "clean":
