@@ -23,6 +23,7 @@ from envkit.layout import gc, lease
 from envkit.layout.atomic import write_atomic
 from envkit.layout.generation import active, claim, publish, read_manifest, resolve, write_manifest
 from envkit.layout.opening import open_volume, read_volume_file
+from envkit.layout.trust import trusts_group
 from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
 from envkit.scratch import sweep_scratch
@@ -53,6 +54,12 @@ def make(volume: Volume, name: str = "train") -> Path:
         write_manifest(manifest(claimed.prefix, name))
         publish(volume, name, claimed.prefix)
     return claimed.prefix
+
+
+def test_a_description_that_is_nested_without_end_trusts_nobody(volume: Volume) -> None:
+    volume.volume_file.write_text("[" * 5000)
+    assert not trusts_group(volume)
+    assert read_volume_file(volume) is None
 
 
 def test_a_volume_is_probed_once(volume: Volume) -> None:
