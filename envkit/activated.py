@@ -5,13 +5,13 @@ Imports little, for `envkit run` and the API.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 
 from envkit import activation
 from envkit.errors import ValidationFailedError
+from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
 
 # They differ between calls, and scripts that set up an environment do not use them.
@@ -67,4 +67,4 @@ def _digest(steps: activation.Steps, base: Mapping[str, str]) -> str:
         found = os.stat(path)
         stamps.append([path, found.st_size, found.st_mtime_ns])
     variables = {k: v for k, v in base.items() if k not in _VOLATILE}
-    return hashlib.sha256(json.dumps([stamps, variables], sort_keys=True).encode()).hexdigest()[:24]
+    return sha256(json.dumps([stamps, variables], sort_keys=True).encode()).hexdigest()[:24]

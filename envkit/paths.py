@@ -63,7 +63,7 @@ def validation_folders(root: str, generation: str, cache: str | None) -> list[st
         generation: Name of the generation.
         cache: The user's cache, for volumes that take no writes; None without one.
     """
-    from hashlib import sha256
+    from envkit.hashes import sha256
 
     folders = [os.path.join(root, PRIVATE, VALIDATIONS, generation)]
     if cache:

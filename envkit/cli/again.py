@@ -13,13 +13,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from envkit import __version__
 from envkit.cli.terminal import has_styles, terminal_width
 from envkit.client.volume import find_validation, linked_generation, locate_volume
 from envkit.errors import EnvkitError
+from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir
 from envkit.host.fingerprint import fingerprint_now
 from envkit.inputs.places import own_path, settings_paths

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from envkit.client.environment import Environment
 from envkit.client.report import ReportView
 from envkit.client.volume import find_validation, linked_generation, load_manifest, locate_volume, settle
+from envkit.hashes import sha256
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
@@ -70,7 +70,7 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
         return request.get("source_sha256") is None and (specs, channels) == (wanted.specs, names)
     try:
         with open(wanted.file, "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()
+            digest = sha256(file.read()).hexdigest()
     except OSError:
         return False
     # The file's packages follow those of the request; its content is compared by digest.

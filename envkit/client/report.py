@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from envkit.client.host import HostView
-from envkit.client.table import html_table, text_table
 from envkit.errors import HostCannotRunError, ValidationFailedError
+
+if TYPE_CHECKING:  # a script that goes on asks a report whether it passed, and no more
+    from envkit.client.host import HostView
 
 
 class FindingView(NamedTuple):
@@ -42,10 +43,9 @@ class ReportView:
         fingerprint: Fingerprint of the host.
         created: Time in ISO 8601, UTC.
         seconds: Duration.
-        host: The host, if it is known.
     """
 
-    __slots__ = ("created", "findings", "fingerprint", "host", "prefix", "seconds", "verdict")
+    __slots__ = ("_host", "created", "findings", "fingerprint", "prefix", "seconds", "verdict")
 
     def __init__(self, document: Mapping[str, Any], *, prefix: str = "") -> None:
         self.prefix = str(document.get("prefix") or prefix)
@@ -53,7 +53,7 @@ class ReportView:
         self.fingerprint = str(document.get("fingerprint", ""))
         self.created = str(document.get("created", ""))
         self.seconds = float(document.get("seconds") or 0.0)
-        self.host = HostView(document["host"]) if document.get("host") else None
+        self._host: Mapping[str, Any] = document.get("host") or {}
         self.findings = tuple(
             FindingView(
                 str(f.get("check", "")),
@@ -66,6 +66,15 @@ class ReportView:
             )
             for f in document.get("findings", ())
         )
+
+    @property
+    def host(self) -> HostView | None:
+        """The host, if it is known."""
+        if not self._host:
+            return None
+        from envkit.client.host import HostView
+
+        return HostView(self._host)
 
     @property
     def ok(self) -> bool:
@@ -108,8 +117,12 @@ class ReportView:
         return f"<Report {self.verdict}: {len(self.findings)} checks, {failed} failed, {self.prefix}>"
 
     def __str__(self) -> str:
+        from envkit.client.table import text_table
+
         return f"{text_table(('', 'check', 'what was seen'), self._rows())}\n{self.verdict}  {self.prefix}"
 
     def _repr_html_(self) -> str:
+        from envkit.client.table import html_table
+
         caption = f"{self.verdict}: {self.prefix} ({self.created}, {self.seconds:.1f} s)"
         return html_table(caption, ("", "check", "what was seen"), self._rows())

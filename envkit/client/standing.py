@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envkit.client.volume import find_validation, read_validations
+from envkit.client.volume import read_validations, validation_among
 from envkit.paths import split_generation
 
 
@@ -21,7 +21,7 @@ def standing_note(prefix: str, name: str | None) -> str | None:
     from envkit.host.fingerprint import fingerprint_now
 
     token, fingerprint = fingerprint_now()
-    here = find_validation(root, generation, token=token, fingerprint=fingerprint)
+    here = validation_among(known, token=token, fingerprint=fingerprint)
     called = name or prefix
     if here is None:
         last = known[0]

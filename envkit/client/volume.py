@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError, UsageError, VolumeError
@@ -134,7 +134,11 @@ def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
 
 def find_validation(root: str, generation: str, *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
     """Return the validation on this kind of host: by its fingerprint, or by the token of `fingerprint_now`."""
-    known = read_validations(root, generation)
+    return validation_among(read_validations(root, generation), token=token, fingerprint=fingerprint)
+
+
+def validation_among(known: Sequence[dict[str, Any]], *, token: str, fingerprint: str | None) -> dict[str, Any] | None:
+    """Return the validation on this kind of host among those of a generation; see `find_validation`."""
     return next((r for r in known if r.get("fingerprint") == fingerprint or token in r.get("tokens", ())), None)
 
 

@@ -5,12 +5,12 @@ Imports little and parses nothing: the hashes are of the texts themselves.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
 from collections.abc import Mapping
 
+from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
 from envkit.host.nodes import is_gpu_node, list_capabilities, list_models, list_nodes
 from envkit.host.tree import Tree, read_bounded
@@ -143,4 +143,4 @@ def _stamp(path: str) -> list[int] | None:
 
 
 def _digest(*what: object) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    return sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
