@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.api.session import Session
-from envkit.api.solve import Plan
 from envkit.errors import EnvironmentExistsError, IntegrityError
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
 from envkit.layout import gc, lease
@@ -30,6 +29,7 @@ from envkit.words.say import say
 
 if TYPE_CHECKING:
     from envkit.api.make import Made, Proof
+    from envkit.api.solve import Plan
 
 # How long `clean` may take to look at a generation that it wants to remove.
 _CLEAN_WAIT_S = 60.0

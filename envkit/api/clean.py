@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from envkit.api.records import records_of
 from envkit.api.session import Session
-from envkit.api.solve import records_of
 from envkit.api.wheels import remove_wheels, unused_wheels
 from envkit.errors import EnvkitError
 from envkit.host.cache import default_cache_dir

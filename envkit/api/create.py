@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from envkit.api.change import changing
-from envkit.api.gate import make_around, plan_around
-from envkit.api.make import Made, Proof, fill_cache
 from envkit.api.publish import check_publishable
 from envkit.api.results import made_result, planned_result, reused_result
-from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, plan_of
 from envkit.api.validate import revalidate
-from envkit.api.wheels import recorded_wish, solve_with_pip
 from envkit.checks.lacking import Lacking
 from envkit.checks.requests import requests_differ
 from envkit.errors import EnvironmentExistsError
@@ -22,11 +18,16 @@ from envkit.layout.generation import active, is_moved, known_manifest, read_mani
 from envkit.layout.opening import check_writable
 from envkit.layout.volume import Volume, check_name
 from envkit.models.manifest import Manifest, RecordedRequest
+from envkit.models.pip import recorded_wish
 from envkit.models.request import Inquiry
 from envkit.models.results import CreateResult
 from envkit.values import dataclass, replace
 from envkit.wire.results import target_json
 from envkit.words.requests import instead_words, unlike_words
+
+if TYPE_CHECKING:
+    from envkit.api.make import Made, Proof
+    from envkit.api.solve import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
     volume = session.volume
     before = _replaced(volume, name, recorded) if options.replace else None
     if before is not None:
+        from envkit.api.retarget import keep_target
+
         target = keep_target(before, inquiry.request, inquiry.target, session.reporter)
         inquiry = replace(inquiry, target=target)
     plan: Plan | None = None
@@ -62,8 +65,12 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
         if existing is not None and options.dry_run:
             return reused_result(session, existing, name=name, dry_run=True)
         # A volume is made only for a request that has an answer.
+        from envkit.api.gate import plan_around
+
         plan = plan_around(partial(_solve, session, inquiry, before), session)
         if options.download_only:
+            from envkit.api.make import fill_cache
+
             check_writable(volume, named=session.volume_is_named)
             fill_cache(session, plan)
         if options.dry_run:
@@ -74,7 +81,11 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
             return _reused(session, name, existing, options)
         if existing is not None:
             session.reporter.note(f"{name} was made at {existing.prefix}: its packages are linked anew here")
+            from envkit.api.solve import plan_of
+
             plan = plan_of(existing, session.settings)
+        from envkit.api.gate import make_around, plan_around
+
         verb = "create --replace" if options.replace else "create"
 
         def make(plan: Plan) -> Made:
@@ -86,6 +97,9 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
 
 
 def _solve(session: Session, inquiry: Inquiry, before: Manifest | None, passed: Sequence[Lacking]) -> Plan:
+    from envkit.api.retarget import refuse_loss
+    from envkit.api.wheels import solve_with_pip
+
     plan = solve_with_pip(session, inquiry, passed=passed)
     if before is not None:
         refuse_loss(before, inquiry.request, inquiry.target, plan.choice)

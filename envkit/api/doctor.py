@@ -9,8 +9,9 @@ from pathlib import Path
 from envkit.api.change import changing
 from envkit.api.checkup import check_subjects
 from envkit.api.examine import validate_prefix
+from envkit.api.records import records_of
 from envkit.api.session import Session
-from envkit.api.solve import plan_of, records_of
+from envkit.api.solve import plan_of
 from envkit.api.validate import record_validation
 from envkit.api.wheels import forget_damaged
 from envkit.errors import IntegrityError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envkit.api.export import export_manifest, yaml_document
-from envkit.api.solve import records_of
+from envkit.api.records import records_of
 from envkit.api.wheels import wheels_of
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout.exported import added_distributions, prefix_records, requested_specs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from envkit.api.choose import channel_access, channels_for
+from envkit.api.records import records_of
 from envkit.api.session import Session, user_index_dir
-from envkit.api.solve import records_of
 from envkit.api.spelling import nearest_name
 from envkit.builds.dependency import dependency_names, record_matches
 from envkit.builds.version import version_key

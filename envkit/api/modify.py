@@ -8,11 +8,12 @@ from envkit.api.change import changing
 from envkit.api.gate import Solve, make_around, plan_around
 from envkit.api.held import find_held
 from envkit.api.make import Made, Proof
+from envkit.api.records import records_of
 from envkit.api.results import made_result, planned_result, reused_result
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
-from envkit.api.solve import Plan, recorded_channels, records_of
-from envkit.api.wheels import recorded_wish, solve_with_pip, wheels_of, wish_of
+from envkit.api.solve import Plan, recorded_channels
+from envkit.api.wheels import solve_with_pip, wheels_of, wish_of
 from envkit.builds.dependency import dependency_names
 from envkit.checks.hosts import common_target
 from envkit.checks.lacking import Lacking
@@ -26,7 +27,7 @@ from envkit.models.channel import Channel
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
-from envkit.models.pip import PipWish, joined_sections, with_logins
+from envkit.models.pip import PipWish, joined_sections, recorded_wish, with_logins
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.settings import Settings
 from envkit.values import dataclass, field, replace

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from envkit.api.make import Made
+from envkit.api.records import records_of
 from envkit.api.session import Session
-from envkit.api.solve import Plan, records_of
 from envkit.installer.cache import cached
 from envkit.models.build import Record
 from envkit.models.manifest import Manifest
 from envkit.models.report import Report
 from envkit.models.results import CreateResult
 from envkit.values import replace
+
+if TYPE_CHECKING:
+    from envkit.api.make import Made
+    from envkit.api.solve import Plan
 
 
 def _result(session: Session, name: str, records: tuple[Record, ...], missing: Sequence[Record] = ()) -> CreateResult:

@@ -9,13 +9,13 @@ from typing import Any
 from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
 from envkit.api.exact import inquiries_of, lists_builds
 from envkit.api.priority import solve_by_priority
+from envkit.api.records import records_of
 from envkit.api.session import Session
 from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.spelling import respelt
 from envkit.builds.families import channel_name
 from envkit.builds.knowledge import Knowledge
 from envkit.builds.published import table_knows
-from envkit.builds.record import record_from_repodata
 from envkit.checks.hosts import gpu_kinds
 from envkit.checks.lacking import Lacking
 from envkit.checks.solution import check_solution
@@ -305,8 +305,3 @@ def recorded_channels(manifest: Manifest, settings: Settings) -> tuple[Channel, 
     """Return the channels of a manifest. Their credentials come from the configuration."""
     configured = {channel.url: channel for channel in resolve_channels(settings.channels, settings)}
     return tuple(configured.get(c.url, c) for c in resolve_channels(manifest.channels, settings))
-
-
-def records_of(manifest: Manifest) -> tuple[Record, ...]:
-    """Return the records that a manifest locks: enough to fetch and link them again, bit for bit."""
-    return tuple(record_from_repodata(p.record, p.fn, p.channel, p.subdir) for p in manifest.packages)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from envkit.api.examine import ValidateOptions, validate_prefix
 from envkit.api.session import Session
 from envkit.errors import HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
@@ -23,16 +23,19 @@ from envkit.models.results import ValidateResult
 from envkit.wire.results import finding_from_json, finding_json, members
 from envkit.words.values import host_words
 
-_DEFAULTS = ValidateOptions()
+if TYPE_CHECKING:
+    from envkit.api.examine import ValidateOptions
 
 
 def validate_environment(
-    name_or_prefix: str, *, volume: Volume | None, reporter: Reporter, options: ValidateOptions = _DEFAULTS
+    name_or_prefix: str, *, volume: Volume | None, reporter: Reporter, options: ValidateOptions
 ) -> ValidateResult:
     """Validate an environment of the volume, or any prefix: conda, pixi or venv.
 
     The outcome is kept for generations of a volume, unless only a part was validated.
     """
+    from envkit.api.examine import validate_prefix
+
     prefix = resolve(volume, name_or_prefix)
     manifest = read_manifest(prefix)
     refuse_moved(manifest, prefix)
@@ -91,6 +94,8 @@ def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Repor
         session.reporter.note(
             f"{manifest.name} was last validated on another kind of host ({there}; here {here}): again"
         )
+    from envkit.api.examine import validate_prefix
+
     report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=session.reporter)
     record_validation(volume, manifest.generation, report, host)
     return report

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -137,18 +136,6 @@ def wish_of(recorded: RecordedRequest, where: str) -> PipWish:
 def wheels_of(manifest: Manifest) -> tuple[PipPackage, ...]:
     """Return the distributions of a generation's pip section."""
     return manifest.pip.packages if manifest.pip else ()
-
-
-def recorded_wish(wish: PipWish | None) -> dict[str, Any]:
-    """Return the members of a recorded request that tell what pip is asked for."""
-    wish = wish if wish is not None and wish.section else PipWish()
-    return {
-        "pip": wish.section.lines,
-        "pip_constraints": wish.section.constraint_lines,
-        "pip_builds": wish.builds,
-        "pip_prefer": wish.prefer,
-        "pip_local": wish.local,
-    }
 
 
 def _python(records: Sequence[Record]) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from envkit.cli.output import Console
     from envkit.models.inputs import LockFile, Recipe
     from envkit.models.pip import PipWish
-    from envkit.models.request import Request
+    from envkit.models.request import Correction, Inquiry, Request
     from envkit.models.results import CreateResult
 
 
@@ -118,7 +118,6 @@ def create_command(
     Repeating a request returns at once. Without SPEC, --file and --recipe: ./environment.yml, else recipe pytorch.
     """
     from envkit.api.create import CreateOptions, create_environment
-    from envkit.api.trying import solving_corrections
     from envkit.inputs.selectors import select
     from envkit.models.inputs import LockFile
     from envkit.models.request import Inquiry
@@ -179,8 +178,8 @@ def create_command(
     try:
         result = create_environment(session, name, inquiry, how)
     except (NoAnswerError, HostCannotRunError) as error:
-        raise hinted(error, solving_corrections(session, inquiry, corrections, solved=False), call, asked) from None
-    corrections = solving_corrections(session, inquiry, corrections, solved=True)
+        raise hinted(error, _tried(session, inquiry, corrections, solved=False), call, asked) from None
+    corrections = _tried(session, inquiry, corrections, solved=True)
     result = values.replace(result, corrections=corrections, fixed=applied)
     return told_again(
         session,
@@ -188,6 +187,17 @@ def create_command(
         partial(finish, result, correction_rows(call, request, corrections), as_json=as_json),
         as_json=as_json,
     )
+
+
+def _tried(
+    session: Session, inquiry: Inquiry, corrections: tuple[Correction, ...], *, solved: bool
+) -> tuple[Correction, ...]:
+    """Return the corrections that lead to a solution; most requests have none, and nothing is loaded to try them."""
+    if not corrections:
+        return ()
+    from envkit.api.trying import solving_corrections
+
+    return solving_corrections(session, inquiry, corrections, solved=solved)
 
 
 def _placed(name: str | None, prefix: Path | None, persist: Path | None) -> tuple[str | None, Path | None]:
@@ -306,17 +316,17 @@ def _locked_source(session: Session, files: list[str] | None, *, frozen: bool) -
 def _source(
     session: Session, specs: list[str] | None, files: list[str] | None, recipe: str | None
 ) -> Recipe | LockFile | None:
+    if files and recipe is not None:
+        raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
+    if specs and not files and recipe is None:
+        return None
     from envkit.api.sources import read_source, read_sources
     from envkit.recipes import load_builtin
 
-    if files and recipe is not None:
-        raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
     if files:
         return read_sources(files, session.policy)
     if recipe is not None:
         return load_builtin(recipe)
-    if specs:
-        return None
     local = Path("environment.yml")
     return read_source(local) if local.is_file() else load_builtin("pytorch")
 

@@ -235,9 +235,11 @@ def parse_pip(
 
 def _projects(texts: list[str] | None) -> tuple[str, ...]:
     """Read names of projects, which may be joined with commas."""
+    if not texts:
+        return ()
     from packaging.utils import canonicalize_name
 
-    names = (name.strip() for text in texts or () for name in text.split(","))
+    names = (name.strip() for text in texts for name in text.split(","))
     return tuple(dict.fromkeys(canonicalize_name(name) for name in names if name))
 
 

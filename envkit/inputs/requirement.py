@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
-
-from packaging.requirements import InvalidRequirement, Requirement
 
 from envkit.models.channel import redact
 from envkit.models.pip import Address, FilePlace, PipOrigin, PipRequirement, parse_address
 from envkit.patterns import regex
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _SCHEME = regex(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ARCHIVE = regex(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lzma|Z))\Z", re.IGNORECASE)
@@ -38,6 +40,8 @@ def parse_pip_requirement(
     Raises:
         Broken: It is none.
     """
+    from packaging.requirements import InvalidRequirement, Requirement
+
     text, marker = _marker(text)
     if _is_url(text):
         return _by_url(text, marker, place, hashes, editable=editable)
@@ -151,6 +155,8 @@ def _by_path(
 
 
 def _named(name: str, extras: str, url: str, marker: str) -> Requirement | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     if not name:
         return None
     try:

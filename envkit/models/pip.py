@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envkit.values import dataclass, field, replace
@@ -243,3 +243,15 @@ class Provided:
     version: str  # its version (PEP 440)
     package: str  # the conda package
     requires: tuple[str, ...] = ()  # what its extras need, where its metadata was read
+
+
+def recorded_wish(wish: PipWish | None) -> dict[str, Any]:
+    """Return the members of a recorded request that tell what pip is asked for."""
+    wish = wish if wish is not None and wish.section else PipWish()
+    return {
+        "pip": wish.section.lines,
+        "pip_constraints": wish.section.constraint_lines,
+        "pip_builds": wish.builds,
+        "pip_prefer": wish.prefer,
+        "pip_local": wish.local,
+    }

@@ -24,7 +24,7 @@ import rattler
 from envkit.api.create import CreateOptions, create_environment
 from envkit.models.request import Inquiry
 from envkit.api.session import Session
-from envkit.api.solve import records_of
+from envkit.api.records import records_of
 from envkit.engines.rattler_native import to_rattler
 from envkit.layout.generation import active, read_manifest
 from envkit.layout.opening import open_volume

@@ -67,7 +67,7 @@ def test_a_promise_of_sm_90_is_held_against_the_library(tmp_path: Path, compiled
 IN_PROCESS = """
 import json, os, sys, time
 from pathlib import Path
-from envkit.api.solve import records_of
+from envkit.api.records import records_of
 from envkit.installer.measure import measure_code
 from envkit.layout.generation import active, read_manifest
 from envkit.layout.volume import Volume

@@ -60,7 +60,7 @@ LOADS = {
         420,
         {*_VIEWS, "ruamel", "uv", "packaging", "http", "importlib.metadata"},
     ),
-    "create app -n demo -c CHANNEL --override-channels --no-validate": (470, {*_VIEWS, "ruamel", "asyncio", "http"}),
+    "create app -n demo -c CHANNEL --override-channels --no-validate": (300, _SLOW - {"rattler"}),
 }
 _TELL = """
 import json, os, sys
