@@ -49,6 +49,9 @@ from envkit.wire.results import list_json, show_json
 from envkit.wire.volume import clean_json, history_json
 
 _LENGTH = "ENVKIT_TEST_FUZZ_EACH_S"
+# Read before a test's isolation takes the variables away.
+_IN_ALL_S = float(os.environ.get("ENVKIT_TEST_FUZZ_S", "600"))
+_SECONDS = float(os.environ.get(_LENGTH, "0"))
 HOSTILE: list[Any] = [
     None, True, -1, 0, 10**400, 1e308, "", ".", "..", "../../escape", "/etc/passwd", "a/b", "a\0b", "\ud800",
     "\x1b[31m",
@@ -101,10 +104,9 @@ CHANGES = st.builds(
 
 def fuzzed(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test for seconds with the same changes each time; with `_LENGTH`, for so long with others."""
-    seconds = float(os.environ.get(_LENGTH, "0"))
     return settings(
-        max_examples=1_000_000 if seconds else 40,
-        derandomize=not seconds,
+        max_examples=1_000_000 if _SECONDS else 40,
+        derandomize=not _SECONDS,
         database=None,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
@@ -117,9 +119,8 @@ ENDS: dict[str, float] = {}
 
 def stop_in_time(name: str) -> None:
     """End a long run when its time is over: it is told as skipped, a failure as failure."""
-    seconds = float(os.environ.get(_LENGTH, "0"))
-    if seconds and time.monotonic() > ENDS.setdefault(name, time.monotonic() + seconds):
-        pytest.skip(f"nothing in {seconds:.0f} s")
+    if _SECONDS and time.monotonic() > ENDS.setdefault(name, time.monotonic() + _SECONDS):
+        pytest.skip(f"nothing in {_SECONDS:.0f} s")
 
 
 def survives(action: Callable[[], object]) -> None:
@@ -389,8 +390,7 @@ def index_runs(tmp_path: Path, seed: int, count: int) -> None:
 @pytest.mark.timeout(3600)
 def test_at_length(capfd: pytest.CaptureFixture[str]) -> None:
     """Ten minutes, or `ENVKIT_TEST_FUZZ_S`, over the tests of this file, with changes of each run's own."""
-    seconds = float(os.environ.get("ENVKIT_TEST_FUZZ_S", "600"))
     words = [sys.executable, "-m", "pytest", "-v", "-m", "not full", "--timeout=3000", __file__]
     with capfd.disabled():  # who waits for long sees which test runs
-        done = subprocess.run(words, env={**os.environ, _LENGTH: str(seconds / 6)}, check=False)
+        done = subprocess.run(words, env={**os.environ, _LENGTH: str(_IN_ALL_S / 6)}, check=False)
     assert done.returncode == 0
