@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from envkit.builds.dependency import spec_matches
 from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package
 from envkit.engines.stored import ask_servers, is_simple_spec
+from envkit.errors import UnsatisfiableError
+from envkit.index.solved import SolvedTask
 from envkit.index.store import IndexStore
 from envkit.models.build import Record
+from envkit.models.problem import Problem, problem_of, unsatisfiable
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec
 
@@ -27,9 +30,16 @@ class RattlerEngine:
     def __init__(self) -> None:
         self._gateways: dict[ChannelAccess, NativeGateway] = {}
         self._stores: dict[ChannelAccess, IndexStore] = {}
+        self._answers: dict[tuple[str, tuple[str, ...], ChannelAccess], QueryResult] = {}
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
+        asked = spec, tuple(platforms), access
+        if asked not in self._answers:
+            self._answers[asked] = self._query(spec, platforms, access)
+        return self._answers[asked]
+
+    def _query(self, spec: str, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         name = named_package(spec)
         parsed = parse_match_spec(spec)
         if is_simple_spec(spec):
@@ -77,6 +87,25 @@ class RattlerEngine:
     def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`."""
         store = self._store(access)
+        identity = store.identity(task.platforms)
+        solved = SolvedTask(access.index_dir, task, identity) if identity and not task.installed else None
+        known = solved.read() if solved is not None else None
+        if isinstance(known, Problem):
+            raise unsatisfiable(known)
+        if known is not None:
+            return known
+        try:
+            found = self._solve(task, access, store)
+        except UnsatisfiableError as error:
+            problem = problem_of(error)
+            if solved is not None and problem is not None:
+                solved.keep(problem)
+            raise
+        if solved is not None:
+            solved.keep(found)
+        return found
+
+    def _solve(self, task: SolveTask, access: ChannelAccess, store: IndexStore) -> tuple[Record, ...]:
         names = [parse_match_spec(spec).name for spec in task.specs]
         with store.subsets(names, task.platforms) as subsets:
             if subsets is not None:

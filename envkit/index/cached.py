@@ -91,6 +91,7 @@ class Notes:
     modified: str | None
     cache_control: str | None
     checked_s: float  # when it was last known to be that of the channel; seconds since 1970
+    digest: str | None = None  # BLAKE2b of the file, 256 bits
 
     @property
     def is_fresh(self) -> bool:
@@ -120,7 +121,8 @@ def read_notes(index: CachedIndex) -> Notes | None:
         return None
     if url.rpartition("/")[0] != index.url:
         return None
-    return Notes(url, stamp, _text(said, "etag"), _text(said, "mod"), _text(said, "cache_control"), checked_s)
+    digest = _text(said, "blake2_hash")
+    return Notes(url, stamp, _text(said, "etag"), _text(said, "mod"), _text(said, "cache_control"), checked_s, digest)
 
 
 def _text(said: Mapping[str, Any], name: str) -> str | None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from envkit.index.cached import CachedIndex
+from envkit.index.cached import CachedIndex, read_notes
 from envkit.index.entry import UnusualError, merged, plain_record, read_entries
 from envkit.index.split import UnsplittableError, split_index
-from envkit.index.table import NameTable, RecordRun, Stamp, read_table, table_bytes
+from envkit.index.table import DamagedError, NameTable, RecordRun, Stamp, make_table, read_table, table_bytes
 from envkit.values import dataclass
 
 _NEWER = b'.conda"'
-
-
-class DamagedError(Exception):
-    """An index on this machine is not what it was when its table was made."""
+_PIECE = 1 << 20
+_UNSPLIT = "envkit: cannot be split"
 
 
 class Lines(NamedTuple):
@@ -108,15 +107,34 @@ def split_flat(index: CachedIndex) -> None:
         known = read_table(index.table)
         if known is not None and known.stamp == Stamp.of(os.fstat(descriptor)):
             return
-        with contextlib.suppress(UnsplittableError):
-            _write(index, table_bytes(split_index(descriptor)))
+        if not _is_whole(index, descriptor):
+            return
+        try:
+            table = split_index(descriptor)
+        except UnsplittableError:  # told to the next one, who would try it again
+            table = make_table(Stamp.of(os.fstat(descriptor)), {_UNSPLIT: True}, {}, {})
+        _write(index, table_bytes(table))
     finally:
         os.close(descriptor)
 
 
+def _is_whole(index: CachedIndex, descriptor: int) -> bool:
+    """Return whether an index is what was fetched; one of a folder is what it is."""
+    if index.is_local:
+        return True
+    notes = read_notes(index)
+    if notes is None or notes.stamp.size != os.fstat(descriptor).st_size:
+        return False
+    digest, position = hashlib.blake2b(digest_size=32), 0
+    while piece := os.pread(descriptor, _PIECE, position):
+        digest.update(piece)
+        position += len(piece)
+    return notes.digest == digest.hexdigest()
+
+
 def is_simple(info: Mapping[str, Any]) -> bool:
-    """Return whether an index stands for itself: it names no other channels to be read with it (CEP 42)."""
-    return not info.get("channel_relations") and not info.get("repodata_revisions")
+    """Return whether an index was split and stands for itself: it names no channels to be read with it (CEP 42)."""
+    return not any(info.get(member) for member in ("channel_relations", "repodata_revisions", _UNSPLIT))
 
 
 def _write(index: CachedIndex, content: bytes) -> None:

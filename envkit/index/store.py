@@ -13,8 +13,9 @@ from pathlib import Path
 from envkit.builds.record import record_from_repodata
 from envkit.index.cached import CachedIndex, Notes, read_notes
 from envkit.index.entry import UnusualError
-from envkit.index.flat import DamagedError, FlatIndex, is_simple, open_flat, split_flat
+from envkit.index.flat import FlatIndex, is_simple, open_flat, split_flat
 from envkit.index.subset import Subset, write_subset
+from envkit.index.table import DamagedError
 from envkit.models.build import Record
 from envkit.scratch import scratch
 from envkit.values import dataclass, field
@@ -65,6 +66,13 @@ class IndexStore:
         indexes = self.open(platforms)
         return None if indexes is None else frozenset(name for _, index in indexes for name in index.table.listed())
 
+    def identity(self, platforms: Sequence[str]) -> str | None:
+        """Return a text that changes with the content of an index; None if that is not known."""
+        indexes = self.open(platforms)
+        if indexes is None:
+            return None
+        return "\n".join(f"{channel} {index.subdir} {index.table.identity}" for channel, index in indexes)
+
     def reach(self, names: Iterable[str], platforms: Sequence[str]) -> list[str] | None:
         """Return these names and all that their records may need, transitively; None if that is not known."""
         indexes = self.open(platforms)
@@ -72,13 +80,15 @@ class IndexStore:
             return None
         found = dict.fromkeys(name.lower() for name in names)
         waiting = list(found)
-        while waiting:
-            name = waiting.pop()
-            for _, index in indexes:
-                for other in index.table.depends(name):
-                    if other not in found:
-                        found[other] = None
-                        waiting.append(other)
+        try:
+            while waiting:
+                name = waiting.pop()
+                for _, index in indexes:
+                    fresh = [other for other in index.table.depends(name) if other not in found]
+                    found.update(dict.fromkeys(fresh))
+                    waiting += fresh
+        except DamagedError:
+            return None
         return sorted(found)
 
     @contextmanager
@@ -108,6 +118,7 @@ class IndexStore:
     def _open(self, platforms: Sequence[str]) -> Opened | None:
         opened: Opened = []
         asked: list[tuple[CachedIndex, Notes]] = []
+        wanted: list[tuple[str, str, CachedIndex]] = []
         for channel, subdir, index in self._indexes(platforms):
             if index is None:
                 return None
@@ -120,14 +131,17 @@ class IndexStore:
                     return None
                 if not (self.offline or self.checked or notes.is_fresh):
                     asked.append((index, notes))
-            flat = open_flat(index, subdir)
-            if flat is None:
-                return None
-            opened.append((channel, flat))
-            if not is_simple(flat.table.info):
-                return None
+            wanted.append((channel, subdir, index))
         if asked and not self.ask(asked):
             return None
+        for channel, subdir, index in wanted:
+            flat = open_flat(index, subdir)
+            if flat is None:
+                self._split(index)
+                flat = open_flat(index, subdir)
+            if flat is None or not is_simple(flat.table.info):
+                return None
+            opened.append((channel, flat))
         return opened
 
     def fill(self, platforms: Sequence[str]) -> None:
@@ -135,10 +149,14 @@ class IndexStore:
         self.checked = True
         for _, _, index in self._indexes(platforms):
             if index is not None:
-                try:
-                    split_flat(index)
-                except OSError as error:
-                    self.trouble = error
+                self._split(index)
+
+    def _split(self, index: CachedIndex) -> None:
+        if self.trouble is None:
+            try:
+                split_flat(index)
+            except OSError as error:
+                self.trouble = error
 
     def _indexes(self, platforms: Sequence[str]) -> list[tuple[str, str, CachedIndex | None]]:
         return [(c.rstrip("/"), s, CachedIndex.of(c, s, self.folder)) for c in self.channels for s in platforms]

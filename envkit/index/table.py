@@ -20,7 +20,10 @@ from envkit.values import dataclass, field
 
 _FORMAT = 1
 _LONGEST_HEADER = 1 << 20
-_MOST_BYTES = 512 << 20
+
+
+class DamagedError(Exception):
+    """An index on this machine is not what it was when its table was made."""
 
 
 class RecordRun(NamedTuple):
@@ -62,9 +65,17 @@ class NameTable:
     ends: Sequence[int] = field(repr=False)  # of each name
     first_run: Sequence[int] = field(repr=False)  # of each name, and the number of all
     first_edge: Sequence[int] = field(repr=False)
-    edges: Sequence[int] = field(repr=False)  # places of the names that a name depends on
     starts: Sequence[int] = field(repr=False)
     sizes: Sequence[int] = field(repr=False)  # of each run: length, checksum, count
+    edges: Sequence[int] | None = field(default=None, repr=False)  # places of the names that a name depends on
+    path: Path | None = None  # the file with the edges, which few need
+    checksum: int = 0  # of the table, and so of all records
+    edges_checksum: int = 0
+
+    @property
+    def identity(self) -> str:
+        """A text that is another one for any other content."""
+        return f"{self.stamp.size} {self.stamp.mtime_ns} {self.checksum} {self.edges_checksum}"
 
     def runs(self, name: str) -> Iterator[RecordRun]:
         """Yield the runs of a name, in the order of the index."""
@@ -74,12 +85,16 @@ class NameTable:
                 yield RecordRun(self.starts[at], *self.sizes[3 * at : 3 * at + 3])
 
     def depends(self, name: str) -> list[str]:
-        """Return the names that the records of a name depend on."""
+        """Return the names that the records of a name depend on.
+
+        Raises:
+            DamagedError: The table's file is another one by now.
+        """
         place = self._places.get(name)
         if place is None:
             return []
-        every = self._every
-        return [every[at] for at in self.edges[self.first_edge[place] : self.first_edge[place + 1]]]
+        every, edges = self._every, self._edges
+        return [every[at] for at in edges[self.first_edge[place] : self.first_edge[place + 1]]]
 
     def has(self, name: str) -> bool:
         """Return whether there are records of a name."""
@@ -94,6 +109,21 @@ class NameTable:
     @cached_property
     def _every(self) -> list[str]:
         return self.names.decode().split("\n") if self.ends else []
+
+    @cached_property
+    def _edges(self) -> Sequence[int]:
+        if self.edges is not None:
+            return self.edges
+        size = 4 * self.first_edge[-1]
+        try:
+            with (self.path or Path()).open("rb") as file:
+                file.seek(-size, os.SEEK_END)
+                found = file.read(size)
+        except OSError as error:
+            raise DamagedError from error
+        if len(found) != size or zlib.crc32(found) != self.edges_checksum:
+            raise DamagedError
+        return memoryview(found).cast("I")
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -134,13 +164,14 @@ def make_table(
         edges.extend(sorted(places[other] for other in depends.get(name, ())))
     first_run.append(len(starts))
     first_edge.append(len(edges))
-    return NameTable(stamp, info, b"\n".join(encoded), ends, first_run, first_edge, edges, starts, sizes)
+    return NameTable(stamp, info, b"\n".join(encoded), ends, first_run, first_edge, starts, sizes, edges)
 
 
 def table_bytes(table: NameTable) -> bytes:
     """Return the content of a table's file."""
-    arrays: tuple[Any, ...] = (table.starts, table.ends, table.first_run, table.first_edge, table.edges, table.sizes)
+    arrays: tuple[Any, ...] = (table.starts, table.ends, table.first_run, table.first_edge, table.sizes)
     body = b"".join([*(memoryview(numbers) for numbers in arrays), table.names])
+    edges = bytes(memoryview(table.edges or array("I")))  # type: ignore[arg-type]
     head = {
         "format": _FORMAT,
         "byteorder": sys.byteorder,
@@ -148,37 +179,40 @@ def table_bytes(table: NameTable) -> bytes:
         "mtime_ns": table.stamp.mtime_ns,
         "names": len(table.ends),
         "runs": len(table.starts),
-        "edges": len(table.edges),
+        "body": len(body),
         "crc": zlib.crc32(body),
+        "edges_crc": zlib.crc32(edges),
         "info": table.info,
     }
     line = json.dumps(head).encode() + b"\n"
-    return b"%08x" % zlib.crc32(line) + line + body
+    return b"%08x" % zlib.crc32(line) + line + body + edges
 
 
 def read_table(path: Path) -> NameTable | None:
     """Read a table; None if there is none, or it is of another format or damaged."""
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES)
-    except OSError:
-        return None
-    end = data.find(b"\n", 0, _LONGEST_HEADER) + 1
-    try:
-        if int(data[:8], 16) != zlib.crc32(data[8:end]):
-            return None
-        head = json.loads(data[8:end])
-        body = memoryview(data)[end:]
+            line = file.readline(_LONGEST_HEADER)
+            if int(line[:8], 16) != zlib.crc32(line[8:]):
+                return None
+            head = json.loads(line[8:])
+            body = file.read(head["body"])
+            size = os.fstat(file.fileno()).st_size
         if (head["format"], head["byteorder"], head["crc"]) != (_FORMAT, sys.byteorder, zlib.crc32(body)):
             return None
-        names, runs, edges = head["names"], head["runs"], head["edges"]
-        cut = _Cutter(body)
+        names, runs = head["names"], head["runs"]
+        cut = _Cutter(memoryview(body))
         starts, ends = cut.numbers("Q", runs), cut.numbers("I", names)
         first_run, first_edge = cut.numbers("I", names + 1), cut.numbers("I", names + 1)
-        depends, sizes = cut.numbers("I", edges), cut.numbers("I", 3 * runs)
+        sizes = cut.numbers("I", 3 * runs)
+        if size != len(line) + len(body) + 4 * first_edge[-1]:
+            return None
         stamp = Stamp(head["size"], head["mtime_ns"])
-        return NameTable(stamp, head["info"], bytes(cut.rest), ends, first_run, first_edge, depends, starts, sizes)
-    except (ValueError, KeyError, TypeError):
+        return NameTable(
+            stamp, head["info"], bytes(cut.rest), ends, first_run, first_edge, starts, sizes,
+            path=path, checksum=head["crc"], edges_checksum=head["edges_crc"],
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

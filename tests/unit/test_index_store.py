@@ -22,6 +22,7 @@ from harness import QuietHandler
 from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
 from envkit.engines.rattler_native import NativeGateway
+from envkit.errors import UnsatisfiableError
 from envkit.index.cached import CachedIndex
 from envkit.index.flat import open_flat, split_flat
 from envkit.index.split import UnsplittableError, split_index
@@ -216,7 +217,8 @@ def test_a_flipped_bit_is_never_a_record(channel: Path, tmp_path: Path) -> None:
         for cut in (0, 1, len(content) // 2, len(content) - 1):
             path.write_bytes(content[:cut])
             store = IndexStore(access.urls, access.index_dir, lambda _: False)
-            assert store.records(["app", "lib"], PLATFORMS) is None
+            healed = before if path == index.table else None  # a table is made again
+            assert store.records(["app", "lib"], PLATFORMS) == healed
         path.write_bytes(content)
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert store_of(access).records(["app", "lib"], PLATFORMS) == before
@@ -282,6 +284,48 @@ def answering(folder: Path, **headers: str) -> Iterator[tuple[str, list[tuple[st
         server.server_close()
         thread.join()
 
+
+def test_a_solution_is_kept_until_the_index_changes(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    task = SolveTask(("app-extra",), platforms=PLATFORMS)
+    none = SolveTask(("app-extra", "lib >9"), platforms=PLATFORMS)
+    first = RattlerEngine().solve(task, access=access)
+    with pytest.raises(UnsatisfiableError) as refused:
+        RattlerEngine().solve(none, access=access)
+    script = _SOLVE.format(channel=channel.as_uri(), index=str(access.index_dir))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    kept = done.stdout.split("\n", 1)
+    assert json.loads(kept[0]) == [[record.fn, dict(record.raw)] for record in first]
+    assert kept[1].strip() == f"{refused.value.message}\nFalse"
+    solved = list((access.index_dir / "solved").iterdir())
+    assert len(solved) == 2
+    for path in solved:  # what is damaged is solved again
+        path.write_bytes(path.read_bytes()[:-9] + b"[]")
+    assert everything(RattlerEngine().solve(task, access=access)) == everything(first)
+    write_channel(channel, [*PACKAGES, Package("lib", "10")])
+    for solvable in (task, none):
+        assert "10" in {record.version for record in RattlerEngine().solve(solvable, access=access)}
+
+
+_SOLVE = """
+import json, os, sys
+from pathlib import Path
+from envkit.engines.rattler import RattlerEngine
+from envkit.engines.base import ChannelAccess
+from envkit.errors import UnsatisfiableError
+from envkit.models.channel import parse_channel
+from envkit.models.network import NetworkPolicy
+from envkit.models.solve import SolveTask
+access = ChannelAccess((parse_channel({channel!r}),), NetworkPolicy(), Path({index!r}))
+found = RattlerEngine().solve(SolveTask(("app-extra",), platforms=("linux-64", "noarch")), access=access)
+print(json.dumps([[record.fn, dict(record.raw)] for record in found]))
+try:
+    RattlerEngine().solve(SolveTask(("app-extra", "lib >9"), platforms=("linux-64", "noarch")), access=access)
+except UnsatisfiableError as error:
+    print(error.message)
+print("rattler" in sys.modules)
+sys.stdout.flush(); os._exit(0)
+"""
 
 _LIGHT = """
 import sys
