@@ -23,8 +23,8 @@ from pathlib import Path
 
 from benching import plot
 from benching.curves import CURVES, Curve
-from benching.measure import Effort, Say, Series, take_turns
-from benching.peers import find_peers
+from benching.measure import Effort, RunFailedError, Say, Series, take_turns
+from benching.peers import CONDA, CP, ENVKIT, MICROMAMBA, UV, find_peers
 from benching.quick import LIMITS, check_limits
 from benching.readme import write_figures
 from benching.report import detail_table, growth_table, notes, seconds_words, speed_table
@@ -61,6 +61,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--growth", action="store_true", help="only the curves")
     parser.add_argument("--no-growth", action="store_true", help="only the rows")
     parser.add_argument("--quick", action="store_true", help="check the limits of CI instead")
+    parser.add_argument(
+        "--without", metavar="TOOL,...", default="", help="leave out tools that are here, such as conda"
+    )
     parser.add_argument("--calls", action="store_true", help="count system calls, too, with strace")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
     parser.add_argument("--svg", metavar="DIR", type=Path, help="write speed.svg and growth.svg")
@@ -81,6 +84,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
             parser.error(f"--rows: no row begins with {key}; there are {', '.join(known)}")
     if options.write and (options.keys or options.growth or options.no_growth or options.quick):
         parser.error("--write takes all rows and curves: leave --rows, --growth, --no-growth and --quick out")
+    options.left_out = {name for name in options.without.split(",") if name}
+    if unknown := options.left_out - {MICROMAMBA, CONDA, UV, CP}:
+        parser.error(
+            f"--without: no peer is called {', '.join(sorted(unknown))}; there are micromamba, conda, uv, cp -al"
+        )
     if options.growth and options.no_growth:
         parser.error("--growth and --no-growth leave nothing")
     return options
@@ -96,18 +104,23 @@ def measure_row(stage: Stage, row: Row, say: Say, *, calls: bool) -> RowResult:
         result = RowResult(row, {series.tool: series for series in take_turns(cases, effort, say)})
     except NotHereError as error:
         result = RowResult(row, skipped=str(error))
+    except RunFailedError as error:  # of envkit, making a volume
+        result = RowResult(row, {ENVKIT: Series(ENVKIT, error=str(error))})
     return result
 
 
 def measure_curve(stage: Stage, curve: Curve, say: Say) -> CurveResult:
     """Run a curve's cases at each size."""
     points: dict[int, dict[str, Series]] = {}
+    size = curve.sizes[0]
     try:
         for size in curve.sizes:
             cases = [case for case in curve.cases(stage, size) if case.tool.partition(",")[0] in stage.peers]
             points[size] = {series.tool: series for series in take_turns(cases, curve.effort, say)}
     except NotHereError as error:
         return CurveResult(curve, points, skipped=str(error))
+    except RunFailedError as error:
+        points[size] = {ENVKIT: Series(ENVKIT, error=str(error))}
     return CurveResult(curve, points)
 
 
@@ -164,13 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{time.monotonic() - begin:6.1f} s  {words}", file=sys.stderr, flush=True)
 
     try:
-        peers = find_peers(os.environ)
+        peers = find_peers(os.environ).without(options.left_out)
     except FileNotFoundError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     work = options.work.resolve()
-    (work / "kept").mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
+    try:
+        (work / "kept").mkdir(parents=True, exist_ok=True)
+        lock = (work / "lock").open("w")
+    except OSError as error:
+        print(f"bench: {work}: {error.strerror}; name another folder with --work", file=sys.stderr)
+        return 2
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -186,6 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 stage = Stage(work, url, peers, say, find_real_channels())
                 work_of = _check_limits if options.quick else _measure_all
                 faults = work_of(options, stage, say)
+        except NotHereError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 2
         except KeyboardInterrupt:
             print("bench: interrupted", file=sys.stderr)
             return 130

@@ -34,7 +34,7 @@ class Curve:
     sizes: Sequence[int]
     cases: Callable[[Stage, int], list[Case]]
     flat: bool = False
-    effort: Effort = field(default_factory=lambda: Effort(rounds=5, least=3, budget_s=8, count_modules=False))
+    effort: Effort = field(default_factory=lambda: Effort(rounds=3, least=2, budget_s=8, count_modules=False))
     goals: Sequence[Goal] = ()
 
 

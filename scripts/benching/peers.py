@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,11 @@ class Peers:
 
     def __contains__(self, name: str) -> bool:
         return name in self.programs
+
+    def without(self, names: Collection[str]) -> Peers:
+        """Return the same without these."""
+        left = {name: program for name, program in self.programs.items() if name not in names}
+        return Peers(left, {name: self.versions[name] for name in left}, self.missing)
 
 
 def find_peers(env: Mapping[str, str]) -> Peers:

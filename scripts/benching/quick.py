@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from benching import works
 from benching.contents import FILES
-from benching.measure import Case, Effort, Say, take_turns
+from benching.measure import Case, Effort, RunFailedError, Say, take_turns
 from benching.peers import ENVKIT, PYTHON, RATTLER
 from benching.report import seconds_words
-from benching.stage import Stage
+from benching.stage import NotHereError, Stage
 
 _ATTEMPTS = 3
 _EFFORT = Effort(rounds=3, least=3, budget_s=2.0, count_modules=False)
@@ -61,12 +61,22 @@ LIMITS: Sequence[Limit] = (
 
 
 def check_limits(stage: Stage, keys: Sequence[str], say: Say) -> list[str]:
-    """Measure each row beside its floor; return what is broken or above its limit."""
+    """Measure each row beside its floor; return what is broken or above its limit.
+
+    Args:
+        stage: Where the rows play.
+        keys: How the names of the wanted rows begin; none for all.
+        say: Takes a line for each row.
+    """
     faults = []
     for limit in LIMITS:
-        if keys and limit.key not in keys:
+        if keys and not limit.key.startswith(tuple(keys)):
             continue
-        cases = [case for case in limit.cases(stage) if case.tool in {ENVKIT, limit.against}]
+        try:
+            cases = [case for case in limit.cases(stage) if case.tool in {ENVKIT, limit.against}]
+        except (NotHereError, RunFailedError) as error:
+            faults.append(f"{limit.key}: {error}")
+            continue
         ratios: list[float] = []
         for _ in range(_ATTEMPTS):
             ours, theirs = take_turns(cases, _EFFORT, say)

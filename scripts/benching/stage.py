@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from benching.measure import Say, Step
+from benching.measure import RunFailedError, Say, Step
 from benching.peers import CONDA, ENVKIT, MICROMAMBA, PYTHON, Peers
 
 _HERE = Path(__file__).parent
@@ -89,21 +89,26 @@ class Stage:
 
     def conda(self, *words: str | Path, **more: str) -> Step:
         """Return ``conda WORDS``."""
-        pkgs = str(self.mamba_root / "pkgs")
-        return self.step(CONDA, *words, CONDARC=os.devnull, CONDA_PKGS_DIRS=pkgs, **more)
+        own = {"CONDARC": os.devnull, "CONDA_PKGS_DIRS": str(self.mamba_root / "pkgs")}
+        return self.step(CONDA, *words, **{**own, **more})
 
     def step(self, tool: str, *words: str | Path, **more: str) -> Step:
         """Return a command of a program by the name of its peer, whether it is here or not."""
         return Step([self.peers.programs.get(tool, tool), *map(str, words)], {**self.variables, **more})
 
     def do(self, *steps: Step) -> None:
-        """Run commands that prepare something; their output is shown where they fail."""
+        """Run commands that prepare something.
+
+        Raises:
+            RunFailedError: One failed; the message is what it wrote.
+        """
         for step in steps:
             done = subprocess.run(
                 step.argv, env=step.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
             )
             if done.returncode not in step.codes:
-                raise NotHereError(f"{' '.join(step.argv)} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+                said = done.stderr.strip()[-800:]
+                raise RunFailedError(f"{' '.join(step.argv)}\nended with {done.returncode}:\n{said}")
 
     # Channels.
 
@@ -145,7 +150,10 @@ class Stage:
                 [sys.executable, *map(str, script), str(self.root / name), *words],
                 {**os.environ, "PYTHONPATH": str(_SCRIPTS)},
             )
-            self.do(step)
+            try:
+                self.do(step)
+            except RunFailedError as error:
+                raise NotHereError(f"{name} cannot be made: {error}") from error
             (self.root / name / ".whole").touch()
         return f"{self.url}/{name}"
 
@@ -182,7 +190,10 @@ class Stage:
             raise NotHereError("no C compiler, or not Linux: nothing can be preloaded")
         library = self.scratch / "latency.so"
         words = [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(_HERE / "latency.c"), "-ldl"]
-        self.do(Step(words, self.variables))
+        try:
+            self.do(Step(words, self.variables))
+        except RunFailedError as error:
+            raise NotHereError(f"the library that delays calls cannot be compiled: {error}") from error
         return library
 
 

@@ -54,28 +54,29 @@ def create_words(specs: Sequence[str], name: str, channel: str) -> list[str]:
 
 
 def find(stage: Stage, channels: Sequence[str], *, copies: int = 1, **more: str) -> list[Case]:
-    """Find PyTorch in channels."""
+    """Find PyTorch in channels; conda too where there are several, the real ones."""
     flags = channel_flags(*channels)
-    return [
+    cases = [
         Case(ENVKIT, [stage.envkit("find", "pytorch", *flags, **more)], copies=copies),
         Case(MICROMAMBA, [stage.micromamba("search", "pytorch", *flags, **more)], copies=copies),
         Case(RATTLER, [stage.bare("find", stage.bare_cache, "pytorch", *channels, **more)], copies=copies),
-        Case(CONDA, [stage.conda("search", "pytorch", *flags, **more)], copies=copies),
     ]
+    if len(channels) > 1:
+        cases.append(Case(CONDA, [stage.conda("search", "pytorch", *flags, **more)], copies=copies))
+    return cases
 
 
 def solve(stage: Stage) -> list[Case]:
-    """Plan ten environments over the real indexes, one after the other."""
+    """Plan ten environments over the real indexes, one after the other; conda would take minutes."""
     real = dict(zip(("conda-forge", "pytorch", "nvidia"), stage.real_channels, strict=True))
     volume = small_volume(stage)
-    steps: dict[str, list[Step]] = {ENVKIT: [], MICROMAMBA: [], RATTLER: [], CONDA: []}
+    steps: dict[str, list[Step]] = {ENVKIT: [], MICROMAMBA: [], RATTLER: []}
     for names, specs in SOLVES:
         channels = [real[name] for name in names]
         flags = [*channel_flags(*channels), "--dry-run", "-y"]
         steps[ENVKIT].append(stage.envkit("create", *specs, "-n", "plan", *_DRIVER, *flags, "--persist", volume))
-        theirs = ("create", "-n", "plan", *specs, *flags)
-        steps[MICROMAMBA].append(stage.micromamba(*theirs, CONDA_OVERRIDE_CUDA=_CUDA))
-        steps[CONDA].append(stage.conda(*theirs, CONDA_OVERRIDE_CUDA=_CUDA))
+        theirs = stage.micromamba("create", "-n", "plan", *specs, *flags, CONDA_OVERRIDE_CUDA=_CUDA)
+        steps[MICROMAMBA].append(theirs)
         steps[RATTLER].append(stage.bare("solve", stage.bare_cache, _CUDA, ",".join(specs), *channels))
     return [Case(tool, words) for tool, words in steps.items()]
 
@@ -88,7 +89,8 @@ def create(
     The disk is synchronised before each, so that none pays for another. `more` are variables.
     """
     theirs, bare, copy = (stage.scratch / f"{volume.name}-{name}" for name in ("mamba", "bare", "copy"))
-    pkgs = stage.mamba_root / "pkgs"
+    pkgs = stage.scratch / "cold-pkgs"
+    cache = stage.scratch / "cold-rattler" if cold else stage.bare_cache
 
     def fresh(*paths: Path) -> Callable[[], None]:
         def prepare() -> None:
@@ -99,13 +101,14 @@ def create(
 
     ours: list[str | Path] = [*create_words(specs, "again", channel), "--no-validate", "-q", "--persist", volume]
     words: list[str | Path] = ["create", "-y", "-p", theirs, *specs, *channel_flags(channel)]
-    least = ("create", stage.bare_cache, bare, ",".join(specs), channel)
+    least = ("create", cache, bare, ",".join(specs), channel)
     before = fresh(theirs, pkgs) if cold else fresh(theirs)
+    apart = {**more, "CONDA_PKGS_DIRS": str(pkgs)} if cold else more
     cases = [
         Case(ENVKIT, [stage.envkit(*ours, **more)], fresh(volume if cold else volume / "again")),
-        Case(MICROMAMBA, [stage.micromamba(*words, **more)], before),
-        Case(RATTLER, [stage.bare(*least, **more)], fresh(bare, stage.bare_cache) if cold else fresh(bare)),
-        Case(CONDA, [stage.conda(*words, **more)], before),
+        Case(MICROMAMBA, [stage.micromamba(*words, **apart)], before),
+        Case(RATTLER, [stage.bare(*least, **more)], fresh(bare, cache) if cold else fresh(bare)),
+        Case(CONDA, [stage.conda(*words, **apart)], before),
     ]
     if not cold:
         link = stage.step(CP, "-al", (volume / "demo").resolve(), copy, **more)

@@ -181,6 +181,7 @@ def test_peers_are_found_where_variables_name_them(tmp_path: Path) -> None:
     assert peers.programs[MICROMAMBA] == str(program)
     assert peers.versions[MICROMAMBA] == "2.8.1"
     assert "ENVKIT_BENCH_CONDA" in peers.missing["conda"]
+    assert MICROMAMBA not in peers.without({MICROMAMBA})
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,7 @@ def test_peers_are_found_where_variables_name_them(tmp_path: Path) -> None:
         (["--growth", "--no-growth"], "leave nothing"),
         (["--quick", "--rows", "far"], "no row begins with far"),
         (["--row", "find"], "unrecognized"),
+        (["--without", "mamba"], "no peer is called mamba"),
     ],
 )
 def test_wrong_words_are_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
