@@ -43,7 +43,9 @@ def parse_cutoff(text: str) -> str:
 
 def _age(text: str) -> int | None:
     """Return an age in seconds, or None where the text is none."""
-    if text.isdecimal() and len(text) != len("20260131"):  # a date that lacks its dashes would be some months
+    if text.isdecimal():
+        if len(text) == len("20260131"):
+            raise ValueError("a date without dashes, or an age of months in seconds")
         return int(text)
     if _COMPACT.match(text):
         return sum(int(number) * _SECONDS[unit.lower()] for number, unit in _PARTS.findall(text))
