@@ -16,6 +16,7 @@ from envkit.layout import gc, lease
 from envkit.layout.atomic import sync_directory
 from envkit.layout.generation import active, publish, read_manifest, refuse_foreign, refuse_moved, resolve
 from envkit.layout.lineage import next_origin
+from envkit.layout.mounting import is_packed
 from envkit.layout.opening import check_writable
 from envkit.layout.permissions import foreign_owner
 from envkit.layout.refusal import writing
@@ -63,7 +64,7 @@ class Change:
         """Point the environment's link at a generation that was made before."""
         with self.sharing(prefix.name):
             manifest = read_manifest(prefix)
-            if manifest is None or not (prefix / "conda-meta").is_dir():
+            if manifest is None or not ((prefix / "conda-meta").is_dir() or is_packed(prefix)):
                 raise IntegrityError(
                     f"{prefix.name} is not whole: it has no conda-meta", hint=f"See `envkit doctor {prefix}`."
                 )

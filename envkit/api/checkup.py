@@ -31,22 +31,25 @@ from envkit.installer.bytecode_lists import damaged_lists
 from envkit.installer.pin import wrong_pins
 from envkit.installer.verify import cached_packages, find_damage
 from envkit.layout import lease
-from envkit.layout.damage import distributions, find_wrong, moved_from
+from envkit.layout.damage import distributions, find_wrong, moved_from, sha256_of
 from envkit.layout.generation import active, is_finished, is_moved, list_generations, read_manifest
 from envkit.layout.intruders import find_intruders
 from envkit.layout.lineage import generation_of
+from envkit.layout.mounting import is_packed
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import owner_of, read_barred, read_sharing
 from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import Subject
-from envkit.models.codes.files import BAD_MANIFEST
+from envkit.models.codes.files import BAD_MANIFEST, PACK_DAMAGED, PACK_SOUND
 from envkit.models.fact import Fact
 from envkit.models.host import Host
 from envkit.models.installed import Distribution, WrongFile
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
+from envkit.paths import PACKED
+from envkit.plain import read_json
 from envkit.scan.copies import find_copies
 
 
@@ -125,6 +128,8 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     if not os.access(prefix, os.R_OK | os.X_OK):
         return [closed_finding(prefix.name, owner_of(prefix))]
     ours = volume is not None and prefix.parent == volume.generations
+    if ours and volume is not None and is_packed(prefix):
+        return [_pack_finding(volume, prefix, full=full)]
     findings: list[Finding] = []
     manifest: Manifest | None = None
     try:
@@ -159,6 +164,23 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
         if manifest is not None:
             findings.append(_check_validation(volume, name, manifest, host))
     return findings
+
+
+def _pack_finding(volume: Volume, prefix: Path, *, full: bool) -> Finding:
+    """Check the file of an environment of which only a pack is kept."""
+    try:
+        note = read_json(prefix / PACKED)
+        name, size, digest = str(note["file"]), int(note["size_bytes"]), str(note["sha256"])
+        file = volume.packs / Path(name).name
+        if file.stat().st_size != size:
+            fault = f"has {file.stat().st_size:,} bytes instead of {size:,}"
+        else:
+            fault = "has another sha256" if full and sha256_of(file) != digest else ""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        name, fault = PACKED, f"cannot be read ({type(error).__name__})"
+    if fault:
+        return Finding("pack", "fail", Fact(PACK_DAMAGED, file=name, fault=fault))
+    return Finding("pack", "pass", Fact(PACK_SOUND, file=name, full=full))
 
 
 def _split(found: Sequence[Distribution], manifest: Manifest | None) -> tuple[list[Distribution], list[Distribution]]:

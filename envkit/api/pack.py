@@ -10,6 +10,7 @@ from envkit.errors import HeldError, TamperedError, UnknownEnvironmentError, Usa
 from envkit.layout import lease
 from envkit.layout.generation import read_manifest, refuse_moved
 from envkit.layout.lineage import generation_of
+from envkit.layout.mounting import enter_packed
 from envkit.layout.packs import pack_path
 from envkit.layout.validations import read_all_validations
 from envkit.models.pack import PackFormat, PackResult
@@ -58,6 +59,7 @@ def pack(session: Session, reference: str, options: PackOptions) -> PackResult:
     with contextlib.ExitStack() as held:
         with contextlib.suppress(VolumeError, HeldError, TamperedError):  # a volume that takes no writes
             held.enter_context(lease.hold(volume, prefix.name, shared=True, wait_s=_WAIT_S, reporter=session.reporter))
+        enter_packed(str(prefix))
         digest, index = make_pack(
             prefix,
             manifest,

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from envkit.api.session import Session
 from envkit.api.unpack import refuse_short, refuse_strange, settle_tree
-from envkit.errors import HeldError, IntegrityError, NoSpaceError, UnknownEnvironmentError
+from envkit.errors import HeldError, IntegrityError, NoSpaceError, UnknownEnvironmentError, VolumeError
 from envkit.layout.atomic import sync_file_system, write_atomic
 from envkit.layout.gc import remove_generation
 from envkit.layout.generation import active_name, read_manifest, refuse_moved
 from envkit.layout.lineage import generation_of
+from envkit.layout.mounting import is_packed
 from envkit.layout.packs import find_pack
 from envkit.layout.private import read_file
 from envkit.layout.refusal import no_space
@@ -150,6 +151,11 @@ def _source(session: Session, original: _Original) -> Iterator[PackSource]:
     manifest = read_manifest(prefix) if prefix is not None else None
     if prefix is None or manifest is None:
         raise IntegrityError(f"{original.pack} is the pack of another generation", hint="Pack it again.")
+    if is_packed(prefix):
+        raise VolumeError(
+            f"{original.generation} is only a pack, and that is not in {Volume(prefix.parents[2]).packs}",
+            hint="Copy the file there from a backup, or make the environment again.",
+        )
     files = list_prefix(prefix, hashed=False, reporter=session.reporter, phase="read")
     session.reporter.finish("read", f"{len(files):,} files")
     yield FolderSource(PackIndex(str(prefix), "", manifest, tuple(files)))

@@ -13,6 +13,7 @@ from envkit.host.fingerprint import Quick
 from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, refuse_moved, resolve
+from envkit.layout.mounting import enter_packed
 from envkit.layout.validations import add_token, latest_validation, past_validations, read_validation, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
@@ -39,6 +40,7 @@ def validate_environment(
     prefix = resolve(volume, name_or_prefix)
     manifest = read_manifest(prefix)
     refuse_moved(manifest, prefix)
+    enter_packed(str(prefix))
     if manifest is None and not (prefix / "conda-meta").is_dir() and not (prefix / "bin" / "python").exists():
         raise UnknownEnvironmentError(
             f"{prefix} is no environment: it has neither conda-meta/ nor bin/python",
@@ -96,6 +98,7 @@ def revalidate(session: Session, manifest: Manifest, *, validate: bool) -> Repor
         )
     from envkit.api.examine import validate_prefix
 
+    enter_packed(manifest.prefix)
     report = validate_prefix(Path(manifest.prefix), manifest=manifest, host=host, reporter=session.reporter)
     record_validation(volume, manifest.generation, report, host)
     return report

@@ -80,9 +80,11 @@ def shell_command(
 ) -> None:
     """Start a shell in an environment; leave it with `exit`."""
     from envkit.cli.launch import find_place
+    from envkit.layout.mounting import enter_packed
     from envkit.shells import SHELLS, detect_shell
 
     place = find_place(which.anything(name, given, prefix), persist)
+    enter_packed(place.prefix)
     kind = shell or detect_shell(os.environ)
     program = shutil.which(kind)
     if kind not in SHELLS or program is None:

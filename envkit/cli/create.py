@@ -15,6 +15,7 @@ from envkit.cli.carried import volume_flag
 from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
 from envkit.cli.grammar import Invocation
+from envkit.cli.packed import create_as
 from envkit.cli.target import Described, TargetFlags, describe
 from envkit.errors import HostCannotRunError, NoAnswerError, UsageError
 from envkit.words.values import article
@@ -104,6 +105,9 @@ def create_command(
     download_only: Annotated[
         bool, option("--download-only", help="Fetch its conda packages into the volume's cache, and stop.")
     ] = False,
+    packed: Annotated[
+        bool, option("--packed", help="Keep one file of it on the volume, which `run` mounts: for few inodes.")
+    ] = False,
     no_validate: options.NoValidate = False,
     require_gpu: Annotated[bool, option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
     engine: options.EngineOption = None,
@@ -117,7 +121,7 @@ def create_command(
 
     Repeating a request returns at once. Without SPEC, --file and --recipe: ./environment.yml, else recipe pytorch.
     """
-    from envkit.api.create import CreateOptions, create_environment
+    from envkit.api.create import CreateOptions
     from envkit.inputs.selectors import select
     from envkit.models.inputs import LockFile
     from envkit.models.request import Inquiry
@@ -133,8 +137,7 @@ def create_command(
     )
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
-    fetches = download_only and not dry_run
-    how = CreateOptions(dry_run=dry_run or fetches, download_only=fetches, replace=replace, proof=proof)
+    how = CreateOptions(dry_run or download_only, download_only and not dry_run, replace, proof)
     if pip and not (specs or file or recipe):
         specs = ["python"]
     source = _locked_source(session, file, frozen=frozen) if locked or frozen else _source(session, specs, file, recipe)
@@ -176,7 +179,7 @@ def create_command(
         how = values.replace(how, variables=source.variables, source_sha256=source.sha256)
     name = name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0]
     try:
-        result = create_environment(session, name, inquiry, how)
+        result = create_as(session, name, inquiry, how, packed=packed)
     except (NoAnswerError, HostCannotRunError) as error:
         raise hinted(error, _tried(session, inquiry, corrections, solved=False), call, asked) from None
     corrections = _tried(session, inquiry, corrections, solved=True)

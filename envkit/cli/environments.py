@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options, which
 from envkit.cli.declared import argument, option
-from envkit.cli.stage import StageOption, stage_place, staged_place
+from envkit.cli.stage import StageOption, mounted_place, stage_place, staged_place
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ def run_command(
     environment = which.anything(None if given or prefix else name, given, prefix)
     persist = Path(later) if later is not None else persist
     place = stage or stage_place()
-    become(staged_place(environment, persist, place) if place else find_place(environment, persist), words)
+    found = staged_place(environment, persist, place) if place else find_place(environment, persist)
+    become(mounted_place(found, environment, persist), words)
 
 
 def recipes_command(*, as_json: options.Json = False) -> None:

@@ -13,6 +13,7 @@ from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
 from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
+from envkit.layout.mounting import enter_packed, is_packed
 from envkit.marks import calling_shells, leave_mark
 from envkit.paths import PRIVATE
 from envkit.printable import printable
@@ -74,6 +75,11 @@ def activation_code(name: str, persist: str | os.PathLike[str] | None, shell: st
     """Return code that activates an environment; without a shell, for the calling one."""
     spoken = dialect(shell or detect_shell(os.environ))
     place = find_place(name, persist)
+    if is_packed(place.prefix):
+        raise UsageError(
+            f"{name} is only a pack on its volume: it can be mounted for a command, not for a shell that runs",
+            hint=f"envkit run {name} -- CMD, or copy it: envkit stage {name} --to DIR.",
+        )
     for shell_pid in calling_shells():
         leave_mark(place.prefix, shell_pid)
     return render(plan_activate(place.prefix, os.environ, name=place.name, suffix=spoken.suffix), spoken)
@@ -96,6 +102,7 @@ def become(place: Place, command: Sequence[str]) -> NoReturn:
         ValidationFailedError: An activation script of the environment does not run.
     """
     prefix = place.prefix
+    enter_packed(prefix)
     note = standing_note(prefix, place.name)
     if note is not None:
         sys.stderr.write(f"envkit: {printable(note)}\n")

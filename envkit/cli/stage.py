@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options, which
 from envkit.cli.declared import option
-from envkit.errors import UsageError
+from envkit.errors import UsageError, VolumeError
+from envkit.printable import printable
 
 if TYPE_CHECKING:
     from envkit.cli.launch import Place
@@ -81,3 +84,15 @@ def staged_place(name: str, persist: Path | None, place: Path) -> Place:
     session = options.session_of(persist, name=name)
     result = stage(session, name, place)
     return Place(result.prefix, result.environment)
+
+
+def mounted_place(place: Place, name: str, persist: Path | None) -> Place:
+    """Mount an environment that is only a pack; where that cannot be, copy it to the folder for temporary files."""
+    from envkit.layout.mounting import enter_packed
+
+    try:
+        enter_packed(place.prefix)
+    except VolumeError as error:
+        sys.stderr.write(f"envkit: {printable(error.message)}; it is copied to {tempfile.gettempdir()}\n")
+        return staged_place(name, persist, Path(tempfile.gettempdir()))
+    return place

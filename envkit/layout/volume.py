@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envkit.errors import UsageError
-from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PRIVATE, USES, VALIDATIONS
+from envkit.paths import GENERATIONS, LAUNCHER, LEASES, PACKS, PRIVATE, USES, VALIDATIONS
 from envkit.patterns import regex
 from envkit.values import dataclass
 
@@ -42,7 +42,7 @@ class Volume:
     wheels = VolumePath("uv's cache: wheels unpacked, and what indexes say of projects.", PRIVATE, "uv")
     index = VolumePath("Channel indexes.", PRIVATE, "index")
     gpucode = VolumePath("GPU code of packages as it was measured, by sha256.", PRIVATE, "gpucode")
-    packs = VolumePath("Packs of generations: `pack --keep`.", PRIVATE, "packs")
+    packs = VolumePath("Packs of generations: `pack --keep`, `create --packed`.", PRIVATE, PACKS)
     validations = VolumePath("Outcomes of validations by generation and fingerprint.", PRIVATE, VALIDATIONS)
     leases = VolumePath("Locks. They save work; correctness does not rest on them.", PRIVATE, LEASES)
     uses = VolumePath("Marks of processes that work in a generation, on any host.", PRIVATE, USES)

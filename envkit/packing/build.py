@@ -40,22 +40,24 @@ def make_pack(
 ) -> tuple[str, PackIndex]:
     """Write a pack of a prefix to a file, whole or not at all; return its sha256 and its index.
 
+    The prefix may lie elsewhere than at the path of its manifest, which its files name.
+
     Raises:
         IntegrityError: A file of the prefix is damaged, or changes meanwhile.
         UsageError: A program or a library that it takes is missing.
         VolumeError: The file cannot be written there.
     """
     _refuse_editable(manifest)
-    files = list_prefix(prefix, hashed=True, reporter=reporter, phase="read")
+    files = list_prefix(prefix, hashed=True, reporter=reporter, phase="read", named=Path(manifest.prefix))
     reporter.finish("read", f"{len(files):,} files, {size_words(sum(file.size for file in files))}")
     subdir = next((p.subdir for p in manifest.packages if p.subdir != "noarch"), "noarch")
-    index = PackIndex(str(prefix), subdir, manifest, tuple(files), validations=tuple(validations))
+    index = PackIndex(manifest.prefix, subdir, manifest, tuple(files), validations=tuple(validations))
     with _part_of(out) as part:
         if form == "squashfs":
-            write_squash(Path(part.name), index, level=level, reporter=reporter)
+            write_squash(Path(part.name), prefix, index, level=level, reporter=reporter)
         else:
             index, made = _with_placeholders(prefix, index)
-            _write_tarball(part, index, made, level=level, reporter=reporter)
+            _write_tarball(part, prefix, index, made, level=level, reporter=reporter)
         digest = _finish(part, out)
     return digest, index
 
@@ -88,7 +90,7 @@ def _with_placeholders(prefix: Path, index: PackIndex) -> tuple[PackIndex, Mappi
                 made[file.path] = data
                 embedded = Embedded("binary", placeholder, len(os.fsencode(placeholder)))
                 files[place] = replace(file, sha256=digest, size=len(data), embedded=embedded)
-    extras = conda_unpack_files(prefix, files)
+    extras = conda_unpack_files(Path(index.prefix), files)
     for path, data in extras.items():
         mode = 0o755 if path == "bin/conda-unpack" else 0o644
         files.append(PackedFile(path, "file", mode, 0, len(data), hashlib.sha256(data).hexdigest()))
@@ -97,13 +99,13 @@ def _with_placeholders(prefix: Path, index: PackIndex) -> tuple[PackIndex, Mappi
 
 
 def _write_tarball(
-    out: BinaryIO, index: PackIndex, made: Mapping[str, bytes], *, level: int, reporter: Reporter
+    out: BinaryIO, prefix: Path, index: PackIndex, made: Mapping[str, bytes], *, level: int, reporter: Reporter
 ) -> None:
     def opened(file: PackedFile) -> IO[bytes]:
         data = made.get(file.path)
         if data is not None:
             return io.BytesIO(data)
-        return open(f"{index.prefix}/{file.path}", "rb", buffering=0)
+        return open(f"{prefix}/{file.path}", "rb", buffering=0)
 
     reporter.start("pack", f"{len(index.files):,} files", total=index.size_bytes, unit="B")
     try:

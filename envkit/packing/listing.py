@@ -14,7 +14,8 @@ from envkit.errors import IntegrityError
 from envkit.layout.damage import sha256_of
 from envkit.models.pack import Embedded, PackedFile
 from envkit.models.progress import Phase, Reporter
-from envkit.paths import INVENTORY, MANIFEST, STAGED
+from envkit.packing.index import INDEX, OF_THIS_PLACE
+from envkit.paths import MANIFEST
 from envkit.plain import read_json
 from envkit.values import dataclass, replace
 
@@ -34,25 +35,29 @@ class _Recorded:
     is_made: bool  # whether the installer wrote it: the command of an entry point
 
 
-def list_prefix(prefix: Path, *, hashed: bool, reporter: Reporter, phase: Phase) -> list[PackedFile]:
+def list_prefix(
+    prefix: Path, *, hashed: bool, reporter: Reporter, phase: Phase, named: Path | None = None
+) -> list[PackedFile]:
     """List everything in a prefix, sorted by path.
 
     Files of packages name the prefix where their records say so; all others are read, those of pip among them.
 
     Args:
         hashed: Read every file for its digest, and compare it with the record of its package.
+        named: The path that its files name; None for that of the prefix.
 
     Raises:
         IntegrityError: A file differs from its record, or a link leads out of the prefix.
     """
     recorded = _recorded(prefix)
-    found = sorted(_walk(prefix), key=lambda file: file.path)
+    path = str(named or prefix)
+    found = sorted(_walk(prefix, path), key=lambda file: file.path)
     total = sum(file.size for file in found) if hashed else len(found)
     reporter.start(phase, f"{len(found):,} files", total=total, unit="B" if hashed else "")
 
     def completed(file: PackedFile) -> PackedFile:
         said = recorded.get(file.path)
-        embedded = _embedded(prefix, file, said) if file.kind == "file" else None
+        embedded = _embedded(prefix, file, said, path) if file.kind == "file" else None
         if not hashed or file.kind != "file":
             reporter.advance(phase, 0 if hashed else 1)
             return replace(file, embedded=embedded)
@@ -73,7 +78,7 @@ def read_placeholders(prefix: Path) -> dict[str, tuple[str, str]]:
     return {path: (said.placeholder, said.original) for path, said in _recorded(prefix).items() if said.placeholder}
 
 
-def _walk(prefix: Path) -> Iterator[PackedFile]:
+def _walk(prefix: Path, named: str) -> Iterator[PackedFile]:
     stack = [""]
     while stack:
         inner = stack.pop()
@@ -84,12 +89,12 @@ def _walk(prefix: Path) -> Iterator[PackedFile]:
         for entry in here:
             name = f"{inner}{entry.name}"
             state = entry.stat(follow_symlinks=False)
-            if name in {INVENTORY, STAGED}:  # of this place
+            if name == INDEX or name in OF_THIS_PLACE:
                 continue
             if stat.S_ISDIR(state.st_mode):
                 stack.append(f"{name}/")
             elif stat.S_ISLNK(state.st_mode):
-                yield _link(prefix, name, os.readlink(entry.path))
+                yield _link(prefix, name, os.readlink(entry.path), named)
             elif stat.S_ISREG(state.st_mode):
                 mode = 0o755 if state.st_mode & stat.S_IXUSR else 0o644
                 if not state.st_mode & stat.S_IWUSR:
@@ -99,8 +104,8 @@ def _walk(prefix: Path) -> Iterator[PackedFile]:
                 raise _foreign(prefix, f"{name} is neither a file nor a link")
 
 
-def _link(prefix: Path, name: str, target: str) -> PackedFile:
-    own = f"{prefix}/"
+def _link(prefix: Path, name: str, target: str, named: str) -> PackedFile:
+    own = f"{named}/"
     if target.startswith(own):  # within the prefix, by its path: it goes where the prefix goes
         target = os.path.relpath(target[len(own) :], os.path.dirname(name) or ".")  # noqa: PTH120 - of text
     fault = check_link_target(name, target)
@@ -136,8 +141,7 @@ def _recorded(prefix: Path) -> Mapping[str, _Recorded]:
     return found
 
 
-def _embedded(prefix: Path, file: PackedFile, said: _Recorded | None) -> Embedded | None:
-    text = str(prefix)
+def _embedded(prefix: Path, file: PackedFile, said: _Recorded | None, text: str) -> Embedded | None:
     if said is not None and said.placeholder:
         if said.mode == "binary":
             return Embedded("binary", text, len(os.fsencode(said.placeholder)))

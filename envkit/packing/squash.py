@@ -15,7 +15,7 @@ from typing import IO
 from envkit.errors import UsageError, VolumeError
 from envkit.models.pack import PackedFile, PackIndex
 from envkit.models.progress import Reporter
-from envkit.packing.index import INDEX, LARGEST_INDEX_BYTES, no_pack, parse_index, render_index
+from envkit.packing.index import INDEX, LARGEST_INDEX_BYTES, OF_THIS_PLACE, no_pack, parse_index, render_index
 from envkit.packing.tree import TreeWriter
 from envkit.process import ChildResult, run_child
 from envkit.words.values import size_words
@@ -28,8 +28,8 @@ _ARGUMENT_BYTES = 64 << 10  # of paths, for one call of unsquashfs
 _BLOCK = "256K"
 
 
-def write_squash(out: Path, index: PackIndex, *, level: int, reporter: Reporter) -> None:
-    """Write a squashfs of the files of an index, as they are below its prefix; the index itself is added.
+def write_squash(out: Path, prefix: Path, index: PackIndex, *, level: int, reporter: Reporter) -> None:
+    """Write a squashfs of the files of an index, as they are below a prefix; the index itself is added.
 
     Args:
         out: An empty file.
@@ -45,9 +45,10 @@ def write_squash(out: Path, index: PackIndex, *, level: int, reporter: Reporter)
         listing.write(render_index(index))
         listing.flush()
         # Neither owners, attributes, nor the time of making; the times of files are those of their packages.
-        command = [program, index.prefix, str(out), "-noappend", "-no-progress", "-all-root", "-no-xattrs"]
+        command = [program, str(prefix), str(out), "-noappend", "-no-progress", "-all-root", "-no-xattrs"]
         command += ["-mkfs-time", "0", "-b", _BLOCK, "-comp", "zstd", "-Xcompression-level", str(level)]
         command += ["-p", f"{INDEX} F 0 644 0 0 cat {shlex.quote(listing.name)}"]
+        command += ["-e", INDEX, *OF_THIS_PLACE]  # the last option
         running = pool.submit(run_child, command, timeout_s=None, output_limit=1 << 20)
         _watch(running.result, out, reporter)
         done = running.result()

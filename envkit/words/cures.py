@@ -192,6 +192,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     files.CLOSED: "Ask the owner to run `envkit doctor --fix`.",
     files.DUPLICATE_RECORDS: _repair,
     files.FILES_DAMAGED: _repair,
+    files.PACK_DAMAGED: "Copy the file from a backup, or remove the environment and create it again.",
     files.GONE: "Go back with `envkit rollback {name} N`, or remove it with `envkit remove {name}`.",
     files.HOST_CHANGED: f"{_VALIDATE} --fix does so.",
     files.MOVED: _moved,

@@ -97,6 +97,10 @@ FILES: dict[str, str | Callable[..., str]] = {
     codes.FILES_SOUND: lambda files, full: (
         f"{files} files are as they were installed ({'by sha256' if full else 'by size and time'})"
     ),
+    codes.PACK_DAMAGED: lambda file, fault: f"only a pack of it is kept, and {file} {fault}",
+    codes.PACK_SOUND: lambda file, full: (
+        f"only a pack of it is kept: {file} has the {'sha256' if full else 'size'} that it was written with"
+    ),
     codes.GONE: "the link points to {generation}, which is gone",
     codes.HOST_CHANGED: _host_changed,
     codes.HOST_VALIDATED: "validated {name} on this kind of host: {verdict}",

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from harness import ENVKIT, ROOT, Shell, run_program
+from harness import ENVKIT, ROOT, Shell, build_wheel_channel, run_program
 from packages import strings_of, travelling
 
 INDEX = ".envkit-pack.json"
@@ -305,3 +305,37 @@ def test_killed_while_unpacking(tmp_path: Path) -> None:
     assert list(generations.iterdir()) == [other.prefix()]
     assert other.prefix() not in left
     healthy(other)
+
+
+@pytest.mark.full
+def test_pytorch_carried_to_another_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """PyTorch, entry points and a pip part: unpacked elsewhere, whole by every digest, and it computes."""
+    if os.geteuid() or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv of util-linux to be another user")
+    channel = build_wheel_channel(tmp_path_factory.mktemp("channel"), ["rich"], "--with-torch")
+    shell = Shell(tmp_path_factory.mktemp("from") / "volume", channel, tmp_path_factory.mktemp("user"), 1200)
+    shell.create("pytorch", "rich", args=("--cuda", "none", "--pip", "tabulate", "--no-validate"))
+    place = Path("/tmp") / f"envkit-test-torch-{os.getpid()}"  # noqa: S108 - a folder that another user reaches
+    place.mkdir()
+    try:
+        file = place / "carried.tar.zst"
+        shell.ok("pack", "demo", "-o", str(file), "--level", "1")
+        shutil.rmtree(shell.volume)
+        other = elsewhere(place / "other", "l" * 40)
+        other.volume.parent.mkdir()
+        for path in (place / "other", other.home, other.volume.parent):
+            os.chown(path, 65534, 65534)
+        become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        env = other.env(PYTHONPATH=str(ROOT))
+        code = "import torch, tabulate; print(int(torch.ones(3) @ torch.ones(3)))"
+        for words, printed in (
+            (("unpack", str(file)), "validated: "),
+            (("doctor", "demo", "--full"), "healthy"),
+            (("run", "demo", "--", "python", "-c", code), "3\n"),
+            (("run", "demo", "--", "tabulate", "--help"), "Usage"),
+            (("run", "demo", "--", "pygmentize", "-V"), "Pygments"),
+        ):
+            done = run_program([*become, *ENVKIT, *words], env=env, timeout_s=1200)
+            assert (done.code, printed in done.out) == (0, True), (words, done.out, done.err)
+    finally:
+        shutil.rmtree(place)
