@@ -82,7 +82,9 @@ def agree(volume: Volume, prefixes: list[Path]) -> None:
     assert shared_sizes(inventories_of(volume, prefixes)) == shares(prefixes)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(
     st.lists(st.tuples(st.sets(st.sampled_from(PACKAGES)), st.sets(st.sampled_from(PACKAGES))), min_size=1, max_size=4)
 )
