@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from envkit.errors import SettingsError
 from envkit.inputs.conda_channels import read_channel_names
@@ -23,6 +24,8 @@ from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
 from envkit.values import dataclass, field, replace
 
+Bytecode = Literal["now", "none"]
+"""When the bytecode of an environment is made. Not later: nothing is added to a generation that was published."""
 TORCH_INDEX = "https://download.pytorch.org/whl"
 """Where PyTorch publishes its wheels, in a folder for each CUDA (pytorch.org, "Start locally")."""
 
@@ -54,6 +57,7 @@ class Settings:
         origins: Origin of each setting.
         unheeded: Keys that are set and not obeyed, each with its origin.
         torch_index: Base URL of PyTorch's own index of wheels, or of its mirror.
+        bytecode: Whether environments are made with the bytecode of their modules: ``now`` or ``none``.
         notes: Ignored values, and decisions between contradictions.
     """
 
@@ -79,6 +83,7 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict)
     unheeded: tuple[tuple[str, str], ...] = ()
     torch_index: str = TORCH_INDEX
+    bytecode: Bytecode = "now"
     notes: tuple[str, ...] = ()
 
 
@@ -149,8 +154,25 @@ def load_settings(
         origins=origins,
         unheeded=(*conda.unheeded, *_unheeded_parts(conda)),
         torch_index=_torch_index(env, content.get("torch_index"), own, origins),
+        bytecode=parse_bytecode(env.get("ENVKIT_BYTECODE") or "now", "ENVKIT_BYTECODE"),
         notes=tuple(notes),
     )
+
+
+def parse_bytecode(text: str, origin: str) -> Bytecode:
+    """Return when bytecode is made.
+
+    Raises:
+        SettingsError: `text` is neither ``now`` nor ``none``.
+    """
+    match text:
+        case "now" | "none":
+            return text
+        case _:
+            raise SettingsError(
+                f"{origin}: {text!r} is not a time for bytecode",
+                hint="now: with the environment; none: never, and Python compiles at each start.",
+            )
 
 
 def _torch_index(env: Mapping[str, str], own: object, file: Path, origins: dict[str, str]) -> str:

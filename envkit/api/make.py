@@ -109,7 +109,8 @@ def make_generation(
         prefix, place = claimed.prefix, claimed.place
         runs_here = blueprint.target.subdir == host.subdir
         links.hold(prefix.name)
-        missing = _fill(session, volume, plan, compiler if runs_here else None)
+        compiles = runs_here and session.settings.bytecode == "now"
+        missing = _fill(session, volume, plan, compiler if compiles else None)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)
         plan = judge_measured(volume, plan)
@@ -123,7 +124,7 @@ def make_generation(
             requested=blueprint.request.specs,
             reporter=reporter,
             platform=blueprint.target.subdir,
-            beside=(lambda: link_kept(volume, plan.records, place)) if runs_here else (lambda: None),
+            beside=(lambda: link_kept(volume, plan.records, place)) if compiles else (lambda: None),
         )
         if kept is not None:
             env = run_environment(prefix, os.environ, name=blueprint.name)

@@ -188,7 +188,8 @@ def install_part(
     gpus = capabilities_of(target)
     modules = install_wheels(uv, found.packages, where, python=series, gpus=gpus, hard_links=hard_links)
     env = run_environment(prefix, os.environ, name=name)
-    make_wheel_bytecode(session.volume, plan.records, where, modules, env=env)
+    if session.settings.bytecode == "now":
+        make_wheel_bytecode(session.volume, plan.records, where, modules, env=env)
     if found.locked is not None:
         return found.locked
     section = wish.section

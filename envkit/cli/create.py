@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _FOR_LOCKS = (
     "name", "prefix", "file", "environment", "locked", "frozen", "allow_build", "allow_local", "persist", "platform",
     "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine",
-    "offline", "_yes", "as_json", "progress",
+    "offline", "bytecode", "_yes", "as_json", "progress",
 )  # fmt: skip
 
 
@@ -109,6 +109,7 @@ def create_command(
         bool, option("--packed", help="Keep one file of it on the volume, which `run` mounts: for few inodes.")
     ] = False,
     no_validate: options.NoValidate = False,
+    bytecode: options.BytecodeOption = None,
     require_gpu: Annotated[bool, option("--require-gpu", help="Fail unless it was validated on a GPU.")] = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
@@ -135,6 +136,7 @@ def create_command(
             persist, name=name, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
         )
     )
+    session = options.with_bytecode(session, bytecode)
     settings = session.settings
     proof = options.parse_proof(no_validate=no_validate, require_gpu=require_gpu)
     how = CreateOptions(dry_run or download_only, download_only and not dry_run, replace, proof)

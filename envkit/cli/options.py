@@ -82,6 +82,10 @@ EngineOption = Annotated[
 ]
 DryRun = Annotated[bool, option("-d", "--dry-run", help="Only show what would change.")]
 NoValidate = Annotated[bool, option("--no-validate", help="Publish without validating.")]
+BytecodeOption = Annotated[
+    str | None,
+    option("--bytecode", metavar="now|none", help="none: leave it out; Python then compiles at each start."),
+]
 Pip = Annotated[
     list[str] | None,
     option("--pip", metavar="REQUIREMENT", help="A package from PyPI, such as 'einops>=0.8'; repeatable."),
@@ -274,3 +278,12 @@ def session_of(
     reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     policy = replace(settings.network, offline=offline or settings.network.offline)
     return Session(settings, policy, reporter)
+
+
+def with_bytecode(session: Session, text: str | None) -> Session:
+    """Return a session whose environments get bytecode as ``--bytecode`` says."""
+    from envkit.settings import parse_bytecode
+
+    if text is None:
+        return session
+    return replace(session, settings=replace(session.settings, bytecode=parse_bytecode(text, "--bytecode")))

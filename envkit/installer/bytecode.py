@@ -123,10 +123,10 @@ def make_bytecode(
         return
     compiler.finish(reporter)
     linked, rest = kept
-    _, rest = link_kept(volume, records, place, rest)
+    more, rest = link_kept(volume, records, place, rest)
     counts = {what: count for what, count in compiler.counts.items() if what != "left"}
-    if linked:
-        counts["linked"] = linked
+    if linked + more > compiler.kept:
+        counts["linked"] = linked + more - compiler.kept
     files = [(_name(volume, record), name) for record in rest for name in linked_modules(place, record)]
     if files:
         done, incomplete = _compile(volume, python, place, tag, files, env)

@@ -75,6 +75,7 @@ class Compiler:
         self.records = records
         self.prefix = prefix
         self.counts: dict[str, int] = {}
+        self.kept = 0  # modules whose bytecode went into the cache
         python, tag = python_of(records), python_tag(records)
         self._python, self._tag = python, tag or ""
         self.first = _closure(records, python)
@@ -186,6 +187,7 @@ class Compiler:
             for package in packages:
                 try:
                     self._move(package, self._stage, store)
+                    self.kept += sum(map(len, package.files.values()))
                 except OSError as error:  # a folder of another user; the cache only saves work
                     if no_space(error):
                         raise

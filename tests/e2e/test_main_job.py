@@ -146,6 +146,15 @@ def test_a_broken_list_of_bytecode_is_made_again(envkit: Envkit, channel: str, t
         assert [sorted(json.loads(path.read_text())["files"]) for path in lists] == before, content
 
 
+def test_bytecode_is_left_out_where_that_is_asked_for(envkit: Envkit, channel: str, tmp_path: Path) -> None:
+    only = ("-c", channel, "--override-channels", "--persist", str(tmp_path / "envs"), "--no-validate", "--json")
+    none = envkit("create", "numpy", "-n", "none", "--bytecode", "none", *only)
+    assert list(Path(none.json["prefix"]).glob("lib/python3*/site-packages/numpy/**/*.pyc")) == []
+    _has_bytecode_of_its_own(Path(envkit("create", "numpy", "-n", "now", *only).json["prefix"]))
+    wrong = envkit("create", "numpy", "-n", "later", "--bytecode", "later", *only)
+    assert (wrong.code, wrong.json["error"]["code"]) == (2, "bad-setting"), wrong.out
+
+
 def _holds_the_prefix(path: Path, prefix: str) -> bool:
     return prefix.encode() in path.read_bytes()
 
