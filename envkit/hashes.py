@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __all__ = ["sha256"]
 
+TYPE_CHECKING = False  # for checkers True; each start of a job would load `typing` for it
 if TYPE_CHECKING:
     from hashlib import sha256
 else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # for checkers True; programs that start jobs do not load `typing`
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["regex"]
 
