@@ -33,7 +33,7 @@ class IndexStore:
         folder: The cache of indexes.
         ask: Asks servers whether indexes changed; returns False where one did, or where they cannot be asked so.
         offline: Whether indexes may be used however old they are.
-        checked: Whether they are known to be current: the native engine has just read them.
+        checked: The platforms whose indexes are known to be current: the native engine has just read them.
         trouble: Why an index could not be split, other than by its content.
     """
 
@@ -41,7 +41,7 @@ class IndexStore:
     folder: Path
     ask: Callable[[Sequence[tuple[CachedIndex, Notes]]], bool]
     offline: bool = False
-    checked: bool = False
+    checked: set[tuple[str, ...]] = field(default_factory=set)
     trouble: OSError | None = None
     _opened: dict[tuple[str, ...], Opened | None] = field(default_factory=dict)
 
@@ -129,7 +129,7 @@ class IndexStore:
                 notes = read_notes(index)
                 if notes is None or not index.lacks_shards():
                     return None
-                if not (self.offline or self.checked or notes.is_fresh):
+                if not (self.offline or tuple(platforms) in self.checked or notes.is_fresh):
                     asked.append((index, notes))
             wanted.append((channel, subdir, index))
         if asked and not self.ask(asked):
@@ -146,7 +146,7 @@ class IndexStore:
 
     def fill(self, platforms: Sequence[str]) -> None:
         """Split the indexes that the native engine has just read, where that has not been done."""
-        self.checked = True
+        self.checked.add(tuple(platforms))
         for _, _, index in self._indexes(platforms):
             if index is not None:
                 self._split(index)

@@ -85,7 +85,6 @@ def test_records_of_real_indexes(index_server: str, tmp_path: Path, number: int)
         native = NativeGateway(access)
         names = sorted(native.names(PLATFORMS))
         store = store_of(access)
-        store.checked = True
         assert store.names(PLATFORMS) == frozenset(names)
         some = random.Random(3).sample(names, min(number, len(names)))
         unknown = 0
