@@ -145,7 +145,7 @@ def make_table(
     stamp: Stamp, info: Mapping[str, Any], runs: Mapping[str, Sequence[RecordRun]], depends: Mapping[str, set[str]]
 ) -> NameTable:
     """Make the table of an index from the runs and the dependencies of each name."""
-    every = sorted({*runs, *(name for some in depends.values() for name in some)})
+    every = list(set(runs).union(*depends.values()))
     encoded = [name.encode() for name in every]
     encoded.sort()
     every = [name.decode() for name in encoded]
@@ -161,7 +161,7 @@ def make_table(
         for run in runs.get(name, ()):
             starts.append(run.start)
             sizes.extend(run[1:])
-        edges.extend(sorted(places[other] for other in depends.get(name, ())))
+        edges.extend(sorted(map(places.__getitem__, depends.get(name, ()))))
     first_run.append(len(starts))
     first_edge.append(len(edges))
     return NameTable(stamp, info, b"\n".join(encoded), ends, first_run, first_edge, starts, sizes, edges)
