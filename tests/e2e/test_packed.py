@@ -101,7 +101,7 @@ def test_another_user_mounts_it(packed: Shell, tmp_path: Path) -> None:
     if subprocess.run([*NOBODY, "unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("users may have no namespaces here")
     prefix, env = packed.prefix(), packed.env(PYTHONPATH=str(ROOT), HOME="/nonexistent")
-    code = "where && id -u && (sleep 60 & ) && test -r share/many/003.txt"
+    code = "where && id -u && (sleep 60 >/dev/null 2>&1 & ) && test -r share/many/003.txt"
     # Where /dev/fuse is root's alone, as in many containers, nobody gets one that is for all.
     give = f'mknod -m 666 {tmp_path}/fuse c 10 229 && mount --bind {tmp_path}/fuse /dev/fuse && exec "$@"'
     words = [*NOBODY, *ENVKIT, "run", "demo", "--", "sh", "-c", f"cd {prefix} && {code}"]
