@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ from envkit.layout.disk import freed_by
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
 from envkit.layout.generation import Claimed, claim, publish, write_manifest
+from envkit.layout.inventory import Numbered
 from envkit.layout.lineage import Origin
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import sharing
@@ -110,7 +111,7 @@ def make_generation(
         runs_here = blueprint.target.subdir == host.subdir
         links.hold(prefix.name)
         compiles = runs_here and session.settings.bytecode == "now"
-        missing = _fill(session, volume, plan, compiler if compiles else None)
+        missing, known = _fill(session, volume, plan, compiler if compiles else None)
         refuse_long_prefix(volume, plan.records, prefix)
         notes += refuse_lacking(volume, plan, reporter)
         plan = judge_measured(volume, plan)
@@ -142,7 +143,11 @@ def make_generation(
         _follow_conda(session, blueprint, place)
         notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
         manifest = _manifest(volume, replace(blueprint, plan=plan), claimed, host, pip)
-        report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, publish_by=publish_by)
+        report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, known=known)
+        if publish_by is not None:
+            publish_by(prefix)
+        else:
+            publish(volume, manifest.name, prefix)
     return Made(prefix, manifest, report, missing, notes, plan.pick)
 
 
@@ -153,22 +158,22 @@ def complete(
     *,
     proof: Proof,
     runs_here: bool,
-    publish_by: Callable[[Path], object] | None = None,
+    known: Mapping[int, Numbered] | None = None,
 ) -> Report | None:
-    """Write the manifest of a claimed generation whose files are there, validate it and publish it.
+    """Write the manifest of a claimed generation whose files are there, and validate it; it can be published then.
 
     Args:
         runs_here: Whether it is for the platform of this host, so that it can be validated here.
-        publish_by: Publishes the prefix instead of the environment's link.
+        known: Files of packages in the cache that were looked at just now; see `weigh_generation`.
 
     Raises:
-        EnvkitError: It does not work, so it was not published.
+        EnvkitError: It does not work, so it must not be published.
     """
     volume, host, prefix = session.volume, session.host, claimed.prefix
     write_manifest(manifest, claimed.place)
     report = None
     claimed.check()
-    with weighing(volume, claimed.here, manifest):
+    with weighing(volume, claimed.here, manifest, known):
         if proof != "none" and runs_here:
             report = validate_prefix(prefix, manifest=manifest, host=host, reporter=session.reporter)
     refusal = check_publishable(manifest.name, report, require_gpu=proof == "gpu")
@@ -178,10 +183,6 @@ def complete(
     claimed.open_up()
     if report is not None:
         record_validation(volume, prefix.name, report, host)
-    if publish_by is not None:
-        publish_by(prefix)
-    else:
-        publish(volume, manifest.name, prefix)
     return report
 
 
@@ -223,9 +224,11 @@ def _using_cache(session: Session, volume: Volume) -> Iterator[None]:
         raise NoSpaceError(what_is_full(volume, error), hint=_what_frees(volume)) from error
 
 
-def _fill(session: Session, volume: Volume, plan: Plan, compiler: Compiler | None) -> tuple[Record, ...]:
-    """Fetch the packages that the cache lacks; return them."""
-    changed = find_changed(volume, plan.records)
+def _fill(
+    session: Session, volume: Volume, plan: Plan, compiler: Compiler | None
+) -> tuple[tuple[Record, ...], dict[int, Numbered]]:
+    """Fetch the packages that the cache lacks; return them, and the files of the others as `find_changed` does."""
+    changed, files = find_changed(volume, plan.records)
     missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
     refuse_known(volume, plan)
     check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
@@ -239,7 +242,7 @@ def _fill(session: Session, volume: Volume, plan: Plan, compiler: Compiler | Non
         caches=session.settings.caches,
         compiler=compiler,
     )
-    return missing
+    return missing, files
 
 
 def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[Advice, ...]]:

@@ -15,7 +15,7 @@ from envkit.checks.requests import requests_differ
 from envkit.errors import EnvironmentExistsError, HostCannotRunError, IntegrityError, NoSpaceError, VolumeError
 from envkit.installer.hooks import write_hooks
 from envkit.installer.pin import write_pin
-from envkit.layout.generation import claim
+from envkit.layout.generation import claim, publish
 from envkit.layout.lineage import next_origin
 from envkit.layout.permissions import sharing
 from envkit.layout.refusal import no_space, what_is_full, writing
@@ -131,6 +131,7 @@ def _unpacked(session: Session, change: Change, source: PackSource, options: Unp
             for record in index.validations:
                 write_validation(volume, replace(record, generation=prefix.name))
             report = complete(session, claimed, manifest, proof=options.proof, runs_here=runs_here)
+            publish(volume, change.name, prefix)
     except OSError as error:
         if not no_space(error):
             raise

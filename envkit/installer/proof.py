@@ -15,13 +15,15 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.installer import cache
 from envkit.installer.spans import read_spans
 from envkit.installer.verify import find_damage
+from envkit.layout.inventory import Numbered
 from envkit.layout.private import Folder, folder, read_file
 from envkit.layout.trust import trusted_users, trusts_group
 from envkit.layout.volume import Volume
@@ -51,11 +53,18 @@ class PackageProof:
     prefix_bytes: int | None  # the longest prefix that its binaries have room for; None without such files
 
 
+class _State(NamedTuple):
+    """The state of all files below a folder."""
+
+    digest: str
+    users: set[int]  # their owners
+    changed: set[int]  # when they changed (st_ctime)
+    blocks: dict[int, int]  # their disk space by inode, in units of 512 bytes
+
+
 def prove(key: str, target: Path) -> PackageProof:
     """Make the proof of a package that was verified just now, in a folder that no other user may write."""
-    state, _, changed = _state_of(str(target))
-    paths, prefix_bytes = _list_of(target)
-    return PackageProof(key, state, max(changed, default=0), paths, prefix_bytes)
+    return _proof_of(key, _state_of(str(target)), *_list_of(target))
 
 
 def keep_proof(proof: PackageProof, home: Folder) -> None:
@@ -63,14 +72,19 @@ def keep_proof(proof: PackageProof, home: Folder) -> None:
     home.write(_NAME, json.dumps(asdict(proof)), durable=False)
 
 
-def find_changed(volume: Volume, records: Sequence[Record]) -> list[Record]:
-    """Return the cached packages that are not what was verified, and have to be fetched again."""
+def find_changed(volume: Volume, records: Sequence[Record]) -> tuple[list[Record], dict[int, Numbered]]:
+    """Return the cached packages that are not what was verified, and have to be fetched again.
+
+    All files of the others are returned too, by their inodes: an environment that is linked from them need not be
+    looked at to know its disk space.
+    """
     here = [record for record in records if cache.cached(volume, record)]
+    files: dict[int, Numbered] = {}
     if not here:
-        return []
+        return [], files
     with folder(volume.root, volume.packages) as packages:
         spans = read_spans(volume, packages)
-        return [record for record in here if not _holds(volume, packages, record, spans)]
+        return [record for record in here if not _holds(volume, packages, record, spans, files)], files
 
 
 def is_explained(volume: Volume, records: Iterable[Record]) -> bool:
@@ -80,8 +94,8 @@ def is_explained(volume: Volume, records: Iterable[Record]) -> bool:
         for record in records:
             proof = _read(volume, packages, cache.home_name(volume, record))
             with contextlib.suppress(FileNotFoundError):
-                state, _, changed = _state_of(str(cache.package_dir(volume, record)))
-                if proof is None or not _is_as_proved(proof, record, state, changed, spans):
+                state = _state_of(str(cache.package_dir(volume, record)))
+                if proof is None or not _is_as_proved(proof, record, state, spans):
                     return False
     return True
 
@@ -104,17 +118,22 @@ def refuse_long_prefix(volume: Volume, records: Sequence[Record], prefix: Path) 
             )
 
 
-def _holds(volume: Volume, packages: Folder, record: Record, spans: Callable[[int], bool]) -> bool:
+def _holds(
+    volume: Volume, packages: Folder, record: Record, spans: Callable[[int], bool], files: dict[int, Numbered]
+) -> bool:
+    """Return whether a package is what was verified; then add its files to `files`."""
     target = cache.package_dir(volume, record)
     proof = _read(volume, packages, target.parent.name)
     try:
-        state, users, changed = _state_of(str(target))
+        state = _state_of(str(target))
     except OSError:
         return False
-    users.add(os.lstat(target.parent).st_uid)
+    users = state.users | {os.lstat(target.parent).st_uid}
     if not users <= trusted_users(volume) and not trusts_group(volume):
         return False
-    if proof is not None and _is_as_proved(proof, record, state, changed, spans):
+    origin = f"pkgs/{target.parent.name}"
+    if proof is not None and _is_as_proved(proof, record, state, spans):
+        files.update({inode: (origin, blocks) for inode, blocks in state.blocks.items()})
         return True
     if find_damage(target) is not None:
         return False
@@ -124,16 +143,19 @@ def _holds(volume: Volume, packages: Folder, record: Record, spans: Callable[[in
     if paths == _NO_LIST and proof is not None:
         return False  # an old package has no digests of its files
     with contextlib.suppress(OSError, TamperedError), packages.enter(target.parent.name) as home:  # another user's
-        keep_proof(PackageProof(cache.key(record), state, max(changed, default=0), paths, prefix_bytes), home)
+        keep_proof(_proof_of(cache.key(record), state, paths, prefix_bytes), home)
+    files.update({inode: (origin, blocks) for inode, blocks in state.blocks.items()})
     return True
 
 
-def _is_as_proved(
-    proof: PackageProof, record: Record, state: str, changed: Iterable[int], spans: Callable[[int], bool]
-) -> bool:
-    if (proof.key, proof.state) != (cache.key(record), state):
+def _proof_of(key: str, state: _State, paths: str, prefix_bytes: int | None) -> PackageProof:
+    return PackageProof(key, state.digest, max(state.changed, default=0), paths, prefix_bytes)
+
+
+def _is_as_proved(proof: PackageProof, record: Record, state: _State, spans: Callable[[int], bool]) -> bool:
+    if (proof.key, proof.state) != (cache.key(record), state.digest):
         return False
-    return all(when <= proof.changed_ns or spans(when) for when in changed)
+    return all(when <= proof.changed_ns or spans(when) for when in state.changed)
 
 
 def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
@@ -151,35 +173,30 @@ def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
     return proof if counts or trusts_group(volume) else None
 
 
-def _state_of(root: str) -> tuple[str, set[int], set[int]]:
-    """Return a digest of the state of all files below a folder, their owners, and when they changed."""
+def _state_of(root: str) -> _State:
+    """Look at all files and links below a folder, in one order. There are tens of thousands."""
     users: set[int] = set()
     changed: set[int] = set()
+    blocks: dict[int, int] = {}
     digest = hashlib.blake2b(digest_size=20)
-    for name, state in _files(root):
-        users.add(state.st_uid)
-        changed.add(state.st_ctime_ns)
-        digest.update(
-            f"{name}\0{state.st_size} {state.st_mtime_ns} {state.st_ino} {state.st_mode}\n".encode(
-                "utf-8", "surrogateescape"
-            )
-        )
-    return digest.hexdigest(), users, changed
-
-
-def _files(root: str) -> Iterator[tuple[str, os.stat_result]]:
-    """List each file and link below a folder with its state, in one order. There are tens of thousands."""
     stack = [""]
     while stack:
         inner = stack.pop()
         with os.scandir(f"{root}/{inner}") as found:
             entries = sorted(found, key=_name)
+        lines = []
         for entry in entries:
-            name = f"{inner}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                stack.append(f"{name}/")
-            else:
-                yield name, entry.stat(follow_symlinks=False)
+                stack.append(f"{inner}{entry.name}/")
+                continue
+            state = entry.stat(follow_symlinks=False)
+            inode = state.st_ino
+            users.add(state.st_uid)
+            changed.add(state.st_ctime_ns)
+            blocks[inode] = state.st_blocks
+            lines.append(f"{inner}{entry.name}\0{state.st_size} {state.st_mtime_ns} {inode} {state.st_mode}\n")
+        digest.update("".join(lines).encode("utf-8", "surrogateescape"))
+    return _State(digest.hexdigest(), users, changed, blocks)
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -21,7 +21,11 @@ from envkit.values import asdict, dataclass, field
 if TYPE_CHECKING:
     from envkit.layout.private import Folder
 
+Numbered = tuple[str, int | None]
+"""The folder of the cache that has a file, and its disk space in units of 512 bytes if it was looked at."""
+
 _LIMIT_BYTES = 4 << 20
+_UNKNOWN: Numbered = ("", None)
 _MOST = 1 << 62  # no sum of sizes is larger
 
 
@@ -138,13 +142,14 @@ def _held(value: Any) -> Held:
 
 
 def weigh(
-    root: str, origins: Mapping[int, str], *, paths: Mapping[str, str] | None = None
+    root: str, origins: Mapping[int, Numbered], *, paths: Mapping[str, str] | None = None
 ) -> tuple[Held, dict[str, Held]]:
     """Measure a directory; return what has one name only, and what is hard-linked, by its origin.
 
     Args:
         root: The directory.
-        origins: Where the files of an inode are linked from, if the caches have it.
+        origins: Where the files of an inode are linked from, if the caches have it. One whose space is known is not
+            looked at.
         paths: The same by the path below `root`, for caches that are not known by their inodes.
     """
     if root.startswith("/proc/"):  # an open directory, by its descriptor
@@ -161,27 +166,33 @@ def weigh(
         try:
             with os.scandir(stack.pop()) as entries:
                 for entry in entries:  # written out: of an environment with PyTorch there are 30,000
-                    state = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(state.st_mode):
-                        stack.append(entry.path)
-                    elif state.st_nlink > 1:
-                        if state.st_ino not in seen:
-                            seen.add(state.st_ino)
-                            origin = origins.get(state.st_ino) or (paths or {}).get(entry.path[len(root) + 1 :], "")
-                            part = linked.setdefault(origin, [0, 0])
-                            part[0] += state.st_blocks
-                            part[1] += 1
-                        continue
-                    own_blocks += state.st_blocks
-                    own_inodes += 1
+                    inode = entry.inode()
+                    origin, blocks = origins.get(inode, _UNKNOWN)
+                    if blocks is None:
+                        state = entry.stat(follow_symlinks=False)
+                        inode, blocks = state.st_ino, state.st_blocks
+                        if stat.S_ISDIR(state.st_mode) or state.st_nlink == 1:
+                            own_blocks += blocks
+                            own_inodes += 1
+                            if stat.S_ISDIR(state.st_mode):
+                                stack.append(entry.path)
+                            continue
+                        origin = origins.get(inode, _UNKNOWN)[0]
+                    if inode not in seen:
+                        seen.add(inode)
+                        origin = origin or (paths or {}).get(entry.path[len(root) + 1 :], "")
+                        part = linked.setdefault(origin, [0, 0])
+                        part[0] += blocks
+                        part[1] += 1
         except OSError:  # closed to this user, or removed meanwhile
             continue
     shares = {key: Held(blocks * BLOCK, inodes) for key, (blocks, inodes) in sorted(linked.items())}
     return Held(own_blocks * BLOCK, own_inodes), shares
 
 
-def number_files(folder: str, origin: str, origins: dict[int, str]) -> None:
+def number_files(folder: str, origin: str, origins: dict[int, Numbered]) -> None:
     """Add the inodes of the files below a folder to `origins`. The names tell them; no file is looked at."""
+    numbered: Numbered = (origin, None)
     stack = [folder]
     while stack:
         try:
@@ -190,6 +201,6 @@ def number_files(folder: str, origin: str, origins: dict[int, str]) -> None:
                     if entry.is_dir(follow_symlinks=False):
                         stack.append(entry.path)
                     else:
-                        origins[entry.inode()] = origin
+                        origins[entry.inode()] = numbered
         except OSError:
             continue

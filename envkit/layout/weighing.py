@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from envkit.host.cache import default_cache_dir
 from envkit.layout.inventory import (
     Held,
     Inventory,
+    Numbered,
     inventory_text,
     number_files,
     parse_inventory,
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
 _FOLDER = "inventories"  # in the user's cache
 
 
-def weigh_generation(volume: Volume, generation: str, place: Path, manifest: Manifest | None) -> Inventory:
+def weigh_generation(
+    volume: Volume,
+    generation: str,
+    place: Path,
+    manifest: Manifest | None,
+    known: Mapping[int, Numbered] | None = None,
+) -> Inventory:
     """Look at every file of a generation; without a manifest, it is not known what its files are linked from.
 
     Args:
@@ -39,6 +46,7 @@ def weigh_generation(volume: Volume, generation: str, place: Path, manifest: Man
         generation: Its name.
         place: A path to its directory.
         manifest: Its manifest, if it can be read.
+        known: Files of packages in the cache that were looked at just now, by their inodes; whole packages.
     """
     if manifest is None:
         own, linked = weigh(str(place), {})
@@ -52,7 +60,7 @@ def weigh_generation(volume: Volume, generation: str, place: Path, manifest: Man
         if wheel.name in names
         for path, _, _ in wheel.paths
     }
-    own, linked = weigh(str(place), _origins(volume, place, manifest), paths=paths)
+    own, linked = weigh(str(place), _origins(volume, place, manifest, known or {}), paths=paths)
     return Inventory(
         generation=generation,
         prefix=manifest.prefix,
@@ -65,15 +73,17 @@ def weigh_generation(volume: Volume, generation: str, place: Path, manifest: Man
 
 
 @contextlib.contextmanager
-def weighing(volume: Volume, here: Folder, manifest: Manifest) -> Iterator[None]:
+def weighing(
+    volume: Volume, here: Folder, manifest: Manifest, known: Mapping[int, Numbered] | None = None
+) -> Iterator[None]:
     """Look at a finished generation while the block runs, and write its inventory at the end of it.
 
-    The block validates the generation: it mostly waits for other processes.
+    The block validates the generation: it mostly waits for other processes. For `known` see `weigh_generation`.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
-        weighed = pool.submit(weigh_generation, volume, manifest.generation, Path(here.through), manifest)
+        weighed = pool.submit(weigh_generation, volume, manifest.generation, Path(here.through), manifest, known)
         yield
         text = inventory_text(weighed.result())
     here.write(INVENTORY, text, durable=False)
@@ -93,20 +103,24 @@ def inventories_of(volume: Volume, prefixes: Sequence[Path]) -> list[Inventory]:
     return [known or _looked_at(volume, prefix) for known, prefix in zip(recorded, prefixes, strict=True)]
 
 
-def _origins(volume: Volume, place: Path, manifest: Manifest) -> dict[int, str]:
+def _origins(volume: Volume, place: Path, manifest: Manifest, known: Mapping[int, Numbered]) -> dict[int, Numbered]:
     """Map the inodes of files in the caches of packages and bytecode to their folder."""
     from envkit.layout.trust import own_name
 
     keys = [p.sha256.lower() if p.sha256 else f"md5-{p.record.get('md5')}" for p in manifest.packages]
     wheels = [key for p in (manifest.pip.packages if manifest.pip else ()) if (key := _wheel_key(p))]
-    origins: dict[int, str] = {}
+    origins: dict[int, Numbered] = {}
+    looked_at = {origin for origin, _ in known.values()}
     for kind, cache, names in (("pkgs", volume.packages, keys), ("pyc", volume.bytecode, [*keys, *wheels])):
         with contextlib.suppress(OSError):
             if os.lstat(cache).st_dev != os.lstat(place / MANIFEST).st_dev:
                 continue  # numbers of another file system
+            if kind == "pkgs":
+                origins.update(known)
             for key in names:
                 name = own_name(volume, cache, key)
-                number_files(f"{cache}/{name}", f"{kind}/{name}", origins)
+                if f"{kind}/{name}" not in looked_at:
+                    number_files(f"{cache}/{name}", f"{kind}/{name}", origins)
     return origins
 
 
