@@ -47,16 +47,16 @@ def _files(stage: Stage) -> list[Case]:
 
 
 LIMITS: Sequence[Limit] = (
-    Limit("help", works.say_help, PYTHON, 28),
-    Limit("detect", works.detect, PYTHON, 33),
+    Limit("help", works.say_help, PYTHON, 3.5),
+    Limit("detect", works.detect, PYTHON, 9.5),
     Limit("import", works.load, PYTHON, 1.4),
-    Limit("ensure", _small(works.ensure), PYTHON, 9),
+    Limit("ensure", _small(works.ensure), PYTHON, 5),
     Limit("run", _small(works.run, named=False), PYTHON, 4.5),
-    Limit("list", _small(works.list_all, named=False), PYTHON, 31),
-    Limit("show", _small(works.show, named=False), PYTHON, 33),
-    Limit("repeat", _small(works.repeat), PYTHON, 66),
-    Limit("find", lambda stage: works.find(stage, [stage.flat(_RECORDS)]), RATTLER, 7.5),
-    Limit("create", _files, RATTLER, 6),
+    Limit("list", _small(works.list_all, named=False), PYTHON, 7.5),
+    Limit("show", _small(works.show, named=False), PYTHON, 9),
+    Limit("repeat", _small(works.repeat), PYTHON, 4.5),
+    Limit("find", lambda stage: works.find(stage, [stage.flat(_RECORDS)]), RATTLER, 2),
+    Limit("create", _files, RATTLER, 4),
 )
 
 
