@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 from envkit.api.session import Session
+from envkit.builds.dependency import dependency_names, dependency_pairs
 from envkit.engines.base import ChannelAccess
 from envkit.errors import UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.fact import Advice
 from envkit.models.request import Request
 from envkit.models.solve import ChannelPriority, SolveTask
-from envkit.models.spec import parse_match_spec
 from envkit.plan.opened import explain_opened
 from envkit.plan.restrict import forbidden, restrict
 from envkit.settings import Settings
@@ -53,8 +53,8 @@ def solve_by_priority(
 
 def _add_pins(error: UnsatisfiableError, task: SolveTask, pins: Mapping[str, str]) -> None:
     """Add to a failure which pins hold packages that it is about."""
-    words = {parse_match_spec(spec).name for spec in task.specs} | set(re.split(r"[^\w.-]+", error.message))
-    held = [f"`{spec}` of {where}" for spec, where in pins.items() if parse_match_spec(spec).name in words]
+    words = {*dependency_names(task.specs), *re.split(r"[^\w.-]+", error.message)}
+    held = [f"`{text}` of {pins[text]}" for text, spec in dependency_pairs(pins) if spec.name in words]
     if held:
         error.hint = f"Held by {', '.join(held)}: --no-pin leaves that out. {error.hint or ''}".strip()
 

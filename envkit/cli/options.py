@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from envkit.builds.dependency import dependency_names, dependency_pairs
 from envkit.cli.declared import argument, option
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
 from envkit.models.cutoff import parse_cutoff
 from envkit.models.request import CudaChoice, Request
-from envkit.models.spec import parse_match_spec
 from envkit.settings import Settings, resolve_channels
 from envkit.values import replace
 
@@ -129,8 +129,8 @@ def parse_request(
 def with_defaults(session: Session, specs: tuple[str, ...], *, python: str | None) -> tuple[str, ...]:
     """Return specs with ``create_default_packages`` for the names that they lack; say so."""
     settings = session.settings
-    names = {parse_match_spec(spec).name for spec in specs} | ({"python"} if python else set())
-    more = tuple(spec for spec in settings.default_packages if parse_match_spec(spec).name not in names)
+    names = {*dependency_names(specs), *(["python"] if python else [])}
+    more = tuple(text for text, spec in dependency_pairs(settings.default_packages) if spec.name not in names)
     if more:
         origin = settings.origins.get("create_default_packages")
         session.reporter.note(f"create_default_packages of {origin} adds {', '.join(more)} (--no-default-packages)")

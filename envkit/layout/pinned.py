@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from envkit.builds.dependency import dependency_names
 from envkit.errors import SettingsError
 from envkit.layout.atomic import write_atomic
-from envkit.models.spec import parse_match_spec
 from envkit.plain import read_plain
 
 _LIMIT = 1 << 20
@@ -29,7 +29,7 @@ def read_pinned(prefix: Path) -> tuple[str, ...]:
             hint="Mend the file, move it away, or give --no-pin.",
         ) from error
     specs = [text for line in lines if (text := line.partition("#")[0].strip())]
-    wrong = next((spec for spec in specs if parse_match_spec(spec).name in {"", "*"}), None)
+    wrong = next((spec for spec, name in zip(specs, dependency_names(specs), strict=True) if name in {"", "*"}), None)
     if wrong is not None:
         raise SettingsError(
             f"{path}: {wrong!r} is no package specification", hint="Write one a line, such as numpy 1.26.*"

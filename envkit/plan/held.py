@@ -10,7 +10,7 @@ from envkit.models.build import Record
 from envkit.models.codes.advice import HELD_BY_NEED, HELD_BY_PACKAGE, HELD_BY_PIN, HELD_BY_REQUEST
 from envkit.models.fact import Advice
 from envkit.models.request import Request
-from envkit.models.spec import MatchSpec, parse_match_spec
+from envkit.models.spec import MatchSpec
 
 
 def held_back(
@@ -47,10 +47,9 @@ def _holder(
     for text, spec in request.pairs:
         if spec.name == name and not any(_fits(spec, record) for record in tops):
             return Advice(HELD_BY_REQUEST, name=name, version=version, spec=text)
-    for text, where in pins.items():
-        spec = parse_match_spec(text)
+    for text, spec in dependency_pairs(pins):
         if spec.name == name and not any(_fits(spec, record) for record in tops):
-            return Advice(HELD_BY_PIN, name=name, version=version, spec=text, where=where)
+            return Advice(HELD_BY_PIN, name=name, version=version, spec=text, where=pins[text])
     for user in chosen.values():
         for text, need in dependency_pairs(user.depends):
             if need.name == name and not any(_fits(need, record) for record in tops):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from envkit.builds.dependency import record_matches
+from envkit.builds.dependency import demands_on, record_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
 from envkit.checks.driver import ceiling_of
@@ -18,7 +18,7 @@ from envkit.models.build import Build, Record, Verdict
 from envkit.models.host import Target
 from envkit.models.request import Request
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
-from envkit.models.spec import MatchSpec, parse_match_spec
+from envkit.models.spec import MatchSpec
 from envkit.patterns import regex
 
 ASSUMED = {"glibc": "2.28", "osx": "13.0"}
@@ -154,8 +154,7 @@ def _exclude_cpu(rows: Iterable[FrameworkRow], pick: Verdict | None, constraints
 
 def _excludes(text: str, record: Record) -> bool:
     """Return whether a spec excludes a record of its name: one for CUDA by its flags alone (CEP 45)."""
-    spec = parse_match_spec(text)
-    return spec.name == record.name and not record_matches(spec, record)
+    return any(not record_matches(spec, record) for _, spec in demands_on((text,), record.name))
 
 
 def _channels(request: Request, pick: Verdict | None) -> tuple[str, ...]:

@@ -193,7 +193,9 @@ def test_indexes_that_nobody_uses_go(shell: Shell) -> None:
     done = shell.ok("clean", "--json").json
     assert (done["freed_bytes"], done["elsewhere_bytes"]) == (promised["freed_bytes"], promised["elsewhere_bytes"])
     left = {*old, *asked, *young, *shard, *theirs} - gone
-    assert {*index.rglob("*.*"), *mine.rglob("*.*")} == left
+    planted = {path.name.split(".")[0] for path in left | gone}  # beside the tables of the channel itself
+    there = {path for folder in (index, mine) for path in folder.rglob("*.*") if path.name.split(".")[0] in planted}
+    assert there == left
     assert shell.ok("clean", "--json").json["items"] == []
 
 

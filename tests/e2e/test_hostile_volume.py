@@ -158,7 +158,7 @@ def plant_volume_file(shell: Shell, home: Path) -> None:
 
 
 def plant_package(shell: Shell, home: Path) -> None:
-    for path in list(shell.volume.glob(".envkit/pkgs/*")):
+    for path in list(shell.volume.glob(".envkit/pkgs/[0-9a-f]*")):
         shutil.rmtree(path)
         path.symlink_to(home)
 

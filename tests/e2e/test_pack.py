@@ -59,7 +59,7 @@ def check_place(prefix: Path, old: Path) -> None:
             assert str(old).encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("below", [(), ("l" * 60, "o" * 60)], ids=["short", "long"])
+@pytest.mark.parametrize("below", [(), ("l" * 40, "o" * 40)], ids=["short", "long"])
 def test_unpacked_elsewhere(packed: tuple[Shell, Path, str], tmp_path: Path, below: tuple[str, ...]) -> None:
     shell, file, sha256 = packed
     other = elsewhere(tmp_path / "other", *below)

@@ -124,23 +124,22 @@ def _runs(path: Path, words: bytes, folder: Path) -> bool:
         return False
 
 
-def test_where_nothing_mounts_it_is_copied(packed: Shell, tmp_path: Path) -> None:
+def test_where_nothing_mounts_it_is_copied(packed: Shell) -> None:
     for program in ("unsquashfs", "setpriv"):
         if os.geteuid() or shutil.which(program) is None:
             pytest.skip(f"needs root and {program}")
-    programs = tmp_path / "bin"
-    programs.mkdir()
+    place = packed.volume.parents[1] / "place"  # which other users reach
+    programs = place / "bin"
+    programs.mkdir(parents=True)
     for name in ("sh", "unsquashfs"):  # neither mount nor squashfuse
         (programs / name).symlink_to(str(shutil.which(name)))
-    tmp_path.chmod(0o1777)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    env = packed.env(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path), PATH=str(programs))
+    place.chmod(0o1777)
+    env = packed.env(PYTHONPATH=str(ROOT), TMPDIR=str(place), PATH=str(programs))
     setpriv = [str(shutil.which("setpriv")), *NOBODY[1:]]
-    done = run_program([*setpriv, *ENVKIT, "run", "demo", "--", "where"], env=env, cwd=tmp_path)
+    done = run_program([*setpriv, *ENVKIT, "run", "demo", "--", "where"], env=env, cwd=place)
     assert done.code == 0, done.err
     assert "it is copied to" in done.err
-    assert done.out == f"{tmp_path}/envkit-65534/.envkit/g/{packed.prefix().name}/share\n"
+    assert done.out == f"{place}/envkit-65534/.envkit/g/{packed.prefix().name}/share\n"
 
 
 def test_verbs_that_cannot(packed: Shell) -> None:

@@ -20,7 +20,7 @@ from envkit.frameworks.table import (
 from envkit.models.spec import parse_match_spec
 from envkit.probe import PROBES_DIR
 
-NOT_OF_A_FRAMEWORK = {"bytecode", "cuda_driver", "exercises", "modules", "session"}
+NOT_OF_A_FRAMEWORK = {"bytecode", "compile_worker", "cuda_driver", "exercises", "modules", "session"}
 
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
