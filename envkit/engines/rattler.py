@@ -113,9 +113,12 @@ class RattlerEngine:
 
                 return solve_subsets(task, subsets, access)
         try:
-            return self._gateway(access).solve(task)
-        finally:
+            found = self._gateway(access).solve(task)
+        except UnsatisfiableError:  # of any other error, it is not known what was read
             store.fill(task.platforms)
+            raise
+        store.fill(task.platforms)
+        return found
 
     def _gateway(self, access: ChannelAccess) -> NativeGateway:
         """Return the gateway for `access`; one is kept for each, since it holds the indexes that it has read."""

@@ -45,7 +45,7 @@ class SolvedTask:
                 return None
             said = json.loads(data[8:])
             found = _problem(said) if isinstance(said, dict) else tuple(record_from_repodata(*entry) for entry in said)
-        except (OSError, ValueError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         with suppress(OSError):  # what is used stays
             os.utime(self._path)

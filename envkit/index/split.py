@@ -45,6 +45,7 @@ def split_index(descriptor: int) -> NameTable:
     splitter = _Splitter(descriptor, state.st_size)
     try:
         splitter.walk()
+        splitter.refuse_removed()
     except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8, or nested without end
         raise UnsplittableError(str(error)) from error
     if Stamp.of(os.fstat(descriptor)) != Stamp.of(state):
@@ -68,6 +69,7 @@ class _Splitter:
     runs: dict[str, list[RecordRun]] = field(default_factory=dict)
     edges: dict[str, set[str]] = field(default_factory=dict)
     named: _Names = field(default_factory=_Names)
+    removed: set[str] = field(default_factory=set)  # files that are not in the channel, whatever is said of them
     decoder: msgspec.json.Decoder[Any] | None = None
 
     def walk(self) -> None:
@@ -96,8 +98,24 @@ class _Splitter:
     def _other(self, name: str, value: Any) -> None:
         if name == "info" and isinstance(value, dict):
             self.info = value
-        elif name in _SECTIONS or (name == "v3" and value):
+        elif name == "removed" and isinstance(value, list) and all(isinstance(file, str) for file in value):
+            self.removed.update(value)
+        elif name in (*_SECTIONS, "removed") or (name == "v3" and value):
             raise UnsplittableError(f"{name} of another kind")
+
+    def refuse_removed(self) -> None:
+        """Refuse an index that still has a record of a file that it lists as removed; most have none.
+
+        Raises:
+            UnsplittableError: It has one.
+        """
+        by_name: dict[str, set[str]] = {}
+        for file in self.removed:
+            by_name.setdefault(file.rsplit("-", 2)[0], set()).add(file)
+        for name, files in by_name.items():
+            for run in self.runs.get(name, ()):
+                if not files.isdisjoint(json.loads(b"{" + self._window(run.start, run.length) + b"}")):
+                    raise UnsplittableError(f"a removed file of {name}")
 
     def _section(self, position: int) -> int:
         """Read the records of a section; return where it ends."""

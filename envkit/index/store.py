@@ -64,7 +64,7 @@ class IndexStore:
     def names(self, platforms: Sequence[str]) -> frozenset[str] | None:
         """Return the name of every package; None if that is not known."""
         indexes = self.open(platforms)
-        return None if indexes is None else frozenset(name for _, index in indexes for name in index.table.listed())
+        return None if indexes is None else frozenset(n.lower() for _, index in indexes for n in index.table.listed())
 
     def identity(self, platforms: Sequence[str]) -> str | None:
         """Return a text that changes with the content of an index; None if that is not known."""

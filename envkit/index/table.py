@@ -1,7 +1,7 @@
 """The table of an index: for each name, where its records lie in the file and which names they depend on.
 
-It stands beside the index that it is about, and is of no use for any other: the index's size and time are in it. A file
-is a line of JSON, arrays of numbers and the names, sorted; a checksum covers all of it.
+It stands beside the index that it is about, and is of no use for any other: the index's size and times are in it. A
+file is a line of JSON, arrays of numbers and the names, sorted; a checksum covers all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from envkit.values import dataclass, field
 
-_FORMAT = 1
+_FORMAT = 2
 _LONGEST_HEADER = 1 << 20
 
 
@@ -47,12 +47,13 @@ class Stamp:
     """The file that a table is about, as it was."""
 
     size: int  # bytes
-    mtime_ns: int
+    mtime_ns: int  # archives and mirrors give it to other content, too
+    ctime_ns: int = 0  # nobody sets it; 0 where it is not known
 
     @staticmethod
     def of(state: os.stat_result) -> Stamp:
         """Return the stamp of a file with this state."""
-        return Stamp(state.st_size, state.st_mtime_ns)
+        return Stamp(state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class NameTable:
     @property
     def identity(self) -> str:
         """A text that is another one for any other content."""
-        return f"{self.stamp.size} {self.stamp.mtime_ns} {self.checksum} {self.edges_checksum}"
+        return f"{self.stamp.size} {self.stamp.mtime_ns} {self.stamp.ctime_ns} {self.checksum} {self.edges_checksum}"
 
     def runs(self, name: str) -> Iterator[RecordRun]:
         """Yield the runs of a name, in the order of the index."""
@@ -177,6 +178,7 @@ def table_bytes(table: NameTable) -> bytes:
         "byteorder": sys.byteorder,
         "size": table.stamp.size,
         "mtime_ns": table.stamp.mtime_ns,
+        "ctime_ns": table.stamp.ctime_ns,
         "names": len(table.ends),
         "runs": len(table.starts),
         "body": len(body),
@@ -207,7 +209,7 @@ def read_table(path: Path) -> NameTable | None:
         sizes = cut.numbers("I", 3 * runs)
         if size != len(line) + len(body) + 4 * first_edge[-1]:
             return None
-        stamp = Stamp(head["size"], head["mtime_ns"])
+        stamp = Stamp(head["size"], head["mtime_ns"], head["ctime_ns"])
         return NameTable(
             stamp, head["info"], bytes(cut.rest), ends, first_run, first_edge, starts, sizes,
             path=path, checksum=head["crc"], edges_checksum=head["edges_crc"],

@@ -22,7 +22,7 @@ from harness import QuietHandler
 from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
 from envkit.engines.rattler_native import NativeGateway
-from envkit.errors import UnsatisfiableError
+from envkit.errors import ChannelError, UnsatisfiableError
 from envkit.index.cached import CachedIndex
 from envkit.index.flat import open_flat, split_flat
 from envkit.index.split import UnsplittableError, split_index
@@ -129,6 +129,23 @@ def test_records_that_the_native_engine_would_change_are_left_to_it(tmp_path: Pa
     assert [store.records([package.name], PLATFORMS) for package in packages] == [None] * len(odd)
 
 
+def test_removed_files_and_other_cases_are_those_of_the_native_engine(tmp_path: Path) -> None:
+    folder = write_channel(tmp_path / "removed", [Package("app"), Package("app", "2.0"), Package("Upper")])
+    index = folder / "linux-64" / "repodata.json"
+    content = json.loads(index.read_text())
+    file = next(name for name in content["packages.conda"] if name.startswith("app-2.0"))
+    access = access_of(tmp_path, folder.as_uri())
+    assert store_of(access).names(PLATFORMS) == NativeGateway(access).names(PLATFORMS) == {"app", "upper"}
+    index.write_text(json.dumps({**content, "removed": ["gone-1-0.conda", file]}))
+    access = access_of(tmp_path, folder.as_uri())
+    (kept,) = RattlerEngine().records(["app"], platforms=PLATFORMS, access=access)
+    assert kept.version == "1.0"
+    (kept,) = RattlerEngine().solve(SolveTask(("app",), platforms=PLATFORMS), access=access)
+    assert kept.version == "1.0"
+    index.write_text(json.dumps({**content, "removed": ["gone-1-0.conda", "app-1-9.conda"]}))
+    assert len(store_of(access).records(["app"], PLATFORMS) or ()) == 2
+
+
 def split(tmp_path: Path, text: str | bytes) -> dict[str, list[str]]:
     path = tmp_path / "repodata.json"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -196,6 +213,39 @@ def test_a_changed_index_is_split_anew(channel: Path, tmp_path: Path) -> None:
     assert len(list(access.index_dir.glob("*.names"))) == 2
 
 
+def test_an_index_of_the_same_size_and_time_is_seen(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    index = channel / "linux-64" / "repodata.json"
+    task = SolveTask(("lib",), platforms=PLATFORMS)
+    for digest in ("a" * 64, "b" * 64, "c" * 64):
+        content = json.loads(index.read_text())
+        for record in content["packages.conda"].values():
+            record["sha256"] = digest
+        index.write_text(json.dumps(content))
+        os.utime(index, (0, 0))
+        assert [record.sha256 for record in RattlerEngine().solve(task, access=access)] == [digest]
+        (found,) = RattlerEngine().query("lib", platforms=PLATFORMS, access=access).matching
+        assert found.sha256 == digest
+
+
+def test_an_index_is_current_where_it_was_read(channel: Path, tmp_path: Path) -> None:
+    with answering(tmp_path) as (url, _):
+        access = access_of(tmp_path, url)
+        RattlerEngine().query("app", platforms=("linux-64", "noarch"), access=access)
+        write_channel(channel, [*PACKAGES, Package("app", "3.0")])
+        for subdir in PLATFORMS:  # the server tells seconds
+            os.utime(channel / subdir / "repodata.json", (2_000_000_000, 2_000_000_000))
+        engine = RattlerEngine()
+        engine.query("app[build=x]", platforms=("noarch",), access=access)
+        assert len(engine.query("app", platforms=("linux-64", "noarch"), access=access).matching) == 3
+    task = SolveTask(("app",), platforms=PLATFORMS)
+    engine = RattlerEngine()
+    with pytest.raises(ChannelError):
+        engine.solve(task, access=access)
+    with pytest.raises(ChannelError):
+        engine.query("app", platforms=PLATFORMS, access=access)
+
+
 def test_a_flipped_bit_is_never_a_record(channel: Path, tmp_path: Path) -> None:
     access = access_of(tmp_path, channel.as_uri())
     before = store_of(access).records(["app", "lib"], PLATFORMS)
@@ -203,23 +253,31 @@ def test_a_flipped_bit_is_never_a_record(channel: Path, tmp_path: Path) -> None:
     assert index
     assert before
     chance = random.Random(5)
+
+    def opened(path: Path) -> IndexStore:
+        store = store_of(access)
+        if path == index.path:  # for another run, this is another index
+            store.open(PLATFORMS)
+        return store
+
     for path in (index.path, index.table):
         content, state = path.read_bytes(), path.stat()
         for _ in range(60):
             place = chance.randrange(len(content))
+            path.write_bytes(content)
+            store = opened(path)
             path.write_bytes(
                 content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
             )
             os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-            store = IndexStore(access.urls, access.index_dir, lambda _: False)
             assert store.records(["app", "lib"], PLATFORMS) in (None, before)
         for cut in (0, 1, len(content) // 2, len(content) - 1):
+            path.write_bytes(content)
+            store = opened(path)
             path.write_bytes(content[:cut])
-            store = IndexStore(access.urls, access.index_dir, lambda _: False)
-            healed = before if path == index.table else None  # a table is made again
-            assert store.records(["app", "lib"], PLATFORMS) == healed
+            found = store.records(["app", "lib"], PLATFORMS)
+            assert found == before or (path == index.path and found is None)  # a table is made again
         path.write_bytes(content)
-        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert store_of(access).records(["app", "lib"], PLATFORMS) == before
 
 
@@ -311,7 +369,7 @@ import json, os, sys
 from pathlib import Path
 from envkit.engines.rattler import RattlerEngine
 from envkit.engines.base import ChannelAccess
-from envkit.errors import UnsatisfiableError
+from envkit.errors import ChannelError, UnsatisfiableError
 from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
