@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from envkit import __version__
 from envkit.cli.terminal import has_styles, terminal_width
-from envkit.client.volume import find_validation, linked_generation, locate_volume
+from envkit.client.volume import find_validation, linked_generation, locate_volume, locate_volumes
 from envkit.errors import EnvkitError
 from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir
@@ -36,7 +37,7 @@ _KEPT = 16  # notes for each generation
 _LIMIT_BYTES = 1 << 20
 _VALUED = {
     "-n": "name", "--name": "name", "--persist": "persist", "-f": "file", "--file": "file", "-c": "channel",
-    "--channel": "channel", "--cuda": "", "--python": "", "--prefer": "", "--pip": "", "--prefer-pip": "",
+    "--channel": "channel", "--cuda": "", "--python": "", "--prefer": "", "--pip": "pip", "--prefer-pip": "",
     "--allow-build": "", "--exclude-newer": "", "--engine": "", "--timeout": "",
 }  # fmt: skip
 _FLAGS = frozenset({"--override-channels", "-y", "--yes", "--offline", "-q", "--quiet", "--no-validate"})
@@ -44,8 +45,13 @@ _FLAGS = frozenset({"--override-channels", "-y", "--yes", "--offline", "-q", "--
 _VARIABLES = regex(
     r"_?CONDA|_?MAMBA|_?ENVKIT|XDG_|PIP_|UV_|RATTLER|HOME$|COLUMNS$|NO_COLOR$|FORCE_COLOR$|TERM$|PYTHON|LC_|LANG"
 )
-# What makes a file depend on more than its own bytes: variables, templates, options, other files.
-_REACHES_OUT = regex(rb"(?m)\$|\{[{%]|^\s*(?:-\s+)*[\"']?--?[A-Za-z]|file:|\./|://")
+# What makes a file depend on more than its own bytes: variables, templates, options, archives, other files; and what
+# may hide these: escapes and encodings.
+_REACHES_OUT = regex(
+    rb"(?mi)\$|\{[{%]|^(?!# envkit: ).*?(?<![\w.])--?[a-z]|file:|\./|://|\.(?:whl|zip|tar|t[gbxl]z)|\\|\0|coding[:=]"
+)
+# The same in a value of --pip, which is a line of a requirements file.
+_LEADS_OUT = regex(r"-|.*(?:\$|\.(?:whl|zip|tar|t[gbxl]z))", re.IGNORECASE)
 
 
 class _Said(NamedTuple):
@@ -68,6 +74,10 @@ class _Place(NamedTuple):
     fingerprint: str | None
 
 
+_asked: list[_Place] = []
+"""What this process was asked for, as it was before it read anything."""
+
+
 class _Copied:
     """A stream for text that keeps what is written to it."""
 
@@ -88,10 +98,13 @@ def recall(words: Sequence[str]) -> bool:
     """Answer ``envkit create WORDS`` if it is certain that the environment is there and valid; else return False."""
     try:
         place = _find(words)
+        if place is not None:
+            _asked.append(place)
         note = _read_note(place) if place is not None and _is_plain_volume(place.root) else None
         if place is None or note is None or note["outcome"] != _outcome(place):
             return False
-        sys.stdout.write(note["text"])
+        text = str(note["text"])
+        sys.stdout.write(text)
         sys.stdout.flush()
     except (EnvkitError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
@@ -129,9 +142,13 @@ def _remember(words: Sequence[str], result: CreateResult, *, text: str) -> None:
     if not result.reused or result.dry_run or result.corrections or result.fixed or result.advice:
         return
     with contextlib.suppress(EnvkitError, OSError, ValueError, KeyError, TypeError):
-        place = _find(words)
-        outcome = _outcome(place) if place is not None else None
-        if place is not None and place.prefix == result.prefix and outcome is not None:
+        place, said = _find(words), _scan(words)
+        if place is None or said is None or (place.prefix, place.digest) not in {(p.prefix, p.digest) for p in _asked}:
+            return  # a file changed since: the answer may be that to another one
+        if said.persist is not None and len(locate_volumes(None)) > 1:
+            return  # the commands in the text depend on which volumes have the environment
+        outcome = _outcome(place)
+        if place.prefix == result.prefix and outcome is not None:
             note = {"manifest": _digest_of(os.path.join(place.prefix, MANIFEST)), "outcome": outcome, "text": text}
             _write_note(place, json.dumps({"schema_version": 1, **note}))
 
@@ -151,19 +168,21 @@ def _find(words: Sequence[str]) -> _Place | None:
 
 def _scan(words: Sequence[str]) -> _Said | None:
     """Read a command line that holds nothing but packages and some options; None for any other."""
-    found: dict[str, list[str]] = {"name": [], "persist": [], "file": [], "channel": [], "": []}
+    found: dict[str, list[str]] = {"name": [], "persist": [], "file": [], "channel": [], "pip": [], "": []}
     specs, rest = 0, list(words)
     while rest:
         word = rest.pop(0)
-        option, equals, value = word.partition("=")
+        option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if not word.startswith("-"):
             specs += 1
-        elif option in _VALUED and ((equals and option.startswith("--")) or rest):
+        elif option in _VALUED and (equals or rest):
             found[_VALUED[option]].append(value if equals else rest.pop(0))
         elif word not in _FLAGS:
             return None
     if len(found["name"]) != 1 or len(found["persist"]) > 1 or not (specs or found["file"]):
         return None  # else the name comes from elsewhere, and the packages from a recipe
+    if any(_LEADS_OUT.match(line.strip()) for line in found["pip"]):
+        return None
     return _Said(found["name"][0], next(iter(found["persist"]), None), tuple(found["file"]), tuple(found["channel"]))
 
 

@@ -15,7 +15,7 @@ from harness import Outcome, Shell, run_program
 
 _RECALL = "import sys; from envkit.cli.again import recall; sys.exit(0 if recall(sys.argv[1:]) else 99)"
 _WHOLE = (
-    "import sys; import envkit.cli.again as again; again.recall = lambda words: False; "
+    "import sys; import envkit.cli.again as again; again._read_note = lambda place: None; "
     "sys.argv = ['envkit', *sys.argv[1:]]; from envkit.__main__ import main; main()"
 )
 
@@ -134,6 +134,9 @@ CHANGES: dict[str, Callable[[Setting], object]] = {
     "own settings": _own_settings,
     "a variable of conda": _variables(CONDA_CHANNEL_PRIORITY="strict"),
     "an override": _variables(CONDA_OVERRIDE_CUDA="12.1"),
+    "a file of pip": _words("--pip", " -r other.txt"),
+    "an archive of pip": _words("--pip=one.whl"),
+    "a short option with an equals sign": _words("-c=x", "x"),
     "hidden devices": _variables(CUDA_VISIBLE_DEVICES="-1"),
     "another driver": _variables(LD_LIBRARY_PATH="/opt/other"),
     "a narrow page": _variables(COLUMNS="40"),
@@ -170,6 +173,33 @@ def test_what_has_no_part_in_it_changes_nothing(setting: Setting, name: str, val
     assert answer == setting.whole()
 
 
+def test_what_changes_meanwhile_is_not_kept_for_what_it_is_now(setting: Setting) -> None:
+    _note(setting).unlink()
+    folder = setting.shell.home / ".config" / "envkit"
+    folder.mkdir(parents=True)
+    late = (
+        "import sys, pathlib; import envkit.cli.create as create; told = create.told_again\n"
+        f"file = pathlib.Path({str(folder / 'config.yml')!r})\n"
+        "def later(*args, **more): file.write_text('engine: libmamba\\n'); return told(*args, **more)\n"
+        "create.told_again = later; sys.argv = ['envkit', *sys.argv[1:]]\n"
+        "from envkit.__main__ import main; main()"
+    )
+    done = run_program([sys.executable, "-c", late, "create", *setting.words], env=setting.env, cwd=setting.cwd)
+    assert "was there already" in done.out
+    assert setting.quick() is None
+
+
+def test_which_volumes_have_the_environment_is_looked_at(setting: Setting, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(setting.shell.volume, other, symlinks=True)
+    setting.variables["CONDA_ENVS_PATH"] = f"{other}:{setting.shell.volume}"
+    setting.words = (*setting.words, "--persist", str(setting.shell.volume))
+    assert "--persist" in setting.whole().out
+    (other / "demo").unlink()
+    assert setting.quick() in (None, setting.whole())
+    assert "--persist" not in setting.whole().out
+
+
 def test_settings_that_change_nothing_are_seen_once(setting: Setting) -> None:
     (setting.shell.home / ".condarc").write_text("channels:\n  - conda-forge\n")
     assert setting.quick() is None
@@ -193,17 +223,19 @@ def test_the_whole_command_line_says_the_same_from_the_file(setting: Setting) ->
 @pytest.mark.parametrize(
     "text",
     [
-        "dependencies: [app, 'lib >=1']\n# ${HOME}\n",
+        "dependencies: [app]\n# ${HOME}\n",
         "dependencies:\n  - app\n  - pip:\n    - -r other.txt\n",
-        "-r other.txt\napp\n",
-        "app\n-e .\n",
-        "dependencies: ['{{ name }}']\n",
+        "dependencies: [app, pip: [-r other.txt]]\n",
+        'dependencies:\n  - app\n  - pip:\n    - "\\x2dr other.txt"\n',
+        "dependencies: [app, pip: [\u00a0-r other.txt]]\n",
     ],
 )
 def test_a_file_that_reaches_out_is_read_each_time(setting: Setting, text: str) -> None:
-    setting.words = setting.from_file
+    (setting.shell.home / "other.txt").write_text("# nothing\n")
     setting.file.write_text(text)
-    setting.whole()
+    setting.words = ("-n", "reach", *setting.from_file[2:])
+    assert setting.whole().code == 0
+    assert "was there already" in setting.whole().out
     assert setting.quick() is None
 
 
