@@ -165,7 +165,7 @@ def test_commands_in_answers_can_be_pasted() -> None:
     commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
     found = 0
     for step in recorded_steps().values():
-        for text in re.findall(r"`envkit ([^`]+)`", step.shown.replace("\n", " ")):
+        for text in re.findall(r"`envkit ([^`]+)`", re.sub(r"[ │]*\n[ │]*", " ", step.shown)):
             words = text.split()
             if words[0] == "COMMAND":
                 continue
