@@ -225,7 +225,7 @@ def _priority(conda: CondaConfig) -> ChannelPriority:
             return priority
         case _:
             raise SettingsError(
-                f"channel_priority in {conda.origins['channel_priority']} is not one that there is",
+                f"channel_priority in {conda.origins['channel_priority']} is {value!a}, which is no such thing",
                 hint="Write flexible, strict or disabled.",
             )
 

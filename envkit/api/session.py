@@ -81,7 +81,7 @@ class Session:
         """
         from envkit.layout.opening import open_volume
 
-        return open_volume(self.settings.volume, create=False)
+        return open_volume(self.settings.volume, create=False, named=self.volume_is_named)
 
     def other_volumes(self) -> tuple[Volume, ...]:
         """Return the other roots that the settings name and that are there: a name is looked up in each."""

@@ -43,3 +43,11 @@ def shells(incomplete: str) -> list[str]:
     from envkit.shells import SHELLS
 
     return [name for name in SHELLS if name.startswith(incomplete)]
+
+
+def topics(incomplete: str) -> list[str]:
+    """List what `envkit help` explains."""
+    from envkit.cli.commands import COMMANDS
+    from envkit.cli.reference import topics as pages
+
+    return [name for name in (*pages(), *COMMANDS) if name.startswith(incomplete)]

@@ -34,7 +34,7 @@ def detect_command(
         wheels = {"version": uv_version(uv), "where": str(uv)} if uv else None
         print_json({"facts": host_to_json(host), "engines": engines, "uv": wheels})
         return
-    view = table("fact", "value", "from")
+    view = table("fact", "value", "from", whole=("fact",))
     for name in _FACTS:
         value = getattr(host, name)
         if value or name in {"driver_version", "driver_cuda"}:

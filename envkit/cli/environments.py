@@ -34,7 +34,9 @@ def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded",
     exact = _is_exact(sizes)
     session = options.session_of(persist)
     others = [volume for volume in session.other_volumes() if any(environments(volume))]
-    own = [] if others and not session.volume.root.is_dir() else [session.find_volume()]
+    is_there = session.volume.root.is_dir()
+    named = is_there or session.volume_is_named  # the default one is made by the first environment
+    own = [] if others and not is_there else [session.find_volume() if named else session.volume]
     listings = [list_environments(volume, fingerprint=session.fingerprint, exact=exact) for volume in (*own, *others)]
     if as_json:
         print_json(list_json(listings))
@@ -172,7 +174,7 @@ def run_command(
 
 def recipes_command(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings."""
-    from envkit.cli.output import console, print_json, table
+    from envkit.cli.output import console, fitting, print_json, table
     from envkit.recipes import builtin_names, load_builtin
 
     found = [load_builtin(name) for name in builtin_names()]
@@ -180,9 +182,9 @@ def recipes_command(*, as_json: options.Json = False) -> None:
         entries = [{"name": r.name, "channels": list(r.channels), "dependencies": list(r.dependencies)} for r in found]
         print_json({"recipes": entries})
         return
-    view = table("recipe", "packages", "channels")
+    view = table("recipe", "packages", "channels", whole=("recipe",))
     for recipe in found:
         view.add_row(recipe.name or "", " ".join(recipe.dependencies), ", ".join(recipe.channels))
     out = console()
-    out.print(view)
+    out.print(fitting(out, view, "channels"))
     out.print("Make one with `envkit create --recipe NAME`.")

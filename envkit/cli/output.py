@@ -49,7 +49,8 @@ class Console:
     def print(self, *shown: str | Text | Table | Twig, style: str = "", end: str = "\n") -> None:
         """Print texts beside one another, or a table or a tree."""
         lines = [line.painted(has_styles=self._has_styles, base=style) for line in self._lines(shown)]
-        self.file.write("\n".join(lines) + end)
+        if lines:  # a table without rows is no empty line
+            self.file.write("\n".join(lines) + end)
 
     def _lines(self, shown: Sequence[str | Text | Table | Twig]) -> Iterator[Text]:
         for one in shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ def make_reporter(style: str) -> Reporter:
     if style not in _STYLES:
         raise UsageError(f"--progress {style!r} is not known", hint=f"One of {', '.join(_STYLES)}.")
     if style == "auto":
-        style = "bars" if sys.stderr.isatty() else "lines"
+        draws = sys.stderr.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
+        style = "bars" if draws else "lines"
     if style == "bars":
         return _BarReporter()
     if style == "jsonl":

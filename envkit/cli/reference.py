@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.cli.commands import COMMANDS
 from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
@@ -22,6 +22,7 @@ def help_command(
         argument(
             metavar="[TOPIC|COMMAND]",
             help=f"One of {', '.join(topics())}, or a command.",
+            complete=complete.topics,
         ),
     ] = None,
     raw: Annotated[bool, option("--raw", help="Print the Markdown itself.")] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -9,6 +10,17 @@ from typing import Any
 
 OUTPUT = "standard output"
 """The file name in an error of writing to it."""
+
+
+_PLAIN = "envkit.plain"
+_DRAWN = {"│": "|", "─": "-", "├": "|", "└": "`", "╭": "+", "╮": "+", "╰": "+", "╯": "+"}
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that an encoding lacks, and where it goes on; for `codecs.register_error`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_DRAWN.get(character, "?") for character in error.object[error.start : error.end]), error.end
 
 
 class _Outlet(io.FileIO):
@@ -34,7 +46,8 @@ class _Outlet(io.FileIO):
 
 
 def guard_streams() -> None:
-    """Put such streams in the place of Python's own."""
+    """Put such streams in the place of Python's own; a character that their encoding lacks ends no command either."""
+    codecs.register_error(_PLAIN, _plain)
     for number, name in ((1, "stdout"), (2, "stderr")):
         before = getattr(sys, name)
         if not isinstance(before, io.TextIOWrapper):  # a test's, or a program's own
@@ -44,7 +57,7 @@ def guard_streams() -> None:
         text = io.TextIOWrapper(
             io.BufferedWriter(raw),
             encoding=before.encoding,
-            errors=before.errors,
+            errors=before.errors if before.encoding.lower().startswith("utf") else _PLAIN,
             line_buffering=number == 2 or raw.isatty(),
         )
         setattr(sys, name, text)

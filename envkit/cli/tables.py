@@ -58,7 +58,8 @@ class Table:
         """Yield the lines of the table for a terminal of that width."""
         natural = [max(map(columns_of, self._cells(number))) for number in self._shown]
         flexible = [not self.columns[number].is_whole for number in self._shown]
-        widths = _narrowed(natural, flexible, width - _GAP * max(0, len(natural) - 1))
+        words = [max(map(widest_word, self._cells(number))) for number in self._shown]
+        widths = _narrowed(natural, words, flexible, width - _GAP * max(0, len(natural) - 1))
         rows = [[row[n] if n < len(row) else Text() for n in self._shown] for row in self._rows]
         headers = [self.columns[number].header for number in self._shown]
         if any(headers):
@@ -84,18 +85,21 @@ class Table:
         return line
 
 
-def _narrowed(natural: Sequence[int], flexible: Sequence[bool], room: int) -> list[int]:
-    """Return the widths of columns that fit a room: the widest flexible ones give first, then all."""
+def _narrowed(natural: Sequence[int], words: Sequence[int], flexible: Sequence[bool], room: int) -> list[int]:
+    """Return the widths of columns that fit a room.
+
+    The widest flexible ones give first, as far as their longest words; then what is left of them; then all.
+    """
     widths = list(natural)
-    for chosen in ([n for n, able in enumerate(flexible) if able], list(range(len(widths)))):
-        while chosen and sum(widths) > room:
+    loose = [n for n, able in enumerate(flexible) if able]
+    least = [1] * len(widths)
+    for chosen, limits in ((loose, words), (loose, least), (range(len(widths)), least)):
+        while sum(widths) > room and (able := [n for n in chosen if widths[n] > limits[n]]):
             excess = sum(widths) - room
-            most = max(widths[n] for n in chosen)
-            widest = [n for n in chosen if widths[n] == most]
-            next_most = max((widths[n] for n in chosen if widths[n] < most), default=1)
-            step = min(most - next_most, -(-excess // len(widest)))
-            if step <= 0:
-                break
+            most = max(widths[n] for n in able)
+            widest = [n for n in able if widths[n] == most]
+            bounds = [widths[n] for n in able if widths[n] < most] + [limits[n] for n in widest]
+            step = min(most - max(bounds), -(-excess // len(widest)))
             for n in widest:
                 if sum(widths) > room:
                     widths[n] -= min(step, sum(widths) - room)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -49,7 +50,12 @@ _FOR_RUN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 class _Command(TyperCommand):
-    """A command with envkit's help."""
+    """A command with envkit's help, named in errors of its command line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `typer.core.TyperCommand.parse_args`."""
+        with _errors_of(ctx):
+            return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """See `typer.core.TyperCommand.format_help`."""
@@ -57,12 +63,38 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
-    """A group of commands with envkit's help."""
+    """A group of commands with envkit's help, named in errors of its command line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `typer.core.TyperGroup.parse_args`."""
+        with _errors_of(ctx):
+            return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """See `typer.core.TyperGroup.format_help`."""
         path = ctx.command_path.partition(" ")[2]
         formatter.write(command_help(path) if path else program_help())
+
+
+@contextmanager
+def _errors_of(context: Any) -> Iterator[None]:
+    """Put the context into errors of click's parser, which name none, and say of a number what is wrong with it."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "ctx", context) is None:
+            error.ctx = context  # type: ignore[attr-defined]
+        faults = getattr(error.__cause__, "errors", list)()  # of pydantic
+        if faults and faults[0]["type"] in _NUMBERS:
+            error.message = _NUMBERS[faults[0]["type"]].format(faults[0])  # type: ignore[attr-defined]
+        raise
+
+
+_NUMBERS = {
+    "int_parsing": "{0[input]!a} is not a whole number.",
+    "float_parsing": "{0[input]!a} is not a number.",
+    "greater_than_equal": "{0[input]} is less than {0[ctx][ge]}.",
+}
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback

@@ -80,7 +80,7 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
     try:
         known = [name for name in sorted(os.listdir(root)) if name[0] not in ".-" and linked_generation(root, name)]
     except OSError:
-        hint = "Is it mounted? Give the directory with persist=, --persist DIR."
+        hint = "Is it mounted? Another directory: --persist DIR (in Python: persist=)."
         return UnknownEnvironmentError(f"there is no volume at {root}", hint=hint)
     hint = f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR (in Python: persist=). "
     hint += f"Make it: envkit create -n {name}."

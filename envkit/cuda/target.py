@@ -86,7 +86,7 @@ def describe_target(
         target = replace(target, driver_version=version, driver_cuda=ceiling, compat=False, described=given)
     with _reading("--gpu", "give its name as nvidia-smi shows it, or its architecture: --cuda-arch 8.6"):
         named = tuple(map(parse_gpu, gpus))
-    with _reading("--cuda-arch"):
+    with _reading("--cuda-arch", "an H100's is 9.0, a T4's 7.5; or name the GPU: --gpu h100"):
         capabilities = tuple(map(ComputeCapability.parse, cuda_archs))
     named += tuple(Gpu(name=None, compute_capability=c, tegra=is_tegra(c)) for c in capabilities)
     if named:

@@ -16,6 +16,7 @@ from envkit.installer import cache
 from envkit.installer.hooks import write_hooks
 from envkit.installer.pin import write_pin
 from envkit.layout.atomic import write_atomic
+from envkit.layout.private import inner_bits
 from envkit.layout.refusal import cannot_write, full_while, is_broken, numbered
 from envkit.layout.space import is_full
 from envkit.layout.trust import guards_caches
@@ -78,7 +79,7 @@ def link(
                 kept = held.enter_context(cache.open_package(volume, record)).through if guarded else package
                 (packages / package.name).symlink_to(kept)
             done = asyncio.run(_link(volume, packages, records, (prefix, place), requested, reporter, platform, beside))
-        _finish_records(place, records, requested)
+        _finish_records(place, records, requested, script_mode=0o700 | inner_bits(volume.root.stat().st_mode))
         write_hooks(prefix, place)
         write_pin(prefix, place)
     except OSError as error:
@@ -185,24 +186,30 @@ def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _forget_link_digests(path: Path) -> None:
-    """Remove the digests of symbolic links from a package's record.
+def _mend_package(prefix: Path, path: Path, script_mode: int) -> None:
+    """Set the mode of a package's entry points, and remove the digests of symbolic links from its record.
 
-    The native installer records the digest of the link's text; conda compares it with the digest of the file behind the
-    link, so `conda doctor` would report every link as altered. Without a digest, conda checks the file alone.
+    The native installer makes entry points with 0775, whatever the umask. It records the digest of the link's text;
+    conda compares it with the digest of the file behind the link, so `conda doctor` would report every link as altered.
+    Without a digest, conda checks the file alone.
     """
     text = path.read_bytes()
-    if b'"softlink"' not in text:
+    if b'"softlink"' not in text and b'"unix_python_entry_point"' not in text:
         return
     record = json.loads(text)
     for entry in record["paths_data"]["paths"]:
         if entry.get("path_type") == "softlink":
             entry.pop("sha256_in_prefix", None)
+        elif entry.get("path_type") == "unix_python_entry_point":
+            script = prefix / entry["_path"]
+            state = script.lstat()
+            if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
+                script.chmod(script_mode)
     write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n", durable=False)
 
 
-def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
-    """Write the records of CEP 32 and CEP 22 that the native installer leaves out."""
+def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str], *, script_mode: int) -> None:
+    """Write the records of CEP 32 and CEP 22 that the native installer leaves out, and mend what it wrote."""
     (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # backup programs would skip the environment
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)  # an environment without packages
@@ -210,7 +217,7 @@ def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence
         state = path.lstat()
         if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:  # never a link into the cache
             path.chmod(0o644)  # py-rattler writes it with 0600, unreadable for the group of a shared volume
-            _forget_link_digests(path)
+            _mend_package(prefix, path, script_mode)
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"==> {now} <==", "# cmd: envkit create"]
     lines += [f"+{record.channel}/{record.subdir}::{record.name}-{record.version}-{record.build}" for record in records]

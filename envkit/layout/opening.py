@@ -49,7 +49,9 @@ def open_volume(root: Path, *, create: bool, named: bool = True) -> Volume:
         if not volume.root.is_dir():
             raise VolumeError(
                 f"there is no volume at {volume.root}",
-                hint="Is it mounted? Give the directory with --persist DIR, or make an environment there first.",
+                hint="Is it mounted? Give the directory with --persist DIR, or make an environment there first."
+                if named
+                else "The first `envkit create` makes it. One that is elsewhere: --persist DIR, or CONDA_ENVS_PATH.",
             )
         return volume
     check_writable(volume, named=named)

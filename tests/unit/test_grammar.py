@@ -118,6 +118,13 @@ def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, path: str) -> N
         assert lines[1].startswith(" Usage: envkit")
 
 
+def test_help_takes_any_encoding(envkit: Envkit) -> None:
+    outcome = envkit("list", "--help", env={"PYTHONIOENCODING": "ascii"})
+    assert outcome.code == 0
+    assert "+- Options -" in outcome.out
+    assert "?" not in outcome.out
+
+
 def test_summaries_of_groups_are_what_they_say() -> None:
     assert GROUPS["volume"] == (function_of("volume").__doc__ or "").strip()
     assert all(summary_of(path).endswith(".") for path in (*PATHS, *COMMANDS))
@@ -128,8 +135,11 @@ def test_summaries_of_groups_are_what_they_say() -> None:
     [
         ("find", 2, "Missing argument 'SPEC'"),
         ("find a b", 2, "(b)"),
-        ("find --limit 0 x", 2, "greater than or equal to 1"),
-        ("find --limit x y", 2, "should be a valid integer"),
+        ("find --limit 0 x", 2, "'--limit': 0 is less than 1"),
+        ("find --limit x y", 2, "'x' is not a whole number"),
+        ("find x --cuda", 2, "envkit find --help"),
+        ("create --timeout soon x", 2, "'soon' is not a number"),
+        ("volume share --group", 2, "envkit volume share --help"),
         ("find --json=1 x", 2, "does not take a value"),
         ("find x --chanel y", 2, "--channel"),
         ("finf x", 2, "No such command 'finf'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from envkit.cli.output import Console, table, without
+from envkit.cli.output import Console, labelled, table, without
 
 NAME = "an-environment-with-a-name-that-is-rather-long"
 
@@ -29,3 +29,23 @@ def test_a_narrow_terminal_shows_less_and_keeps_names_whole() -> None:
     assert header.split() == ["name", "validated"]
     assert rows[0].split()[0] == NAME
     assert all(len(line) <= 80 for line in rows)
+
+
+def test_columns_give_room_as_far_as_their_longest_words() -> None:
+    out = Console(io.StringIO(), 40)
+    view = table("what", "why")
+    view.add_row("one two three", "unbroken-word " + "and more of them " * 4)
+    view.add_row("extraordinarily", "no")
+    out.print(view)
+    assert isinstance(out.file, io.StringIO)
+    shown = out.file.getvalue()
+    assert "extraordinarily" in shown
+    assert "unbroken-word" in shown
+    assert all(len(line) <= 40 for line in shown.splitlines())
+
+
+def test_a_table_without_rows_is_no_line() -> None:
+    out = Console(io.StringIO(), 40)
+    out.print(labelled())
+    assert isinstance(out.file, io.StringIO)
+    assert out.file.getvalue() == ""
