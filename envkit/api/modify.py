@@ -250,7 +250,7 @@ def _without(manifest: Manifest, packages: Sequence[str]) -> RecordedRequest:
         )
         raise UsageError(
             f"{', '.join(missing)} was not asked for in {manifest.name}",
-            hint=f"It is there because {', '.join(needers[:3])} needs it."
+            hint=f"It is there because {', '.join(needers[:3])} {'needs' if len(needers) == 1 else 'need'} it."
             if needers
             else f"See `envkit show {manifest.name}`.",
         )

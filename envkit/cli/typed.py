@@ -84,7 +84,7 @@ def _errors_of(context: Any) -> Iterator[None]:
     except Exception as error:
         if getattr(error, "ctx", context) is None:
             error.ctx = context  # type: ignore[attr-defined]
-        faults = getattr(error.__cause__, "errors", list)()  # of pydantic
+        faults: Any = getattr(error.__cause__, "errors", list)()  # of pydantic
         if faults and faults[0]["type"] in _NUMBERS:
             error.message = _NUMBERS[faults[0]["type"]].format(faults[0])  # type: ignore[attr-defined]
         raise

@@ -2,7 +2,8 @@
 
 That file is the script, too: its lines that begin with ``$`` are run, in order, in one home directory and on one
 volume. ``ENVKIT_TEST_RECORD=1`` writes it again, apart from answers that differ in numbers alone; read the difference
-before it is committed. The README quotes it.
+before it is committed. `first_pytorch.txt` is the same with PyTorch, which takes minutes, on 116 columns. The README
+quotes both.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import platform
 import re
 import secrets
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from envkit.cli.typed import build_app
 from envkit.errors import EXIT_CODES
 
 HOUR = Path(__file__).parent / "first_hour.txt"
+PYTORCH = Path(__file__).parent / "first_pytorch.txt"
+_WHEEL = "bitsandbytes==0.50.2"
 RECORDS = os.environ.get("ENVKIT_TEST_RECORD") == "1"
 _TEMPORARY = Path("/tmp")  # noqa: S108 - short, and folders are made there under names that nobody knows
 _HOME, _VOLUME, _PROGRAM = "/home/ada", "/data/envs", "/opt/envkit"
@@ -89,8 +93,40 @@ def _short(length: int, stack: ExitStack) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hour(wheel_channel: Path) -> Iterator[list[Step]]:
+def hour(wheel_channel: Path) -> list[Step]:
     """What the commands of the file print here."""
+    with _home({"conda-forge": wheel_channel}) as home:
+        return [home.done(step) for step in read_steps(HOUR.read_text(encoding="utf-8"))]
+
+
+@dataclass(frozen=True)
+class _Home:
+    """A home directory and a volume, under paths that stand in a file for those that are written there."""
+
+    places: dict[str, str]
+    env: dict[str, str]
+    project: Path
+    columns: int
+
+    def done(self, step: Step) -> Step:
+        """Run the command of a step; return the step as it is here."""
+        if step.command is None:
+            return step
+        line = step.command
+        for written, real in self.places.items():
+            line = line.replace(written, real)
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.env[name] = value
+            return Step(step.command, "", 0)
+        code, shown = on_terminal(line, env=self.env, cwd=self.project, columns=self.columns, timeout_s=600.0)
+        for written, real in self.places.items():
+            shown = shown.replace(real, written)
+        return Step(step.command, shown, code)
+
+
+@contextmanager
+def _home(channels: Mapping[str, Path], *, columns: int = 80) -> Iterator[_Home]:
     if sys.platform != "linux" or platform.machine() != "x86_64" or shutil.which("bash") is None:
         pytest.skip("the file was written on linux-64")
     if any(map(os.path.exists, ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg"))):
@@ -99,7 +135,8 @@ def hour(wheel_channel: Path) -> Iterator[list[Step]]:
         home, volume = _short(len(_HOME), stack), _short(len(_VOLUME), stack)
         for folder in ("bin", "project", "channels"):
             (home / folder).mkdir()
-        (home / "channels/conda-forge").symlink_to(wheel_channel)
+        for name, channel in channels.items():
+            (home / "channels" / name).symlink_to(channel)
         (home / "bin/envkit").write_text(f'#!/bin/sh\nexec {sys.executable} -m envkit "$@"\n')
         (home / "bin/envkit").chmod(0o755)
         places = {_VOLUME: str(volume), _HOME: str(home), _PROGRAM: sys.prefix}
@@ -112,27 +149,35 @@ def hour(wheel_channel: Path) -> Iterator[list[Step]]:
             "NO_COLOR": "1",
             "CONDA_CHANNEL_ALIAS": f"file://{home}/channels",
         }
-        yield [_done(step, env, home / "project", places) for step in read_steps(HOUR.read_text(encoding="utf-8"))]
-
-
-def _done(step: Step, env: dict[str, str], cwd: Path, places: dict[str, str]) -> Step:
-    if step.command is None:
-        return step
-    line = step.command
-    for written, real in places.items():
-        line = line.replace(written, real)
-    if line.startswith("export "):
-        name, _, value = line.removeprefix("export ").partition("=")
-        env[name] = value
-        return Step(step.command, "", 0)
-    code, shown = on_terminal(line, env=env, cwd=cwd)
-    for written, real in places.items():
-        shown = shown.replace(real, written)
-    return Step(step.command, shown, code)
+        yield _Home(places, env, home / "project", columns)
 
 
 def test_the_hour_is_as_it_was_written(hour: list[Step]) -> None:
-    recorded = read_steps(HOUR.read_text(encoding="utf-8"))
+    _compare(HOUR, hour)
+
+
+@pytest.mark.full
+def test_the_hour_with_pytorch_is_as_it_was_written(tmp_path: Path) -> None:
+    """Its packages come from the wheel channel, and a wheel with GPU code from PyPI."""
+    channel, wheels = tmp_path / "conda-forge", tmp_path / "wheels"
+    script = ROOT / "scripts" / "wheel_channel.py"
+    words = [sys.executable, str(script), str(channel), "--with-torch", "numpy", "rich"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), _WHEEL]
+    for command in (words, pip):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a wheel is not to be had: {done.stderr.strip()[-300:]}")
+    nothing = tmp_path / "nothing"
+    (nothing / "noarch").mkdir(parents=True)
+    (nothing / "noarch/repodata.json").write_text('{"info": {"subdir": "noarch"}, "packages": {}}')
+    with _home({"conda-forge": channel, "pytorch": nothing, "nvidia": nothing}, columns=116) as home:
+        for wheel in wheels.iterdir():
+            shutil.move(wheel, home.project)
+        _compare(PYTORCH, [home.done(step) for step in read_steps(PYTORCH.read_text(encoding="utf-8"))])
+
+
+def _compare(file: Path, hour: list[Step]) -> None:
+    recorded = read_steps(file.read_text(encoding="utf-8"))
     same = [
         was.code == now.code
         and ((was.command in _OF_THE_MACHINE and was.shown != "") or _words(was.shown) == _words(now.shown))
@@ -140,7 +185,7 @@ def test_the_hour_is_as_it_was_written(hour: list[Step]) -> None:
     ]
     if RECORDS:
         kept = [was if alike else now for was, now, alike in zip(recorded, hour, same, strict=True)]
-        HOUR.write_text("\n".join(step.text for step in kept) + "\n", encoding="utf-8")
+        file.write_text("\n".join(step.text for step in kept) + "\n", encoding="utf-8")
         return
     for was, now, alike in zip(recorded, hour, same, strict=True):
         assert alike, f"before:\n{was.text}\nnow:\n{now.text}\n(ENVKIT_TEST_RECORD=1 writes it again)"
@@ -158,7 +203,8 @@ def test_nothing_goes_unanswered(hour: list[Step]) -> None:
 
 
 def recorded_steps() -> dict[str, Step]:
-    return {step.command: step for step in read_steps(HOUR.read_text(encoding="utf-8")) if step.command is not None}
+    steps = [step for file in (HOUR, PYTORCH) for step in read_steps(file.read_text(encoding="utf-8"))]
+    return {step.command: step for step in steps if step.command is not None}
 
 
 def test_commands_in_answers_can_be_pasted() -> None:
@@ -203,4 +249,4 @@ def test_the_readme_quotes_it() -> None:
                 continue
             assert quotes([row for row in shown if row], step.shown), f"README:\n{part}\nrecorded:\n{step.text}"
             quoted += 1
-    assert quoted >= 4
+    assert quoted >= 8
