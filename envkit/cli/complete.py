@@ -45,9 +45,9 @@ def shells(incomplete: str) -> list[str]:
     return [name for name in SHELLS if name.startswith(incomplete)]
 
 
-def topics(incomplete: str) -> list[str]:
+def explained(incomplete: str) -> list[str]:
     """List what `envkit help` explains."""
     from envkit.cli.commands import COMMANDS
-    from envkit.cli.reference import topics as pages
+    from envkit.cli.reference import topics
 
-    return [name for name in (*pages(), *COMMANDS) if name.startswith(incomplete)]
+    return [name for name in (*topics(), *COMMANDS) if name.startswith(incomplete)]

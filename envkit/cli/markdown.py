@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown, TableElement
 from rich.table import Table
+
+from envkit.cli.terminal import terminal_width
 
 
 class _WholeNames(TableElement):
@@ -31,6 +30,5 @@ class Page(Markdown):
 
 
 def print_page(markdown: str) -> None:
-    """Print Markdown on stdout; in a pipe, 160 columns wide unless COLUMNS says otherwise."""
-    fits = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    Console(highlight=False, width=None if fits else 160).print(Page(markdown))
+    """Print Markdown on stdout, as wide as the terminal, in a pager too; 160 columns where there is none."""
+    Console(highlight=False, width=terminal_width(160)).print(Page(markdown))

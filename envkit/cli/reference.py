@@ -22,7 +22,7 @@ def help_command(
         argument(
             metavar="[TOPIC|COMMAND]",
             help=f"One of {', '.join(topics())}, or a command.",
-            complete=complete.topics,
+            complete=complete.explained,
         ),
     ] = None,
     raw: Annotated[bool, option("--raw", help="Print the Markdown itself.")] = False,

@@ -21,6 +21,7 @@ def remove_command(
     prefix: which.Prefix = None,
     persist: options.Persist = None,
     _everything: Annotated[bool, option("--all", hidden=True, help="Accepted: conda's.")] = False,
+    dry_run: options.DryRun = False,
     _yes: options.Yes = False,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -29,7 +30,18 @@ def remove_command(
     words = words or []
     if words and (given or prefix):
         return modify.uninstall_command(
-            packages=words, name=given, prefix=prefix, persist=persist, as_json=as_json, progress=progress
+            packages=words,
+            name=given,
+            prefix=prefix,
+            persist=persist,
+            dry_run=dry_run,
+            as_json=as_json,
+            progress=progress,
+        )
+    if dry_run:
+        raise UsageError(
+            "--dry-run: it is for packages; an environment goes as a whole",
+            hint="What is in it: `envkit show NAME`; its generations: `envkit history NAME`.",
         )
     if len(words) > 1:
         raise UsageError(

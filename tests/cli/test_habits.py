@@ -55,6 +55,7 @@ def test_one_environment_in_each_way(shell: Shell, way: str) -> None:
         (("show", "-n", ""), "is empty", "envkit list"),
         (("show", "-p", "/usr"), "/usr is not an environment of envkit", "envkit list"),
         (("remove",), "no environment is given", "name"),
+        (("remove", "a", "--dry-run"), "goes as a whole", "envkit history NAME"),
         (("remove", "a", "b"), "one environment is removed at a time", "uninstall -n NAME a b"),
         (("env", "update", "-f", "x"), "not updated from a file", "create -n NAME -f FILE --replace"),
         (("env", "frobnicate"), "no command `env`", "envkit list"),
@@ -138,6 +139,7 @@ def test_words_of_conda(shell: Shell) -> None:
     assert "tool" in shell.ok("search", "tool", "-c", str(shell.channel), "--override-channels").out
     shell.ok("add", "-n", "demo", "more", "--no-validate")
     assert "nothing was made" in shell.ok("update", "--all", "-n", "demo", "--no-validate").out
+    assert "nothing was made" in shell.ok("remove", "-n", "demo", "more", "--dry-run").out
     shell.ok("remove", "-n", "demo", "more")
     assert "more" not in shell.ok("list", "-n", "demo").out
     shell.ok("rename", "-n", "demo", "other")
