@@ -50,6 +50,7 @@ _MODULES: Mapping[str, str] = {
     "kernel install": "kernel",
     "kernel list": "kernel",
     "kernel remove": "kernel",
+    "fleet detect": "fleet",
 }
 """By the words that call it; the function is `volume_share_command` of the module."""
 
@@ -57,6 +58,7 @@ GROUPS: Mapping[str, str] = {
     "volume": "Show the volume: its place, abilities and contents.",
     "config": "Show what is configured and where, and change envkit's own file.",
     "kernel": "Manage Jupyter kernels that start in an environment.",
+    "fleet": "Ask the nodes of a cluster at once, through the scheduler that is there.",
 }
 """Commands that have commands of their own."""
 

@@ -59,6 +59,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "kernel install": ("envkit kernel install train", "envkit kernel install train --shared"),
     "kernel list": ("envkit kernel list", "envkit kernel list --json"),
     "kernel remove": ("envkit kernel remove train", "envkit kernel remove -p /data/envs/train"),
+    "fleet detect": (
+        "envkit fleet detect --nodes 'n[1-3]' -o pool.jsonl",
+        "envkit fleet detect --via slurm --deadline 60 -- --account=lab --partition=gpu",
+    ),
     "help": ("envkit help exit-codes", "envkit help json --raw"),
 }
 """Two of each, by the words that call it."""

@@ -20,6 +20,7 @@ Phase = Literal[
     "pack",
     "unpack",
     "stage",
+    "nodes",
 ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from envkit.models.fact import REGISTRY
 from envkit.words.driver import DRIVER
 from envkit.words.files import FILES
+from envkit.words.fleet import FLEET
 from envkit.words.frameworks import FRAMEWORKS
 from envkit.words.gpucode import GPUCODE
 
@@ -20,6 +21,7 @@ FINDINGS: dict[str, str | Callable[..., str]] = {
     **{code: _plain(code.meaning) for code in REGISTRY["finding"].values()},  # unless there is more to say
     **DRIVER,
     **FILES,
+    **FLEET,
     **FRAMEWORKS,
     **GPUCODE,
 }

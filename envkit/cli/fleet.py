@@ -1,0 +1,148 @@
+"""envkit fleet detect."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from envkit.cli import options
+from envkit.cli.declared import argument, option
+from envkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from envkit.cli.output import Console
+    from envkit.fleet.base import Fleet
+    from envkit.models.fleet import HostKind, NodeFinding
+    from envkit.models.host import Host
+
+_SHOWN = 6
+
+Via = Annotated[
+    str | None,
+    option(
+        "--via",
+        metavar="ENGINE",
+        show_default="slurm where srun is, else local",
+        help="What starts the commands: slurm, or local for child processes of this machine.",
+    ),
+]
+Nodes = Annotated[
+    str | None,
+    option("--nodes", metavar="LIST", show_default="all", help="Which nodes: n1,n2, and with slurm also n[1-64]."),
+]
+Deadline = Annotated[
+    float,
+    option(
+        "--deadline",
+        minimum=1,
+        metavar="SECONDS",
+        help="A node that has not answered by then is named, not waited for.",
+    ),
+]
+Passed = Annotated[
+    list[str] | None, argument(metavar="[-- SRUN-ARG]...", help="What srun is given besides: --account, --partition.")
+]
+
+
+def fleet_detect_command(
+    *,
+    arguments: Passed = None,
+    via: Via = None,
+    nodes: Nodes = None,
+    output: Annotated[
+        Path | None, option("-o", "--output", metavar="FILE", help="Write the machines for --hosts to FILE.")
+    ] = None,
+    deadline: Deadline = 120.0,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Ask each node what it can run; show kinds of machines, and what is odd.
+
+    Exits 4 if a node gave no answer, or has lost a GPU; 0 if all is well.
+    """
+    from envkit.api.fleet import detect_fleet, write_pool
+    from envkit.cli.output import console, mark, print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.host.wire import host_to_json
+    from envkit.wire.fleet import fleet_detection_json
+
+    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
+    found = detect_fleet(_fleet(via, nodes, arguments or ()), deadline_s=deadline, reporter=reporter)
+    if output is not None:
+        write_pool(found, output)
+    if as_json:
+        facts = {name: host_to_json(host) for name, host in found.machines.items()}
+        print_json(fleet_detection_json(found, facts))
+    else:
+        out = console()
+        _render_kinds(out, found.kinds)
+        render_node_findings(out, found.findings)
+        if output is not None:
+            out.print(
+                mark("{} has {} machines: [bold]envkit create --hosts {}[/bold]", output, len(found.machines), output)
+            )
+    return 4 if any(each.finding.status == "fail" for each in found.findings) else 0
+
+
+def _fleet(via: str | None, nodes: str | None, arguments: Sequence[str]) -> Fleet:
+    from envkit.fleet.local import LocalFleet, split_names
+    from envkit.fleet.slurm import has_slurm, make_slurm
+
+    if arguments and not arguments[0].startswith("-"):
+        raise UsageError(
+            f"{arguments[0]!r}: what goes to srun begins with an option, after `--`",
+            hint="Name nodes with --nodes; pass options on as in `-- --account=lab`.",
+        )
+    match via or ("slurm" if has_slurm() else "local"):
+        case "slurm":
+            return make_slurm(nodes, arguments)
+        case "local":
+            if arguments:
+                raise UsageError("child processes take no options of srun", hint="Use --via slurm, or leave them out.")
+            return LocalFleet(split_names(nodes) if nodes is not None else ())
+        case other:
+            raise UsageError(f"--via {other!r} is not known", hint="slurm or local.")
+
+
+def _render_kinds(out: Console, kinds: Sequence[HostKind]) -> None:
+    from envkit.cli.output import table
+
+    view = table("nodes", "GPUs", "driver", "up to CUDA", "platform", "which")
+    for kind in kinds:
+        host = kind.host
+        more = f" and {len(kind.nodes) - _SHOWN} more" if len(kind.nodes) > _SHOWN else ""
+        view.add_row(
+            str(len(kind.nodes)),
+            _gpus(host),
+            str(host.driver_version or "none"),
+            str(host.driver_cuda or "none"),
+            f"{host.subdir}, glibc {host.glibc}" if host.glibc else host.subdir,
+            ", ".join(kind.nodes[:_SHOWN]) + more,
+        )
+    out.print(view)
+
+
+def _gpus(host: Host) -> str:
+    from envkit.words.values import gpu_words
+
+    counts = Counter(gpu_words(gpu) for gpu in host.gpus)
+    return ", ".join(f"{times} x {words}" for words, times in counts.items()) or "none"
+
+
+def render_node_findings(out: Console, findings: Sequence[NodeFinding]) -> None:
+    """Print findings by node, each failure with its cure below."""
+    from envkit.cli.output import STATUS_STYLE, mark, table
+    from envkit.words.cures import cure
+    from envkit.words.say import say
+
+    if not findings:
+        return
+    view = table("", "node", "what was seen", whole=("node",))
+    for node, finding in findings:
+        style = STATUS_STYLE[finding.status]
+        view.add_row(mark("[{0}]{1}[/{0}]", style, finding.status), node, say(finding))
+        if hint := cure(finding):
+            view.add_row("", "", mark("[italic]{}[/italic]", hint))
+    out.print(view)

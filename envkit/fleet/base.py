@@ -1,0 +1,76 @@
+"""The port of the fleet: a command for each node, and an answer from each within the deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from envkit.models.fleet import AnswerState, Node, NodeAnswer
+from envkit.process import ChildResult, run_child
+
+OUTPUT_LIMIT = 16 << 20  # bytes that a node may answer
+_TAIL = 8 << 10
+_AT_ONCE = 128  # children; each is a thread here
+_GRACE_S = 5.0
+
+Commands = Mapping[str, Sequence[str]]
+Heard = Callable[[NodeAnswer], object]
+
+
+class Fleet(Protocol):
+    """Runs commands on nodes; nothing of envkit schedules or connects."""
+
+    name: str
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes that were asked for, or all.
+
+        Raises:
+            UsageError: There is no such node, or no scheduler.
+            HostCannotRunError: The scheduler does not answer.
+        """
+
+    def ask(self, commands: Commands, *, deadline_s: float, heard: Heard) -> tuple[NodeAnswer, ...]:
+        """Run a command on each node, once, all at the same time as far as there is room.
+
+        Args:
+            commands: The program and its arguments by node.
+            deadline_s: Seconds for all of it. What has not ended then is ended, and is ``silent``.
+            heard: Called with each answer when it comes.
+
+        Returns:
+            An answer for each node, in the order of `commands`. Nothing that a node does raises.
+        """
+
+
+def ask_children(commands: Commands, *, deadline_s: float, heard: Heard) -> tuple[NodeAnswer, ...]:
+    """Run a child process of this machine for each node; see `Fleet.ask`."""
+    deadline = time.monotonic() + deadline_s
+
+    def ask(item: tuple[str, Sequence[str]]) -> NodeAnswer:
+        node, command = item
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            return NodeAnswer(node, "silent")
+        return _answer(
+            node,
+            run_child(command, timeout_s=left_s, output_limit=OUTPUT_LIMIT, stderr_tail=_TAIL, grace_s=_GRACE_S),
+        )
+
+    answers = []
+    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, max(1, len(commands)))) as pool:
+        for waiting in [pool.submit(ask, item) for item in commands.items()]:
+            answers.append(waiting.result())
+            heard(answers[-1])
+    return tuple(answers)
+
+
+def _answer(node: str, result: ChildResult) -> NodeAnswer:
+    states: dict[str, AnswerState] = {"done": "ended", "failed": "ended", "timed-out": "silent"}
+    lines = result.error_text.strip().splitlines()
+    said = lines[-1] if lines else result.ending
+    return NodeAnswer(
+        node, states.get(result.state, "lost"), result.exit_code, result.stdout, said[:300], result.elapsed_s
+    )

@@ -1,0 +1,151 @@
+"""The adapter for Slurm: nodes of `sinfo`, and an `srun` of one task for each of them.
+
+Each node has an `srun` of its own, so that one that is busy, slow or dead holds up itself alone. Its GPUs are asked
+for as `sinfo` counts them, since a cluster may hide those that a task has not asked for (ConstrainDevices).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+
+from envkit.errors import HostCannotRunError, UsageError
+from envkit.fleet.base import Commands, Heard, ask_children
+from envkit.models.fleet import Node, NodeAnswer
+from envkit.process import run_child
+from envkit.values import replace
+
+_CLIENT_S = 60.0  # limit of sinfo and scontrol
+_LEAST_GRACE_MIN = 1
+_CLOSED = frozenset({"down", "drained", "draining", "drain", "drng", "fail", "failing", "failg", "inval", "unknown"})
+_GPUS = re.compile(r"(?:^|,)gpu(?::[^,:()]+)?:(\d+)")  # gpu:h100:8(S:0-1),gpu:2
+_PLAIN = re.compile(r"[\w.-]+\Z")
+
+
+class SlurmFleet:
+    """The nodes of a Slurm cluster, or those of the allocation that this process is in.
+
+    Args:
+        wanted: A host list as Slurm writes it, ``n[1-3],login``; None for all nodes of the partition.
+        arguments: What `srun` is given besides, such as ``--account=lab``.
+        env: The variables of this process.
+    """
+
+    name = "slurm"
+
+    def __init__(self, wanted: str | None, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+        self._wanted = wanted
+        self._arguments = tuple(arguments)
+        self._inside = env.get("SLURM_JOB_NODELIST") if "SLURM_JOB_ID" in env else None
+        self._gpus: dict[str, int] = {}
+
+    def nodes(self) -> tuple[Node, ...]:
+        """See `Fleet.nodes`."""
+        partition = _option(self._arguments, "-p", "--partition")
+        command = ["sinfo", "--noheader", "--Node", "--format=%N|%T|%G|%f"]
+        listed = _read([*command, f"--partition={partition}"] if partition else [*command, "--all"])
+        known = {node.name: node for node in map(_node, listed) if node is not None}
+        names = self._names(known)
+        constraint = _option(self._arguments, "-C", "--constraint")
+        if constraint is not None and _PLAIN.match(constraint):
+            names = [name for name in names if constraint in known[name].features]
+        if not names:
+            raise UsageError("no node of the cluster is meant", hint="`sinfo` lists nodes, partitions and states.")
+        found = tuple(known[name] for name in names)
+        if any(word.startswith(("--gres", "--gpus", "-G")) for word in self._arguments):
+            return tuple(replace(node, gpus=None) for node in found)  # a task sees what it was given
+        self._gpus = {node.name: node.gpus or 0 for node in found}
+        return found
+
+    def _names(self, known: Mapping[str, Node]) -> list[str]:
+        wanted = self._wanted or self._inside
+        if wanted is None:
+            return list(known)
+        names = list(dict.fromkeys(_read(["scontrol", "show", "hostnames", wanted])))
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise UsageError(
+                f"Slurm knows no node {', '.join(strange[:3])}", hint="`sinfo --Node` lists the nodes of the cluster."
+            )
+        return names
+
+    def ask(self, commands: Commands, *, deadline_s: float, heard: Heard) -> tuple[NodeAnswer, ...]:
+        """See `Fleet.ask`."""
+        job = f"envkit-{os.urandom(6).hex()}"
+        started = {node: [*self._srun(node, job, deadline_s), *command] for node, command in commands.items()}
+        answers = ask_children(started, deadline_s=deadline_s, heard=heard)
+        if any(answer.state != "ended" for answer in answers):  # an srun that was killed leaves its job
+            run_child(["scancel", "--quiet", f"--name={job}"], timeout_s=_CLIENT_S)
+        return answers
+
+    def _srun(self, node: str, job: str, deadline_s: float) -> list[str]:
+        """Return the words that start one task on a node, and that end it soon after the deadline come what may."""
+        words = ["srun", f"--nodelist={node}", "--nodes=1", "--ntasks=1", "--input=none", f"--job-name={job}"]
+        if self._inside is not None:
+            words.append("--overlap")
+        if _option(self._arguments, "-t", "--time") is None:
+            words.append(f"--time={math.ceil(deadline_s / 60) + _LEAST_GRACE_MIN}")
+        if self._gpus.get(node):
+            words.append(f"--gres=gpu:{self._gpus[node]}")
+        return [*words, *self._arguments]
+
+
+def has_slurm() -> bool:
+    """Return whether Slurm's clients are here."""
+    return shutil.which("srun") is not None and shutil.which("sinfo") is not None
+
+
+def make_slurm(wanted: str | None, arguments: Sequence[str]) -> SlurmFleet:
+    """Return the fleet of the cluster that this machine is part of.
+
+    Raises:
+        UsageError: Its clients are not here.
+    """
+    if not has_slurm():
+        raise UsageError(
+            "there is no srun and sinfo on PATH", hint="Call it on a login node of the cluster, or with --via local."
+        )
+    return SlurmFleet(wanted, arguments, os.environ)
+
+
+def _node(line: str) -> Node | None:
+    name, state, gres, features = (*line.split("|"), "", "", "")[:4]
+    if not name:
+        return None
+    word = state.rstrip("*~#!%$@^-+")
+    counted = [int(number) for number in _GPUS.findall(gres)]
+    listed = () if features == "(null)" else tuple(features.split(","))
+    usable = word not in _CLOSED and not state.endswith("*")  # the star: it does not respond
+    return Node(name, state, usable, sum(counted) if counted else None, listed)
+
+
+def _option(arguments: Sequence[str], short: str, long: str) -> str | None:
+    """Return the value that `srun` would take of an option; None without one."""
+    found = None
+    for index, word in enumerate(arguments):
+        if word in {short, long}:
+            found = arguments[index + 1] if index + 1 < len(arguments) else None
+        elif word.startswith(f"{long}="):
+            found = word.partition("=")[2]
+        elif word.startswith(short) and not word.startswith("--"):
+            found = word[len(short) :].removeprefix("=")
+    return found
+
+
+def _read(command: Sequence[str]) -> list[str]:
+    """Return what a client of Slurm prints, by line.
+
+    Raises:
+        HostCannotRunError: It fails, as where slurmctld does not answer.
+    """
+    result = run_child(command, timeout_s=_CLIENT_S)
+    if result.state != "done":
+        lines = result.error_text.strip().splitlines()
+        raise HostCannotRunError(
+            f"{command[0]} {result.ending}: {lines[-1] if lines else 'it said nothing'}",
+            hint="Is slurmctld up, and SLURM_CONF right? `scontrol ping` tells.",
+        )
+    return [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]

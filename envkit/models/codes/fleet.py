@@ -1,0 +1,12 @@
+"""Codes of findings about the nodes of a fleet."""
+
+from __future__ import annotations
+
+from envkit.models.fact import Code
+
+DRIVER_DIFFERS = Code("finding", "driver-differs", "A node has another driver than most nodes with its GPUs.", "host")
+NODE_LACKS_GPUS = Code("finding", "node-lacks-gpus", "A node has fewer GPUs than its scheduler or kind says.", "host")
+GPUS_UNUSABLE = Code("finding", "gpus-unusable", "A node has signs of NVIDIA, and no GPU that can be used.", "host")
+NODE_DOWN = Code("finding", "node-down", "The scheduler gives no work to a node.", "host")
+NODE_FAILED = Code("finding", "node-failed", "A node did not run the command.", "host")
+NODE_SILENT = Code("finding", "node-silent", "A node did not answer in time.", "host")

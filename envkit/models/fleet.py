@@ -1,0 +1,73 @@
+"""The nodes of a fleet, their answers, and what they tell."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from envkit.models.host import Host
+from envkit.models.report import Finding
+from envkit.values import dataclass
+
+AnswerState = Literal["ended", "silent", "lost"]
+"""``ended``: the command ended by itself. ``silent``: not by the deadline. ``lost``: it was not run, or was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine as its scheduler knows it.
+
+    Attributes:
+        name: The scheduler's name of it.
+        state: The scheduler's word for what it is doing; empty where there is none.
+        usable: Whether the scheduler gives work to it.
+        gpus: How many GPUs the scheduler counts; None where it does not count them.
+        features: What its constraints may ask for.
+    """
+
+    name: str
+    state: str = ""
+    usable: bool = True
+    gpus: int | None = None
+    features: tuple[str, ...] = ()
+
+
+class NodeAnswer(NamedTuple):
+    """The end of a command on a node."""
+
+    node: str
+    state: AnswerState
+    exit_code: int | None = None  # of the command, or of what was to start it
+    stdout: bytes = b""
+    said: str = ""  # the last line of its standard error
+    elapsed_s: float = 0.0
+
+
+class NodeFinding(NamedTuple):
+    """A finding, and the node that it is about."""
+
+    node: str
+    finding: Finding
+
+
+class HostKind(NamedTuple):
+    """Nodes that are alike, and what each of them is."""
+
+    nodes: tuple[str, ...]
+    host: Host
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDetection:
+    """The machines of a fleet.
+
+    Attributes:
+        via: The adapter that asked the nodes: ``slurm`` or ``local``.
+        machines: What each node that answered is, by its name.
+        kinds: The same by kind, the most frequent first.
+        findings: What is odd, by node.
+    """
+
+    via: str
+    machines: dict[str, Host]
+    kinds: tuple[HostKind, ...]
+    findings: tuple[NodeFinding, ...]

@@ -1,0 +1,24 @@
+"""The documents of ``envkit fleet``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envkit.models.fleet import FleetDetection, NodeFinding
+from envkit.wire.results import finding_json
+
+
+def fleet_detection_json(found: FleetDetection, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the document of ``fleet detect``; `facts` are those of each machine, by its name."""
+    return {
+        "via": found.via,
+        "machines": [{"name": name, "facts": facts[name]} for name in found.machines],
+        "kinds": [{"nodes": list(kind.nodes), "facts": facts[kind.nodes[0]]} for kind in found.kinds],
+        "findings": [node_finding_json(finding) for finding in found.findings],
+    }
+
+
+def node_finding_json(found: NodeFinding) -> dict[str, Any]:
+    """Return a finding with its node."""
+    return {"node": found.node, **finding_json(found.finding)}

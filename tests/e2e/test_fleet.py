@@ -1,0 +1,165 @@
+"""One contract for what asks nodes: child processes, and a real Slurm where it is installed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import slurm_cluster
+from harness import Envkit
+from machines import gpu, libraries  # noqa: F401 - a fixture
+from slurm_cluster import Cluster
+
+from envkit.errors import UsageError
+from envkit.fleet.base import Fleet
+from envkit.fleet.local import LocalFleet
+from envkit.fleet.slurm import make_slurm
+from envkit.inputs.pool import read_pool
+from envkit.models.fleet import NodeAnswer
+
+V100 = gpu("Tesla V100-SXM2-16GB", "7.0")
+H100 = gpu("NVIDIA H100 80GB HBM3", "9.0")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if (reason := slurm_cluster.missing()) is not None:
+        pytest.skip(reason)
+    started = slurm_cluster.start(tmp_path_factory.mktemp("slurm"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setenv("SLURM_CONF", running.env["SLURM_CONF"])
+    return running
+
+
+@pytest.fixture(params=["local", "slurm"])
+def fleet(request: pytest.FixtureRequest) -> Fleet:
+    if request.param == "local":
+        return LocalFleet(["n1", "n2", "n3"])
+    request.getfixturevalue("cluster")
+    return make_slurm(None, [])
+
+
+def ask(fleet: Fleet, deadline_s: float = 60, **commands: str) -> list[NodeAnswer]:
+    heard: list[str] = []
+    fleet.nodes()
+    words = {node: ["sh", "-c", command] for node, command in commands.items()}
+    answers = fleet.ask(words, deadline_s=deadline_s, heard=lambda answer: heard.append(answer.node))
+    assert sorted(heard) == sorted(commands) == sorted(answer.node for answer in answers)
+    return list(answers)
+
+
+def test_each_node_runs_its_own_command(fleet: Fleet) -> None:
+    assert [node.name for node in fleet.nodes()] == ["n1", "n2", "n3"]
+    answers = ask(fleet, n1="echo one", n2="echo two; exit 7", n3="printf 'a  b\n\nc'; echo no >&2")
+    assert [(answer.state, answer.exit_code, answer.stdout) for answer in answers] == [
+        ("ended", 0, b"one\n"),
+        ("ended", 7, b"two\n"),
+        ("ended", 0, b"a  b\n\nc"),
+    ]
+    assert answers[2].said == "no"
+
+
+def test_a_node_that_hangs_is_silent_and_the_others_answer(fleet: Fleet, tmp_path: Path) -> None:
+    started = time.monotonic()
+    hanging, other = ask(fleet, 5, n1=f"echo $$ > {tmp_path}/pid; sleep 1000", n2="echo here")
+    assert (hanging.state, other.state, other.stdout) == ("silent", "ended", b"here\n")
+    assert time.monotonic() - started < 60
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(200):  # Slurm tells the node to end it
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.1)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_does_not_end_well_is_no_answer(fleet: Fleet) -> None:
+    (killed,) = ask(fleet, n1="kill -9 $$")
+    assert (killed.state, killed.exit_code) != ("ended", 0)
+    (absent,) = fleet.ask({"n3": ["/nonexistent/program"]}, deadline_s=60, heard=bool)
+    assert (absent.state, absent.exit_code) != ("ended", 0)
+
+
+def test_endless_output_is_cut() -> None:
+    (flood,) = ask(LocalFleet(["n1"]), n1="yes")
+    assert (flood.state, flood.said) == ("lost", "wrote too much")
+
+
+def test_detect_makes_the_pool(envkit: Envkit, tmp_path: Path) -> None:
+    found = envkit("fleet", "detect", "--via", "local", "--nodes", "a,b", "-o", "pool.jsonl", "--json")
+    assert found.code == 0
+    assert [machine["name"] for machine in found.json["machines"]] == ["a", "b"]
+    assert [kind["nodes"] for kind in found.json["kinds"]] == [["a", "b"]]
+    assert list(read_pool([tmp_path / "pool.jsonl"])) == ["a", "b"]
+
+
+def say(cluster: Cluster, libraries: Path, node: str, driver: str, gpus: str) -> None:  # noqa: F811 - the fixture
+    cluster.say(node, LD_LIBRARY_PATH=str(libraries), STAND_IN_DRIVER=driver, STAND_IN_GPUS=gpus, STAND_IN_CUDA="12040")
+
+
+def test_slurm_shows_kinds_and_what_is_odd(
+    envkit: Envkit,
+    cluster: Cluster,
+    libraries: Path,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    libraries.parent.chmod(0o755)
+    say(cluster, libraries, "n1", "535.183.01", f"{V100};{gpu('Tesla V100-SXM2-16GB', '7.0', index=1)}")
+    say(cluster, libraries, "n2", "580.65.06", f"{H100};{gpu('NVIDIA H100 80GB HBM3', '9.0', index=1)}")
+    found = envkit("fleet", "detect", "-o", "pool.jsonl", "--json")
+    assert (found.code, found.json["via"], found.json["findings"]) == (0, "slurm", [])
+    kinds = {kind["nodes"][0]: kind["facts"] for kind in found.json["kinds"]}
+    assert {name: (facts["driver_version"], len(facts["gpus"])) for name, facts in kinds.items()} == {
+        "n1": ("535.183.01", 2),
+        "n2": ("580.65.06", 2),
+        "n3": (None, 0),
+    }
+    pool = read_pool([tmp_path / "pool.jsonl"])
+    assert [str(pool[name].driver_version) for name in ("n1", "n2", "n3")] == ["535.183.01", "580.65.06", "None"]
+    assert "2 x NVIDIA H100 80GB HBM3 (9.0)" in envkit("fleet", "detect", "--nodes", "n[2-3]").out
+    partly = envkit("fleet", "detect", "--json", "--", "--constraint=h100", "--partition", "main")
+    assert [machine["name"] for machine in partly.json["machines"]] == ["n2"]
+    # A GPU fell off: the scheduler counts it still.
+    say(cluster, libraries, "n2", "580.65.06", H100)
+    found = envkit("fleet", "detect", "--json")
+    assert [(one["node"], one["code"]) for one in found.json["findings"]] == [("n2", "node-lacks-gpus")]
+    assert found.code == 4
+
+
+def test_a_node_that_is_dead_or_drained_is_named(envkit: Envkit, cluster: Cluster) -> None:
+    daemon = cluster.daemons["n3"]
+    daemon.send_signal(signal.SIGSTOP)
+    try:
+        found = envkit("fleet", "detect", "--nodes", "n2,n3", "--deadline", "6", "--json", "--", "--gres=none")
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+    assert [(one["node"], one["code"]) for one in found.json["findings"]] == [("n3", "node-silent")]
+    assert [machine["name"] for machine in found.json["machines"]] == ["n2"]
+    assert found.code == 4
+    cluster.control("update", "nodename=n1", "state=drain", "reason=test")
+    try:
+        found = envkit("fleet", "detect", "--nodes", "n1", "--json")
+    finally:
+        cluster.control("update", "nodename=n1", "state=resume")
+    assert [(one["node"], one["code"]) for one in found.json["findings"]] == [("n1", "node-down")]
+    assert (found.code, found.json["machines"]) == (4, [])
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_slurm_does_not_know_is_refused() -> None:
+    for wanted, arguments in (("n9", []), (None, ["--partition=nope"]), (None, ["-C", "a100"])):
+        with pytest.raises(UsageError):
+            make_slurm(wanted, arguments).nodes()
+
+
+def test_without_slurm_it_is_said(envkit: Envkit) -> None:
+    found = envkit("fleet", "detect", "--via", "slurm", "--json", env={"PATH": "/nonexistent"})
+    assert (found.code, json.loads(found.out)["error"]["code"]) == (2, "usage")
