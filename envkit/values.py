@@ -21,6 +21,9 @@ _SPEC = "__envkit_fields__"
 class _Missing:
     """The value of what is not given."""
 
+    def __repr__(self) -> str:
+        return "<factory>"  # in a signature
+
 
 _MISSING: Any = _Missing()
 
@@ -129,10 +132,11 @@ def _owner(cls: type) -> type:
 
 def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
     """Compile the class's own `__init__`, and call it."""
-    for cls in type(self).__mro__:  # a subclass may call that of its base
+    init = type(self).__init__
+    for cls in reversed(type(self).__mro__):  # a subclass may call that of its base
         if cls.__dict__.get("__init__") is _first_init:
-            cls.__init__ = _compiled_init(cls)  # type: ignore[misc]
-    type(self).__init__(self, *args, **kwargs)
+            init = cls.__init__ = _compiled_init(cls)  # type: ignore[misc]
+    init(self, *args, **kwargs)
 
 
 def _compiled_init(cls: type) -> Callable[..., None]:

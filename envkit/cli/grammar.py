@@ -177,6 +177,8 @@ def _value(parameter: Parameter, text: str) -> Any:
     """
     if parameter.declared.parser is not None:
         return parameter.declared.parser(text)
+    if parameter.kind in {int, float} and not text.isascii():
+        raise ValueError(text)  # Python takes the digits of every script
     value = parameter.kind(text)
     minimum = parameter.declared.minimum
     if minimum is not None and not value >= minimum:

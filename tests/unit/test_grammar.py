@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import hypothesis
 import pytest
 import typer
 import typer.main
@@ -51,7 +52,9 @@ def alike(values: dict[str, Any] | None) -> Any:
             else str(value) for name, value in values.items()}  # fmt: skip
 
 
-VALUES = st.sampled_from(["x", "", "a=b", "-", "--", "-x", "--json", "12", "0", "-1", "1.5", "nan", "é", "a b", "[x]"])
+VALUES = st.sampled_from(
+    ["x", "", "a=b", "-", "--", "-x", "--json", "12", "0", "-1", "1.5", "nan", "٣", "é", "a b", "[x]"]
+)
 
 
 def written(parameter: Parameter) -> st.SearchStrategy[list[str]]:
@@ -89,6 +92,8 @@ def reads(path: str, words: list[str]) -> Any:
 
 @settings(max_examples=400, deadline=None)
 @given(lines())
+@hypothesis.example(("tree", ["--depth", "٣"]))
+@hypothesis.example(("install", ["--timeout=٣"]))
 def test_what_is_read_is_what_typer_reads(line: tuple[str, list[str]]) -> None:
     path, words = line
     try:

@@ -182,6 +182,20 @@ def test_instances_are_pickled_and_are_keys() -> None:
             assert rest == (2,)
 
 
+def test_the_first_instance_may_be_of_a_class_with_its_own_init() -> None:
+    @values.dataclass(frozen=True)
+    class Base:
+        a: int
+        b: list[int] = values.field(default_factory=list)
+
+    class Derived(Base):
+        def __init__(self, a: int) -> None:
+            super().__init__(a + 1, [a])
+
+    assert (Derived(1).a, Derived(1).b, Base(1).b) == (2, [1], [])
+    assert str(inspect.signature(Base)) == "(a: 'int', b: 'list[int]' = <factory>) -> None"
+
+
 def test_it_costs_little() -> None:
     def cost(of: Any) -> float:
         best = float("inf")
