@@ -12,7 +12,7 @@ from envkit.errors import SettingsError, UsageError
 from envkit.fleet.base import Fleet
 from envkit.host.wire import host_from_json, host_to_json
 from envkit.layout.atomic import write_atomic
-from envkit.models.fleet import FleetDetection, Node, NodeAnswer, NodeFinding
+from envkit.models.fleet import FleetDetection, FleetStaging, Node, NodeAnswer, NodeCopy, NodeFinding
 from envkit.models.host import Host
 from envkit.models.progress import Reporter
 
@@ -32,7 +32,7 @@ def detect_fleet(fleet: Fleet, *, deadline_s: float, reporter: Reporter) -> Flee
     machines: dict[str, Host] = {}
     findings = [down(node) for node in nodes if not node.usable]
     for answer in ask_nodes(fleet, nodes, ("detect", "--refresh", "--json"), deadline_s=deadline_s, reporter=reporter):
-        finding = judge_answer(answer)
+        finding = judge_answer(_told(answer))
         if finding is None:
             try:
                 machines[answer.node] = host_from_json(read_document(answer), where=answer.node)
@@ -43,6 +43,42 @@ def detect_fleet(fleet: Fleet, *, deadline_s: float, reporter: Reporter) -> Flee
     counted = {node.name: node.gpus for node in nodes if node.gpus is not None}
     findings += oddities(machines, counted)
     return FleetDetection(fleet.name, machines, kinds_of(machines), _in_order(findings, nodes))
+
+
+def stage_fleet(
+    fleet: Fleet, reference: str, place: Path, *, persist: Path, deadline_s: float, reporter: Reporter
+) -> FleetStaging:
+    """Copy an environment of a volume to a directory of each node's own disk; see `envkit.api.stage`.
+
+    A node that fails is a finding.
+
+    Raises:
+        UsageError: There is no such node.
+        HostCannotRunError: The scheduler does not answer.
+    """
+    nodes = fleet.nodes()
+    copies: list[NodeCopy] = []
+    findings = [down(node) for node in nodes if not node.usable]
+    words = ("stage", reference, "--to", str(place.absolute()), "--persist", str(persist), "--json")
+    for answer in ask_nodes(fleet, nodes, words, deadline_s=deadline_s, reporter=reporter):
+        finding = judge_answer(_told(answer))
+        if finding is None:
+            try:
+                document = read_document(answer)
+                copies.append(NodeCopy(answer.node, str(document["prefix"]), bool(document["reused"])))
+            except (SettingsError, LookupError, TypeError):
+                finding = failed(answer)
+        if finding is not None:
+            findings.append(finding)
+    return FleetStaging(fleet.name, tuple(copies), _in_order(findings, nodes))
+
+
+def _told(answer: NodeAnswer) -> NodeAnswer:
+    """Return an answer with the message of its document where that is an error."""
+    try:
+        return answer._replace(said=str(read_document(answer)["error"]["message"])[:300])
+    except (SettingsError, LookupError, TypeError):
+        return answer
 
 
 def ask_nodes(

@@ -51,6 +51,7 @@ _MODULES: Mapping[str, str] = {
     "kernel list": "kernel",
     "kernel remove": "kernel",
     "fleet detect": "fleet",
+    "fleet stage": "fleet",
 }
 """By the words that call it; the function is `volume_share_command` of the module."""
 

@@ -63,6 +63,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "envkit fleet detect --nodes 'n[1-3]' -o pool.jsonl",
         "envkit fleet detect --via slurm --deadline 60 -- --account=lab --partition=gpu",
     ),
+    "fleet stage": (
+        "envkit fleet stage train --to /local/scratch",
+        "envkit fleet stage train --to /local/scratch --nodes 'n[1-3]' -- --account=lab",
+    ),
     "help": ("envkit help exit-codes", "envkit help json --raw"),
 }
 """Two of each, by the words that call it."""

@@ -1,4 +1,4 @@
-"""envkit fleet detect."""
+"""envkit fleet detect, envkit fleet stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from envkit.cli import options
+from envkit.cli import complete, options
 from envkit.cli.declared import argument, option
 from envkit.errors import UsageError
 
@@ -84,6 +84,49 @@ def fleet_detect_command(
                 mark("{} has {} machines: [bold]envkit create --hosts {}[/bold]", output, len(found.machines), output)
             )
     return 4 if any(each.finding.status == "fail" for each in found.findings) else 0
+
+
+def fleet_stage_command(
+    *,
+    name: Annotated[str, argument(metavar="NAME", help="An environment, or NAME@N.", complete=complete.names)],
+    arguments: Passed = None,
+    to: Annotated[
+        Path | None,
+        option("--to", metavar="DIR", show_default="ENVKIT_STAGE", help="A directory of each node's own disk."),
+    ] = None,
+    via: Via = None,
+    nodes: Nodes = None,
+    persist: options.Persist = None,
+    deadline: Deadline = 1800.0,
+    as_json: options.Json = False,
+    progress: options.ProgressOption = "auto",
+) -> int:
+    """Copy an environment to the own disk of each node, where `run --stage` uses it.
+
+    A node that has the copy keeps it. Exits 4 if a node has none in the end.
+    """
+    from envkit.api.fleet import stage_fleet
+    from envkit.cli.output import console, print_json, table
+    from envkit.cli.stage import stage_place
+    from envkit.wire.fleet import fleet_staging_json
+
+    place = to or stage_place()
+    if place is None:
+        raise UsageError("no directory to copy to", hint="Name one of the nodes' disks: --to DIR, or ENVKIT_STAGE.")
+    session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
+    root = session.find_volume().root
+    fleet = _fleet(via, nodes, arguments or ())
+    found = stage_fleet(fleet, name, place, persist=root, deadline_s=deadline, reporter=session.reporter)
+    if as_json:
+        print_json(fleet_staging_json(found))
+    else:
+        out = console()
+        view = table("node", "", "copy")
+        for copy in found.copies:
+            view.add_row(copy.node, "was there" if copy.reused else "copied", copy.prefix)
+        out.print(view)
+        render_node_findings(out, found.findings)
+    return 4 if found.findings else 0
 
 
 def _fleet(via: str | None, nodes: str | None, arguments: Sequence[str]) -> Fleet:

@@ -71,3 +71,26 @@ class FleetDetection:
     machines: dict[str, Host]
     kinds: tuple[HostKind, ...]
     findings: tuple[NodeFinding, ...]
+
+
+class NodeCopy(NamedTuple):
+    """The copy of an environment on a node."""
+
+    node: str  # the scheduler's name of it
+    prefix: str  # where it is
+    reused: bool  # whether it was there
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStaging:
+    """The copies of an environment on the nodes of a fleet.
+
+    Attributes:
+        via: As in `FleetDetection`.
+        copies: The copy on each node that has one.
+        findings: What went wrong, by node.
+    """
+
+    via: str
+    copies: tuple[NodeCopy, ...]
+    findings: tuple[NodeFinding, ...]

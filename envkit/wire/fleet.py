@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.models.fleet import FleetDetection, NodeFinding
+from envkit.models.fleet import FleetDetection, FleetStaging, NodeFinding
 from envkit.wire.results import finding_json
 
 
@@ -15,6 +15,15 @@ def fleet_detection_json(found: FleetDetection, facts: Mapping[str, Mapping[str,
         "via": found.via,
         "machines": [{"name": name, "facts": facts[name]} for name in found.machines],
         "kinds": [{"nodes": list(kind.nodes), "facts": facts[kind.nodes[0]]} for kind in found.kinds],
+        "findings": [node_finding_json(finding) for finding in found.findings],
+    }
+
+
+def fleet_staging_json(found: FleetStaging) -> dict[str, Any]:
+    """Return the document of ``fleet stage``."""
+    return {
+        "via": found.via,
+        "copies": [copy._asdict() for copy in found.copies],
         "findings": [node_finding_json(finding) for finding in found.findings],
     }
 

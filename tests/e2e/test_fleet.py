@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
-from harness import Envkit
+from harness import Envkit, Shell
 from machines import gpu, libraries  # noqa: F401 - a fixture
+from packages import travelling
 from slurm_cluster import Cluster
 
 from envkit.errors import UsageError
@@ -163,3 +164,21 @@ def test_what_slurm_does_not_know_is_refused() -> None:
 def test_without_slurm_it_is_said(envkit: Envkit) -> None:
     found = envkit("fleet", "detect", "--via", "slurm", "--json", env={"PATH": "/nonexistent"})
     assert (found.code, json.loads(found.out)["error"]["code"]) == (2, "usage")
+
+
+def test_stage_copies_to_each_node(tmp_path: Path) -> None:
+    shell = Shell.below(tmp_path)
+    shell.publish(travelling())
+    shell.create("tool")
+    words = ("fleet", "stage", "demo", "--via", "local", "--nodes", "a,b", "--json")
+    found = shell.ok(*words, "--to", str(tmp_path / "disk")).json
+    assert sorted(copy["reused"] for copy in found["copies"]) == [False, True]  # two nodes, one disk here
+    assert {Path(copy["prefix"]).is_dir() for copy in found["copies"]} == {True}
+    (tmp_path / "file").touch()
+    refused = shell.run(*words, "--to", str(tmp_path / "file"))
+    assert refused.code == 4
+    assert [(one["node"], one["code"]) for one in refused.json["findings"]] == [
+        ("a", "node-failed"),
+        ("b", "node-failed"),
+    ]
+    assert str(tmp_path / "file") in refused.json["findings"][0]["text"]
