@@ -54,6 +54,9 @@ class FakeEngine:
             return tuple(sorted((r for n, r in chosen.items() if n not in virtual), key=lambda r: r.name))
         raise unsatisfiable(_why(wanted, by_name))
 
+    def trouble(self) -> OSError | None:
+        return None
+
     def capabilities(self) -> Capabilities:
         return Capabilities("fake", "1.0", exclude_newer=True, flexible_priority=True)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from itertools import filterfalse
-from pathlib import Path
 
+from envkit.api.indexes import tell_trouble
 from envkit.api.session import Session
 from envkit.api.spelling import nearest_name
 from envkit.builds.classify import classify_all
@@ -36,7 +36,6 @@ from envkit.models.codes.advice import (
 from envkit.models.codes.reasons import HIDDEN_BY_CHANNEL, NO_GPU
 from envkit.models.fact import Advice, Reason
 from envkit.models.host import MachineKind, Target
-from envkit.models.network import NetworkPolicy
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.models.solve import ChannelPriority
 from envkit.plan.limits import limits
@@ -94,12 +93,6 @@ def _allowed(texts: Sequence[str], settings: Settings) -> Sequence[str]:
     return [text for text in texts if is_allowed(text, settings)] or texts
 
 
-def channel_access(channels: tuple[Channel, ...], policy: NetworkPolicy, index_dir: Path) -> ChannelAccess:
-    """Return how an engine reaches these channels; make the cache of indexes."""
-    index_dir.mkdir(parents=True, exist_ok=True)
-    return ChannelAccess(channels=channels, policy=policy, index_dir=index_dir)
-
-
 def judge_spec(
     session: Session, inquiry: Inquiry, spec: str, *, access: ChannelAccess, ordered: bool = False
 ) -> Candidates:
@@ -119,6 +112,7 @@ def judge_spec(
     for channel in access.channels:
         reporter.detail(f"asking {channel.url} for {spec}; its index is kept in {access.index_dir}")
     found = session.engine.query(spec, platforms=[target.subdir, "noarch"], access=access)
+    tell_trouble(session, access)
     reporter.finish("index", f"{where}: {plural(len(found.matching) + len(found.others), 'build')} of {found.name}")
     newest = inquiry.request.newest_ms
     if newest is not None and (found.matching or found.others):

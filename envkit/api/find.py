@@ -9,6 +9,7 @@ from pathlib import Path
 from envkit.api import choose
 from envkit.api.choose import Candidates
 from envkit.api.closure import solvable_pick
+from envkit.api.indexes import channel_access
 from envkit.api.session import Session, user_index_dir
 from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.trying import running_corrections
@@ -60,7 +61,7 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     known = not explicit and table_knows(name, target.subdir)
 
     def ask(how: NetworkPolicy) -> Candidates:
-        access = choose.channel_access(channels, how, index)
+        access = channel_access(channels, how, index)
         return choose.judge_spec(session, inquiry, spec, access=access, ordered=ordered)
 
     def look_up() -> tuple[Candidates, list[Advice]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from envkit.api.choose import channel_access, channels_for
+from envkit.api.choose import channels_for
+from envkit.api.indexes import channel_access
 from envkit.api.records import records_of
 from envkit.api.session import Session, user_index_dir
 from envkit.api.spelling import nearest_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from envkit.api.choose import channel_access
+from envkit.api.indexes import channel_access
 from envkit.api.priority import pins_of
 from envkit.api.session import Session
 from envkit.api.solve import Plan

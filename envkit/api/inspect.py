@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from envkit.api.choose import channel_access, channels_for
+from envkit.api.choose import channels_for
+from envkit.api.indexes import channel_access
 from envkit.api.session import Session, user_index_dir
 from envkit.checks.gpucode import judge_library, judge_packages
 from envkit.errors import NoAnswerError, UsageError, VolumeError

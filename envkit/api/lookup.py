@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from envkit.api.choose import channel_access
+from envkit.api.indexes import channel_access
 from envkit.api.session import Session
 from envkit.errors import PackageNotFoundError
 from envkit.models.build import Record

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 
-from envkit.api.choose import channel_access, channels_for
+from envkit.api.choose import channels_for
+from envkit.api.indexes import channel_access
 from envkit.api.session import Session, user_index_dir
 from envkit.builds.version import version_key
 from envkit.engines.rattler import RattlerEngine

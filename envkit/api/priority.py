@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from envkit.api.indexes import tell_trouble
 from envkit.api.session import Session
 from envkit.builds.dependency import dependency_names, dependency_pairs
 from envkit.engines.base import ChannelAccess
@@ -41,6 +42,7 @@ def solve_by_priority(
     except UnsatisfiableError as error:
         _add_pins(error, task, pins)
         raise
+    tell_trouble(session, access)
     found = forbidden(records, disallowed)
     if found:
         raise UnsatisfiableError(

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from envkit.api.choose import Candidates, advise, channel_access, channels_for, judge_spec, nothing_runs, refuse_unclear
+from envkit.api.choose import Candidates, advise, channels_for, judge_spec, nothing_runs, refuse_unclear
 from envkit.api.exact import inquiries_of, lists_builds
+from envkit.api.indexes import channel_access
 from envkit.api.priority import solve_by_priority
 from envkit.api.records import records_of
 from envkit.api.session import Session

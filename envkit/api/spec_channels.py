@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from envkit.api.choose import channel_access
+from envkit.api.indexes import channel_access
 from envkit.api.session import Session
 from envkit.models.channel import Channel
 from envkit.models.host import Target

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envkit.api.choose import channel_access, channels_for, judge_spec, judge_table
+from envkit.api.choose import channels_for, judge_spec, judge_table
+from envkit.api.indexes import channel_access
 from envkit.api.session import Session
 from envkit.api.solve import solve_request
 from envkit.errors import EnvkitError

@@ -86,6 +86,9 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities:
         """Return the name, version and abilities of this engine."""
 
+    def trouble(self) -> OSError | None:
+        """Return, once, why something that was read of indexes could not be kept; None if all is well."""
+
 
 def named_package(spec: str) -> str:
     """Return the name in a MatchSpec.

@@ -110,6 +110,10 @@ class CondaEngine:
         _refuse_broken(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
 
+    def trouble(self) -> OSError | None:
+        """See `Engine.trouble`: conda keeps its own indexes."""
+        return None
+
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
         version = conda_version(self._executable)

@@ -78,6 +78,10 @@ class LibmambaEngine:
         kept = [by_url[package.package_url] for package in chosen if not package.name.startswith("__")]
         return tuple(sorted(kept, key=lambda record: record.name))
 
+    def trouble(self) -> OSError | None:
+        """See `Engine.trouble`."""
+        return self._index.trouble()
+
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
         import libmambapy

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from envkit.builds.dependency import spec_matches
 from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package
-from envkit.engines.stored import ask_servers, is_simple_spec
+from envkit.engines.stored import ask_servers, is_simple_spec, simple_matches
 from envkit.errors import UnsatisfiableError
 from envkit.index.solved import SolvedTask
 from envkit.index.store import IndexStore
@@ -31,6 +30,7 @@ class RattlerEngine:
         self._gateways: dict[ChannelAccess, NativeGateway] = {}
         self._stores: dict[ChannelAccess, IndexStore] = {}
         self._answers: dict[tuple[str, tuple[str, ...], ChannelAccess], QueryResult] = {}
+        self._told = False
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
@@ -45,7 +45,7 @@ class RattlerEngine:
         if is_simple_spec(spec):
             known = self._store(access).records([name], platforms)
             if known is not None:
-                fits = [spec_matches(parsed, record.name, record.version, record.build) for record in known]
+                fits = [simple_matches(parsed, record) for record in known]
                 return QueryResult(name, *_parted(known, fits))
         from envkit.engines.rattler_native import match_spec
 
@@ -134,6 +134,14 @@ class RattlerEngine:
             ask = partial(ask_servers, access=access)
             self._stores[access] = IndexStore(access.urls, access.index_dir, ask, offline=access.policy.offline)
         return self._stores[access]
+
+    def trouble(self) -> OSError | None:
+        """See `Engine.trouble`."""
+        found = [store.trouble for store in self._stores.values() if store.trouble is not None]
+        if not found or self._told:
+            return None
+        self._told = True
+        return found[0]
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""

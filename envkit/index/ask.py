@@ -14,21 +14,21 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import envkit
-from envkit.index.cached import CachedIndex, Notes
+from envkit.index.cached import Notes
 
 _LONGEST_S = 5.0
 
 
-def are_unchanged(asked: Sequence[tuple[CachedIndex, Notes]], limit_s: float) -> bool:
+def are_unchanged(asked: Sequence[Notes], limit_s: float) -> bool:
     """Return whether servers say of all these indexes that they did not change; the answers are noted.
 
     Args:
         limit_s: Time for all of it in seconds.
     """
     answers: list[bool] = []
-    by_host: dict[str, list[tuple[CachedIndex, Notes]]] = {}
-    for index, notes in asked:
-        by_host.setdefault(urlsplit(notes.url)._replace(path="").geturl(), []).append((index, notes))
+    by_host: dict[str, list[Notes]] = {}
+    for notes in asked:
+        by_host.setdefault(urlsplit(notes.url)._replace(path="").geturl(), []).append(notes)
     limit_s = min(limit_s, _LONGEST_S)
     threads = [
         threading.Thread(target=_ask_host, args=(some, limit_s, answers), daemon=True) for some in by_host.values()
@@ -41,22 +41,22 @@ def are_unchanged(asked: Sequence[tuple[CachedIndex, Notes]], limit_s: float) ->
     return len(answers) == len(asked) and all(answers)
 
 
-def _ask_host(some: Sequence[tuple[CachedIndex, Notes]], limit_s: float, answers: list[bool]) -> None:
+def _ask_host(some: Sequence[Notes], limit_s: float, answers: list[bool]) -> None:
     """Ask one server about each of its indexes, over one connection if it keeps it open."""
     with suppress(OSError, http.client.HTTPException, ValueError):
-        parts = urlsplit(some[0][1].url)
+        parts = urlsplit(some[0].url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.netloc, timeout=limit_s)
         try:
-            for index, notes in some:
+            for notes in some:
                 headers = {"User-Agent": f"envkit/{envkit.__version__}", "Accept-Encoding": "gzip", **notes.conditions}
                 connection.request("GET", urlsplit(notes.url).path, headers=headers)
                 answer = connection.getresponse()
-                answers.append(answer.status == http.client.NOT_MODIFIED)
+                answers.append(answer.status == notes.status)
                 if not answers[-1]:
                     return  # it may send a whole index: close
                 answer.read()
                 with suppress(OSError):
-                    os.utime(index.notes)
+                    os.utime(notes.path)
         finally:
             connection.close()

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from envkit.index.table import Stamp
 from envkit.patterns import regex
 from envkit.values import dataclass
 
-_PLAIN_URL = regex(r"(?:https?://[a-z0-9.-]+(?::\d+)?|file://)(?:/[A-Za-z0-9._~+@%-]+)+/?", re.ASCII)
+_PART = r"/[A-Za-z0-9._~+@%-]+"
+_PLAIN_URL = regex(rf"https?://[a-z0-9.-]+(?::\d+)?(?:{_PART})*|file://(?:{_PART})+", re.ASCII)
 _ODD_PART = regex(r"/\.{1,2}(?:/|$)|https?://[^/]*:(?:80|443)/")
+SHARD_LIST = "repodata_shards.msgpack.zst"
 _SHARDS = b"SHARD-CACHE-V1"
+_ABSENT = "max-age=600"  # a subdir that a server lacks is looked for again after that
 _LONGEST_NOTE = 1 << 20
 _MAX_AGE = regex(r"max-age\s*=\s*\"?(\d+)")
 
@@ -38,7 +41,7 @@ class CachedIndex:
     def of(channel_url: str, subdir: str, folder: Path) -> CachedIndex | None:
         """Return the index of a subdir; None if the URL is one that libraries write in different ways."""
         url = channel_url.rstrip("/")
-        if not _PLAIN_URL.fullmatch(url) or _ODD_PART.search(url):
+        if not _PLAIN_URL.fullmatch(url) or _ODD_PART.search(f"{url}/"):
             return None
         return CachedIndex(f"{url}/{subdir}", folder)
 
@@ -69,29 +72,45 @@ class CachedIndex:
         """Notes on the answer that it came with."""
         return self.folder / f"{self.key}.info.json"
 
+    @property
+    def absence(self) -> Path:
+        """A note of envkit's that the server has no such subdir."""
+        return self.folder / f"{self.key}.absent"
+
+    @property
+    def shards(self) -> Path:
+        """The list of shards, with what was noted on the answer that it came with."""
+        return self.folder / f"{_short_hash(f'{self.url}/{SHARD_LIST}/')}.shards-cache-v1"
+
+    def is_here(self) -> bool:
+        """Return whether it is in the cache, whole or as a list of shards."""
+        with suppress(OSError), self.shards.open("rb") as file:
+            if read_shard_header(file) is not None and file.read(1):
+                return True
+        return self.notes.exists()
+
     def lacks_shards(self) -> bool:
         """Return whether the channel was asked for shards and had none, which is remembered for ever."""
-        path = self.folder / f"{_short_hash(self.url + '/repodata_shards.msgpack.zst/')}.shards-cache-v1"
-        with suppress(OSError), path.open("rb") as file:
-            head = file.read(len(_SHARDS) + 4)
-            if head.startswith(_SHARDS) and len(head) == len(_SHARDS) + 4:
-                header = file.read(min(int.from_bytes(head[-4:], "little"), _LONGEST_NOTE))
-                # The last member of a msgpack array: `not_found`, which is true. Nothing follows it.
-                return header.endswith(b"\xc3") and not file.read(1)
+        with suppress(OSError), self.shards.open("rb") as file:
+            header = read_shard_header(file)
+            # The last member of a msgpack array: `not_found`, which is true. Nothing follows it.
+            return header is not None and header.endswith(b"\xc3") and not file.read(1)
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the server said of a flat index when it was fetched, or asked for again."""
+    """What the server said of an index when it was fetched, or asked for again."""
 
-    url: str  # of the file: ``repodata.json`` or ``repodata.json.zst``
-    stamp: Stamp
+    url: str  # of the file: ``repodata.json``, ``repodata.json.zst`` or the list of shards
+    path: Path  # the file whose time of change says when the index was last known to be that of the channel
     etag: str | None
     modified: str | None
     cache_control: str | None
-    checked_s: float  # when it was last known to be that of the channel; seconds since 1970
-    digest: str | None = None  # BLAKE2b of the file, 256 bits
+    checked_s: float  # that time; seconds since 1970
+    status: int = 304  # of an answer that says that nothing changed
+    stamp: Stamp | None = None  # of a flat index
+    digest: str | None = None  # BLAKE2b of a flat index, 256 bits
 
     @property
     def is_fresh(self) -> bool:
@@ -121,12 +140,41 @@ def read_notes(index: CachedIndex) -> Notes | None:
         return None
     if url.rpartition("/")[0] != index.url:
         return None
-    digest = _text(said, "blake2_hash")
-    return Notes(url, stamp, _text(said, "etag"), _text(said, "mod"), _text(said, "cache_control"), checked_s, digest)
+    etag, modified, control = (header_text(said.get(name)) for name in ("etag", "mod", "cache_control"))
+    digest = header_text(said.get("blake2_hash"))
+    return Notes(url, index.notes, etag, modified, control, checked_s, stamp=stamp, digest=digest)
 
 
-def _text(said: Mapping[str, Any], name: str) -> str | None:
-    value = said.get(name)
+def read_absence(index: CachedIndex) -> Notes | None:
+    """Read the note that the server has no such subdir; None if there is none."""
+    try:
+        with index.absence.open("rb") as file:
+            checked_s = os.fstat(file.fileno()).st_mtime
+            url = file.read(_LONGEST_NOTE).decode()
+    except (OSError, ValueError):
+        return None
+    return _absence(index, checked_s) if url == index.url else None
+
+
+def suspect_absence(index: CachedIndex) -> Notes:
+    """Return what to ask a server that seems to have no such subdir."""
+    return _absence(index, 0)
+
+
+def _absence(index: CachedIndex, checked_s: float) -> Notes:
+    return Notes(f"{index.url}/repodata.json", index.absence, None, None, _ABSENT, checked_s, 404)
+
+
+def read_shard_header(file: BinaryIO) -> bytes | None:
+    """Read what is noted before a list of shards, as MessagePack; None if the file is another one."""
+    head = file.read(len(_SHARDS) + 4)
+    if not head.startswith(_SHARDS) or len(head) != len(_SHARDS) + 4:
+        return None
+    return file.read(min(int.from_bytes(head[-4:], "little"), _LONGEST_NOTE))
+
+
+def header_text(value: Any) -> str | None:
+    """Return the value of a header, if it is one that can be sent back."""
     return value if isinstance(value, str) and value.isprintable() and value.isascii() else None
 
 

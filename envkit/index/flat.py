@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from envkit.index.cached import CachedIndex, read_notes
@@ -34,6 +35,28 @@ class FlatIndex:
     subdir: str
     table: NameTable
     descriptor: int
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The member ``info``."""
+        return self.table.info
+
+    @property
+    def identity(self) -> str:
+        """A text that is another one for any other content."""
+        return self.table.identity
+
+    def names(self) -> list[str]:
+        """List the names of the records."""
+        return self.table.listed()
+
+    def depends(self, name: str) -> list[str]:
+        """Return the names that the records of a name depend on.
+
+        Raises:
+            DamagedError: The index changed.
+        """
+        return self.table.depends(name)
 
     def records(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the file and the members of each record of a name.
@@ -113,7 +136,7 @@ def split_flat(index: CachedIndex) -> None:
             table = split_index(descriptor)
         except UnsplittableError:  # told to the next one, who would try it again
             table = make_table(Stamp.of(os.fstat(descriptor)), {_UNSPLIT: True}, {}, {})
-        _write(index, table_bytes(table))
+        write_aside(index.table, table_bytes(table))
     finally:
         os.close(descriptor)
 
@@ -123,7 +146,7 @@ def _is_whole(index: CachedIndex, descriptor: int) -> bool:
     if index.is_local:
         return True
     notes = read_notes(index)
-    if notes is None or notes.stamp.size != os.fstat(descriptor).st_size:
+    if notes is None or notes.stamp is None or notes.stamp.size != os.fstat(descriptor).st_size:
         return False
     digest, position = hashlib.blake2b(digest_size=32), 0
     while piece := os.pread(descriptor, _PIECE, position):
@@ -137,12 +160,17 @@ def is_simple(info: Mapping[str, Any]) -> bool:
     return not any(info.get(member) for member in ("channel_relations", "repodata_revisions", _UNSPLIT))
 
 
-def _write(index: CachedIndex, content: bytes) -> None:
-    temporary = index.table.with_name(f"{index.table.name}.{os.urandom(4).hex()}")
+def write_aside(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     try:
         with open(temporary, "xb", opener=_private) as file:
             file.write(content)
-        temporary.replace(index.table)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

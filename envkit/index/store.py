@@ -1,26 +1,29 @@
 """The index store: what channels have of some names, from indexes on this machine that may be used.
 
-Indexes are fetched by the native engine and kept in its cache. The store splits each once and reads it by name. Where
-it cannot tell everything that the native engine would tell, it tells nothing.
+Indexes are fetched by the native engine and kept in its cache. The store splits each flat one once and reads it by
+name, and reads the shards of others. Where it cannot tell everything that the native engine would tell, it tells
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from envkit.builds.record import record_from_repodata
-from envkit.index.cached import CachedIndex, Notes, read_notes
+from envkit.index.cached import CachedIndex, Notes, read_absence, read_notes, suspect_absence
 from envkit.index.entry import UnusualError
-from envkit.index.flat import FlatIndex, is_simple, open_flat, split_flat
+from envkit.index.flat import FlatIndex, is_simple, open_flat, split_flat, write_aside
+from envkit.index.sharded import ShardedIndex, open_sharded, read_shard_notes
 from envkit.index.subset import Subset, write_subset
 from envkit.index.table import DamagedError
 from envkit.models.build import Record
 from envkit.scratch import scratch
 from envkit.values import dataclass, field
 
-Opened = list[tuple[str, FlatIndex]]
+Opened = list[tuple[str, FlatIndex | ShardedIndex]]
 """Open indexes, each with the URL of its channel."""
 
 
@@ -39,7 +42,7 @@ class IndexStore:
 
     channels: Sequence[str]
     folder: Path
-    ask: Callable[[Sequence[tuple[CachedIndex, Notes]]], bool]
+    ask: Callable[[Sequence[Notes]], bool]
     offline: bool = False
     checked: set[tuple[str, ...]] = field(default_factory=set)
     trouble: OSError | None = None
@@ -64,14 +67,14 @@ class IndexStore:
     def names(self, platforms: Sequence[str]) -> frozenset[str] | None:
         """Return the name of every package; None if that is not known."""
         indexes = self.open(platforms)
-        return None if indexes is None else frozenset(n.lower() for _, index in indexes for n in index.table.listed())
+        return None if indexes is None else frozenset(n.lower() for _, index in indexes for n in index.names())
 
     def identity(self, platforms: Sequence[str]) -> str | None:
         """Return a text that changes with the content of an index; None if that is not known."""
         indexes = self.open(platforms)
         if indexes is None:
             return None
-        return "\n".join(f"{channel} {index.subdir} {index.table.identity}" for channel, index in indexes)
+        return "\n".join(f"{channel} {index.subdir} {index.identity}" for channel, index in indexes)
 
     def reach(self, names: Iterable[str], platforms: Sequence[str]) -> list[str] | None:
         """Return these names and all that their records may need, transitively; None if that is not known."""
@@ -84,10 +87,10 @@ class IndexStore:
             while waiting:
                 name = waiting.pop()
                 for _, index in indexes:
-                    fresh = [other for other in index.table.depends(name) if other not in found]
+                    fresh = [other for other in index.depends(name) if other not in found]
                     found.update(dict.fromkeys(fresh))
                     waiting += fresh
-        except DamagedError:
+        except (UnusualError, DamagedError):
             return None
         return sorted(found)
 
@@ -104,7 +107,7 @@ class IndexStore:
                     Subset(channel, index.subdir, write_subset(index, reached, folder / f"{at}.json"))
                     for at, (channel, index) in enumerate(self.open(platforms) or ())
                 ]
-            except (DamagedError, OSError):
+            except (UnusualError, DamagedError, OSError):
                 written = None
             yield written
 
@@ -116,47 +119,70 @@ class IndexStore:
         return self._opened[key]
 
     def _open(self, platforms: Sequence[str]) -> Opened | None:
-        opened: Opened = []
-        asked: list[tuple[CachedIndex, Notes]] = []
-        wanted: list[tuple[str, str, CachedIndex]] = []
+        asked: list[Notes] = []
+        wanted: list[tuple[str, str, CachedIndex, bool]] = []
         for channel, subdir, index in self._indexes(platforms):
             if index is None:
                 return None
             if index.is_local:
-                if subdir != "noarch" and not index.path.exists():
-                    continue
-            else:
-                notes = read_notes(index)
-                if notes is None or not index.lacks_shards():
-                    return None
-                if not (self.offline or tuple(platforms) in self.checked or notes.is_fresh):
-                    asked.append((index, notes))
-            wanted.append((channel, subdir, index))
+                if subdir == "noarch" or index.path.exists():
+                    wanted.append((channel, subdir, index, False))
+                continue
+            flat = index.lacks_shards()
+            notes = (read_notes(index) or _absence(index, subdir)) if flat else read_shard_notes(index)
+            if notes is None:
+                return None
+            if not (self.offline or tuple(platforms) in self.checked or notes.is_fresh):
+                asked.append(notes)
+            if notes.path != index.absence:
+                wanted.append((channel, subdir, index, not flat))
         if asked and not self.ask(asked):
             return None
-        for channel, subdir, index in wanted:
-            flat = open_flat(index, subdir)
-            if flat is None:
-                self._split(index)
-                flat = open_flat(index, subdir)
-            if flat is None or not is_simple(flat.table.info):
+        opened: Opened = []
+        for channel, subdir, index, is_sharded in wanted:
+            found = open_sharded(index, subdir) if is_sharded else self._flat(index, subdir)
+            if found is None:
                 return None
-            opened.append((channel, flat))
+            opened.append((channel, found))
         return opened
 
+    def _flat(self, index: CachedIndex, subdir: str) -> FlatIndex | None:
+        found = open_flat(index, subdir)
+        if found is None:
+            self._split(index)
+            found = open_flat(index, subdir)
+        return found if found is not None and is_simple(found.info) else None
+
     def fill(self, platforms: Sequence[str]) -> None:
-        """Split the indexes that the native engine has just read, where that has not been done."""
+        """Split the flat indexes that the native engine has just read, and note subdirs that servers lack.
+
+        Splits are kept, so that this costs nothing where it has been done.
+        """
         self.checked.add(tuple(platforms))
-        for _, _, index in self._indexes(platforms):
-            if index is not None:
+        for _, subdir, index in self._indexes(platforms):
+            if index is None or not (index.is_local or index.lacks_shards()):
+                continue
+            if index.is_local or read_notes(index) is not None:
                 self._split(index)
+                continue
+            # The native engine takes a subdir that the server lacks for an empty one, and does not note it.
+            unknown = subdir != "noarch" and not self.offline and read_absence(index) is None
+            if unknown and self.ask([suspect_absence(index)]):
+                self._write(partial(write_aside, index.absence, index.url.encode()))
 
     def _split(self, index: CachedIndex) -> None:
+        self._write(partial(split_flat, index))
+
+    def _write(self, action: Callable[[], None]) -> None:
         if self.trouble is None:
             try:
-                split_flat(index)
+                action()
             except OSError as error:
                 self.trouble = error
 
     def _indexes(self, platforms: Sequence[str]) -> list[tuple[str, str, CachedIndex | None]]:
         return [(c.rstrip("/"), s, CachedIndex.of(c, s, self.folder)) for c in self.channels for s in platforms]
+
+
+def _absence(index: CachedIndex, subdir: str) -> Notes | None:
+    return None if subdir == "noarch" else read_absence(index)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envkit.index.flat import FlatIndex
+from envkit.index.sharded import ShardedIndex
 
 
 class Subset(NamedTuple):
@@ -18,10 +19,11 @@ class Subset(NamedTuple):
     path: Path
 
 
-def write_subset(index: FlatIndex, names: Sequence[str], path: Path) -> Path:
+def write_subset(index: FlatIndex | ShardedIndex, names: Sequence[str], path: Path) -> Path:
     """Write the records of some names, sorted; return the path.
 
     Raises:
+        UnusualError: The native engine has to look at one of them.
         DamagedError: The index changed.
         OSError: The file cannot be written.
     """
@@ -32,7 +34,7 @@ def write_subset(index: FlatIndex, names: Sequence[str], path: Path) -> Path:
         packages += found.packages
         conda += found.conda
     with path.open("wb") as file:
-        file.write(b'{"info":' + json.dumps(dict(index.table.info)).encode() + b',"packages":{')
+        file.write(b'{"info":' + json.dumps(dict(index.info)).encode() + b',"packages":{')
         file.write(b",".join(packages))
         file.write(b'},"packages.conda":{')
         file.write(b",".join(conda))

@@ -137,6 +137,9 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.OPENED_CHANNEL: _opened,
     codes.PACK_UNUSED: "the generation that it is of is gone",
     codes.STAGE_UNUSED: lambda idle_s: f"a copy on this node's disk, last used {days_words(idle_s)} ago",
+    codes.INDEX_UNKEPT: (
+        "what was read of channel indexes cannot be kept in {folder} ({why}): commands read them whole until it can"
+    ),
     codes.INDEX_UNUSED: lambda idle_s: f"a channel's index, last used {days_words(idle_s)} ago",
     codes.KEPT_IN_USE: lambda by=(): f"{_users(by)} using it; --force takes it all the same",
     codes.TAKEN_IN_USE: lambda by=(): f"taken by force: {_users(by)} using it",

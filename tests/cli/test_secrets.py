@@ -168,10 +168,10 @@ def test_tokens_go_back_where_they_were() -> None:
 
 
 def test_a_bug_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    def broken(**_: object) -> None:
+    def broken(_: object) -> None:
         raise RuntimeError(f"https://u:{PASSWORD}@h/t/{TOKEN}")
 
-    monkeypatch.setattr(app, "app", broken)
+    monkeypatch.setattr(app, "_call", broken)
     assert app._run(["find", "x", "--json"]) == 70
     said = capfd.readouterr()
     hidden(Outcome(70, said.out, said.err))

@@ -119,3 +119,28 @@ def test_a_volume_of_almost_no_size(small: Mount, size_kb: int) -> None:
     assert "Traceback" not in outcome.err
     if outcome.code == 0:
         assert shell.ok("doctor", "--full", "--json").json["healthy"]
+
+
+@pytest.mark.parametrize("options", ["size=16k", "size=16k,ro"])
+def test_an_index_cache_that_takes_no_writes_is_told_once(tmp_path: Path, options: str) -> None:
+    shell = Shell.below(tmp_path)
+    shell.publish(Package("lib"), Package("app", depends=["lib"]))
+    cache = shell.home / ".cache" / "envkit" / "index"
+    cache.mkdir(parents=True)
+    with mounted(cache, "-t", "tmpfs", "-o", options, "tmpfs"):
+        with contextlib.suppress(OSError), (cache / "full").open("wb") as file:
+            file.write(bytes(1 << 20))
+        words = ("-c", str(shell.channel), "--override-channels")
+        outcome = shell.run("find", "lib", *words)
+        assert outcome.code == 0, outcome.err
+        if "ro" in options:  # the index goes to a folder of the user's that takes writes
+            assert "cannot be kept" not in outcome.err
+            return
+        assert outcome.err.count("cannot be kept in") == 1, outcome.err
+        assert "No space left on device" in outcome.err
+        assert str(cache) in "".join(outcome.err.split())
+        assert "cannot be kept" not in shell.run("find", "lib", "-q", *words).err
+        dry = shell.run("create", "app", "--dry-run", *words)
+        assert dry.code == 0, dry.err
+        assert dry.err.count("cannot be kept in") == 1, dry.err
+        assert [path.name for path in cache.iterdir()] == ["full"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rattler
 from channels import Package, write_channel
 from harness import QuietHandler
+from rattler.index import index_fs
 
 from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
 from envkit.engines.rattler_native import NativeGateway
+from envkit.engines.stored import is_simple_spec, simple_matches
 from envkit.errors import ChannelError, UnsatisfiableError
 from envkit.index.cached import CachedIndex
 from envkit.index.flat import open_flat, split_flat
@@ -31,6 +36,7 @@ from envkit.models.build import Record
 from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask, VirtualPackage
+from envkit.models.spec import parse_match_spec
 
 PLATFORMS = ("linux-64", "noarch")
 PACKAGES = [
@@ -422,3 +428,126 @@ def test_servers_are_asked_as_their_headers_allow(channel: Path, tmp_path: Path)
             os.utime(channel / subdir / "repodata.json", (2_000_000_000, 2_000_000_000))
         assert query(url, access) == "3 True"
         assert query(url, access) == "3 False"
+
+
+def test_shards_are_read_as_the_native_engine_reads_them(channel: Path, tmp_path: Path) -> None:
+    many = [Package("many", f"1.{at}", depends=[f"lib >={at}", "other"]) for at in range(40)]
+    write_channel(channel, [*PACKAGES, *many, Package("rich", "1")])
+    asyncio.run(index_fs(channel, write_zst=True, write_shards=True))
+    with answering(tmp_path, Cache_Control="max-age=1200") as (url, asked):
+        access = access_of(tmp_path, url)
+        store, native = store_of(access), NativeGateway(access)
+        names = sorted(native.names(PLATFORMS))
+        assert store.names(PLATFORMS) == frozenset(names)
+        assert store.records(["lib"], PLATFORMS) is None  # its shard was not fetched
+        for name in names:
+            theirs = [record for _, record in native.records([name], PLATFORMS, recursive=False)]
+            ours = store.records([name], PLATFORMS)
+            assert ours is not None
+            assert everything(ours) == everything(theirs)
+        assert store.records(["nothing"], PLATFORMS) == []
+        assert store.reach(["many"], PLATFORMS) == ["lib", "many", "other"]
+        task = SolveTask(("many", "app-extra"), platforms=PLATFORMS)
+        asked.clear()
+        with store.subsets(["many", "app-extra"], PLATFORMS) as subsets:
+            assert subsets
+        assert everything(RattlerEngine().solve(task, access=access)) == everything(native.solve(task))
+        assert query(url, access) == "2 False"
+        assert asked == []
+    assert query(url, access, "offline") == "2 False"
+
+
+def test_a_list_of_shards_is_asked_for_again(channel: Path, tmp_path: Path) -> None:
+    asyncio.run(index_fs(channel, write_zst=True, write_shards=True))
+    with answering(tmp_path) as (url, asked):
+        access = access_of(tmp_path, url)
+        assert query(url, access) == "2 True"
+        asked.clear()
+        assert query(url, access) == "2 False"
+        assert asked == [(f"/channel/{subdir}/repodata_shards.msgpack.zst", "304") for subdir in PLATFORMS]
+        write_channel(channel, [*PACKAGES, Package("app", "3.0")])
+        asyncio.run(index_fs(channel, write_zst=True, write_shards=True, force=True))
+        for subdir in PLATFORMS:  # the server tells seconds
+            os.utime(channel / subdir / "repodata_shards.msgpack.zst", (2_000_000_000, 2_000_000_000))
+        assert query(url, access) == "3 True"
+        assert query(url, access) == "3 False"
+
+
+def test_damaged_shards_are_left_to_the_native_engine(channel: Path, tmp_path: Path) -> None:
+    asyncio.run(index_fs(channel, write_zst=True, write_shards=True))
+    with answering(tmp_path, Cache_Control="max-age=1200") as (url, _):
+        access = access_of(tmp_path, url)
+        before = RattlerEngine().records(["app", "lib"], platforms=PLATFORMS, access=access)
+        store = IndexStore(access.urls, access.index_dir, lambda _: False)
+        assert everything(store.records(["app", "lib"], PLATFORMS) or ()) == everything(before)
+        paths = [*access.index_dir.glob("*.shards-cache-v1"), *access.index_dir.glob("shards-v1/*.msgpack")]
+        assert len(paths) == 4
+        chance = random.Random(7)
+        for path in paths:
+            content = path.read_bytes()
+            for cut in (0, 1, 17, len(content) // 2, len(content) - 1):
+                path.write_bytes(content[:cut])
+                store = IndexStore(access.urls, access.index_dir, lambda _: False)
+                found = store.records(["app", "lib"], PLATFORMS)
+                assert found is None or everything(found) == everything(before), (path, cut)
+            for junk in (b"\xc1" * 99, b"\x91" * 100_000, b"\x81\xa8packages\x81\xa1a\x01", chance.randbytes(500)):
+                path.write_bytes(junk)
+                store = IndexStore(access.urls, access.index_dir, lambda _: False)
+                found = store.records(["app", "lib"], PLATFORMS)
+                assert found is None or everything(found) == everything(before)
+                with store.subsets(["app"], PLATFORMS):
+                    pass
+            path.write_bytes(content)
+
+
+def test_a_subdir_that_a_server_lacks_is_remembered(channel: Path, tmp_path: Path) -> None:
+    shutil.rmtree(channel / "linux-64")
+    with answering(tmp_path, Cache_Control="max-age=1200") as (url, asked):
+        access = access_of(tmp_path, url)
+        engine = RattlerEngine()
+        assert len(engine.records(["other"], platforms=PLATFORMS, access=access)) == 1
+        asked.clear()
+        assert query(url, access) == "0 False"
+        assert asked == []
+        (note,) = access.index_dir.glob("*.absent")
+        os.utime(note, (0, 0))
+        assert query(url, access) == "0 False"
+        assert asked == [("/channel/linux-64/repodata.json", "404")]
+        assert query(url, access) == "0 False"
+        assert len(asked) == 1
+        write_channel(channel, PACKAGES)
+        os.utime(note, (0, 0))
+        assert query(url, access) == "2 True"
+        assert query(url, access) == "2 False"
+
+
+def test_simple_specs_match_as_in_the_native_engine(tmp_path: Path) -> None:
+    builds = ["cuda124_py311h_0", "py311_CUDA12", "0", "cpu_generic_py310h.x+1", "py3.11_cuda12.4_cudnn9.1.0_0"]
+    native = []
+    for version in ("2.5", "2.5.0", "2.5.1", "2.50", "2.5rc1", "1!2.5", "2.4"):
+        for build in builds:
+            path = tmp_path / "index.json"
+            path.write_text(json.dumps({**entry("pytorch"), "version": version, "build": build, "subdir": "linux-64"}))
+            native.append(rattler.PackageRecord.from_index_json(path))
+    ours = [Record("pytorch", str(record.version), str(record.build)) for record in native]
+    patterns = ["*cuda*", "CUDA*", "*_0", "0", "*", "*12.4*", "*py311*cuda*", "cpu_generic_py310h.x+1", "*x+1"]
+    forms = [
+        "={}={}",
+        "=={}={}",
+        " {} {}",
+        "={}.*={}",
+        " {}.* {}",
+        " >={} {}",
+        " >=2.4,<{} {}",
+        " =={}  {}",
+        " !={} {}",
+    ]
+    specs = [f"pytorch{form.format(v, p)}" for form in forms for v in ("2.5", "2.5.1", "2") for p in patterns]
+    specs += ["pytorch=*=*cuda*", "pytorch * cuda*", "pytorch", "pytorch=2.5", "pytorch 2.5 0"]
+    for spec in specs:
+        assert is_simple_spec(spec), spec
+        matcher = rattler.MatchSpec(spec, strict=False)
+        parsed = parse_match_spec(spec)
+        assert [simple_matches(parsed, one) for one in ours] == [matcher.matches(one) for one in native], spec
+    for other in ("pytorch>=2.5=*cuda*", "pytorch =2.5 *cuda*", "pytorch=2.5=h_?", "pytorch=2.5=^x$", "c::pytorch=1=0"):
+        assert not is_simple_spec(other)

@@ -55,6 +55,7 @@ CODE_JIT = _advice("code-jit", "A package runs on a GPU only through PTX, as its
 CODE_MISSING_PARTLY = _advice("code-missing-partly", "Libraries of a package that runs hold no code for a GPU.")
 CODE_PASSED_OVER = _advice("code-passed-over", "A better package holds no code for a GPU, as it was measured.")
 HALF_DELETED = _advice("half-deleted", "An earlier run was deleting it.")
+INDEX_UNKEPT = _advice("index-unkept", "What was read of a channel's index cannot be kept.")
 INDEX_UNUSED = _advice("index-unused", "The index of a channel was not used for days.")
 KEPT_IN_USE = _advice("kept-in-use", "A process is using the generation.")
 TAKEN_IN_USE = _advice("taken-in-use", "A process is using the generation, which is removed all the same.")
