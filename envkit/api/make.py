@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,7 @@ from envkit.layout.disk import freed_by
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
 from envkit.layout.generation import Claimed, claim, publish, write_manifest
-from envkit.layout.inventory import Numbered
+from envkit.layout.inventory import Origins
 from envkit.layout.lineage import Origin
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import sharing
@@ -125,7 +125,9 @@ def make_generation(
             requested=blueprint.request.specs,
             reporter=reporter,
             platform=blueprint.target.subdir,
-            beside=(lambda: link_kept(volume, plan.records, place)) if compiles else (lambda: None),
+            beside=(lambda: link_kept(volume, plan.records, place, known=known.bytecode))
+            if compiles
+            else (lambda: None),
         )
         if kept is not None:
             env = run_environment(prefix, os.environ, name=blueprint.name)
@@ -158,13 +160,13 @@ def complete(
     *,
     proof: Proof,
     runs_here: bool,
-    known: Mapping[int, Numbered] | None = None,
+    known: Origins | None = None,
 ) -> Report | None:
     """Write the manifest of a claimed generation whose files are there, and validate it; it can be published then.
 
     Args:
         runs_here: Whether it is for the platform of this host, so that it can be validated here.
-        known: Files of packages in the cache that were looked at just now; see `weigh_generation`.
+        known: Files that it was linked from.
 
     Raises:
         EnvkitError: It does not work, so it must not be published.
@@ -226,7 +228,7 @@ def _using_cache(session: Session, volume: Volume) -> Iterator[None]:
 
 def _fill(
     session: Session, volume: Volume, plan: Plan, compiler: Compiler | None
-) -> tuple[tuple[Record, ...], dict[int, Numbered]]:
+) -> tuple[tuple[Record, ...], Origins]:
     """Fetch the packages that the cache lacks; return them, and the files of the others as `find_changed` does."""
     changed, files = find_changed(volume, plan.records)
     missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
@@ -242,7 +244,7 @@ def _fill(
         caches=session.settings.caches,
         compiler=compiler,
     )
-    return missing, files
+    return missing, Origins(files)
 
 
 def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[Advice, ...]]:

@@ -36,13 +36,19 @@ _TIMEOUT_S = 1800.0
 
 
 def link_kept(
-    volume: Volume, records: Sequence[Record], prefix: Path, among: Sequence[Record] | None = None
+    volume: Volume,
+    records: Sequence[Record],
+    prefix: Path,
+    *,
+    among: Sequence[Record] | None = None,
+    known: dict[str, str] | None = None,
 ) -> tuple[int, list[Record]]:
     """Link the bytecode of complete packages in the cache; return the number of files, and the other packages.
 
     Args:
         records: All packages of the prefix, which tell the Python.
         among: Link that of these only.
+        known: Takes the folder of the cache that a file was linked from, by its path in the prefix.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -58,19 +64,21 @@ def link_kept(
         try:
             if guarded:
                 with open_kept(volume, volume.bytecode, name, str(tag)) as kept:
-                    count = _link_package(volume, record, Path(kept.through), prefix)
+                    paths = _link_package(volume, record, Path(kept.through), prefix)
             else:
-                count = _link_package(volume, record, volume.bytecode / name / str(tag), prefix)
+                paths = _link_package(volume, record, volume.bytecode / name / str(tag), prefix)
         except TamperedError:
-            count = None
+            paths = None
         except OSError as error:
             if no_space(error):
                 raise full_while(volume, error, DOING) from error
-            count = None  # too many links (EMLINK), none at all, or a file is gone: compile
-        if count is None:
+            paths = None  # too many links (EMLINK), none at all, or a file is gone: compile
+        if paths is None:
             rest.append(record)
-        else:
-            linked += count
+            continue
+        linked += len(paths)
+        if known is not None:
+            known.update({path: f"pyc/{name}" for path in paths if path not in known})
     return linked, rest
 
 
@@ -79,7 +87,7 @@ def _name(volume: Volume, record: Record) -> str:
     return keep_name(volume, volume.bytecode, cache.key(record))
 
 
-def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) -> int | None:
+def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) -> list[str] | None:
     files = read_list(folder)
     if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
         return None
@@ -123,7 +131,7 @@ def make_bytecode(
         return
     compiler.finish(reporter)
     linked, rest = kept
-    more, rest = link_kept(volume, records, place, rest)
+    more, rest = link_kept(volume, records, place, among=rest)
     counts = {what: count for what, count in compiler.counts.items() if what != "left"}
     if linked + more > compiler.kept:
         counts["linked"] = linked + more - compiler.kept
@@ -192,18 +200,22 @@ def _fits(folder: Path, files: BytecodeFiles, package: Path) -> bool:
     return True
 
 
-def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> int:
-    count = 0
+def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> list[str]:
+    """Link the files of a list, and return their paths in the prefix, those that were there before included."""
+    paths = []
     for inner, names in files:
         source, target = f"{folder}/{inner}", f"{prefix}/{inner}"
-        os.makedirs(target, exist_ok=True)  # noqa: PTH103 - hundreds of them, and thousands of links
+        try:
+            os.mkdir(target)  # noqa: PTH102 - hundreds of them, and thousands of links
+        except OSError:
+            os.makedirs(target, exist_ok=True)  # noqa: PTH103 - as above
         for name in names:
+            paths.append(f"{inner}/{name}")
             try:
                 os.link(f"{source}/{name}", f"{target}/{name}")
             except FileExistsError:  # two packages with the same module, or a package that ships its own bytecode
                 continue
-        count += len(names)
-    return count
+    return paths
 
 
 def _compile(

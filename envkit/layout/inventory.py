@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 Numbered = tuple[str, int | None]
 """The folder of the cache that has a file, and its disk space in units of 512 bytes if it was looked at."""
 
+
+@dataclass
+class Origins:
+    """Files of a new generation that need not be looked for in the caches, by whole folders of them."""
+
+    files: dict[int, Numbered] = field(default_factory=dict)  # what packages have, by its inode
+    bytecode: dict[str, str] = field(default_factory=dict)  # the folder that it was linked from, by its path
+
+
 _LIMIT_BYTES = 4 << 20
 _UNKNOWN: Numbered = ("", None)
 _MOST = 1 << 62  # no sum of sizes is larger

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from envkit.layout.inventory import (
     Held,
     Inventory,
     Numbered,
+    Origins,
     inventory_text,
     number_files,
     parse_inventory,
@@ -37,7 +38,7 @@ def weigh_generation(
     generation: str,
     place: Path,
     manifest: Manifest | None,
-    known: Mapping[int, Numbered] | None = None,
+    known: Origins | None = None,
 ) -> Inventory:
     """Look at every file of a generation; without a manifest, it is not known what its files are linked from.
 
@@ -46,21 +47,22 @@ def weigh_generation(
         generation: Its name.
         place: A path to its directory.
         manifest: Its manifest, if it can be read.
-        known: Files of packages in the cache that were looked at just now, by their inodes; whole packages.
+        known: Files that it was linked from.
     """
     if manifest is None:
         own, linked = weigh(str(place), {})
         return Inventory(generation, str(place), "", 0, None, own, linked)
     from envkit.layout.contents import read_wheels
 
+    known = known or Origins()
     names = {p.name: digest for p in (manifest.pip.packages if manifest.pip else ()) if (digest := _wheel_key(p))}
-    paths = {
+    paths = known.bytecode | {
         path: f"wheels/{names[wheel.name]}"
         for wheel in (read_wheels(place, manifest) if names else ())
         if wheel.name in names
         for path, _, _ in wheel.paths
     }
-    own, linked = weigh(str(place), _origins(volume, place, manifest, known or {}), paths=paths)
+    own, linked = weigh(str(place), _origins(volume, place, manifest, known), paths=paths)
     return Inventory(
         generation=generation,
         prefix=manifest.prefix,
@@ -73,12 +75,10 @@ def weigh_generation(
 
 
 @contextlib.contextmanager
-def weighing(
-    volume: Volume, here: Folder, manifest: Manifest, known: Mapping[int, Numbered] | None = None
-) -> Iterator[None]:
+def weighing(volume: Volume, here: Folder, manifest: Manifest, known: Origins | None = None) -> Iterator[None]:
     """Look at a finished generation while the block runs, and write its inventory at the end of it.
 
-    The block validates the generation: it mostly waits for other processes. For `known` see `weigh_generation`.
+    The block validates the generation: it mostly waits for other processes. `known` are files that it was linked from.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -103,20 +103,20 @@ def inventories_of(volume: Volume, prefixes: Sequence[Path]) -> list[Inventory]:
     return [known or _looked_at(volume, prefix) for known, prefix in zip(recorded, prefixes, strict=True)]
 
 
-def _origins(volume: Volume, place: Path, manifest: Manifest, known: Mapping[int, Numbered]) -> dict[int, Numbered]:
+def _origins(volume: Volume, place: Path, manifest: Manifest, known: Origins) -> dict[int, Numbered]:
     """Map the inodes of files in the caches of packages and bytecode to their folder."""
     from envkit.layout.trust import own_name
 
     keys = [p.sha256.lower() if p.sha256 else f"md5-{p.record.get('md5')}" for p in manifest.packages]
     wheels = [key for p in (manifest.pip.packages if manifest.pip else ()) if (key := _wheel_key(p))]
     origins: dict[int, Numbered] = {}
-    looked_at = {origin for origin, _ in known.values()}
+    looked_at = {*known.bytecode.values(), *(origin for origin, _ in known.files.values())}
     for kind, cache, names in (("pkgs", volume.packages, keys), ("pyc", volume.bytecode, [*keys, *wheels])):
         with contextlib.suppress(OSError):
             if os.lstat(cache).st_dev != os.lstat(place / MANIFEST).st_dev:
                 continue  # numbers of another file system
             if kind == "pkgs":
-                origins.update(known)
+                origins.update(known.files)
             for key in names:
                 name = own_name(volume, cache, key)
                 if f"{kind}/{name}" not in looked_at:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from envkit.api.environments import list_environments
 from envkit.layout.atomic import write_atomic
 from envkit.layout.disk import shares
-from envkit.layout.inventory import parse_inventory, shared_sizes
+from envkit.layout.inventory import Origins, parse_inventory, shared_sizes
 from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 from envkit.layout.weighing import inventories_of, weighing
@@ -57,14 +57,27 @@ def volume(tmp_path: Path) -> Volume:
     return volume
 
 
-def make(volume: Volume, name: str, keys: list[str], *, copied: frozenset[str] = frozenset()) -> Path:
-    """A generation with these packages: linked file by file, or copied."""
+def make(
+    volume: Volume,
+    name: str,
+    keys: list[str],
+    *,
+    copied: frozenset[str] = frozenset(),
+    looked_at: frozenset[str] = frozenset(),
+) -> Path:
+    """A generation with these packages: linked file by file, or copied; some were looked at just before."""
+    known = Origins()
     prefix = volume.generations / f"{name}-00000000"
     (prefix / "lib").mkdir(parents=True)
     (prefix / "bin").mkdir()
     (prefix / "bin" / "own").write_text(name * 1000)
     (prefix / "bin" / "link").symlink_to("own")
     for key in keys:
+        if key in looked_at:
+            states = [path.stat() for path in (volume.packages / key).rglob("*-*-*")]
+            known.files.update({state.st_ino: (f"pkgs/{key}", state.st_blocks) for state in states})
+            bytecode = [] if key in copied else (volume.bytecode / key).rglob("*-*-*")
+            known.bytecode.update({f"lib/{path.name}": f"pyc/{key}" for path in bytecode})
         for source in (*(volume.packages / key).rglob("*-*-*"), *(volume.bytecode / key).rglob("*-*-*")):
             if source.is_file() and key in copied:
                 (prefix / "lib" / source.name).write_bytes(source.read_bytes())
@@ -72,7 +85,7 @@ def make(volume: Volume, name: str, keys: list[str], *, copied: frozenset[str] =
                 os.link(source, prefix / "lib" / source.name)
     manifest = a_manifest(prefix, keys)
     write_atomic(prefix / ".envkit.json", manifest.to_text())
-    with folder(volume.root, prefix) as here, weighing(volume, here, manifest):
+    with folder(volume.root, prefix) as here, weighing(volume, here, manifest, known):
         pass
     (volume.root / name).symlink_to(f".envkit/g/{prefix.name}")
     return prefix
@@ -86,13 +99,20 @@ def agree(volume: Volume, prefixes: list[Path]) -> None:
     max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
 @given(
-    st.lists(st.tuples(st.sets(st.sampled_from(PACKAGES)), st.sets(st.sampled_from(PACKAGES))), min_size=1, max_size=4)
+    st.lists(
+        st.tuples(*[st.frozensets(st.sampled_from(PACKAGES))] * 3),
+        min_size=1,
+        max_size=4,
+    )
 )
 def test_recorded_sizes_are_those_of_the_files(
-    tmp_path_factory: pytest.TempPathFactory, made: list[tuple[set[str], set[str]]]
+    tmp_path_factory: pytest.TempPathFactory, made: list[tuple[frozenset[str], ...]]
 ) -> None:
     fresh = volume.__wrapped__(tmp_path_factory.mktemp("v"))  # type: ignore[attr-defined]
-    prefixes = [make(fresh, f"e{n}", sorted(keys), copied=frozenset(copied)) for n, (keys, copied) in enumerate(made)]
+    prefixes = [
+        make(fresh, f"e{n}", sorted(keys), copied=copied, looked_at=looked_at)
+        for n, (keys, copied, looked_at) in enumerate(made)
+    ]
     agree(fresh, prefixes)
     agree(fresh, [*prefixes, prefixes[0]])  # two names of one generation
 
