@@ -115,7 +115,7 @@ def fleet_stage_command(
         raise UsageError("no directory to copy to", hint="Name one of the nodes' disks: --to DIR, or ENVKIT_STAGE.")
     session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
     root = session.find_volume().root
-    fleet = _fleet(via, nodes, arguments or ())
+    fleet = _fleet(via, nodes, arguments or (), gpus=False)
     found = stage_fleet(fleet, name, place, persist=root, deadline_s=deadline, reporter=session.reporter)
     if as_json:
         print_json(fleet_staging_json(found))
@@ -129,7 +129,7 @@ def fleet_stage_command(
     return 4 if found.findings else 0
 
 
-def _fleet(via: str | None, nodes: str | None, arguments: Sequence[str]) -> Fleet:
+def _fleet(via: str | None, nodes: str | None, arguments: Sequence[str], *, gpus: bool = True) -> Fleet:
     from envkit.fleet.local import LocalFleet, split_names
     from envkit.fleet.slurm import has_slurm, make_slurm
 
@@ -140,7 +140,7 @@ def _fleet(via: str | None, nodes: str | None, arguments: Sequence[str]) -> Flee
         )
     match via or ("slurm" if has_slurm() else "local"):
         case "slurm":
-            return make_slurm(nodes, arguments)
+            return make_slurm(nodes, arguments, gpus=gpus)
         case "local":
             if arguments:
                 raise UsageError("child processes take no options of srun", hint="Use --via slurm, or leave them out.")

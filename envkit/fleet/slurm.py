@@ -98,8 +98,8 @@ def has_slurm() -> bool:
     return shutil.which("srun") is not None and shutil.which("sinfo") is not None
 
 
-def make_slurm(wanted: str | None, arguments: Sequence[str]) -> SlurmFleet:
-    """Return the fleet of the cluster that this machine is part of.
+def make_slurm(wanted: str | None, arguments: Sequence[str], *, gpus: bool = True) -> SlurmFleet:
+    """Return the fleet of the cluster that this machine is part of; without `gpus`, no GPU has to be free.
 
     Raises:
         UsageError: Its clients are not here.
@@ -108,7 +108,7 @@ def make_slurm(wanted: str | None, arguments: Sequence[str]) -> SlurmFleet:
         raise UsageError(
             "there is no srun and sinfo on PATH", hint="Call it on a login node of the cluster, or with --via local."
         )
-    return SlurmFleet(wanted, arguments, os.environ)
+    return SlurmFleet(wanted, arguments if gpus else ("--gres=none", *arguments), os.environ)
 
 
 def _node(line: str) -> Node | None:
