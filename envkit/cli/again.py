@@ -27,6 +27,7 @@ from envkit.inputs.places import own_path, settings_paths
 from envkit.layout.private import folder, read_file, trusted_owners
 from envkit.paths import MANIFEST, PRIVATE, validation_folders
 from envkit.patterns import regex
+from envkit.printable import printable_lines
 
 if TYPE_CHECKING:
     from envkit.api.session import Session
@@ -52,6 +53,7 @@ _REACHES_OUT = regex(
 )
 # The same in a value of --pip, which is a line of a requirements file.
 _LEADS_OUT = regex(r"-|.*(?:\$|\.(?:whl|zip|tar|t[gbxl]z))", re.IGNORECASE)
+_STYLE = regex(r"\x1b\[[0-9;]*m")
 
 
 class _Said(NamedTuple):
@@ -103,7 +105,10 @@ def recall(words: Sequence[str]) -> bool:
         note = _read_note(place) if place is not None and _is_plain_volume(place.root) else None
         if place is None or note is None or note["outcome"] != _outcome(place):
             return False
-        text = str(note["text"])
+        text = note["text"]
+        plain = _STYLE.sub("", text)
+        if plain != printable_lines(plain):  # the owner of a volume may have written it, too
+            return False
         sys.stdout.write(text)
         sys.stdout.flush()
     except (EnvkitError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

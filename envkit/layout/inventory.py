@@ -140,7 +140,7 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value < _MOST:
+    if type(value) is not int or not 0 <= value < _MOST:
         raise TypeError(value)
     return value
 

@@ -155,6 +155,8 @@ CHANGES: dict[str, Callable[[Setting], object]] = {
     "a note of another schema": lambda s: _edit(_note(s), schema_version=2),
     "a torn note": lambda s: _note(s).write_text("{"),
     "a note behind a link": _linked_note,
+    "a note that sets the title": lambda s: _edit(_note(s), text="\x1b]0;title\x07"),
+    "a note of no text": lambda s: _edit(_note(s), text=None),
 }
 
 

@@ -185,3 +185,17 @@ def test_an_inventory_that_does_not_hold_is_not_believed(volume: Volume, tmp_pat
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"schema_version": 2}', b"[" * 100_000, b"\xff"])
 def test_no_inventory(data: bytes) -> None:
     assert parse_inventory(data) is None
+
+
+@pytest.mark.parametrize("packages", [True, 1.0, -1, 1 << 70, "1", None])
+def test_counts_are_whole_numbers(packages: object) -> None:
+    content = {
+        "schema_version": 1,
+        "generation": "a",
+        "prefix": "/a",
+        "created": "",
+        "manifest_bytes": 1,
+        "own": [1, 1],
+    }
+    assert parse_inventory(json.dumps({**content, "linked": {}, "packages": 1}).encode()) is not None
+    assert parse_inventory(json.dumps({**content, "linked": {}, "packages": packages}).encode()) is None
