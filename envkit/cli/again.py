@@ -105,6 +105,7 @@ def recall(words: Sequence[str]) -> bool:
         note = _read_note(place) if place is not None and _is_plain_volume(place.root) else None
         if place is None or note is None or note["outcome"] != _outcome(place):
             return False
+        folder(place.root, os.path.dirname(place.prefix)).close()  # nobody else's
         text = note["text"]
         plain = _STYLE.sub("", text)
         if plain != printable_lines(plain):  # the owner of a volume may have written it, too

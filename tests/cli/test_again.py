@@ -210,7 +210,12 @@ def test_settings_that_change_nothing_are_seen_once(setting: Setting) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user takes root")
-def test_a_note_of_a_stranger_is_not_believed(setting: Setting) -> None:
+def test_nothing_of_a_stranger_is_believed(setting: Setting) -> None:
+    generations = setting.shell.volume / ".envkit" / "g"
+    os.chown(generations, 12345, -1)
+    assert setting.quick() is None
+    os.chown(generations, 0, -1)
+    assert setting.quick() is not None
     os.chown(_note(setting), 12345, -1)
     assert setting.quick() is None
 
