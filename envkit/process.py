@@ -166,7 +166,7 @@ def _kill_marked(mark: bytes) -> None:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123 - thousands of them
+            with open(f"/proc/{name}/environ", "rb") as file:
                 marked = mark in file.read().split(b"\0")
             if marked:
                 os.kill(int(name), signal.SIGKILL)
@@ -176,7 +176,7 @@ def usable_processors() -> int:
     """Return how many processors this process may use: its affinity, within the quota of its cgroup, rounded up."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError, IndexError):
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:  # noqa: PTH123
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
             quota, period = file.read().split()[:2]  # "max 100000" without one
         count = min(count, -(-int(quota) // int(period)))
     return max(1, count)

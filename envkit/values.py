@@ -33,7 +33,7 @@ class _Member:
 
     __slots__ = ("compare", "default", "default_factory", "init", "kw_only", "name", "repr", "type")
 
-    def __init__(self, default: Any, default_factory: Any, *, init: bool, repr: bool, compare: bool) -> None:  # noqa: A002
+    def __init__(self, default: Any, default_factory: Any, *, init: bool, repr: bool, compare: bool) -> None:
         self.name = self.type = ""
         self.default = default
         self.default_factory = default_factory
@@ -48,7 +48,7 @@ def _field(
     default: Any = _MISSING,
     default_factory: Any = _MISSING,
     init: bool = True,
-    repr: bool = True,  # noqa: A002 - as in `dataclasses`
+    repr: bool = True,
     compare: bool = True,
 ) -> Any:
     """See `dataclasses.field`."""

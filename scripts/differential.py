@@ -45,7 +45,7 @@ _SETS = (("conda-forge",), ("pytorch", "nvidia", "conda-forge"), ("nvidia", "con
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

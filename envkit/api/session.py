@@ -71,7 +71,7 @@ class Session:
     @property
     def volume(self) -> Volume:
         """The configured volume, whether it exists or not."""
-        return Volume(Path(os.path.abspath(self.settings.volume)))  # noqa: PTH100 - as `open_volume`
+        return Volume(Path(os.path.abspath(self.settings.volume)))
 
     def find_volume(self) -> Volume:
         """Return the configured volume without touching it.
@@ -86,7 +86,7 @@ class Session:
     def other_volumes(self) -> tuple[Volume, ...]:
         """Return the other roots that the settings name and that are there: a name is looked up in each."""
         own = self.volume.root
-        roots = [Path(os.path.abspath(path)) for path in self.settings.volumes]  # noqa: PTH100 - as `volume`
+        roots = [Path(os.path.abspath(path)) for path in self.settings.volumes]
         return tuple(Volume(root) for root in dict.fromkeys(roots) if root != own and root.is_dir())
 
     def make_volume(self) -> Volume:

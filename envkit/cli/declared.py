@@ -27,7 +27,7 @@ class Declared(NamedTuple):
 
 def option(
     *names: str,
-    help: str,  # noqa: A002 - as typer calls it
+    help: str,
     metavar: str | None = None,
     show_default: str | None = None,
     minimum: int | None = None,
@@ -43,7 +43,7 @@ def option(
 def argument(
     *,
     metavar: str,
-    help: str,  # noqa: A002 - as typer calls it
+    help: str,
     show_default: str | None = None,
     complete: Callable[[str], Sequence[str]] | None = None,
 ) -> Declared:

@@ -65,11 +65,11 @@ def anything(argument: str | None, name: str | None, prefix: Path | None) -> str
         if not active:
             hint = "Give its name, -n NAME or -p DIR; `envkit list` shows them."
             raise UsageError("no environment is given, and none is active", hint=hint)
-        return os.path.abspath(active)  # noqa: PTH100 - a link's own path
+        return os.path.abspath(active)
     if not str(given[0]):
         raise UsageError("the name of the environment is empty", hint="`envkit list` shows the names.")
     if prefix is not None:
-        return os.path.abspath(prefix)  # noqa: PTH100 - a link's own path
+        return os.path.abspath(prefix)
     return str(given[0])
 
 
@@ -82,9 +82,9 @@ def _split(path: str) -> tuple[str, str] | None:
     """Return the volume and the name of an environment from the path of its link or of one of its generations."""
     from envkit.client.volume import environment_name, linked_generation
 
-    path = os.path.abspath(path)  # noqa: PTH100 - a link's own path
+    path = os.path.abspath(path)
     root, name = os.path.split(path)
-    if os.path.isdir(os.path.join(root, PRIVATE)) and linked_generation(root, name) is not None:  # noqa: PTH112, PTH118
+    if os.path.isdir(os.path.join(root, PRIVATE)) and linked_generation(root, name) is not None:
         return root, name
     for place in (path, os.path.realpath(path)):
         found = split_generation(place)

@@ -158,7 +158,7 @@ async def watched(coroutine: Coroutine[Any, Any, T], folder: Path, patience: Pat
         task.cancel()
         for path, _ in open_files(watch.folder):
             with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 - a path as the kernel gives it
+                os.unlink(path)
         raise
 
 
@@ -168,7 +168,7 @@ def open_files(folder: str) -> list[tuple[str, int]]:
     for number in _listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             path = os.readlink(f"/proc/self/fd/{number}")
-            if path.startswith(f"{folder}/") and os.path.basename(path).startswith(".tmp"):  # noqa: PTH119
+            if path.startswith(f"{folder}/") and os.path.basename(path).startswith(".tmp"):
                 found[path] = os.lstat(path).st_size
     if sys.platform != "linux":
         for name in _listdir(folder):
@@ -203,7 +203,7 @@ def _connections() -> list[tuple[int, bytes, str | None]]:
 def _waits_for_lock() -> bool:
     """Return whether this process waits for a lock, which another one holds while it fetches the same index."""
     try:
-        with open("/proc/locks", encoding="ascii") as file:  # noqa: PTH123 - no file
+        with open("/proc/locks", encoding="ascii") as file:
             waiting = [line.split() for line in file if "->" in line]
     except (OSError, UnicodeError):
         return False
@@ -217,7 +217,7 @@ def _cpu_s() -> float:
 
 def _memory() -> int:
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file
+        with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * mmap.PAGESIZE
     except (OSError, ValueError, IndexError):
         return 0

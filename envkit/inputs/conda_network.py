@@ -45,17 +45,17 @@ def _certificates(conda: CondaConfig, env: Mapping[str, str]) -> tuple[bool, str
         if value.lower() in {"false", "no", "off", "0"}:
             return False, None
         path = volume_path(value, env)
-        if not os.path.exists(path):  # noqa: PTH110
+        if not os.path.exists(path):
             raise SettingsError(
                 f"ssl_verify in {conda.origins['ssl_verify']} names {value}, which is not there",
                 hint="Give it true, false, truststore, or the path of a file or folder of certificates.",
             )
-        return True, f"{path}/" if os.path.isdir(path) else path  # noqa: PTH112
+        return True, f"{path}/" if os.path.isdir(path) else path
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if env.get(name):
             return True, None
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         path = env.get(name, "")
-        if os.path.exists(path):  # noqa: PTH110
-            return True, f"{path}/" if os.path.isdir(path) else path  # noqa: PTH112
+        if os.path.exists(path):
+            return True, f"{path}/" if os.path.isdir(path) else path
     return True, None

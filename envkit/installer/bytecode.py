@@ -206,9 +206,9 @@ def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> list[str]:
     for inner, names in files:
         source, target = f"{folder}/{inner}", f"{prefix}/{inner}"
         try:
-            os.mkdir(target)  # noqa: PTH102 - hundreds of them, and thousands of links
+            os.mkdir(target)
         except OSError:
-            os.makedirs(target, exist_ok=True)  # noqa: PTH103 - as above
+            os.makedirs(target, exist_ok=True)
         for name in names:
             paths.append(f"{inner}/{name}")
             try:

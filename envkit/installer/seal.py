@@ -42,7 +42,7 @@ def check_and_seal(record: Record, target: Path) -> None:
                 continue
             mode = 0o555 if state.st_mode & 0o111 else 0o444
             if stat.S_IMODE(state.st_mode) != mode:
-                os.chmod(entry.path, mode)  # noqa: PTH101 - a DirEntry has no chmod
+                os.chmod(entry.path, mode)
     paths = _read_json(target / "info" / "paths.json")
     if paths is None:  # packages from before 2017 have info/files only
         paths = {"paths": _listed(target / "info" / "files", present)}
@@ -66,7 +66,7 @@ def close_to_others(target: Path) -> None:
         place = stack.pop()
         mode = os.lstat(place).st_mode
         if mode & _OTHERS_WRITE:
-            os.chmod(place, stat.S_IMODE(mode) & ~_OTHERS_WRITE)  # noqa: PTH101 - see below
+            os.chmod(place, stat.S_IMODE(mode) & ~_OTHERS_WRITE)
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
@@ -74,7 +74,7 @@ def close_to_others(target: Path) -> None:
                 elif entry.is_file(follow_symlinks=False):
                     state = entry.stat(follow_symlinks=False)
                     if state.st_mode & _OTHERS_WRITE:
-                        os.chmod(entry.path, stat.S_IMODE(state.st_mode) & ~_OTHERS_WRITE)  # noqa: PTH101 - a DirEntry
+                        os.chmod(entry.path, stat.S_IMODE(state.st_mode) & ~_OTHERS_WRITE)
 
 
 def _refuse(record: Record, wrong: list[str]) -> None:

@@ -60,7 +60,7 @@ def dockerfile_text(content: ImageContent) -> str:
     prefix = content.prefix
     lines = [f"{MARK}: {content.name}, at {prefix}.", f"# Build: docker build -t {_tag(content)} ."]
     lines += [f"FROM {_builder(content)} AS made", *(["USER root"] if content.pack is None else [])]
-    lines += [f"COPY {json.dumps([*_files(content), '/tmp/'])}"]  # noqa: S108 - of the image
+    lines += [f"COPY {json.dumps([*_files(content), '/tmp/'])}"]
     lines += [f"RUN {_continued(_commands(content))}", ""]
     lines += [f"FROM {_image(content.base)}", f"COPY --from=made {json.dumps([prefix, prefix])}"]
     lines += [f"RUN {_continued(_link_commands(content))}"]
@@ -123,7 +123,7 @@ def _commands(content: ImageContent) -> list[str]:
     prefix = shlex.quote(content.prefix)
     if content.pack is not None:
         name, digest = content.pack
-        pack = shlex.quote(f"/tmp/{name}")  # noqa: S108 - of the image
+        pack = shlex.quote(f"/tmp/{name}")
         return [
             f"echo {digest}  {pack} | sha256sum -c -",
             "apt-get update -qq && apt-get install -y -qq --no-install-recommends zstd",
@@ -132,7 +132,7 @@ def _commands(content: ImageContent) -> list[str]:
             f"python3 -B {prefix}/bin/conda-unpack",
             f"cd {prefix} && rm -f {' '.join(map(shlex.quote, content.extras))}",
         ]
-    conda, *pip = (shlex.quote(f"/tmp/{name}") for name in content.locks)  # noqa: S108 - of the image
+    conda, *pip = (shlex.quote(f"/tmp/{name}") for name in content.locks)
     commands = [f"micromamba create -y -p {prefix} -f {conda} --safety-checks enabled"]
     commands += [f"{prefix}/bin/python -m pip install --no-deps --require-hashes --no-cache-dir -r {p}" for p in pip]
     return commands

@@ -32,7 +32,7 @@ HOUR = Path(__file__).parent / "first_hour.txt"
 PYTORCH = Path(__file__).parent / "first_pytorch.txt"
 _WHEEL = "bitsandbytes==0.50.2"
 RECORDS = os.environ.get("ENVKIT_TEST_RECORD") == "1"
-_TEMPORARY = Path("/tmp")  # noqa: S108 - short, and folders are made there under names that nobody knows
+_TEMPORARY = Path("/tmp")
 _HOME, _VOLUME, _PROGRAM = "/home/ada", "/data/envs", "/opt/envkit"
 _OF_THE_MACHINE = {"envkit detect", "envkit volume"}  # of these, the exit code alone is compared
 

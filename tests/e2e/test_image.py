@@ -41,7 +41,7 @@ def sections(text: str) -> list[dict[str, list[str]]]:
 
 def run_here(commands: str, pack: Path) -> None:
     """Run the commands of an image's first stage, with zstd installed and the pack elsewhere."""
-    script = commands.replace(f"/tmp/{pack.name}", str(pack))  # noqa: S108 - of the image
+    script = commands.replace(f"/tmp/{pack.name}", str(pack))
     script = script.replace("apt-get update -qq", "true").replace(
         "apt-get install -y -qq --no-install-recommends zstd", "true"
     )
@@ -64,7 +64,7 @@ def test_a_pack_comes_back_to_its_path(tmp_path: Path, form: str) -> None:
     if form == "dockerfile":
         steps = instructions(definition)
         assert [name for name, _ in steps] == ["FROM", "COPY", "RUN", "FROM", "COPY", "RUN", *["ENV"] * 3, "CMD"]
-        assert json.loads(steps[1][1]) == [pack.name, "/tmp/"]  # noqa: S108 - of the image
+        assert json.loads(steps[1][1]) == [pack.name, "/tmp/"]
         assert json.loads(steps[4][1].removeprefix("--from=made ")) == [str(prefix), str(prefix)]
         variables = DockerfileParser(
             fileobj=io.BytesIO(definition.read_bytes()), build_args={}, parent_env={"PATH": "/bin"}
@@ -143,7 +143,7 @@ def test_words_with_spaces_and_signs(tmp_path: Path) -> None:
     path = tmp_path / "Dockerfile"
     path.write_text(dockerfile_text(content))
     steps = instructions(path)
-    assert json.loads(steps[1][1]) == ["my env.tar.zst", "/tmp/"]  # noqa: S108 - of the image
+    assert json.loads(steps[1][1]) == ["my env.tar.zst", "/tmp/"]
     entry = json.loads(next(value for name, value in steps if name == "ENTRYPOINT"))
     assert entry[2].endswith("""activate.d/x y.sh'; exec "$@\"""")
     assert ("ENV", 'NVIDIA_VISIBLE_DEVICES="all"') in steps

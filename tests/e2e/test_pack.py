@@ -84,7 +84,7 @@ def test_unpacked_by_another_user(packed: tuple[Shell, Path, str]) -> None:
     if os.geteuid() or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv of util-linux to be another user")
     shell, file, _ = packed
-    place = Path("/tmp") / f"envkit-test-{os.getpid()}"  # noqa: S108 - a folder that another user reaches
+    place = Path("/tmp") / f"envkit-test-{os.getpid()}"
     place.mkdir()
     try:
         carried = place / "carried.tar.zst"
@@ -315,7 +315,7 @@ def test_pytorch_carried_to_another_user(tmp_path_factory: pytest.TempPathFactor
     channel = build_wheel_channel(tmp_path_factory.mktemp("channel"), ["rich"], "--with-torch")
     shell = Shell(tmp_path_factory.mktemp("from") / "volume", channel, tmp_path_factory.mktemp("user"), 1200)
     shell.create("pytorch", "rich", args=("--cuda", "none", "--pip", "tabulate", "--no-validate"))
-    place = Path("/tmp") / f"envkit-test-torch-{os.getpid()}"  # noqa: S108 - a folder that another user reaches
+    place = Path("/tmp") / f"envkit-test-torch-{os.getpid()}"
     place.mkdir()
     try:
         file = place / "carried.tar.zst"

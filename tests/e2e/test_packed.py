@@ -22,7 +22,7 @@ def packed() -> Iterator[Shell]:
     """A volume with a packed environment, in a folder that other users reach."""
     if shutil.which("mksquashfs") is None:
         pytest.skip("needs mksquashfs of squashfs-tools")
-    place = Path("/tmp") / f"envkit-test-packed-{os.getpid()}"  # noqa: S108 - as it says
+    place = Path("/tmp") / f"envkit-test-packed-{os.getpid()}"
     place.mkdir()
     try:
         shell = Shell.below(place / "on")

@@ -24,7 +24,7 @@ class _Logging(http.server.SimpleHTTPRequestHandler):
                 file.write(name + "\n")
         super().do_GET()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

@@ -58,5 +58,5 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(autouse=True)
 def space() -> None:
     """Each point makes environments; a full disk would look like a fault of envkit."""
-    if shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free < 2 << 30:  # noqa: S108 - where pytest writes
+    if shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free < 2 << 30:
         pytest.skip("less than 2 GB free")

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Volume]:
     for folder in (tmp_path, *tmp_path.parents[:3]):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/tmp"):  # noqa: S108 - not used as one
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/tmp"):
             folder.chmod(0o755)
     volume = open_volume(tmp_path / "envs", create=True)
     before = os.umask(0o022)
