@@ -37,7 +37,7 @@ from envkit.values import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class _Original:
-    """What is to be copied."""
+    """The things to copy."""
 
     generation: str
     digest: str  # sha256 of its manifest

@@ -57,7 +57,7 @@ _STYLE = regex(r"\x1b\[[0-9;]*m")
 
 
 class _Said(NamedTuple):
-    """What a command line says, as far as it has to be looked at."""
+    """A command line, as far as it has to be looked at."""
 
     name: str
     persist: str | None
@@ -77,7 +77,7 @@ class _Place(NamedTuple):
 
 
 _asked: list[_Place] = []
-"""What this process was asked for, as it was before it read anything."""
+"""The request of this process, as it was before it read anything."""
 
 
 class _Copied:

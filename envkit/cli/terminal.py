@@ -1,4 +1,4 @@
-"""What the terminal, or what stands in its place, can show."""
+"""The abilities of the terminal, or of what stands in its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What py-rattler's errors of channels say, as errors of envkit."""
+"""Errors of py-rattler about channels, as errors of envkit."""
 
 from __future__ import annotations
 

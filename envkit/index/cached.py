@@ -47,7 +47,7 @@ class CachedIndex:
 
     @property
     def is_local(self) -> bool:
-        """Whether the channel is a folder of this machine, whose indexes are read in place."""
+        """True for a channel that is a folder of this machine; its indexes are read in place."""
         return self.url.startswith("file://")
 
     @property
