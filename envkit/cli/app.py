@@ -67,10 +67,12 @@ def _read(argv: Sequence[str]) -> list[str]:
 
 def _interrupted(number: int, _: FrameType | None) -> NoReturn:
     """Leave at once. An unfinished generation has no manifest; the next command on the volume removes it."""
+    from envkit.cancel import cancel_all
     from envkit.lifeline import kill_descendants
     from envkit.process import kill_children
 
     kill_children()
+    cancel_all()
     kill_descendants()
     os.write(2, b"\nenvkit: interrupted; nothing was published, the next command removes what is unfinished\n")
     os._exit(128 + number)

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 
+from envkit.cancel import cancelled_by
 from envkit.errors import HostCannotRunError, UsageError
 from envkit.fleet.base import Commands, Heard, ask_children
 from envkit.models.fleet import Node, NodeAnswer
@@ -76,9 +77,11 @@ class SlurmFleet:
         """See `Fleet.ask`."""
         job = f"envkit-{os.urandom(6).hex()}"
         started = {node: [*self._srun(node, job, deadline_s), *command] for node, command in commands.items()}
-        answers = ask_children(started, deadline_s=deadline_s, heard=heard)
-        if any(answer.state != "ended" for answer in answers):  # an srun that was killed leaves its job
-            run_child(["scancel", "--quiet", f"--name={job}"], timeout_s=_CLIENT_S)
+        cancel = ["scancel", "--quiet", f"--name={job}"]  # an srun that was killed leaves its job
+        with cancelled_by(cancel):
+            answers = ask_children(started, deadline_s=deadline_s, heard=heard)
+        if any(answer.state != "ended" for answer in answers):
+            run_child(cancel, timeout_s=_CLIENT_S)
         return answers
 
     def _srun(self, node: str, job: str, deadline_s: float) -> list[str]:
