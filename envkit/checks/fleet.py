@@ -12,7 +12,9 @@ from envkit.models.codes.fleet import (
     NODE_DOWN,
     NODE_FAILED,
     NODE_LACKS_GPUS,
+    NODE_NOT_GIVEN,
     NODE_SILENT,
+    NODE_WITHOUT_ENVKIT,
 )
 from envkit.models.fact import Fact
 from envkit.models.fleet import HostKind, Node, NodeAnswer, NodeFinding
@@ -39,9 +41,16 @@ def judge_answer(answer: NodeAnswer) -> NodeFinding | None:
     if answer.state == "silent":
         fact = Fact(NODE_SILENT, seconds=round(answer.elapsed_s), said=answer.said)
         return NodeFinding(answer.node, Finding("node", "fail", fact))
+    if answer.state == "queued":
+        return NodeFinding(answer.node, Finding("node", "fail", Fact(NODE_NOT_GIVEN, said=answer.said)))
     if answer.state == "lost" or answer.exit_code != 0:
         return failed(answer)
     return None
+
+
+def lacks_envkit(node: str, program: str) -> NodeFinding:
+    """Return the finding on a node where there is no such program."""
+    return NodeFinding(node, Finding("node", "fail", Fact(NODE_WITHOUT_ENVKIT, program=program)))
 
 
 def failed(answer: NodeAnswer) -> NodeFinding:
@@ -52,7 +61,7 @@ def failed(answer: NodeAnswer) -> NodeFinding:
 
 def down(node: Node) -> NodeFinding:
     """Return the finding on a node that its scheduler gives no work to."""
-    return NodeFinding(node.name, Finding("node", "fail", Fact(NODE_DOWN, state=node.state)))
+    return NodeFinding(node.name, Finding("node", "fail", Fact(NODE_DOWN, state=node.state, reason=node.reason)))
 
 
 def oddities(machines: Mapping[str, Host], counted: Mapping[str, int]) -> tuple[NodeFinding, ...]:

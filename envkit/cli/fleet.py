@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,7 @@ def fleet_detect_command(
     output: Annotated[
         Path | None, option("-o", "--output", metavar="FILE", help="Write the machines for --hosts to FILE.")
     ] = None,
+    persist: options.Persist = None,
     deadline: Deadline = 120.0,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
@@ -64,12 +66,12 @@ def fleet_detect_command(
     """
     from envkit.api.fleet import detect_fleet, write_pool
     from envkit.cli.output import console, mark, print_json
-    from envkit.cli.progress import make_reporter
     from envkit.host.wire import host_to_json
     from envkit.wire.fleet import fleet_detection_json
 
-    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
-    found = detect_fleet(_fleet(via, nodes, arguments or ()), deadline_s=deadline, reporter=reporter)
+    session = options.session_of(persist, as_json=as_json, progress=progress)
+    fleet = fleet_of(via, nodes, arguments or ())
+    found = detect_fleet(fleet, volume=session.volume, deadline_s=deadline, reporter=session.reporter)
     if output is not None:
         write_pool(found, output)
     if as_json:
@@ -114,9 +116,9 @@ def fleet_stage_command(
     if place is None:
         raise UsageError("no directory to copy to", hint="Name one of the nodes' disks: --to DIR, or ENVKIT_STAGE.")
     session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
-    root = session.find_volume().root
-    fleet = _fleet(via, nodes, arguments or (), gpus=False)
-    found = stage_fleet(fleet, name, place, persist=root, deadline_s=deadline, reporter=session.reporter)
+    volume = session.find_volume()
+    fleet = fleet_of(via, nodes, arguments or (), gpus=False)
+    found = stage_fleet(fleet, name, place, volume=volume, deadline_s=deadline, reporter=session.reporter)
     if as_json:
         print_json(fleet_staging_json(found))
     else:
@@ -129,16 +131,21 @@ def fleet_stage_command(
     return 4 if found.findings else 0
 
 
-def _fleet(via: str | None, nodes: str | None, arguments: Sequence[str], *, gpus: bool = True) -> Fleet:
+def fleet_of(via: str | None, nodes: str | None, arguments: Sequence[str], *, gpus: bool = True) -> Fleet:
+    """Return the fleet that the flags name; without `gpus`, no GPU has to be free.
+
+    Raises:
+        UsageError: There is none of that name, or not here.
+    """
     from envkit.fleet.local import LocalFleet, split_names
-    from envkit.fleet.slurm import has_slurm, make_slurm
+    from envkit.fleet.slurm import has_slurm, in_prolog, make_slurm
 
     if arguments and not arguments[0].startswith("-"):
         raise UsageError(
             f"{arguments[0]!r}: what goes to srun begins with an option, after `--`",
             hint="Name nodes with --nodes; pass options on as in `-- --account=lab`.",
         )
-    match via or ("slurm" if has_slurm() else "local"):
+    match via or ("slurm" if has_slurm() and not in_prolog(os.environ) else "local"):
         case "slurm":
             return make_slurm(nodes, arguments, gpus=gpus)
         case "local":

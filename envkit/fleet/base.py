@@ -37,7 +37,8 @@ class Fleet(Protocol):
 
         Args:
             commands: The program and its arguments by node.
-            deadline_s: Seconds for all of it. What has not ended then is ended, and is ``silent``.
+            deadline_s: Seconds for all of it. What has not ended then is ended, and is ``silent``, or ``queued`` if
+                it was never started.
             heard: Called with each answer when it comes.
 
         Returns:
@@ -53,7 +54,7 @@ def ask_children(commands: Commands, *, deadline_s: float, heard: Heard) -> tupl
         node, command = item
         left_s = deadline - time.monotonic()
         if left_s <= 0:
-            return NodeAnswer(node, "silent")
+            return NodeAnswer(node, "queued")
         return _answer(
             node,
             run_child(command, timeout_s=left_s, output_limit=OUTPUT_LIMIT, stderr_tail=_TAIL, grace_s=_GRACE_S),

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 
 from envkit.cancel import cancelled_by
@@ -21,6 +22,7 @@ from envkit.values import replace
 
 _CLIENT_S = 60.0  # limit of sinfo and scontrol
 _LEAST_GRACE_MIN = 1
+_LOOK_S = 3.0  # before the deadline
 _CLOSED = frozenset({"down", "drained", "draining", "drain", "drng", "fail", "failing", "failg", "inval", "unknown"})
 _GPUS = re.compile(r"(?:^|,)gpu(?::[^,:()]+)?:(\d+)")  # gpu:h100:8(S:0-1),gpu:2
 _PLAIN = re.compile(r"[\w.-]+\Z")
@@ -46,7 +48,7 @@ class SlurmFleet:
     def nodes(self) -> tuple[Node, ...]:
         """See `Fleet.nodes`."""
         partition = _option(self._arguments, "-p", "--partition")
-        command = ["sinfo", "--noheader", "--Node", "--format=%N|%T|%G|%f"]
+        command = ["sinfo", "--noheader", "--Node", "--format=%N|%T|%G|%f|%E"]
         listed = _read([*command, f"--partition={partition}"] if partition else [*command, "--all"])
         known = {node.name: node for node in map(_node, listed) if node is not None}
         names = self._names(known)
@@ -78,11 +80,24 @@ class SlurmFleet:
         job = f"envkit-{os.urandom(6).hex()}"
         started = {node: [*self._srun(node, job, deadline_s), *command] for node, command in commands.items()}
         cancel = ["scancel", "--quiet", f"--name={job}"]  # an srun that was killed leaves its job
-        with cancelled_by(cancel):
-            answers = ask_children(started, deadline_s=deadline_s, heard=heard)
+        waiting: dict[str, str] = {}
+        # An srun that is ended takes its job along, and with it the reason why it waited.
+        look = threading.Timer(max(deadline_s - _LOOK_S, deadline_s * 0.6), lambda: waiting.update(_waiting(job)))
+        look.daemon = True
+        look.start()
+        try:
+            with cancelled_by(cancel):
+                answers = ask_children(started, deadline_s=deadline_s, heard=heard)
+        finally:
+            look.cancel()
         if any(answer.state != "ended" for answer in answers):
             run_child(cancel, timeout_s=_CLIENT_S)
-        return answers
+        return tuple(
+            answer._replace(state="queued", said=waiting[answer.node])
+            if answer.state == "silent" and answer.node in waiting
+            else answer
+            for answer in answers
+        )
 
     def _srun(self, node: str, job: str, deadline_s: float) -> list[str]:
         """Return the words that start one task on a node, and that end it soon after the deadline come what may."""
@@ -101,6 +116,11 @@ def has_slurm() -> bool:
     return shutil.which("srun") is not None and shutil.which("sinfo") is not None
 
 
+def in_prolog(env: Mapping[str, str]) -> bool:
+    """Return whether slurmd runs this as a prolog or epilog, which may not call Slurm's clients (slurm.conf(5))."""
+    return bool(env.get("SLURM_SCRIPT_CONTEXT"))
+
+
 def make_slurm(wanted: str | None, arguments: Sequence[str], *, gpus: bool = True) -> SlurmFleet:
     """Return the fleet of the cluster that this machine is part of; without `gpus`, no GPU has to be free.
 
@@ -115,14 +135,25 @@ def make_slurm(wanted: str | None, arguments: Sequence[str], *, gpus: bool = Tru
 
 
 def _node(line: str) -> Node | None:
-    name, state, gres, features = (*line.split("|"), "", "", "")[:4]
+    name, state, gres, features, reason = (*line.split("|", 4), "", "", "", "")[:5]
     if not name:
         return None
     word = state.rstrip("*~#!%$@^-+")
     counted = [int(number) for number in _GPUS.findall(gres)]
     listed = () if features == "(null)" else tuple(features.split(","))
     usable = word not in _CLOSED and not state.endswith("*")  # the star: it does not respond
-    return Node(name, state, usable, sum(counted) if counted else None, listed)
+    return Node(name, state, usable, sum(counted) if counted else None, listed, "" if reason == "none" else reason)
+
+
+def _waiting(job: str) -> dict[str, str]:
+    """Return why Slurm has not given nodes to jobs of that name: the node's state, then the job's reason."""
+    queue = run_child(["squeue", "--noheader", f"--name={job}", "--states=PENDING", "--format=%n|%r"], timeout_s=10)
+    reasons = dict(line.strip().partition("|")[::2] for line in queue.text.splitlines() if line.strip())
+    if not reasons:
+        return {}
+    known = run_child(["sinfo", "--noheader", "--Node", "--all", "--format=%N|%T"], timeout_s=10)
+    states = dict(line.strip().partition("|")[::2] for line in known.text.splitlines() if line.strip())
+    return {node: f"{states.get(node, 'unknown')}, {reason}" for node, reason in reasons.items()}
 
 
 def _option(arguments: Sequence[str], short: str, long: str) -> str | None:

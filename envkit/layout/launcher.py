@@ -50,6 +50,22 @@ def own_python(volume: Volume) -> Path | None:
     return python if python.is_dir() else None
 
 
+def volume_launcher(volume: Volume, version: str) -> Path | None:
+    """Return the launcher of a volume if the envkit that it starts is of that version, else None."""
+    try:
+        with folder(volume.root, volume.own) as own:
+            home = os.readlink("current", dir_fd=own.descriptor)
+    except (OSError, ValueError):
+        return None
+    return volume.binaries / "envkit" if home.rpartition("-")[0] == version else None
+
+
+def own_script(package: Path) -> Path | None:
+    """Return the script that starts an envkit on a volume, by its ``__init__.py``; None for one installed elsewhere."""
+    script = package.parent.parent.parent / "run.py"
+    return script if package.parent.parent.name == "site" and script.is_file() else None
+
+
 def publish_launcher(volume: Volume, home: Path, python: Path) -> Path:
     """Make `home` the volume's copy of envkit, and discard the copy before it.
 

@@ -8,8 +8,9 @@ from envkit.models.host import Host
 from envkit.models.report import Finding
 from envkit.values import dataclass
 
-AnswerState = Literal["ended", "silent", "lost"]
-"""``ended``: the command ended by itself. ``silent``: not by the deadline. ``lost``: it was not run, or was killed."""
+AnswerState = Literal["ended", "silent", "lost", "queued"]
+"""``ended``: the command ended by itself. ``silent``: not by the deadline. ``lost``: it was not run, or was killed.
+``queued``: its turn did not come before the deadline, since the scheduler did not give it the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Node:
         usable: Whether the scheduler gives work to it.
         gpus: How many GPUs the scheduler counts; None where it does not count them.
         features: What its constraints may ask for.
+        reason: The scheduler's reason for a node that it gives no work to; empty where it has none.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Node:
     usable: bool = True
     gpus: int | None = None
     features: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class NodeAnswer(NamedTuple):
@@ -38,7 +41,7 @@ class NodeAnswer(NamedTuple):
     state: AnswerState
     exit_code: int | None = None  # of the command, or of what was to start it
     stdout: bytes = b""
-    said: str = ""  # the last line of its standard error
+    said: str = ""  # the last line of its standard error; what the scheduler says of a node that it did not give
     elapsed_s: float = 0.0
 
 

@@ -9,7 +9,15 @@ from envkit.words.values import plural
 
 
 def _silent(seconds: int, said: str) -> str:
-    return f"no answer in {seconds} s{_end(said)}" if seconds else "its turn did not come before the deadline"
+    return f"no answer in {seconds} s{_end(said)}"
+
+
+def _not_given(said: str) -> str:
+    return f"its turn did not come before the deadline{_end(said)}"
+
+
+def _down(state: str, reason: str) -> str:
+    return f"its scheduler has it as {state}{_end(reason)}"
 
 
 def _failed(exit_code: int | None, said: str) -> str:
@@ -30,9 +38,11 @@ FLEET: dict[str, str | Callable[..., str]] = {
     codes.DRIVER_DIFFERS: "driver {driver}; most nodes with {gpu} have {usual}",
     codes.NODE_LACKS_GPUS: _missing,
     codes.GPUS_UNUSABLE: "no GPU can be used, yet there is {traces}",
-    codes.NODE_DOWN: "its scheduler has it as {state}",
+    codes.NODE_DOWN: _down,
     codes.NODE_FAILED: _failed,
+    codes.NODE_NOT_GIVEN: _not_given,
     codes.NODE_SILENT: _silent,
+    codes.NODE_WITHOUT_ENVKIT: "there is no {program} to run",
 }
 
 FLEET_CURES: dict[str, str | Callable[..., str]] = {
@@ -40,6 +50,9 @@ FLEET_CURES: dict[str, str | Callable[..., str]] = {
     codes.NODE_LACKS_GPUS: "Run `nvidia-smi` there and look for Xid messages in `dmesg`; then correct the scheduler.",
     codes.GPUS_UNUSABLE: "Run `envkit detect` there: it says what the driver answers.",
     codes.NODE_DOWN: "`scontrol show node` has the reason; `scontrol update` resumes it.",
-    codes.NODE_FAILED: "Run the same command there by hand; envkit has to be at the same path on each node.",
+    codes.NODE_FAILED: "Run the same command there by hand.",
+    codes.NODE_NOT_GIVEN: "`squeue` shows who has it; wait with a longer --deadline, or leave it out with --nodes.",
     codes.NODE_SILENT: "Look whether it is busy or hangs; else give it longer with --deadline.",
+    codes.NODE_WITHOUT_ENVKIT: "Mount the volume there at the same path and put envkit on it once with "
+    "`envkit volume bootstrap`, or install envkit at this path on each node.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,15 @@ from machines import gpu, libraries  # noqa: F401 - a fixture
 from packages import travelling
 from slurm_cluster import Cluster
 
+from envkit.api.fleet import detect_fleet
 from envkit.errors import UsageError
 from envkit.fleet.base import Fleet
 from envkit.fleet.local import LocalFleet
 from envkit.fleet.slurm import make_slurm
 from envkit.inputs.pool import read_pool
 from envkit.models.fleet import NodeAnswer
+from envkit.models.progress import Reporter
+from envkit.words.say import say
 
 V100 = gpu("Tesla V100-SXM2-16GB", "7.0")
 H100 = gpu("NVIDIA H100 80GB HBM3", "9.0")
@@ -89,6 +93,15 @@ def test_what_does_not_end_well_is_no_answer(fleet: Fleet) -> None:
     assert (absent.state, absent.exit_code) != ("ended", 0)
 
 
+def test_a_node_without_envkit_is_named(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    found = detect_fleet(fleet, volume=None, deadline_s=60, reporter=Reporter())
+    assert {(one.node, one.finding.code) for one in found.findings} == {
+        (node, "node-without-envkit") for node in ("n1", "n2", "n3")
+    }
+    assert say(found.findings[0].finding) == "there is no /nonexistent/python -m envkit to run"
+
+
 def test_endless_output_is_cut() -> None:
     (flood,) = ask(LocalFleet(["n1"]), n1="yes")
     assert (flood.state, flood.said) == ("lost", "wrote too much")
@@ -102,7 +115,7 @@ def test_detect_makes_the_pool(envkit: Envkit, tmp_path: Path) -> None:
     assert list(read_pool([tmp_path / "pool.jsonl"])) == ["a", "b"]
 
 
-def say(cluster: Cluster, libraries: Path, node: str, driver: str, gpus: str) -> None:  # noqa: F811 - the fixture
+def pretend(cluster: Cluster, libraries: Path, node: str, driver: str, gpus: str) -> None:  # noqa: F811 - the fixture
     cluster.say(node, LD_LIBRARY_PATH=str(libraries), STAND_IN_DRIVER=driver, STAND_IN_GPUS=gpus, STAND_IN_CUDA="12040")
 
 
@@ -113,8 +126,8 @@ def test_slurm_shows_kinds_and_what_is_odd(
     tmp_path: Path,
 ) -> None:
     libraries.parent.chmod(0o755)
-    say(cluster, libraries, "n1", "535.183.01", f"{V100};{gpu('Tesla V100-SXM2-16GB', '7.0', index=1)}")
-    say(cluster, libraries, "n2", "580.65.06", f"{H100};{gpu('NVIDIA H100 80GB HBM3', '9.0', index=1)}")
+    pretend(cluster, libraries, "n1", "535.183.01", f"{V100};{gpu('Tesla V100-SXM2-16GB', '7.0', index=1)}")
+    pretend(cluster, libraries, "n2", "580.65.06", f"{H100};{gpu('NVIDIA H100 80GB HBM3', '9.0', index=1)}")
     found = envkit("fleet", "detect", "-o", "pool.jsonl", "--json")
     assert (found.code, found.json["via"], found.json["findings"]) == (0, "slurm", [])
     kinds = {kind["nodes"][0]: kind["facts"] for kind in found.json["kinds"]}
@@ -129,7 +142,7 @@ def test_slurm_shows_kinds_and_what_is_odd(
     partly = envkit("fleet", "detect", "--json", "--", "--constraint=h100", "--partition", "main")
     assert [machine["name"] for machine in partly.json["machines"]] == ["n2"]
     # A GPU fell off: the scheduler counts it still.
-    say(cluster, libraries, "n2", "580.65.06", H100)
+    pretend(cluster, libraries, "n2", "580.65.06", H100)
     found = envkit("fleet", "detect", "--json")
     assert [(one["node"], one["code"]) for one in found.json["findings"]] == [("n2", "node-lacks-gpus")]
     assert found.code == 4
@@ -145,13 +158,34 @@ def test_a_node_that_is_dead_or_drained_is_named(envkit: Envkit, cluster: Cluste
     assert [(one["node"], one["code"]) for one in found.json["findings"]] == [("n3", "node-silent")]
     assert [machine["name"] for machine in found.json["machines"]] == ["n2"]
     assert found.code == 4
-    cluster.control("update", "nodename=n1", "state=drain", "reason=test")
+    cluster.control("update", "nodename=n1", "state=drain", "reason=a fan | is dead")
     try:
         found = envkit("fleet", "detect", "--nodes", "n1", "--json")
     finally:
         cluster.control("update", "nodename=n1", "state=resume")
-    assert [(one["node"], one["code"]) for one in found.json["findings"]] == [("n1", "node-down")]
+    assert [(one["node"], one["code"], one["text"]) for one in found.json["findings"]] == [
+        ("n1", "node-down", "its scheduler has it as drained: a fan | is dead")
+    ]
     assert (found.code, found.json["machines"]) == (4, [])
+
+
+def test_a_node_that_others_have_is_said_to_be_theirs(envkit: Envkit, cluster: Cluster) -> None:
+    other = subprocess.Popen(["srun", "--nodelist=n3", "--cpus-per-task=2", "sleep", "1000"], env=cluster.env)
+    try:
+        while (
+            "sleep"
+            not in subprocess.run(
+                ["squeue", "-t", "R"], env=cluster.env, capture_output=True, text=True, check=True
+            ).stdout
+        ):
+            time.sleep(0.1)
+        found = envkit("fleet", "detect", "--nodes", "n2,n3", "--deadline", "5", "--json", "--", "--gres=none")
+    finally:
+        other.send_signal(signal.SIGTERM)
+        other.wait()
+    (waiting,) = found.json["findings"]
+    assert (found.code, waiting["node"], waiting["code"]) == (4, "n3", "node-not-given")
+    assert waiting["text"] == "its turn did not come before the deadline: allocated, Resources"
 
 
 @pytest.mark.usefixtures("cluster")

@@ -116,3 +116,23 @@ def test_a_restart_needs_no_pip_and_no_python(wheel_channel: Path, tmp_path: Pat
     shell.ok("clean", "--keep", "0", "--older-than", "0")  # its Python is in use by the launcher
     env["CONDA_ENVS_PATH"] = str(shell.volume)
     subprocess.run([shell.volume / ".envkit/bin/envkit", "list"], env=env, check=True, capture_output=True)
+    # The nodes of a fleet start the launcher; without it they start what runs here, which no `-m envkit` would find.
+    own = (shell.volume / ".envkit/self/current").resolve()
+    asks = [
+        str(own / "python/bin/python"),
+        "-I",
+        str(own / "run.py"),
+        "fleet",
+        "detect",
+        "--via",
+        "local",
+        "--nodes",
+        "a",
+    ]
+    subprocess.run(asks, env=env, check=True, capture_output=True)
+    launcher = Path(done["launcher"])
+    launcher.chmod(0o644)
+    told = subprocess.run(asks, env=env, check=False, capture_output=True, text=True)
+    assert (told.returncode, "there is no" in told.stdout) == (4, True)
+    (shell.volume / ".envkit/self/current").rename(shell.volume / ".envkit/self/other-0")
+    subprocess.run(asks, env=env, check=True, capture_output=True)

@@ -55,7 +55,11 @@ def test_kinds_are_told_apart_by_driver_and_number() -> None:
     [
         (NodeAnswer("a", "ended", 0), None),
         (NodeAnswer("a", "silent", elapsed_s=5.2), "no answer in 5 s"),
-        (NodeAnswer("a", "silent"), "its turn did not come before the deadline"),
+        (NodeAnswer("a", "queued"), "its turn did not come before the deadline"),
+        (
+            NodeAnswer("a", "queued", said="mixed, Resources"),
+            "its turn did not come before the deadline: mixed, Resources",
+        ),
         (NodeAnswer("a", "ended", 3, said="no"), "the command ended with exit status 3: no"),
         (NodeAnswer("a", "lost", said="was ended by SIGKILL"), "lost: was ended by SIGKILL"),
     ],
@@ -69,10 +73,10 @@ def test_what_is_no_answer(answer: NodeAnswer, text: str | None) -> None:
     ("line", "node"),
     [
         ("n1|idle|gpu:h100:8(S:0-1)|h100,ib", Node("n1", "idle", usable=True, gpus=8, features=("h100", "ib"))),
-        ("n1|mixed|gpu:a100:4,gpu:t4:2,shard:9|(null)", Node("n1", "mixed", usable=True, gpus=6)),
+        ("n1|mixed|gpu:a100:4,gpu:t4:2,shard:9|(null)|none", Node("n1", "mixed", usable=True, gpus=6)),
         ("n1|idle~|gpu:2|x", Node("n1", "idle~", usable=True, gpus=2, features=("x",))),
         ("n1|idle*|(null)|(null)", Node("n1", "idle*", usable=False)),
-        ("n1|drained|(null)|(null)", Node("n1", "drained", usable=False)),
+        ("n1|drained|(null)|(null)|disk, | fan", Node("n1", "drained", usable=False, reason="disk, | fan")),
         ("n1|down*|(null)|(null)", Node("n1", "down*", usable=False)),
     ],
 )

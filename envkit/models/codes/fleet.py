@@ -8,5 +8,7 @@ DRIVER_DIFFERS = Code("finding", "driver-differs", "A node has another driver th
 NODE_LACKS_GPUS = Code("finding", "node-lacks-gpus", "A node has fewer GPUs than its scheduler or kind says.", "host")
 GPUS_UNUSABLE = Code("finding", "gpus-unusable", "A node has signs of NVIDIA, and no GPU that can be used.", "host")
 NODE_DOWN = Code("finding", "node-down", "The scheduler gives no work to a node.", "host")
+NODE_WITHOUT_ENVKIT = Code("finding", "node-without-envkit", "A node has no envkit where the others have it.", "host")
 NODE_FAILED = Code("finding", "node-failed", "A node did not run the command.", "host")
+NODE_NOT_GIVEN = Code("finding", "node-not-given", "The scheduler did not give a node before the deadline.", "host")
 NODE_SILENT = Code("finding", "node-silent", "A node did not answer in time.", "host")
