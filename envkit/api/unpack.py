@@ -127,6 +127,8 @@ def _unpacked(session: Session, change: Change, source: PackSource, options: Unp
                 prefix=str(prefix),
                 created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 **members(origin, "lineage", "number", "parent", "verb"),
+                profile=None,
+                side=False,
             )
             for record in index.validations:
                 write_validation(volume, replace(record, generation=prefix.name))

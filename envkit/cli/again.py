@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from envkit import __version__
 from envkit.cli.terminal import has_styles, terminal_width
-from envkit.client.volume import find_validation, linked_generation, locate_volume, locate_volumes
+from envkit.client.volume import chosen_generation, find_validation, locate_volume, locate_volumes
 from envkit.errors import EnvkitError
 from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir
@@ -164,7 +164,7 @@ def _find(words: Sequence[str]) -> _Place | None:
     if said is None or "_ENVKIT_COMPLETE" in os.environ:
         return None
     root = locate_volume(said.persist, said.name)
-    prefix = linked_generation(root, said.name)
+    prefix = chosen_generation(root, said.name)
     if prefix is None:
         return None
     token, fingerprint = fingerprint_now()

@@ -11,7 +11,7 @@ from envkit.activated import environ_of
 from envkit.activation import plan_activate, plan_deactivate, replace_process
 from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
-from envkit.client.volume import environment_name, linked_generation, load_manifest, locate_volume, settle, unknown
+from envkit.client.volume import chosen_generation, environment_name, load_manifest, locate_volume, settle, unknown
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
 from envkit.layout.mounting import enter_packed, is_packed
 from envkit.marks import calling_shells, leave_mark
@@ -40,7 +40,7 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
     """
     if "/" not in name:
         root = locate_volume(persist, name)
-        prefix = linked_generation(root, name)
+        prefix = chosen_generation(root, name)
         if prefix is None:
             raise unknown(root, name)
         return Place(settle(prefix, load_manifest(prefix)), name)

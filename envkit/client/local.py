@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from envkit.client.environment import Environment
 from envkit.client.report import ReportView
-from envkit.client.volume import find_validation, linked_generation, load_manifest, locate_volume, settle
+from envkit.client.volume import chosen_generation, find_validation, load_manifest, locate_volume, settle
 from envkit.hashes import sha256
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
 def look(name: str, persist: str | os.PathLike[str] | None) -> tuple[str, Environment | None]:
     """Return the root of the volume, and the environment with its validation on this kind of host, if there is one."""
     root = locate_volume(persist, name)
-    prefix = linked_generation(root, name)
+    prefix = chosen_generation(root, name)
     if prefix is None:
         return root, None
     manifest = load_manifest(prefix)
@@ -54,7 +54,8 @@ def look(name: str, persist: str | os.PathLike[str] | None) -> tuple[str, Enviro
 def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     """Return True if a generation was certainly made from this request; if it only may be, the command line decides."""
     request = manifest["request"]
-    if request.get("target") or wanted.recipe is not None:
+    # A profile is chosen by this host's facts, so the machine is the one that it was made for.
+    if (request.get("target") and not manifest.get("profile")) or wanted.recipe is not None:
         return False
     specs, channels = tuple(request.get("specs") or ()), tuple(request.get("channels") or ())
     try:

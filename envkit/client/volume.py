@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout.private import read_file
 from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, validation_folders, volume_path
+
+if TYPE_CHECKING:
+    from envkit.profiles import Facts
 
 _VARIABLES = ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
 
@@ -73,6 +76,29 @@ def linked_generation(root: str, name: str) -> str | None:
     if os.path.dirname(path) != os.path.join(root, PRIVATE, GENERATIONS) or not os.path.isdir(path):
         return None
     return path
+
+
+def chosen_generation(root: str, name: str) -> str | None:
+    """Return the generation of an environment that this host gets: that of its profile, or the one of the link.
+
+    Raises:
+        HostCannotRunError: No profile serves this host; the hint has the cure.
+        IntegrityError: The profiles are damaged.
+    """
+    prefix = linked_generation(root, name)
+    if prefix is None:
+        return None
+    from envkit.layout.profiles import prefix_for
+
+    return prefix_for(prefix, name, lambda: _facts_now(root, prefix))
+
+
+def _facts_now(root: str, prefix: str) -> Facts:
+    from envkit.host.profile_facts import facts_now
+    from envkit.layout.profiles import read_profiles
+
+    generations = (profile.generation for profile in read_profiles(prefix))
+    return facts_now(record for generation in generations for record in read_validations(root, generation))
 
 
 def unknown(root: str, name: str) -> UnknownEnvironmentError:

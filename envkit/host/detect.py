@@ -16,6 +16,7 @@ from envkit.host.fingerprint import Quick, remember_fingerprint
 from envkit.host.overrides import parse_overrides
 from envkit.host.readings import read_machine
 from envkit.host.tree import Tree
+from envkit.host.wire import host_to_json
 from envkit.models.host import Host
 
 # NVML 9 and 12, cuInit 100: no driver, no library, no device. These end with a change of the cache's key; any other
@@ -53,7 +54,7 @@ def detect_host(
         answers, created = _ask(tree, variables, timeout_s, folder, quick)
     host = assemble_host(read_machine(tree, variables), answers, env=variables, overrides=overrides)
     if folder and created:
-        remember_fingerprint(folder, quick, host.fingerprint, created=created)
+        remember_fingerprint(folder, quick, host_to_json(host), created=created)
     return host
 
 

@@ -41,6 +41,7 @@ _TEXTS = (
 )
 _PROCESSOR = ("model name", "flags", "CPU implementer", "CPU part", "Features")
 _CPUINFO_BYTES = 4096
+_KEPT_FACTS = ("subdir", "glibc", "driver_version", "driver_cuda", "gpus", "overridden")
 
 
 class Quick:
@@ -92,11 +93,21 @@ def fingerprint_now(
     return quick.token, fingerprint if isinstance(fingerprint, str) else None
 
 
-def remember_fingerprint(folder: str | os.PathLike[str], quick: Quick, fingerprint: str, *, created: float) -> None:
-    """Cache a fingerprint for `fingerprint_now`, for no longer than the driver's answer it came from."""
+def remember_fingerprint(
+    folder: str | os.PathLike[str], quick: Quick, host: Mapping[str, object], *, created: float
+) -> None:
+    """Cache the fingerprint of a host for `fingerprint_now`, for no longer than the driver's answer it came from.
+
+    Args:
+        folder: The cache.
+        quick: The quick look at the same host.
+        host: Its facts as JSON, ``fingerprint`` among them; `envkit.host.profile_facts` reads the others.
+        created: When the driver answered.
+    """
     entry = read_entry(folder, quick.fingerprint_key)
-    if entry is None or entry.get("fingerprint") != fingerprint:
-        write_entry(folder, quick.fingerprint_key, {"fingerprint": fingerprint}, created=created)
+    kept = {"fingerprint": host["fingerprint"], "host": {name: host[name] for name in _KEPT_FACTS}}
+    if entry is None or any(entry.get(name) != value for name, value in kept.items()):
+        write_entry(folder, quick.fingerprint_key, kept, created=created)
 
 
 def _facts(tree: Tree, env: Mapping[str, str]) -> dict[str, object]:

@@ -162,6 +162,8 @@ class Manifest(Stored):
         passed_over: Better packages that were measured and hold no code for a GPU of the target: ``fn``, ``sha256`` and
             ``reasons``.
         own_files: Files that envkit added to those of the packages and watches over.
+        profile: Name of the profile, where machines choose among several generations; None for one alone.
+        side: Whether it is a profile besides the one that the link names; these have the same number.
     """
 
     schema_version: Literal[1] = 1
@@ -186,6 +188,8 @@ class Manifest(Stored):
     skipped_link_scripts: tuple[str, ...] = ()
     passed_over: tuple[dict[str, Any], ...] = ()
     own_files: tuple[str, ...] = ()
+    profile: str | None = None
+    side: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,11 @@ from envkit.checks.package import check_link_target
 from envkit.errors import IntegrityError
 from envkit.models.manifest import Manifest, ValidationRecord
 from envkit.models.pack import Embedded, PackedFile, PackIndex
-from envkit.paths import INVENTORY, MANIFEST, PACKED, STAGED
+from envkit.paths import INVENTORY, MANIFEST, PACKED, PROFILES, STAGED
 
 INDEX = ".envkit-pack.json"
 """Path of the index in a pack."""
-OF_THIS_PLACE = (INVENTORY, PACKED, STAGED)
+OF_THIS_PLACE = (INVENTORY, PACKED, PROFILES, STAGED)
 """Files in a generation that say something of where it is, and do not travel."""
 LARGEST_INDEX_BYTES = 256 << 20
 """The largest index that is read: environments of 5 GB have 100,000 files, of 200 bytes each."""
