@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from harness import (
@@ -19,6 +20,9 @@ from harness import (
     run_program,
     serve,
 )
+
+if TYPE_CHECKING:
+    from browser import Browser
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: no test of an
@@ -67,3 +71,14 @@ def index_server() -> Iterator[str]:
         pytest.skip("no real channel indexes: name their folder with ENVKIT_TEST_CHANNELS")
     with serve(folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; skipped where none is installed."""
+    import browser  # few tests load playwright
+
+    if (reason := browser.missing()) is not None:
+        pytest.skip(reason)
+    with browser.start(tmp_path_factory.mktemp("browser")) as started:
+        yield started

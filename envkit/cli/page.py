@@ -1,38 +1,21 @@
-"""The frame of an HTML page, which loads nothing and escapes all text."""
+"""Parts of HTML pages; all text is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from envkit import __version__
 from envkit.printable import printable
-
-_STYLE = """
-:root{color-scheme:light dark;--line:#8883;--dim:#8889}
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:72rem}
-h1{font-size:1.4rem;overflow-wrap:anywhere} h2{font-size:1.05rem;margin:2rem 0 .5rem}
-table{border-collapse:collapse;width:100%} td,th{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;
-border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-th{font-weight:600} tbody th{width:9rem} td.n{text-align:right;white-space:nowrap}
-.b{display:inline-block;min-width:3rem;text-align:center;border-radius:.3rem;padding:0 .4rem;color:#fff;font-size:.85em}
-.pass{background:#1a7f37}.fail{background:#cf222e}.warn{background:#9a6700}.skip{background:#57606a}
-.ok{background:#1a7f3733}.few{background:#9a670033}
-.cure{display:block}.dim,footer{color:var(--dim)} code{font-size:.9em}
-"""
 
 
 def page(title: str, parts: Iterable[str], created: str) -> str:
-    """Return a whole page."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        # In case something slips through the escaping: the browser runs and loads nothing.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
-        + f"\n<footer><p>envkit {text(__version__)}, {text(created)}</p></footer>\n</body>\n</html>\n"
-    )
+    """Return a whole page of parts that are HTML."""
+    from markupsafe import Markup
+
+    from envkit.pages.frame import render_page
+
+    html = [Markup(part) for part in parts]  # made by the functions below
+    return render_page("parts.html", title=title, created=created, parts=html)
 
 
 def text(value: object) -> str:
@@ -61,7 +44,7 @@ def text_grid(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: i
 
 def grid(head: Sequence[str], rows: Iterable[str]) -> str:
     """Return a table of rows whose cells are HTML."""
-    names = "".join(f"<th>{text(name)}</th>" for name in head)
+    names = "".join(f"<th>{text(name)}</th>" if name else "<td></td>" for name in head)
     lines = ["<table>", f"<thead><tr>{names}</tr></thead>", "<tbody>", *(f"<tr>{row}</tr>" for row in rows)]
     return "\n".join([*lines, "</tbody>", "</table>"])
 

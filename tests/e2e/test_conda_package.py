@@ -71,7 +71,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = tmp_path_factory.mktemp("conda-package")
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     # Which is all that a conda channel would have beside conda and libmambapy.
-    names = ["msgspec", "nvidia-ml-py", "packaging>=26,<27", "platformdirs", "py-rattler>=0.28,<0.29", "rich"]
+    names = ["jinja2", "msgspec", "nvidia-ml-py", "packaging>=26,<27", "platformdirs", "py-rattler>=0.28,<0.29", "rich"]
     names += ["pyyaml", "ruamel.yaml", "tomli", "typer", "uv>=0.13.9,<0.14", "zstandard", "hatchling"]
     channel = build_wheel_channel(folder / "channel", names)
     if PEERS is None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from browser import Browser, check_page
 from mounts import mounted
 
 from envkit.api.publish import check_publishable
@@ -106,7 +107,7 @@ def test_a_finding_that_is_read_back_says_what_it_said() -> None:
         assert finding_json(finding_from_json(document)) == document
 
 
-def test_a_page_with_hostile_names_holds_only_text() -> None:
+def hostile_page() -> str:
     words, data = Recorded(HOSTILE, HOSTILE), {"figures": {HOSTILE + "_s": 1.0}}
     finding = Finding(HOSTILE, "fail", words, HOSTILE, "environment", data)
     host = Host("linux-64", gpus=(Gpu(HOSTILE, ComputeCapability(9, 0)),), container=HOSTILE, nvidia_traces=(HOSTILE,))
@@ -118,17 +119,26 @@ def test_a_page_with_hostile_names_holds_only_text() -> None:
         host={"driver_version": HOSTILE, "gpus": [{"name": HOSTILE}]},
     )
     past = PastValidation(verdict="pass", created=HOSTILE)
-    text = render_html(ValidateResult(report(finding), host, HOSTILE, None, ((past, record),)))
+    return render_html(ValidateResult(report(finding), host, HOSTILE, None, ((past, record),)))
+
+
+def test_a_page_with_hostile_names_holds_only_text() -> None:
+    text = hostile_page()
     page = Page()
     page.feed(text)
     assert page.tags <= {
-        *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "section", "table", "thead", "tbody"),
-        *("tr", "th", "td", "span", "em", "code", "footer"),
+        *("html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "section", "table", "thead"),
+        *("tbody", "tr", "th", "td", "span", "em", "code", "footer"),
     }
     assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class"}
     assert page.text.count(HOSTILE) >= 10
     assert "http://" not in text
     assert "https://" not in text
+
+
+def test_a_page_can_be_read_by_everybody(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(hostile_page())
+    check_page(browser, tmp_path / "page.html")
 
 
 def test_a_page_says_what_was_found_where() -> None:
