@@ -1,18 +1,24 @@
-"""A Slurm of three nodes, two of them with GPUs, on this machine: real daemons, with a munge of their own."""
+"""A Slurm of three nodes, two of them with GPUs, on this machine: real daemons, with a munge of their own.
+
+Each node has a host name, processes and a disk of its own (`DISK`, empty at the start), by namespaces.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "sinfo", "scontrol", "squeue", "scancel")
+DISK = "disk"
+_OWN = ("unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 NODES = {"n1": "v100", "n2": "h100", "n3": None}
 _MUNGE = ("key-file", "socket", "pid-file", "log-file", "seed-file")
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
@@ -22,6 +28,8 @@ def missing() -> str | None:
     """Why there can be no cluster here."""
     if os.geteuid() != 0:
         return "a Slurm of several nodes needs root"
+    if subprocess.run([*_OWN, "true"], capture_output=True, check=False).returncode != 0:
+        return "needs namespaces (unshare) for nodes of their own"
     lacking = [name for name in PROGRAMS if shutil.which(name, path=_PATH) is None]
     return f"needs Slurm: there is no {', '.join(lacking)}" if lacking else None
 
@@ -43,10 +51,45 @@ class Cluster:
         """Change something by scontrol."""
         subprocess.run(["scontrol", *words], env=self.env, check=True)
 
+    def jobs(self) -> list[str]:
+        """Return the names of jobs that run or wait."""
+        command = ["squeue", "-h", "-o", "%j", "--states=PENDING,RUNNING,CONFIGURING"]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True).stdout.split()
+
+    @property
+    def disk(self) -> Path:
+        """A folder that is another one on each node."""
+        return self.root / DISK
+
+    def kill(self, node: str) -> None:
+        """End a node with all that runs on it, as a power cut does."""
+        self.daemons[node].kill()
+        self.daemons[node].wait()
+
+    @contextlib.contextmanager
+    def frozen(self, node: str) -> Iterator[None]:
+        """Stop the daemon of a node meanwhile."""
+        unshare = self.daemons[node].pid
+        daemon = int(Path(f"/proc/{unshare}/task/{unshare}/children").read_text())
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(daemon, signal.SIGCONT)
+
+    def start_node(self, node: str) -> None:
+        """Start a node, with an empty disk."""
+        boot = f'hostname {node} && mount -t tmpfs tmpfs "$0" && exec slurmd -D -N {node} -f "$1"'
+        _start(self, node, [*_OWN, "sh", "-c", boot, str(self.disk), str(self.root / "slurm.conf")])
+
+    def wait_for(self, *nodes: str) -> None:
+        """Wait until nodes are idle."""
+        _wait(lambda: _states(self, nodes) == ["idle"] * len(nodes), f"{', '.join(nodes)} of Slurm")
+
     def stop(self) -> None:
         for name in reversed(self.daemons):
             process = self.daemons[name]
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGKILL if name in NODES else signal.SIGTERM)  # unshare waits for its child
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:
@@ -57,6 +100,7 @@ class Cluster:
 def start(root: Path) -> Cluster:
     """Start it and wait until every node is idle."""
     root.chmod(0o755)
+    (root / DISK).mkdir()
     (root / "munge.key").write_bytes(os.urandom(1024))
     (root / "munge.key").chmod(0o400)
     ports = _free_ports(4)
@@ -77,8 +121,8 @@ def start(root: Path) -> Cluster:
         _wait((root / "munge.socket").exists, "munged")
         _start(cluster, "slurmctld", ["slurmctld", "-D", "-f", configuration])
         for node in NODES:
-            _start(cluster, node, ["slurmd", "-D", "-N", node, "-f", configuration])
-        _wait(lambda: _states(cluster) == ["idle"] * len(NODES), "slurmctld and slurmd")
+            cluster.start_node(node)
+        cluster.wait_for(*NODES)
     except BaseException:
         cluster.stop()
         raise
@@ -92,8 +136,8 @@ def _start(cluster: Cluster, name: str, command: list[str]) -> None:
         )
 
 
-def _states(cluster: Cluster) -> list[str]:
-    command = ["sinfo", "-h", "-N", "-o", "%t"]
+def _states(cluster: Cluster, nodes: Sequence[str]) -> list[str]:
+    command = ["sinfo", "-h", "-N", "-n", ",".join(nodes), "-o", "%t"]
     return subprocess.run(command, env=cluster.env, capture_output=True, text=True, check=False).stdout.split()
 
 

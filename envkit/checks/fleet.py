@@ -14,13 +14,16 @@ from envkit.models.codes.fleet import (
     NODE_LACKS_GPUS,
     NODE_NOT_GIVEN,
     NODE_SILENT,
+    NODE_UNPROVEN,
     NODE_WITHOUT_ENVKIT,
 )
 from envkit.models.fact import Fact
 from envkit.models.fleet import HostKind, Node, NodeAnswer, NodeFinding
 from envkit.models.host import Gpu, Host
+from envkit.models.node_record import NodeVerdict
 from envkit.models.report import Finding
 
+_WORSE: tuple[NodeVerdict, ...] = ("pass", "skip", "fail", "none")
 _LIKE = 3  # machines of which most can be right about one
 
 T = TypeVar("T")
@@ -57,6 +60,16 @@ def failed(answer: NodeAnswer) -> NodeFinding:
     """Return the finding on a node whose command did not give what it should have."""
     fact = Fact(NODE_FAILED, exit_code=answer.exit_code, said=answer.said)
     return NodeFinding(answer.node, Finding("node", "fail", fact))
+
+
+def unproven(node: str) -> NodeFinding:
+    """Return the finding on a node without the GPU that an environment needs to be proven."""
+    return NodeFinding(node, Finding("node", "skip", Fact(NODE_UNPROVEN)))
+
+
+def settled(verdicts: Mapping[NodeVerdict, int]) -> NodeVerdict:
+    """Return the verdict that most of some equal nodes came to; the worse one of two that are as frequent."""
+    return max(verdicts, key=lambda verdict: (verdicts[verdict], _WORSE.index(verdict)))
 
 
 def down(node: Node) -> NodeFinding:

@@ -52,6 +52,7 @@ _MODULES: Mapping[str, str] = {
     "kernel remove": "kernel",
     "fleet detect": "fleet",
     "fleet stage": "fleet",
+    "fleet validate": "fleet_validate",
 }
 """By the words that call it; the function is `volume_share_command` of the module."""
 

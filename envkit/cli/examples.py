@@ -67,6 +67,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "envkit fleet stage train --to /local/scratch",
         "envkit fleet stage train --to /local/scratch --nodes 'n[1-3]' -- --account=lab",
     ),
+    "fleet validate": (
+        "envkit fleet validate train --one-per-kind",
+        "envkit fleet validate train --deadline 300 --nodes 'n[1-64]' -- --account=lab --partition=gpu",
+    ),
     "help": ("envkit help exit-codes", "envkit help json --raw"),
 }
 """Two of each, by the words that call it."""

@@ -165,7 +165,7 @@ def _render_kinds(out: Console, kinds: Sequence[HostKind]) -> None:
         more = f" and {len(kind.nodes) - _SHOWN} more" if len(kind.nodes) > _SHOWN else ""
         view.add_row(
             str(len(kind.nodes)),
-            _gpus(host),
+            gpus_words(host),
             str(host.driver_version or "none"),
             str(host.driver_cuda or "none"),
             f"{host.subdir}, glibc {host.glibc}" if host.glibc else host.subdir,
@@ -174,7 +174,8 @@ def _render_kinds(out: Console, kinds: Sequence[HostKind]) -> None:
     out.print(view)
 
 
-def _gpus(host: Host) -> str:
+def gpus_words(host: Host) -> str:
+    """Return the GPUs of a machine by kind: ``8 x H100 (9.0)``."""
     from envkit.words.values import gpu_words
 
     counts = Counter(gpu_words(gpu) for gpu in host.gpus)

@@ -72,7 +72,7 @@ def validate_command(
         name,
         volume=volume,
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-        options=ValidateOptions(level=_level(level), devices=tuple(device or ()), timeout_s=timeout),
+        options=ValidateOptions(level=level_of(level), devices=tuple(device or ()), timeout_s=timeout),
     )
     report = result.report
     if html is not None:
@@ -150,7 +150,12 @@ def _write_html(path: Path, result: ValidateResult) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
 
 
-def _level(text: str) -> Level:
+def level_of(text: str) -> Level:
+    """Return the level that a flag names.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
     match text:
         case "driver" | "framework" | "collective":
             return text

@@ -70,8 +70,12 @@ def ask_children(commands: Commands, *, deadline_s: float, heard: Heard) -> tupl
 
 def _answer(node: str, result: ChildResult) -> NodeAnswer:
     states: dict[str, AnswerState] = {"done": "ended", "failed": "ended", "timed-out": "silent"}
-    lines = result.error_text.strip().splitlines()
-    said = lines[-1] if lines else result.ending
-    return NodeAnswer(
-        node, states.get(result.state, "lost"), result.exit_code, result.stdout, said[:300], result.elapsed_s
-    )
+    state = states.get(result.state, "lost")
+    said = last_words(result.error_text) or ("" if state == "silent" else result.ending)
+    return NodeAnswer(node, state, result.exit_code, result.stdout, said[:300], result.elapsed_s)
+
+
+def last_words(text: str) -> str:
+    """Return the last line of a program's standard error that is about an error, else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from envkit.models.host import Host
+from envkit.models.node_record import NodeRecord
 from envkit.models.report import Finding
 from envkit.values import dataclass
 
@@ -73,6 +74,21 @@ class FleetDetection:
     via: str
     machines: dict[str, Host]
     kinds: tuple[HostKind, ...]
+    findings: tuple[NodeFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetValidation:
+    """The validation of an environment on the nodes of a fleet.
+
+    Attributes:
+        via: As in `FleetDetection`.
+        nodes: The outcome on each node that was asked.
+        findings: What failed or is odd, by node.
+    """
+
+    via: str
+    nodes: tuple[NodeRecord, ...]
     findings: tuple[NodeFinding, ...]
 
 

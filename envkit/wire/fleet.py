@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.models.fleet import FleetDetection, FleetStaging, NodeFinding
+from envkit.models.fleet import FleetDetection, FleetStaging, FleetValidation, NodeFinding
 from envkit.wire.results import finding_json
 
 
@@ -15,6 +15,15 @@ def fleet_detection_json(found: FleetDetection, facts: Mapping[str, Mapping[str,
         "via": found.via,
         "machines": [{"name": name, "facts": facts[name]} for name in found.machines],
         "kinds": [{"nodes": list(kind.nodes), "facts": facts[kind.nodes[0]]} for kind in found.kinds],
+        "findings": [node_finding_json(finding) for finding in found.findings],
+    }
+
+
+def fleet_validation_json(found: FleetValidation) -> dict[str, Any]:
+    """Return the document of ``fleet validate``."""
+    return {
+        "via": found.via,
+        "nodes": [record.to_json() for record in found.nodes],
         "findings": [node_finding_json(finding) for finding in found.findings],
     }
 

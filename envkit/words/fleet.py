@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from envkit.models.codes import fleet as codes
-from envkit.words.values import plural
+from envkit.words.values import figure_words, plural
 
 
 def _silent(seconds: int, said: str) -> str:
@@ -30,6 +30,14 @@ def _missing(gpus: int, expected: int) -> str:
     return f"{plural(gpus, 'GPU')} of {expected} can be used"
 
 
+def _slow(check: str, device: int | None, figure: str, value: float, usual: float, others: int) -> str:
+    what, measured = figure_words(figure, value)
+    where = f"{check}, GPU {device}" if device is not None else check
+    more = f"; {plural(others, 'other figure')} too" if others else ""
+    share = f"{value / usual:.0%}"
+    return f"{what} ({where}) is {measured}, {share} of the {figure_words(figure, usual)[1]} of those like it{more}"
+
+
 def _end(said: str) -> str:
     return f": {said}" if said else ""
 
@@ -42,6 +50,8 @@ FLEET: dict[str, str | Callable[..., str]] = {
     codes.NODE_FAILED: _failed,
     codes.NODE_NOT_GIVEN: _not_given,
     codes.NODE_SILENT: _silent,
+    codes.NODE_SLOW: _slow,
+    codes.NODE_UNPROVEN: "no GPU here to prove it on",
     codes.NODE_WITHOUT_ENVKIT: "there is no {program} to run",
 }
 
@@ -53,6 +63,8 @@ FLEET_CURES: dict[str, str | Callable[..., str]] = {
     codes.NODE_FAILED: "Run the same command there by hand.",
     codes.NODE_NOT_GIVEN: "`squeue` shows who has it; wait with a longer --deadline, or leave it out with --nodes.",
     codes.NODE_SILENT: "Look whether it is busy or hangs; else give it longer with --deadline.",
+    codes.NODE_SLOW: "Run `nvidia-smi -q -d PERFORMANCE,CLOCK` there: heat, power or another job may hold it back.",
+    codes.NODE_UNPROVEN: "Leave it out with --nodes, or ask for GPUs: `-- --gres=gpu:1`.",
     codes.NODE_WITHOUT_ENVKIT: "Mount the volume there at the same path and put envkit on it once with "
     "`envkit volume bootstrap`, or install envkit at this path on each node.",
 }

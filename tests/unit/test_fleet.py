@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from envkit.checks.fleet import judge_answer, kinds_of, oddities
+from envkit.checks.fleet import judge_answer, kinds_of, oddities, settled
+from envkit.checks.fleet_figures import Figure, figures_of, slow_nodes
 from envkit.errors import HostCannotRunError
 from envkit.fleet.slurm import SlurmFleet, _node, _option, _read
+from envkit.layout.node_records import read_node_records, write_node_record
+from envkit.layout.volume import Volume
+from envkit.models.fact import Fact
 from envkit.models.fleet import Node, NodeAnswer
 from envkit.models.host import Gpu, Host
+from envkit.models.node_record import NodeRecord
+from envkit.models.report import Finding, Recorded
 from envkit.models.version import ComputeCapability, DriverVersion
 from envkit.words.say import say
 
@@ -99,3 +107,64 @@ def test_a_task_ends_with_the_deadline_whatever_happens_here() -> None:
 def test_a_scheduler_that_does_not_answer_is_an_error() -> None:
     with pytest.raises(HostCannotRunError, match="sh ended with exit status 1: no contact"):
         _read(["sh", "-c", "echo no contact >&2; exit 1"])
+
+
+def figure(value: float, *, check: str = "driver.matmul", name: str = "matmul_flop_per_s", device: int = 0) -> Figure:
+    return Figure(check, name, value, device)
+
+
+@pytest.mark.parametrize(
+    ("figures", "behind"),
+    [
+        ({"a": [figure(100)], "b": [figure(100)], "c": [figure(89)]}, {"c": 89}),
+        ({"a": [figure(100)], "b": [figure(100)], "c": [figure(91)]}, {}),
+        ({"a": [figure(100)], "b": [figure(50)]}, {}),  # which of two is slow?
+        ({"a": [figure(100), figure(100, device=1)], "b": [figure(100), figure(60, device=1)]}, {"b": 60}),
+        ({"a": [figure(1, name="context_s")] * 9, "b": [figure(0.1, name="context_s")]}, {}),
+        ({"a": [figure(100)] * 3, "b": []}, {}),
+        ({"a": [figure(0)], "b": [figure(0)], "c": [figure(0)]}, {}),
+        (
+            {node: [figure(v, check=f"pytorch.throughput cuda:{i}") for i, v in enumerate([9, 9, v])]
+             for node, v in (("a", 9), ("b", 4))},
+            {"b": 4},
+        ),
+    ],
+)  # fmt: skip
+def test_slow_nodes(figures: dict[str, list[Figure]], behind: dict[str, float]) -> None:
+    found = slow_nodes(figures, [["a", "b", "c"], ["d"]])
+    assert {one.node: one.finding.fact.params["value"] for one in found if isinstance(one.finding.fact, Fact)} == behind
+    assert {one.finding.status for one in found} <= {"warn"}
+
+
+def test_slow_figures_of_a_node_are_one_finding() -> None:
+    slow = [figure(40e12), figure(6e9, check="driver.bandwidth", name="host_to_device_bytes_per_s")]
+    usual = [figure(50e12), figure(20e9, check="driver.bandwidth", name="host_to_device_bytes_per_s")]
+    (found,) = slow_nodes({"a": usual, "b": usual, "c": slow}, [["a", "b", "c"]])
+    assert say(found.finding) == (
+        "host to device (driver.bandwidth, GPU 0) is 6 GB/s, 30% of the 20 GB/s of those like it; 1 other figure too"
+    )
+
+
+def test_figures_are_read_from_findings() -> None:
+    data = {"figures": {"a_s": 1, "b_per_s": 2.5, "c": None, "d": True}, "device": 3}
+    findings = [Finding("x", "pass", Recorded("", None), data=data), Finding("y", "pass", Recorded("", None))]
+    assert figures_of(findings) == (Figure("x", "a_s", 1.0, 3), Figure("x", "b_per_s", 2.5, 3))
+
+
+def test_most_of_equal_nodes_settle_a_verdict() -> None:
+    assert settled({"pass": 3, "fail": 1}) == "pass"
+    assert settled({"pass": 2, "fail": 2}) == "fail"
+    assert settled({"pass": 1, "skip": 1}) == "skip"
+
+
+@pytest.mark.parametrize("node", ["n1", "../../n1", ".hidden", "ein knoten", "a" * 60])
+def test_records_of_nodes_stay_in_their_folder(tmp_path: Path, node: str) -> None:
+    volume = Volume(tmp_path)
+    record = NodeRecord(node=node, via="local", level="driver", verdict="none", created="now", generation="train-1")
+    assert write_node_record(volume, record)
+    assert read_node_records(volume, "train-1") == [record]
+    (written,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written.parent == volume.validations / "train-1" / "nodes"
+    written.write_text("{")
+    assert read_node_records(volume, "train-1") == []
+    assert read_node_records(volume, "train-2") == []

@@ -12,3 +12,7 @@ NODE_WITHOUT_ENVKIT = Code("finding", "node-without-envkit", "A node has no envk
 NODE_FAILED = Code("finding", "node-failed", "A node did not run the command.", "host")
 NODE_NOT_GIVEN = Code("finding", "node-not-given", "The scheduler did not give a node before the deadline.", "host")
 NODE_SILENT = Code("finding", "node-silent", "A node did not answer in time.", "host")
+NODE_SLOW = Code("finding", "node-slow", "A node is more than 10 % behind the median of those like it.", "host")
+NODE_UNPROVEN = Code(
+    "finding", "node-unproven", "A node has no GPU, so that a CUDA environment was not proven.", "host"
+)
