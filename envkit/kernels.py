@@ -74,6 +74,18 @@ def shared_dir(volume: str | os.PathLike[str]) -> Path:
     return Path(volume) / PRIVATE / JUPYTER / "kernels"
 
 
+def kernel_name(environment: str) -> str:
+    """Return the name in Jupyter of an environment's kernel."""
+    return f"envkit-{environment.lower()}"
+
+
+def find_kernel(volume: str, environment: str, env: Mapping[str, str]) -> Kernel | None:
+    """Return the kernel of an environment, of the user or of the volume; None if it has none."""
+    root = os.path.realpath(volume)
+    known = list_kernels([volume], env)
+    return next((k for k in known if k.environment == environment and os.path.realpath(k.volume) == root), None)
+
+
 def install_kernel(
     volume: str, name: str, *, shared: bool = False, display_name: str | None = None, env: Mapping[str, str]
 ) -> Kernel:
@@ -95,7 +107,7 @@ def install_kernel(
         raise UnknownEnvironmentError(f"there is no environment {name!r} in {volume}", hint="See `envkit list`.")
     version = _kernel_python(generation, name)
     parent = shared_dir(volume) if shared else user_dir(env)
-    folder = parent / f"envkit-{name.lower()}"
+    folder = parent / kernel_name(name)
     before = _read(folder, shared=shared)
     if folder.exists() and (before is None or (before.volume, before.environment) != (volume, name)):
         whose = f"{before.environment} of {before.volume}" if before else "something that envkit did not make"

@@ -19,6 +19,20 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yml")))
 
 
+def load_notebook(name: str) -> str:
+    """Read the source of a shipped recipe's notebook; see `envkit.notebooks.source`.
+
+    Raises:
+        RecipeError: There is no recipe of that name, or it has no notebook.
+    """
+    path = _folder() / f"{name}.md"
+    known = sorted(each.stem for each in _folder().glob("*.md"))
+    if name not in known:
+        what = "has no notebook" if name in builtin_names() else "is not known"
+        raise RecipeError(f"the recipe {name!r} {what}", hint=f"Recipes with a notebook: {', '.join(known)}.")
+    return path.read_text(encoding="utf-8")
+
+
 def load_builtin(name: str) -> Recipe:
     """Read a shipped recipe.
 

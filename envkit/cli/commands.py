@@ -50,6 +50,8 @@ _MODULES: Mapping[str, str] = {
     "kernel install": "kernel",
     "kernel list": "kernel",
     "kernel remove": "kernel",
+    "notebook new": "notebook",
+    "notebook export": "notebook",
     "fleet detect": "fleet",
     "fleet stage": "fleet",
     "fleet validate": "fleet_validate",
@@ -60,6 +62,7 @@ GROUPS: Mapping[str, str] = {
     "volume": "Show the volume: its place, abilities and contents.",
     "config": "Show what is configured and where, and change envkit's own file.",
     "kernel": "Manage Jupyter kernels that start in an environment.",
+    "notebook": "Write notebooks of formulas and code, and export notebooks.",
     "fleet": "Ask the nodes of a cluster at once, through the scheduler that is there.",
 }
 """Commands that have commands of their own."""

@@ -59,6 +59,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "kernel install": ("envkit kernel install train", "envkit kernel install train --shared"),
     "kernel list": ("envkit kernel list", "envkit kernel list --json"),
     "kernel remove": ("envkit kernel remove train", "envkit kernel remove -p /data/envs/train"),
+    "notebook new": ("envkit notebook new -n train", "envkit notebook new --framework numpy -o derivation.ipynb"),
+    "notebook export": (
+        "envkit notebook export notebook-math.ipynb --to pdf",
+        "envkit notebook export notebook-math.ipynb --execute -o notebook-math.html",
+    ),
     "fleet detect": (
         "envkit fleet detect --nodes 'n[1-3]' -o pool.jsonl",
         "envkit fleet detect --via slurm --deadline 60 -- --account=lab --partition=gpu",

@@ -136,6 +136,16 @@ def convolution():
     return x, w, Answer(values, scale, len(taps))
 
 
+def _regression_gradients(x, y, w, b):
+    """With r = X w + b - y: dw = 2/m X^T r and db = 2/m sum(r), each followed by its scale."""
+    over = 2.0 / len(y)
+    residuals = [_dot(row, w) + b - target for row, target in zip(x, y)]
+    sizes = [_dot([abs(v) for v in row], [abs(v) for v in w]) + abs(b) + abs(target) for row, target in zip(x, y)]
+    dw = [over * _dot(column, residuals) for column in _columns(x)]
+    dw_size = [over * _dot([abs(v) for v in column], sizes) for column in _columns(x)]
+    return dw, dw_size, over * math.fsum(residuals), over * math.fsum(sizes)
+
+
 def regression(rows=64):
     """The gradient of mean((X w - y)^2) in w, which is 2/m X^T (X w - y): X (rows x 8), y (rows), w (8), Answer.
 
@@ -144,11 +154,78 @@ def regression(rows=64):
     columns = 8
     numbers = Numbers(3)
     x, y, w = numbers.matrix(rows, columns), numbers.vector(rows), numbers.vector(columns)
-    residuals = [_dot(row, w) - target for row, target in zip(x, y)]
-    sizes = [_dot([abs(v) for v in row], [abs(v) for v in w]) + abs(target) for row, target in zip(x, y)]
-    values = [2.0 / rows * _dot(column, residuals) for column in _columns(x)]
-    scale = [2.0 / rows * _dot([abs(v) for v in column], sizes) for column in _columns(x)]
+    values, scale, _, _ = _regression_gradients(x, y, w, 0.0)
     return x, y, w, Answer(values, scale, rows + columns + 6)
+
+
+def affine_regression(rows=64):
+    """Both gradients of mean((X w + b - y)^2): X (rows x 8), y (rows), w (8), b, Answers for w and b."""
+    columns = 8
+    numbers = Numbers(6)
+    x, y, w, b = numbers.matrix(rows, columns), numbers.vector(rows), numbers.vector(columns), numbers.one()
+    dw, dw_size, db, db_size = _regression_gradients(x, y, w, b)
+    terms = rows + columns + 7
+    return x, y, w, b, [Answer(dw, dw_size, terms), Answer([db], [db_size], terms)]
+
+
+def _softmax(row):
+    top = max(row)
+    powers = [math.exp(value - top) for value in row]
+    total = math.fsum(powers)
+    return [power / total for power in powers]
+
+
+def _softmax_gradient(ps, above):
+    """With p the softmax, met by g from above: dz = p * (g - sum(g * p))."""
+    return [p * (g - _dot(above, ps)) for p, g in zip(ps, above)]
+
+
+def _softmax_gradient_size(ps, sizes):
+    return [p * (size + _dot(sizes, ps)) for p, size in zip(ps, sizes)]
+
+
+def softmax():
+    """The softmax of rows and its gradient, met by g from above: z (4 x 8), g (4 x 8), Answers for both.
+
+    An error e of an exponent is a relative error of about e in exp: it counts twice, as in `attention`.
+    """
+    rows, columns = 4, 8
+    numbers = Numbers(7)
+    z = [[4 * value for value in row] for row in numbers.matrix(rows, columns)]
+    g = numbers.matrix(rows, columns)
+    weights = [_softmax(row) for row in z]
+    gradient = [_softmax_gradient(ps, above) for ps, above in zip(weights, g)]
+    size = [_softmax_gradient_size(ps, above) for ps, above in zip(weights, _abs(g))]
+    terms = 2 * 8 + columns + 8
+    return z, g, [Answer(_flat(weights), _flat(weights), terms), Answer(_flat(gradient), _flat(size), 2 * terms)]
+
+
+def _head(q, k, v, g):
+    """One head of attention, met by g from above; each argument is a pair: the values, and their sizes.
+
+    With P = softmax(Q K^T / sqrt(d)): out = P V; dV = P^T G; dP = G V^T; dS = P * (dP - rowsum(dP * P));
+    dQ = dS K / sqrt(d); dK = dS^T Q / sqrt(d). Return these as such pairs by name, and the tallest score's size.
+    """
+    root = math.sqrt(len(q[0][0]))
+    scores = [[s / root for s in row] for row in _product(q[0], _columns(k[0]))]
+    tallest = max(map(max, _product(q[1], _columns(k[1])))) / root
+    weights = [_softmax(row) for row in scores]
+    dp, dp_size = (_product(one, _columns(other)) for one, other in zip(g, v))
+    ds = (
+        [_softmax_gradient(ps, row) for ps, row in zip(weights, dp)],
+        [_softmax_gradient_size(ps, row) for ps, row in zip(weights, dp_size)],
+    )
+    found = {
+        "out": [_product(weights, part) for part in v],
+        "dv": [_product(_columns(weights), part) for part in g],
+        "dq": [_scaled(_product(one, other), root) for one, other in zip(ds, k)],
+        "dk": [_scaled(_product(_columns(one), other), root) for one, other in zip(ds, q)],
+    }
+    return found, tallest
+
+
+def _scaled(matrix, root):
+    return [[value / root for value in row] for row in matrix]
 
 
 ATTENTION = {"heads": 2, "tokens": 16, "width": 16}
@@ -157,39 +234,68 @@ ATTENTION = {"heads": 2, "tokens": 16, "width": 16}
 def attention():
     """The gradients of softmax(Q K^T / sqrt(d)) V, met by G from above: q, k, v, g (heads x tokens x width), Answers.
 
-    With P the softmax: dV = P^T G; dP = G V^T; dS = P * (dP - rowsum(dP * P)); dQ = dS K / sqrt(d);
-    dK = dS^T Q / sqrt(d). An error e of a score is a relative error of about e in exp, so it counts 2 |S| times: once
-    in the exponential, once in its sum. Scores stay below `tallest`, from which `terms` follows.
+    An error e of a score is a relative error of about e in exp, so it counts 2 |S| times: once in the exponential,
+    once in its sum. Scores stay below `tallest`, from which `terms` follows.
     """
     heads, tokens, width = ATTENTION["heads"], ATTENTION["tokens"], ATTENTION["width"]
-    root = math.sqrt(width)
     numbers = Numbers(4)
     q, k, v, g = ([numbers.matrix(tokens, width) for _ in range(heads)] for _ in range(4))
-    parts = {"dq": ([], []), "dk": ([], []), "dv": ([], [])}
-    tallest = 0.0
+    each = [_head(*((part[head], _abs(part[head])) for part in (q, k, v, g))) for head in range(heads)]
+    terms = math.ceil(2 * (width + 4) * max(tallest for _, tallest in each)) + 3 * tokens + 2 * width + 16
+    answers = [
+        Answer(*([x for found, _ in each for x in _flat(found[name][part])] for part in (0, 1)), terms=terms)
+        for name in ("dq", "dk", "dv")
+    ]
+    return q, k, v, g, answers
+
+
+MULTI_HEAD = {"heads": 4, "tokens": 8, "width": 4}
+
+
+def multi_head():
+    """Multi-head attention and its gradients, met by G from above: x, (W_Q, W_K, W_V, W_O), g, Answers by name.
+
+    With heads h: Concat(head_1, ..., head_h) W_O, where head_i = Attention(X W_Q[i], X W_K[i], X W_V[i]) and W[i] are
+    the columns of head i. X and G are tokens x model, the weights model x model, a fourth of other numbers so that
+    scores stay small. The answers are "out" and the gradients "dx", "dwq", "dwk", "dwv" and "dwo". Roundings are
+    counted as in `attention`, with those of the projections: an error of a weight of the softmax counts twice.
+    """
+    heads, tokens, width = MULTI_HEAD["heads"], MULTI_HEAD["tokens"], MULTI_HEAD["width"]
+    model = heads * width
+    numbers = Numbers(8)
+    x, g = numbers.matrix(tokens, model), numbers.matrix(tokens, model)
+    weights = [_scaled(numbers.matrix(model, model), 4.0) for _ in range(4)]
+    pairs = {"x": (x, _abs(x)), "g": (g, _abs(g))}
+    (wq, wk, wv, wo) = ((w, _abs(w)) for w in weights)
+    above = [_product(one, _columns(other)) for one, other in zip(pairs["g"], wo)]
+    projected = [[_product(one, other) for one, other in zip(pairs["x"], w)] for w in (wq, wk, wv)]
+    found, tallest = [], 0.0
     for head in range(heads):
-        scores = [[s / root for s in row] for row in _product(q[head], _columns(k[head]))]
-        sizes = _product(_abs(q[head]), _columns(_abs(k[head])))
-        tallest = max(tallest, max(map(max, sizes)) / root)
-        weights = []
-        for row in scores:
-            top = max(row)
-            powers = [math.exp(s - top) for s in row]
-            total = math.fsum(powers)
-            weights.append([p / total for p in powers])
-        dp, dp_size = _product(g[head], _columns(v[head])), _product(_abs(g[head]), _columns(_abs(v[head])))
-        ds = [[p * (d - _dot(row, ps)) for p, d in zip(ps, row)] for ps, row in zip(weights, dp)]
-        ds_size = [[p * (d + _dot(row, ps)) for p, d in zip(ps, row)] for ps, row in zip(weights, dp_size)]
-        for name, values, scale in (
-            ("dv", _product(_columns(weights), g[head]), _product(_columns(weights), _abs(g[head]))),
-            ("dq", _product(ds, k[head]), _product(ds_size, _abs(k[head]))),
-            ("dk", _product(_columns(ds), q[head]), _product(_columns(ds_size), _abs(q[head]))),
-        ):
-            over = root if name != "dv" else 1.0
-            parts[name][0].extend(value / over for value in _flat(values))
-            parts[name][1].extend(value / over for value in _flat(scale))
-    terms = math.ceil(2 * (width + 4) * tallest) + 3 * tokens + 2 * width + 16
-    return q, k, v, g, [Answer(*parts[name], terms=terms) for name in ("dq", "dk", "dv")]
+        own = slice(head * width, (head + 1) * width)
+        parts = [[[row[own] for row in matrix] for matrix in pair] for pair in (*projected, above)]
+        one, tall = _head(*parts)
+        found.append(one)
+        tallest = max(tallest, tall)
+    joined = {
+        name: [[[v for one in found for v in one[name][part][row]] for row in range(tokens)] for part in (0, 1)]
+        for name in ("out", "dq", "dk", "dv")
+    }
+    answers = {
+        "out": [_product(one, other) for one, other in zip(joined["out"], wo)],
+        "dwo": [_product(_columns(one), other) for one, other in zip(joined["out"], pairs["g"])],
+        "dx": [[[0.0] * model for _ in range(tokens)] for _ in (0, 1)],
+    }
+    for name, w in (("q", wq), ("k", wk), ("v", wv)):
+        gradient = joined["d" + name]
+        answers["dw" + name] = [_product(_columns(one), other) for one, other in zip(pairs["x"], gradient)]
+        back = [_product(one, _columns(other)) for one, other in zip(gradient, w)]
+        answers["dx"] = [_sum(one, other) for one, other in zip(answers["dx"], back)]
+    terms = math.ceil(4 * (2 * model + width + 4) * tallest) + 4 * tokens + 6 * model + 3 * width + 16
+    return x, weights, g, {name: Answer(_flat(v), _flat(size), terms) for name, (v, size) in answers.items()}
+
+
+def _sum(a, b):
+    return [[one + other for one, other in zip(*rows)] for rows in zip(a, b)]
 
 
 def elementwise():

@@ -14,26 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from formulas import cell_from
 from harness import Envkit, build_wheel_channel
 
 from envkit.kernels import install_kernel, list_kernels, remove_kernels, shared_dir, user_dir
 
+nbclient = pytest.importorskip("nbclient")
+nbformat = pytest.importorskip("nbformat")
 jupyter_client = pytest.importorskip("jupyter_client")
 
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel_channel(tmp_path_factory.mktemp("kernel-channel"), ["ipykernel"])
+    return build_wheel_channel(tmp_path_factory.mktemp("kernel-channel"), ["ipykernel", "numpy"])
 
 
 @pytest.fixture(scope="module")
 def volume(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A volume with ``nb`` (ipykernel) and ``plain`` (Python alone)."""
+    """A volume with ``nb`` (ipykernel and numpy) and ``plain`` (Python alone)."""
     folder = tmp_path_factory.mktemp("kernels")
-    for name, spec in (("nb", "ipykernel"), ("plain", "python")):
+    for name, specs in (("nb", ("ipykernel", "numpy")), ("plain", ("python",))):
         words: list[str | Path] = [
             "create",
-            spec,
+            *specs,
             "-n",
             name,
             "-c",
@@ -100,7 +103,17 @@ def test_kernel_follows_the_next_generation(envkit: Envkit, volume: Path, channe
     with notebook("envkit-nb") as cell:
         assert cell(WHERE).split() == [first, first, f"{first}/bin"]
         made = envkit(
-            "create", "ipykernel", "-n", "nb", "--replace", "-c", channel, "--override-channels", "--persist", volume
+            "create",
+            "ipykernel",
+            "numpy",
+            "-n",
+            "nb",
+            "--replace",
+            "-c",
+            channel,
+            "--override-channels",
+            "--persist",
+            volume,
         )
         assert made.code == 0, made.err
         second = os.path.realpath(volume / "nb")
@@ -127,6 +140,43 @@ def test_a_notebook_cell_uses_the_api(volume: Path, isolation: Path) -> None:
         assert cell(f"envkit.require('nb', persist={str(volume)!r}).activate()") == ""  # it runs there already
         refused = cell(f"envkit.require('plain', persist={str(volume)!r}).activate()")
         assert refused.startswith("UsageError: the process of a notebook")
+
+
+def test_a_notebook_of_formulas_ends_in_known_numbers(
+    envkit: Envkit, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert envkit("kernel", "install", "nb", "--shared", "--persist", volume).code == 0
+    made = envkit("notebook", "new", "-n", "nb", "--persist", volume, "--json").json["notebook"]
+    assert (made["framework"], made["kernel"], made["notes"]) == ("numpy", "envkit-nb", [])
+    path = tmp_path / made["path"]
+    notebook = nbformat.read(path, as_version=4)
+    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    notebook.cells.append(nbformat.v4.new_code_cell(cell_from(texts, "numpy")))
+    nbformat.write(notebook, path)
+    monkeypatch.setenv("JUPYTER_PATH", str(shared_dir(volume).parent))
+    done = nbclient.execute(notebook, timeout=120)  # raises where a check of the notebook does not pass
+    said = "".join(output.get("text", "") for cell in done.cells for output in cell.get("outputs", ()))
+    assert "product on the CPU" in said
+    assert said.count("pass  ") == 35
+    # The same as a page, with its numbers, that loads nothing.
+    nbformat.write(done, path)
+    assert envkit("notebook", "export", path, "--persist", volume).code == 0
+    text = path.with_suffix(".html").read_text()
+    assert text.count("<math") >= 40
+    assert "of LaTeX: multi-head attention, dL/dwo" in text
+    assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(?!data:)[^\"]*", text) == []
+
+
+@pytest.mark.full
+def test_a_formula_that_is_wrong_fails_the_export(envkit: Envkit, volume: Path, tmp_path: Path) -> None:
+    assert envkit("kernel", "install", "nb", "--persist", volume).code == 0
+    assert envkit("notebook", "new", "-n", "nb", "--persist", volume).code == 0
+    path = tmp_path / "notebook-math.ipynb"
+    done = envkit("notebook", "export", path, "--execute", "--to", "pdf", "--persist", volume)
+    assert (done.code, path.with_suffix(".pdf").read_bytes()[:5]) == (0, b"%PDF-"), done.err
+    path.write_text(path.read_text().replace("2 / len(y) * X.T @ r", "X.T @ r"))
+    failed = envkit("notebook", "export", path, "--execute", "--persist", volume)
+    assert (failed.code, "AssertionError: regression: dL/dw by the formula" in failed.err) == (3, True), failed.err
 
 
 def test_shared_kernel(envkit: Envkit, volume: Path, isolation: Path) -> None:

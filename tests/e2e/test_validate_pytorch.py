@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ from typing import Any
 
 import pytest
 from browser import Browser, check_page
-from harness import ROOT, Envkit, Outcome
+from formulas import cell_from
+from harness import ROOT, Envkit, Outcome, run_program
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,23 @@ def test_pytorch_computes_on_the_cpu(envkit: Envkit, torch_volume: Volume, tmp_p
             assert 0 < finding["data"]["relative_error"] <= finding["data"]["tolerance"], check
     assert done.json["figures"][0]["name"] == "matmul_float32_flop_per_s"
     assert "gradients of attention" in page.read_text()
+
+
+def test_the_notebook_of_formulas_has_pytorch_s_code_and_autograd_agrees(
+    envkit: Envkit, torch_volume: Volume, tmp_path: Path
+) -> None:
+    made = envkit("notebook", "new", "-n", "t", "--persist", torch_volume.root, "--json").json["notebook"]
+    assert (made["framework"], made["environment"]) == ("pytorch", "t")
+    assert made["notes"][0] == "ipykernel is not in it yet: envkit install -n t ipykernel"
+    cells = json.loads((tmp_path / made["path"]).read_text())["cells"]
+    texts = {kind: ["".join(c["source"]) for c in cells if c["cell_type"] == kind] for kind in ("code", "markdown")}
+    script = tmp_path / "notebook.py"
+    script.write_text("\n\n".join([*texts["code"], cell_from("\n".join(texts["markdown"]), "pytorch")]))
+    done = run_program([torch_volume.prefix / "bin" / "python", script], env=os.environ)
+    assert done.code == 0, done.err
+    assert done.out.count("pass  ") == 33
+    assert "pass  regression: dL/db by autograd" in done.out
+    assert "pass  torch.nn.MultiheadAttention: dL/dwv" in done.out
 
 
 @pytest.mark.full

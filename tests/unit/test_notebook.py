@@ -1,0 +1,140 @@
+"""Notebooks that envkit writes: their cells for each framework, their JSON, formulas of pages, and export's limits."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from formulas import cell_from
+
+from envkit.api import notebook as api
+from envkit.errors import PackageNotFoundError, RecipeError, UsageError, VolumeError
+from envkit.notebooks.excerpt import excerpt
+from envkit.notebooks.mathml import with_mathml
+from envkit.notebooks.source import FRAMEWORKS, cells_for
+from envkit.probe import PROBES_DIR
+from envkit.recipes import load_notebook
+
+EXERCISES = (PROBES_DIR / "exercises.py").read_text()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_notebook_is_valid_and_holds_code_of_one_framework(framework: str, tmp_path: Path) -> None:
+    made = api.new_notebook("notebook-math", tmp_path / "n.ipynb", framework=framework)
+    read = json.loads(Path(made.path).read_text())
+    nbformat.validate(read)
+    assert (read["nbformat"], read["nbformat_minor"], read["metadata"]["kernelspec"]["name"]) == (4, 5, "python3")
+    code = ["".join(cell["source"]) for cell in read["cells"] if cell["cell_type"] == "code"]
+    for text in code:
+        ast.parse(text, feature_version=(3, 8))  # the Python of TensorFlow 2.9
+    imported = {"pytorch": "torch", "tensorflow": "tensorflow", "jax": "jax", "numpy": "numpy"}
+    assert [key for key, module in imported.items() if f"\nimport {module}" in code[0]] == [framework]
+    if framework == "pytorch":
+        assert code[0].endswith("torch.cuda.is_available()")
+    assert any(cell["metadata"].get("jupyter", {}).get("source_hidden") for cell in read["cells"])
+    texts = "".join("".join(cell["source"]) for cell in read["cells"] if cell["cell_type"] == "markdown")
+    assert cell_from(texts, "numpy")
+    assert "@" not in texts
+
+
+def test_the_same_notebook_is_the_same_bytes_and_other_files_stay(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    api.new_notebook("notebook-math", path)
+    before = path.read_bytes()
+    assert api.new_notebook("notebook-math", path).path == str(path)
+    assert path.read_bytes() == before
+    with pytest.raises(UsageError, match="is there already"):
+        api.new_notebook("notebook-math", path, framework="numpy")
+    assert api.new_notebook("notebook-math", path, framework="numpy", force=True).framework == "numpy"
+    with pytest.raises(VolumeError, match="cannot be written"):
+        api.new_notebook("notebook-math", tmp_path / "missing" / "n.ipynb")
+
+
+def test_what_is_not_known_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="has no notebook") as error:
+        load_notebook("pytorch")
+    assert "notebook-math" in str(error.value.hint)
+    with pytest.raises(RecipeError, match="is not known"):
+        load_notebook("../secret")
+    with pytest.raises(UsageError, match="--framework 'mxnet'"):
+        api.new_notebook("notebook-math", tmp_path / "n.ipynb", framework="mxnet")
+    for source, message in (("```python torch\n```", "block for 'torch'"), ("text\n```python\nx", "is not closed")):
+        with pytest.raises(RecipeError, match=message):
+            cells_for(source, "pytorch", EXERCISES)
+    with pytest.raises(LookupError, match="nothing"):
+        excerpt(EXERCISES, ["nothing"])
+
+
+def test_an_excerpt_runs_alone_and_is_what_the_module_has() -> None:
+    names = ["affine_regression", "multi_head"]
+    text = excerpt(EXERCISES, names)
+    assert "CONVOLUTION" not in text
+    found: dict[str, object] = {}
+    exec(text, found)  # noqa: S102 - the excerpt is what is tested
+    whole: dict[str, object] = {}
+    exec(EXERCISES, whole)  # noqa: S102 - as above
+    *_, (dw, _) = found["affine_regression"]()  # type: ignore[operator]
+    *_, (same, _) = whole["affine_regression"]()  # type: ignore[operator]
+    assert dw.values == same.values
+
+
+def test_the_environment_decides_and_what_it_lacks_is_told(tmp_path: Path) -> None:
+    site = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
+    for module in ("jax", "numpy"):
+        (site / module).mkdir(parents=True)
+        (site / module / "__init__.py").touch()
+    home = api.Home(str(tmp_path / "env"), str(tmp_path), "train")
+    made = api.new_notebook("notebook-math", tmp_path / "n.ipynb", home=home)
+    assert (made.framework, made.kernel, made.environment) == ("jax", "envkit-train", "train")
+    assert made.notes == (
+        "ipykernel is not in it yet: envkit install -n train ipykernel",
+        "Jupyter does not know it yet: envkit kernel install train",
+    )
+    other = api.new_notebook("notebook-math", tmp_path / "o.ipynb", framework="pytorch", home=home)
+    assert "pytorch and ipykernel is not" in other.notes[0]
+    assert api.kernel_of(tmp_path / "n.ipynb") == "envkit-train"
+
+
+def test_formulas_become_mathml_and_prices_and_code_stay() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["The loss $x_i^2$ costs $5 or $6.\n", "`$a$`\n", "\n$$\\frac{a}{b}$$"]},
+        {"cell_type": "markdown", "source": "```\n$$c$$\n```\nand \\$d\\$, $e$"},
+        {"cell_type": "code", "source": "'$x$'"},
+    ]
+    made, failed = with_mathml({"cells": cells, "nbformat": 4})
+    first, second, third = (cell["source"] for cell in made["cells"])
+    assert first.count("<math") == 2
+    assert "costs $5 or $6." in first
+    assert "`$a$`" in first
+    assert 'display="block"' in first
+    assert second.startswith("```\n$$c$$\n```\nand \\$d\\$, <math")
+    assert (third, failed) == ("'$x$'", 0)
+    hard = "$\\left( a$ and $\\unknown$, $x^2^3$\n"
+    hard += "\\begin{align*}\na &= b\n\\end{align*}\n$$\\begin{aligned}a&=b\\end{aligned}$$"
+    broken, failed = with_mathml({"cells": [{"cell_type": "markdown", "source": hard}]})
+    text = broken["cells"][0]["source"]
+    assert (failed, text.count("<mtable"), text.count("$")) == (3, 2, 6)
+
+
+def test_export_refuses_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "n.ipynb"
+    for content in ("", "{}", "[" * 100_000, '{"nbformat": "4"}'):
+        path.write_text(content)
+        with pytest.raises(UsageError, match="is not a notebook"):
+            api.export_notebook(path, "html", None)
+    with pytest.raises(UsageError, match="cannot be read"):
+        api.export_notebook(tmp_path, "html", None)
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}))
+    with pytest.raises(UsageError, match="--to 'docx'"):
+        api.export_notebook(path, "docx", None)
+    (tmp_path / "n.py").write_text("print('mine')\n")
+    with pytest.raises(UsageError, match="was not exported"):
+        api.export_notebook(path, "py", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("envkit.notebooks.convert._MAC_BROWSERS", ())
+    with pytest.raises(PackageNotFoundError, match="can make a PDF") as error:
+        api.export_notebook(path, "pdf", None)
+    assert "apt-get install chromium" in str(error.value.hint)
