@@ -26,7 +26,8 @@ Via = Annotated[
         "--via",
         metavar="ENGINE",
         show_default="slurm where srun is, else local",
-        help="What starts the commands: slurm, or local for child processes of this machine.",
+        help="What starts the commands: slurm, a Dask scheduler (dask://HOST:PORT or tls://HOST:PORT), or local for "
+        "child processes of this machine.",
     ),
 ]
 Nodes = Annotated[
@@ -148,12 +149,16 @@ def fleet_of(via: str | None, nodes: str | None, arguments: Sequence[str], *, gp
     match via or ("slurm" if has_slurm() and not in_prolog(os.environ) else "local"):
         case "slurm":
             return make_slurm(nodes, arguments, gpus=gpus)
+        case other if arguments:
+            raise UsageError(f"--via {other} takes no options of srun", hint="Use --via slurm, or leave them out.")
         case "local":
-            if arguments:
-                raise UsageError("child processes take no options of srun", hint="Use --via slurm, or leave them out.")
             return LocalFleet(split_names(nodes) if nodes is not None else ())
+        case address if "://" in address:
+            from envkit.fleet.dask import DaskFleet, parse_dask
+
+            return DaskFleet(parse_dask(address), split_names(nodes) if nodes is not None else ())
         case other:
-            raise UsageError(f"--via {other!r} is not known", hint="slurm or local.")
+            raise UsageError(f"--via {other!r} is not known", hint="slurm, dask://HOST:PORT, tls://HOST:PORT or local.")
 
 
 def _render_kinds(out: Console, kinds: Sequence[HostKind]) -> None:

@@ -11,7 +11,7 @@ from envkit.models.fleet import AnswerState, Node, NodeAnswer
 from envkit.process import ChildResult, run_child
 
 OUTPUT_LIMIT = 16 << 20  # bytes that a node may answer
-_TAIL = 8 << 10
+OUTPUT_TAIL = 8 << 10  # bytes of its standard error that are kept
 _AT_ONCE = 128  # children; each is a thread here
 _GRACE_S = 5.0
 
@@ -57,7 +57,7 @@ def ask_children(commands: Commands, *, deadline_s: float, heard: Heard) -> tupl
             return NodeAnswer(node, "queued")
         return _answer(
             node,
-            run_child(command, timeout_s=left_s, output_limit=OUTPUT_LIMIT, stderr_tail=_TAIL, grace_s=_GRACE_S),
+            run_child(command, timeout_s=left_s, output_limit=OUTPUT_LIMIT, stderr_tail=OUTPUT_TAIL, grace_s=_GRACE_S),
         )
 
     answers = []

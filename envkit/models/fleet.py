@@ -65,7 +65,7 @@ class FleetDetection:
     """The machines of a fleet.
 
     Attributes:
-        via: The adapter that asked the nodes: ``slurm`` or ``local``.
+        via: The adapter that asked the nodes: ``slurm``, ``dask`` or ``local``.
         machines: What each node that answered is, by its name.
         kinds: The same by kind, the most frequent first.
         findings: What is odd, by node.

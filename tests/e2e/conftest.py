@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import dask_cluster
 import fake_driver
 import pytest
 import slurm_cluster
 from channels import Package, write_channel
+from dask_cluster import DaskCluster
 from machines import SOURCE as NVML_SOURCE
 from machines import gpu
 from slurm_cluster import Cluster
@@ -59,3 +61,12 @@ def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterat
     yield running_cluster
     for node in slurm_cluster.NODES:
         running_cluster.say(node)
+
+
+@pytest.fixture(scope="session")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A Dask with workers on three hosts."""
+    if (reason := dask_cluster.missing()) is not None:
+        pytest.skip(reason)
+    with dask_cluster.start(tmp_path_factory.mktemp("dask"), ["n1", "n2", "n3"]) as cluster:
+        yield cluster

@@ -1,4 +1,4 @@
-"""One contract for what asks nodes: child processes, and a real Slurm where it is installed."""
+"""One contract for what asks nodes: child processes, a real Dask, and a real Slurm where it is installed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from slurm_cluster import Cluster
 from envkit.api.fleet import detect_fleet
 from envkit.errors import UsageError
 from envkit.fleet.base import Fleet
+from envkit.fleet.dask import DaskFleet, parse_dask
 from envkit.fleet.local import LocalFleet
 from envkit.fleet.slurm import make_slurm
 from envkit.inputs.pool import read_pool
@@ -30,10 +31,12 @@ V100 = gpu("Tesla V100-SXM2-16GB", "7.0")
 H100 = gpu("NVIDIA H100 80GB HBM3", "9.0")
 
 
-@pytest.fixture(params=["local", "slurm"])
+@pytest.fixture(params=["local", "slurm", "dask"])
 def fleet(request: pytest.FixtureRequest) -> Fleet:
     if request.param == "local":
         return LocalFleet(["n1", "n2", "n3"])
+    if request.param == "dask":
+        return DaskFleet(parse_dask(request.getfixturevalue("dask").address))
     request.getfixturevalue("cluster")
     return make_slurm(None, [])
 
