@@ -28,6 +28,13 @@ PIN = "~~envkit_pin.pth"
 """The start-up hook of envkit in each ``site-packages``: the last one, when the paths of all others are there."""
 
 
+def recipes_folder() -> str:
+    """Return the folder of the recipes that envkit brings; an editable install has them in its checkout."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(package, "data", "recipes")
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "recipes")
+
+
 def is_plain(path: str) -> bool:
     """Return whether a path holds neither control characters nor bytes that are not UTF-8."""
     return not any(ord(c) < ord(" ") or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in path)

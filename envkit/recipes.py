@@ -7,16 +7,23 @@ from pathlib import Path
 from envkit.errors import RecipeError
 from envkit.inputs.environment_yml import parse_environment_yml
 from envkit.models.inputs import Recipe
-
-
-def _folder() -> Path:
-    installed = Path(__file__).parent / "data" / "recipes"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "recipes"
+from envkit.paths import recipes_folder
 
 
 def builtin_names() -> tuple[str, ...]:
     """Return the names of the shipped recipes, sorted."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yml")))
+    return tuple(sorted(path.stem for path in Path(recipes_folder()).glob("*.yml")))
+
+
+def builtin_path(name: str) -> Path:
+    """Return the file of a shipped recipe.
+
+    Raises:
+        RecipeError: There is no recipe of that name.
+    """
+    if name not in builtin_names():
+        raise RecipeError(f"there is no recipe {name!r}", hint=f"Recipes: {', '.join(builtin_names())}.")
+    return Path(recipes_folder()) / f"{name}.yml"
 
 
 def load_notebook(name: str) -> str:
@@ -25,8 +32,9 @@ def load_notebook(name: str) -> str:
     Raises:
         RecipeError: There is no recipe of that name, or it has no notebook.
     """
-    path = _folder() / f"{name}.md"
-    known = sorted(each.stem for each in _folder().glob("*.md"))
+    folder = Path(recipes_folder())
+    path = folder / f"{name}.md"
+    known = sorted(each.stem for each in folder.glob("*.md"))
     if name not in known:
         what = "has no notebook" if name in builtin_names() else "is not known"
         raise RecipeError(f"the recipe {name!r} {what}", hint=f"Recipes with a notebook: {', '.join(known)}.")
@@ -39,7 +47,5 @@ def load_builtin(name: str) -> Recipe:
     Raises:
         RecipeError: There is no recipe of that name.
     """
-    path = _folder() / f"{name}.yml"
-    if name not in builtin_names():
-        raise RecipeError(f"there is no recipe {name!r}", hint=f"Recipes: {', '.join(builtin_names())}.")
+    path = builtin_path(name)
     return parse_environment_yml(path.read_bytes(), path)

@@ -28,6 +28,7 @@ from envkit.words.requests import instead_words, unlike_words
 if TYPE_CHECKING:
     from envkit.api.make import Made, Proof
     from envkit.api.solve import Plan
+    from envkit.models.probe import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class CreateOptions:
     proof: Proof = "any"  # how much validation it takes to publish
     variables: tuple[tuple[str, str], ...] = ()  # variables that the environment sets (environment.yml)
     source_sha256: str | None = None  # digest of the file that the request was read from
+    level: Level = "framework"  # how thoroughly to validate, now and later
 
 
 def create_environment(session: Session, name: str, inquiry: Inquiry, options: CreateOptions) -> CreateResult:
@@ -120,6 +122,7 @@ def _recorded(inquiry: Inquiry, options: CreateOptions) -> RecordedRequest:
         **recorded_wish(inquiry.pip),
         variables=dict(options.variables),
         source_sha256=options.source_sha256,
+        level=options.level,
     )
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from envkit.api.foresee import explain_kernels
 from envkit.checks.driver_probe import check_driver
@@ -23,7 +24,7 @@ from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import distributions, find_wrong
 from envkit.layout.generation import active_name
 from envkit.layout.records import installed_packages
-from envkit.models.codes.frameworks import NO_PYTHON, PYTHON_BROKEN, PYTHON_FOREIGN
+from envkit.models.codes.frameworks import DEADLINE, NO_PYTHON, PYTHON_BROKEN, PYTHON_FOREIGN
 from envkit.models.fact import Fact
 from envkit.models.host import Host
 from envkit.models.installed import InstalledPackage, Repair, WrongFile
@@ -45,17 +46,36 @@ class ValidateOptions:
 
     Attributes:
         level: ``driver``: files, interpreter and the GPU itself. ``framework``: also what is installed there.
-            ``collective``: also several processes that compute together, and what takes its time on a CPU.
+            ``collective``: also several processes that compute together, and what takes its time on a CPU. None: as
+            the environment's recipe says.
         devices: Ordinals or UUIDs to use; all that are visible when empty. ``cpu`` alone: no GPU.
         timeout_s: Limit for each check's process, in seconds.
+        until: The time (`time.monotonic`) at which the answer is due; what was not checked by then fails.
     """
 
-    level: Level = "framework"
+    level: Level | None = None
     devices: tuple[str, ...] = ()
     timeout_s: float = PROBE_TIMEOUT_S
+    until: float | None = None
+
+    @property
+    def limit_s(self) -> float:
+        """How long the next check may take."""
+        return self.timeout_s if self.until is None else min(self.timeout_s, self.until - time.monotonic())
+
+    def is_late(self) -> bool:
+        """Whether the answer is due."""
+        return self.limit_s <= 0
 
 
 _DEFAULTS = ValidateOptions()
+_LATE = Finding("deadline", "fail", Fact(DEADLINE), "host")
+
+
+def manifest_level(manifest: Manifest | None) -> Level:
+    """Return how thoroughly an environment is validated where nothing else is said: the level of its recipe."""
+    levels: dict[str, Level] = {level: level for level in get_args(Level)}
+    return levels.get(manifest.request.level, "framework") if manifest is not None else "framework"
 
 
 def validate_prefix(
@@ -68,6 +88,7 @@ def validate_prefix(
 ) -> Report:
     """Check files, interpreter, imports, driver and frameworks of a prefix, in this order."""
     began = time.monotonic()
+    options = replace(options, level=options.level or manifest_level(manifest))
     reporter.start("validate", str(prefix))
     packages, bad = installed_packages(prefix)
     repair = repair_of(prefix, ours=manifest is not None)
@@ -107,9 +128,12 @@ def _run(
     host: Host,
     options: ValidateOptions,
 ) -> Iterator[Finding]:
-    """Run the interpreter, the driver and the frameworks, in this order."""
+    """Run the interpreter, the driver and the frameworks, in this order, until the deadline."""
     env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
     python = contents.python
+    if options.is_late():
+        yield _LATE
+        return
     if contents.python is None:
         yield Finding("python", "skip", Fact(NO_PYTHON))
     else:
@@ -118,31 +142,35 @@ def _run(
         modules = [name for name in contents.modules if name not in probed]
         if options.level == "driver":
             modules = []
-        outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.timeout_s)
+        outcome = run_probe(contents.python, PROBES_DIR / "modules.py", modules, env=env, timeout_s=options.limit_s)
         found = python_findings(outcome, modules)
         yield from found
         if any(finding.code in {PYTHON_BROKEN, PYTHON_FOREIGN} for finding in found):
             python = None
     gpus = Gpus("unasked" if "cpu" in options.devices else "none")
     if gpus.state != "unasked" and (contents.for_gpu or options.level == "driver") and sys.platform == "linux":
+        if options.is_late():
+            yield _LATE
+            return
         found = _drive(python or Path(sys.executable), env, host, options)
         yield from found
         gpus = _gpus(found)
     if python is None or options.level == "driver":
         return
     for row in contents.frameworks:
+        if options.is_late():
+            yield _LATE
+            return
         yield from _frame(python, row, _framework_variables(env, gpus, options), gpus, options)
 
 
 def _drive(python: Path, env: Mapping[str, str], host: Host, options: ValidateOptions) -> list[Finding]:
     """Check the GPUs without any framework."""
-    outcomes = run_driver_probe(
-        python,
-        env=env,
-        timeout_s=options.timeout_s,
-        devices=options.devices,
-        mig_uuids=[gpu.uuid for gpu in host.gpus if gpu.mig and gpu.uuid],
-    )
+    instances = [gpu.uuid for gpu in host.gpus if gpu.mig and gpu.uuid]
+    # Each instance has a child of its own, one after the other; before a deadline they share the time.
+    shares = 1 if options.until is None else max(1, len(options.devices or instances))
+    limit_s = options.limit_s / shares
+    outcomes = run_driver_probe(python, env=env, timeout_s=limit_s, devices=options.devices, mig_uuids=instances)
     return check_driver(outcomes)
 
 
@@ -179,16 +207,14 @@ def _frame(
     """Run one framework, and processes of it that compute together."""
     thorough = options.level == "collective"
     args = [*(["--gpu", str(gpus.count)] if gpus.state == "ok" else []), *(["--thorough"] if thorough else [])]
-    outcome = run_probe(
-        python, PROBES_DIR / "session.py", [str(row.probe), *args], env=env, timeout_s=options.timeout_s
-    )
+    outcome = run_probe(python, PROBES_DIR / "session.py", [str(row.probe), *args], env=env, timeout_s=options.limit_s)
     found = judge_framework(row, outcome, gpus)
     yield from found
     by_gpu = gpus.state == "ok" and is_cuda_build(row, outcome)
-    if row.collective and (thorough or by_gpu) and not any(f.status == "fail" for f in found):
+    if row.collective and (thorough or by_gpu) and not options.is_late() and not any(f.status == "fail" for f in found):
         args = [*(["--gpu", str(gpus.count)] if by_gpu else []), *(["--thorough"] if thorough else [])]
         outcome = run_probe(
-            python, PROBES_DIR / "session.py", [row.collective, *args], env=env, timeout_s=options.timeout_s
+            python, PROBES_DIR / "session.py", [row.collective, *args], env=env, timeout_s=options.limit_s
         )
         yield from judge_collective(row, outcome, gpus)
 

@@ -55,7 +55,7 @@ def provided_by(records: Iterable[Record]) -> tuple[Provided, ...]:
     """Return the distributions that records of conda packages bring, by name."""
     found: dict[str, Provided] = {}
     for record in records:
-        if record.name in _NONE or not _PYTHON.intersection(dependency_names(record.raw.get("depends", ()))):
+        if not _brings_one(record):
             continue
         name = distribution_name(record.name)
         try:
@@ -64,6 +64,13 @@ def provided_by(records: Iterable[Record]) -> tuple[Provided, ...]:
             continue
         found.setdefault(name, Provided(name, version, record.name))
     return tuple(found[name] for name in sorted(found))
+
+
+def _brings_one(record: Record) -> bool:
+    # A name that begins with `_` is no project's (PEP 508): `_python_abi3_support` brings no distribution.
+    if record.name in _NONE or record.name.startswith("_"):
+        return False
+    return bool(_PYTHON.intersection(dependency_names(record.raw.get("depends", ()))))
 
 
 def distribution_name(package: str) -> NormalizedName:

@@ -9,12 +9,15 @@ from typing import Any
 _MODULES: Mapping[str, str] = {
     "find": "find",
     "create": "create",
+    "ensure": "ensure",
     "validate": "validate",
     "inspect": "inspect",
     "list": "environments",
     "show": "environments",
     "run": "environments",
-    "recipes": "environments",
+    "recipes": "recipes",
+    "recipes show": "recipes",
+    "recipes check": "recipes",
     "install": "modify",
     "uninstall": "modify",
     "upgrade": "modify",
@@ -59,6 +62,7 @@ _MODULES: Mapping[str, str] = {
 """By the words that call it; the function is `volume_share_command` of the module."""
 
 GROUPS: Mapping[str, str] = {
+    "recipes": "List the recipes that envkit brings; show one, check your own.",
     "volume": "Show the volume: its place, abilities and contents.",
     "config": "Show what is configured and where, and change envkit's own file.",
     "kernel": "Manage Jupyter kernels that start in an environment.",

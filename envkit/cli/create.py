@@ -14,6 +14,7 @@ from envkit.cli.again import listening, told_again
 from envkit.cli.carried import volume_flag
 from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
+from envkit.cli.given import block_level, given_source, locked_file, tell_notes, with_block
 from envkit.cli.grammar import Invocation
 from envkit.cli.packed import create_as
 from envkit.cli.target import Described, TargetFlags, describe
@@ -142,7 +143,9 @@ def create_command(
     how = CreateOptions(dry_run or download_only, download_only and not dry_run, replace, proof)
     if pip and not (specs or file or recipe):
         specs = ["python"]
-    source = _locked_source(session, file, frozen=frozen) if locked or frozen else _source(session, specs, file, recipe)
+    source = (
+        locked_file(session, file, frozen=frozen) if locked or frozen else given_source(session, specs, file, recipe)
+    )
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
     if isinstance(source, LockFile):
         _refuse_flags(source, given_flags(call, _FOR_LOCKS))
@@ -178,7 +181,9 @@ def create_command(
     wish = options.parse_pip(source.pip if source else None, pip, allow_build, prefer_pip, local=allow_local)
     inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels), wish)
     if source is not None:
-        how = values.replace(how, variables=source.variables, source_sha256=source.sha256)
+        how = values.replace(
+            how, variables=source.variables, source_sha256=source.sha256, level=block_level(source.block)
+        )
     name = name or (source.name if source and not specs else None) or asked.parsed[0].name or asked.specs[0]
     try:
         result = create_as(session, name, inquiry, how, packed=packed)
@@ -186,6 +191,7 @@ def create_command(
         raise hinted(error, _tried(session, inquiry, corrections, solved=False), call, asked) from None
     corrections = _tried(session, inquiry, corrections, solved=True)
     result = values.replace(result, corrections=corrections, fixed=applied)
+    result = with_block(session, result, source.block if source is not None else None)
     return told_again(
         session,
         result,
@@ -260,26 +266,6 @@ def _value(call: Invocation, recipe: Recipe, name: str, value: Any) -> Any:
     return value if name in call.values else recipe.flags.get(name, value)
 
 
-def tell_notes(session: Session, recipe: Recipe, platform: str) -> Recipe:
-    """Say how a file was read, where that is not plain; return it.
-
-    Raises:
-        UsageError: It names its platforms, and this one is not among them.
-    """
-    from envkit.models.codes.inputs import FILE_PLATFORMS
-    from envkit.models.fact import Advice
-    from envkit.words.say import say
-
-    for note in recipe.notes:
-        session.reporter.note(say(note))
-    if recipe.platforms and platform not in recipe.platforms:
-        fact = Advice(FILE_PLATFORMS, path=recipe.path, platforms=list(recipe.platforms), platform=platform)
-        raise UsageError(
-            say(fact), hint="Name one of these with --platform, add this one to the file, or take its `platforms:` out."
-        )
-    return recipe
-
-
 def _names(request: Request) -> set[str]:
     return {spec.name for spec in request.parsed}
 
@@ -306,34 +292,6 @@ def finish(result: CreateResult, fixes: Sequence[tuple[str, str, str]], *, as_js
     else:
         _render(result, fixes)
     return exit_code(result.report)
-
-
-def _locked_source(session: Session, files: list[str] | None, *, frozen: bool) -> LockFile:
-    from envkit.cli.fits import locked_source
-
-    if not files:
-        if not Path("environment.yml").is_file():
-            raise UsageError("--locked and --frozen need a file", hint="Name it with -f.")
-        files = ["environment.yml"]
-    return locked_source(session, files, frozen=frozen)
-
-
-def _source(
-    session: Session, specs: list[str] | None, files: list[str] | None, recipe: str | None
-) -> Recipe | LockFile | None:
-    if files and recipe is not None:
-        raise UsageError("-f and --recipe exclude each other", hint="Give one of them.")
-    if specs and not files and recipe is None:
-        return None
-    from envkit.api.sources import read_source, read_sources
-    from envkit.recipes import load_builtin
-
-    if files:
-        return read_sources(files, session.policy)
-    if recipe is not None:
-        return load_builtin(recipe)
-    local = Path("environment.yml")
-    return read_source(local) if local.is_file() else load_builtin("pytorch")
 
 
 def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None:
@@ -370,6 +328,10 @@ def _render(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> None
     out.print(f"  run   envkit run{volume} {result.environment} -- python")
     out.print(f"  show  envkit show{volume} {result.environment}")
     out.print(f"  else  {result.path}/bin/python, or `conda activate {result.path}`")
+    if result.kernel is not None:
+        out.print(mark("kernel  {}, in Jupyter", result.kernel))
+    if result.ports:
+        out.print(f" ports  {', '.join(f'{service} {port}' for service, port in result.ports)}")
 
 
 def render_outcome(out: Console, result: CreateResult) -> None:

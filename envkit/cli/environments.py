@@ -1,4 +1,4 @@
-"""envkit list, show, run, recipes."""
+"""envkit list, show, run."""
 
 from __future__ import annotations
 
@@ -170,21 +170,3 @@ def run_command(
     place = stage or stage_place()
     found = staged_place(environment, persist, place) if place else find_place(environment, persist)
     become(mounted_place(found, environment, persist), words)
-
-
-def recipes_command(*, as_json: options.Json = False) -> None:
-    """List the recipes that envkit brings."""
-    from envkit.cli.output import console, fitting, print_json, table
-    from envkit.recipes import builtin_names, load_builtin
-
-    found = [load_builtin(name) for name in builtin_names()]
-    if as_json:
-        entries = [{"name": r.name, "channels": list(r.channels), "dependencies": list(r.dependencies)} for r in found]
-        print_json({"recipes": entries})
-        return
-    view = table("recipe", "packages", "channels", whole=("recipe",))
-    for recipe in found:
-        view.add_row(recipe.name or "", " ".join(recipe.dependencies), ", ".join(recipe.channels))
-    out = console()
-    out.print(fitting(out, view, "channels"))
-    out.print("Make one with `envkit create --recipe NAME`.")

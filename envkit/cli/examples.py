@@ -7,6 +7,10 @@ from collections.abc import Mapping
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "find": ("envkit find pytorch --cuda 12.1", "envkit find pytorch --gpu h100 --driver 550 --why"),
     "create": ("envkit create pytorch 'numpy<2' -n train --persist /data/envs", "envkit create -f environment.yml"),
+    "ensure": (
+        "envkit ensure train --recipe pytorch-2.7-jupyter --persist /data/envs",
+        "envkit ensure train -f environment.yml",
+    ),
     "validate": ("envkit validate train", "envkit validate /opt/conda/envs/old --gpu a100 --driver 550"),
     "inspect": (
         "envkit inspect torch-2.7.1-cp312-cp312-manylinux_2_28_x86_64.whl --gpu v100",
@@ -16,6 +20,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "show": ("envkit show train", "envkit show -p /data/envs/train --json"),
     "run": ("envkit run train -- python train.py", "envkit run -n train nvidia-smi"),
     "recipes": ("envkit recipes", "envkit recipes --json"),
+    "recipes show": ("envkit recipes show pytorch-2.7-jupyter", "envkit recipes show llm --raw > environment.yml"),
+    "recipes check": ("envkit recipes check recipes/", "envkit recipes check mine.yml --for a100/550 --for h100/580"),
     "install": ("envkit install -n train scipy 'pandas>=2'", "envkit install -n train transformers --dry-run"),
     "uninstall": ("envkit uninstall -n train scipy", "envkit uninstall -n train scipy --dry-run"),
     "upgrade": ("envkit upgrade -n train", "envkit upgrade -n train 'pytorch>=2.7'"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit.cli import options
 from envkit.cli.declared import argument, option
-from envkit.cli.target import Described, describe, parse_machine
+from envkit.cli.target import Described, describe
 from envkit.errors import RecipeError, UsageError
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def _targets(
     if machines and hosts:
         raise UsageError("--for and --hosts exclude each other", hint="Lock for the machines of --hosts apart.")
     if machines:
+        from envkit.inputs.machine import parse_machine
+
         found: dict[str, Target] = {}
         for text in machines:
             name, target = parse_machine(text, glibc)
@@ -201,6 +203,7 @@ def _check(
     """Compare a lock with its files and the flags; nothing is solved."""
     from envkit.cli.fits import check_fits
     from envkit.cli.output import console, literal, print_json
+    from envkit.inputs.machine import parse_machine
 
     lock = check_fits(session, recipe, output)
     before = lock.made_for.get("request")

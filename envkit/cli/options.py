@@ -10,6 +10,7 @@ from envkit.cli.declared import argument, option
 from envkit.errors import SettingsError, UsageError
 from envkit.models.channel import Channel
 from envkit.models.cutoff import parse_cutoff
+from envkit.models.host import PLATFORMS
 from envkit.models.request import CudaChoice, Request
 from envkit.settings import Settings, resolve_channels
 from envkit.values import replace
@@ -103,7 +104,6 @@ NewName = Annotated[str, argument(metavar="NEW", help="Its new name.")]
 
 _DEFAULT = "conda-forge"
 _BASES = {"conda-forge", "defaults", "main", "anaconda"}  # channels that have Python and the C libraries
-PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
 
 
 def parse_request(

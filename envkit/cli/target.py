@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from envkit.cli.declared import option
 from envkit.cli.options import parse_platform
 from envkit.errors import UsageError
-from envkit.models.host import Target
 
 if TYPE_CHECKING:
     from envkit.api.session import Session
+    from envkit.models.host import Target
 
 
 def _flag(name: str, metavar: str | None, text: str) -> Any:
@@ -42,42 +42,6 @@ class Described(NamedTuple):
     cuda_archs: Sequence[str]
     glibc: str | None
     no_gpu: bool
-
-
-def parse_machine(text: str, glibc: str | None = None) -> tuple[str, Target]:
-    """Read a machine of ``--for``: parts between slashes, ``GPU``, ``DRIVER``, ``cpu`` or a platform, in any order.
-
-    Nothing is taken from this machine, so that the same text means the same everywhere; without a platform it is
-    linux-64.
-
-    Returns:
-        Its name, ``a100-550``, and what it is.
-
-    Raises:
-        UsageError: A part cannot be read, or says what another says too.
-    """
-    from envkit.cli.options import PLATFORMS
-    from envkit.cuda.target import describe_target
-
-    hint = "Write it as a100/550, h100/580/linux-aarch64 or cpu/osx-arm64."
-    parts = [part.strip() for part in text.split("/")]
-    platforms = [part for part in parts if part in PLATFORMS]
-    drivers = [part for part in parts if part[:1].isdigit() and part.replace(".", "").isdigit()]
-    no_gpu = "cpu" in parts
-    gpus = [part for part in parts if part not in platforms and part not in drivers and part != "cpu"]
-    if not all(parts) or len(platforms) > 1 or len(drivers) > 1 or (no_gpu and (gpus or drivers)):
-        raise UsageError(f"--for {text!r} is no machine", hint=hint)
-    if gpus and not drivers:
-        raise UsageError(f"--for {text!r} names a GPU and no driver", hint=hint)
-    platform = platforms[0] if platforms else "linux-64"
-    target = describe_target(
-        Target(subdir=platform, described=frozenset({"subdir"})),
-        driver=drivers[0] if drivers else None,
-        gpus=gpus,
-        glibc=glibc if platform.startswith("linux") else None,
-        no_gpu=no_gpu,
-    )
-    return "-".join(part.replace(" ", "-") for part in parts), target
 
 
 def describe(session: Session, hosts: list[Path] | None, flags: Described) -> tuple[Target, Mapping[str, Target]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from envkit.models.report import Finding, Report
     from envkit.models.results import ValidateResult
 
+_MARGIN_S = (
+    1.5  # for what comes before and after the checks: the start of Python, the reading of files, the end of children
+)
+
 
 def validate_command(
     *,
@@ -31,13 +36,14 @@ def validate_command(
         Path | None, option("--html", metavar="FILE", help="Write the report as one HTML page, too.")
     ] = None,
     level: Annotated[
-        str,
+        str | None,
         option(
             metavar="LEVEL",
+            show_default="of its recipe, else framework",
             help="driver: the GPU itself; framework: also what is installed; collective: also several processes "
             "together, and torch.compile on the CPU.",
         ),
-    ] = "framework",
+    ] = None,
     device: Annotated[
         list[str] | None, option("--device", metavar="N|UUID|cpu", help="Only this GPU, or none; repeatable.")
     ] = None,
@@ -45,6 +51,14 @@ def validate_command(
     cuda_arch: TargetFlags.cuda_arch = None,
     driver: TargetFlags.driver = None,
     timeout: Annotated[float, option(minimum=1, metavar="SECONDS", help="Time limit for each check.")] = 300.0,
+    deadline: Annotated[
+        float | None,
+        option(
+            minimum=1,
+            metavar="SECONDS",
+            help="Answer by then, for health checks: what is not checked by then fails (exit 4).",
+        ),
+    ] = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
@@ -59,6 +73,7 @@ def validate_command(
     from envkit.host.wire import host_to_json
     from envkit.wire.results import validate_json
 
+    until = None if deadline is None else time.monotonic() + max(deadline - _MARGIN_S, deadline / 2)
     name = which.anything(name, given, prefix)
     volume = None
     if "/" not in name or persist is not None:
@@ -72,7 +87,7 @@ def validate_command(
         name,
         volume=volume,
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
-        options=ValidateOptions(level=level_of(level), devices=tuple(device or ()), timeout_s=timeout),
+        options=ValidateOptions(None if level is None else level_of(level), tuple(device or ()), timeout, until),
     )
     report = result.report
     if html is not None:
@@ -89,9 +104,9 @@ def validate_command(
     return exit_code(report)
 
 
-def _refuse_runs(level: str, device: Sequence[str] | None, html: Path | None) -> None:
+def _refuse_runs(level: str | None, device: Sequence[str] | None, html: Path | None) -> None:
     """Refuse flags that are about running something."""
-    given = {"--level": level != "framework", "--device": bool(device), "--html": html is not None}
+    given = {"--level": level is not None, "--device": bool(device), "--html": html is not None}
     if any(given.values()):
         flag = next(name for name, there in given.items() if there)
         raise UsageError(

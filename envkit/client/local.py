@@ -11,6 +11,7 @@ from envkit.client.environment import Environment
 from envkit.client.report import ReportView
 from envkit.client.volume import chosen_generation, find_validation, load_manifest, locate_volume, settle
 from envkit.hashes import sha256
+from envkit.paths import recipes_folder
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
@@ -55,8 +56,11 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
     """Return True if a generation was certainly made from this request; if it only may be, the command line decides."""
     request = manifest["request"]
     # A profile is chosen by this host's facts, so the machine is the one that it was made for.
-    if (request.get("target") and not manifest.get("profile")) or wanted.recipe is not None:
+    if request.get("target") and not manifest.get("profile"):
         return False
+    if wanted.recipe is not None:
+        path = os.path.join(recipes_folder(), f"{wanted.recipe}.yml")
+        wanted = wanted._replace(recipe=None, file=path if wanted.file is None else None)
     specs, channels = tuple(request.get("specs") or ()), tuple(request.get("channels") or ())
     try:
         cuda, names = _cuda(wanted.cuda), tuple(map(_channel, wanted.channels))

@@ -25,7 +25,9 @@ from envkit.patterns import regex
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
-_KEYS = {"name", "channels", "dependencies", "platforms", "variables", "prefix", "category"}
+    from envkit.models.recipe import RecipeBlock
+
+_KEYS = {"name", "channels", "dependencies", "platforms", "variables", "prefix", "category", "envkit"}
 _MAX_BYTES = 1 << 20
 _CEP = "CEP 24 says what an environment.yml may hold: name, channels, dependencies, platforms, variables."
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -77,6 +79,7 @@ class _File:
         platforms = tuple(text for text, _ in self._texts(content.get("platforms"), "platforms"))
         if "noarch" in platforms:
             raise self._error(content["platforms"], "platforms: noarch is no platform of a machine")
+        block = self._block(content.get("envkit"))
         exact = bool(dependencies) and sum(map(names_one_build, dependencies)) * 2 > len(dependencies)
         return Recipe(
             path=str(self.path),
@@ -91,7 +94,8 @@ class _File:
             format="conda env export" if exact else "environment.yml",
             selected=selected,
             exact=exact,
-            flags=self._flags(),
+            flags=self._flags(block),
+            block=block,
             notes=tuple(self.notes),
         )
 
@@ -206,9 +210,16 @@ class _File:
             self.notes.append(Advice(SPEC_READ_AS, path=str(self.path), place=place, spec=text, read=spec))
         return spec
 
-    def _flags(self) -> Mapping[str, str]:
-        """Read the flags of a line ``# envkit: --cuda 12.4``."""
-        found: dict[str, str] = {}
+    def _block(self, node: Node | None) -> RecipeBlock | None:
+        if node is None or _is_null(node):
+            return None
+        from envkit.inputs.recipe_block import read_recipe_block
+
+        return read_recipe_block(node, self._error)
+
+    def _flags(self, block: RecipeBlock | None) -> Mapping[str, str]:
+        """Read the flags of a line ``# envkit: --cuda 12.4``, which win over the `envkit:` block."""
+        found: dict[str, str] = {} if block is None or block.cuda is None else {"cuda": block.cuda}
         for match in _FLAGS.finditer(self.text):
             line = self.text.count("\n", 0, match.start()) + 1
             hint = f"It takes {', '.join(f'--{name} VALUE' for name in REQUEST_FLAGS)}."

@@ -50,6 +50,7 @@ def merge_recipes(recipes: Sequence[Recipe]) -> Recipe:
         selected=tuple(item for recipe in recipes for item in recipe.selected),
         exact=any(recipe.exact for recipe in recipes),
         flags={name: value for recipe in recipes for name, value in recipe.flags.items()},
+        block=next((recipe.block for recipe in recipes if recipe.block is not None), None),
         notes=tuple(note for recipe in recipes for note in recipe.notes),
     )
 

@@ -19,6 +19,9 @@ OVERRIDES = {
 }
 """Attribute of `Host` to the variable that replaces it."""
 
+PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "osx-64", "win-64", "linux-ppc64le")
+"""Platforms that a target may have, by conda's names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:

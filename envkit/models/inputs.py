@@ -9,6 +9,7 @@ from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.fact import Advice
 from envkit.models.pip import PipSection
+from envkit.models.recipe import RecipeBlock
 from envkit.values import dataclass, field
 
 
@@ -35,6 +36,7 @@ class Recipe:
     selected: tuple[Selected, ...] = ()  # dependencies for some platforms only
     exact: bool = False  # whether it lists builds, as `conda env export` does
     flags: Mapping[str, str] = field(default_factory=dict)  # flags of `create` that it holds: name without ``--``
+    block: RecipeBlock | None = None  # the `envkit:` block
     notes: tuple[Advice, ...] = ()  # how it was read, where that is not plain
 
 

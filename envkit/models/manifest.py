@@ -113,6 +113,7 @@ class RecordedRequest(Stored):
         variables: The variables of an environment.yml, which activation sets.
         source_sha256: Digest of the file that the request was read from. Equal means the same request, different means
             nothing, so it has no part in equality.
+        level: How thoroughly the environment is validated where nothing else is said: the level of its recipe.
     """
 
     specs: tuple[str, ...]
@@ -130,6 +131,7 @@ class RecordedRequest(Stored):
     pip_local: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     source_sha256: str | None = field(default=None, compare=False)
+    level: str = field(default="framework", compare=False)
 
     def __hash__(self) -> int:
         return hash((self.specs, self.channels, self.cuda, self.python))

@@ -82,6 +82,8 @@ class CreateResult:
         explanation: As in `FindResult`.
         pip: The distributions of the pip section, sorted by name.
         passed_over: Better packages that were measured and hold no code for a GPU, each record with the reasons.
+        kernel: Name for people of the Jupyter kernel that the recipe asks for, once it is registered.
+        ports: Where the recipe's services listen, by name.
     """
 
     environment: str
@@ -101,6 +103,8 @@ class CreateResult:
     corrections: tuple[Correction, ...] = ()
     fixed: tuple[Correction, ...] = ()
     explanation: tuple[Answer, ...] = ()
+    kernel: str | None = None
+    ports: tuple[tuple[str, int], ...] = ()
     pip: tuple[PipPackage, ...] = ()
     passed_over: tuple[tuple[Record, tuple[Reason, ...]], ...] = ()
 

@@ -289,6 +289,10 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         document["passed_over"] = lacking_json(result.passed_over)
     if result.dry_run:
         document["dry_run"] = True
+    if result.kernel is not None:
+        document["kernel"] = result.kernel
+    if result.ports:
+        document["ports"] = dict(result.ports)
     return document
 
 

@@ -219,6 +219,7 @@ CURES: dict[str, str | Callable[..., str]] = {
     frameworks.CPU_BUILD: "If it should: `envkit find {package} --cuda auto` shows the builds that do.",
     frameworks.CUDA_LIBRARY_FAILED: "A CUDA library does not fit: look for copies in LD_LIBRARY_PATH.",
     frameworks.CUDNN_FAILED: "cuDNN does not fit: another copy of it may come first on the path.",
+    frameworks.DEADLINE: "Give it longer with --deadline, or see in the findings above what takes its time.",
     frameworks.DRIVER_FAILED: "Cure what the driver level found first.",
     frameworks.FRAMEWORK_CRASHED: _said("See the findings above."),
     frameworks.FRAMEWORK_FAILED: _said("See the findings above."),
