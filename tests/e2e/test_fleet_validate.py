@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -105,3 +106,18 @@ def wait_until(ready: Callable[[], bool]) -> None:
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_an_interrupt_leaves_no_job(
+    cluster: Cluster, gpu_host: Mapping[str, str], volume: Volume, tmp_path: Path
+) -> None:
+    loaded = tmp_path / "loaded"
+    give_gpus(cluster, gpu_host, "n2", FAKECUDA_HANG="cuInit", FAKECUDA_REPORT=str(loaded))
+    words = [*ENVKIT, "fleet", "validate", "train", "--persist", str(volume.root), "--nodes", "n2"]
+    asking = subprocess.Popen(words, stderr=subprocess.PIPE)
+    wait_until(loaded.exists)
+    assert cluster.jobs()
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=30)
+    assert (asking.returncode, b"interrupted" in err) == (130, True)
+    assert no_job_is_left(cluster)
