@@ -14,7 +14,16 @@ from typing import Any, NoReturn
 from envkit.cli.carried import carry
 from envkit.cli.commands import COMMANDS, GROUPS, commands_of, function_of, has_function
 from envkit.cli.conda_options import read_options
-from envkit.cli.grammar import HELP, Invocation, asks_help, parameters_of, parse, takes_call
+from envkit.cli.grammar import (
+    HELP,
+    Invocation,
+    asks_help,
+    parameters_of,
+    parse,
+    takes_call,
+    unknown_command,
+    unknown_option,
+)
 from envkit.cli.habits import progress, translate
 from envkit.cli.streams import OUTPUT, guard_streams
 from envkit.errors import EnvkitError, HostCannotRunError, NoSpaceError, UsageError, VolumeError
@@ -22,6 +31,7 @@ from envkit.printable import printable_lines
 
 BUG = 70
 _LONGEST = 300  # characters of a path in a message
+_OPTIONS = ("--version", "--help", "--install-completion", "--show-completion")
 _COMPLETION = "_ENVKIT_COMPLETE"  # typer's variable: the shell asks for completions
 
 
@@ -98,12 +108,18 @@ def _call(argv: Sequence[str]) -> Any:
     """Run the command that a command line names, and return what it returns.
 
     Raises:
-        Exception: The command's own, or of click where the command line is wrong.
+        Exception: The command's own.
+        UsageError: The command line is wrong.
     """
     if argv and _COMPLETION not in os.environ:
         path, words = _named(argv)
         if path is not None:
             return _call_named(path, words)
+        word = argv[0].partition("=")[0]
+        if not word.startswith("-"):
+            raise _with_hint(unknown_command(word, COMMANDS), "")
+        if word.startswith("--") and word not in _OPTIONS:
+            raise _with_hint(unknown_option(word, _OPTIONS), "")
     from envkit.cli.typed import run_typed
 
     return run_typed(argv)
@@ -124,6 +140,7 @@ def _call_named(path: str, words: Sequence[str]) -> Any:
     if not has_function(path):
         if not words or words[0] in HELP:
             return _help(path, 0 if words else UsageError.exit_code)
+        raise _with_hint(_not_of_group(path, words[0], HELP), path)
     else:
         function = function_of(path)
         parameters = parameters_of(function)
@@ -131,7 +148,14 @@ def _call_named(path: str, words: Sequence[str]) -> Any:
         interspersed = path != "run" and path not in GROUPS
         if asks_help(parameters, words, interspersed=interspersed):
             return _help(path, 0)
-        values = parse(parameters, words, interspersed=interspersed)
+        try:
+            values = parse(parameters, words, interspersed=interspersed)
+        except UsageError as error:
+            if path != "run":  # what is odd may be its command's
+                raise _with_hint(error, path) from None
+            values = None
+        if values is None and path in GROUPS and words[0] not in HELP and words[0][:1] != "-":
+            raise _with_hint(_not_of_group(path, words[0]), path)
         if values is not None:
             if takes_call(function):
                 return function(call=Invocation(path, parameters, values), **values)
@@ -139,6 +163,19 @@ def _call_named(path: str, words: Sequence[str]) -> Any:
     from envkit.cli.typed import run_typed
 
     return run_typed([*path.split(), *words])
+
+
+def _not_of_group(group: str, word: str, options: Sequence[str] = ()) -> UsageError:
+    """Return the error of a word after a group that is none of its commands."""
+    if word[:1] == "-" and len(word) > 1:
+        return unknown_option(word.partition("=")[0], options)
+    return unknown_command(word, [path.partition(" ")[2] for path in commands_of(group)])
+
+
+def _with_hint(error: UsageError, path: str) -> UsageError:
+    """Add to an error of a command line how it is right."""
+    error.hint = error.hint or _usage_hint(path, error.message)
+    return error
 
 
 def _help(path: str, code: int) -> int:
@@ -153,7 +190,9 @@ def _known(error: Exception) -> EnvkitError | None:
     if isinstance(error, EnvkitError):
         return error
     if any(base.__name__ == "ClickException" for base in type(error).__mro__):  # typer may have a click of its own
-        return UsageError(str(error.format_message()), hint=_usage_hint(error))  # type: ignore[attr-defined]
+        path = getattr(getattr(error, "ctx", None), "command_path", "envkit").partition(" ")[2]
+        message = str(error.format_message())  # type: ignore[attr-defined]
+        return UsageError(message, hint=_usage_hint(path, message))
     if isinstance(error, UnicodeEncodeError):
         what = f"an argument, a variable or a path is not UTF-8 text: {_shortened(str(error.object))!a}"
         return UsageError(what, hint="Rename it, or give its name in UTF-8.")
@@ -228,16 +267,12 @@ def _shortened(text: str) -> str:
     return redact(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
-def _usage_hint(error: Exception) -> str:
+def _usage_hint(path: str, message: str) -> str:
     from envkit.cli.examples import EXAMPLES
 
-    context = getattr(error, "ctx", None)
-    if context is None:
-        return "See `envkit --help`."
-    which = "Say which environment with -n NAME. " if "'-n'" in str(error) else ""
-    examples = EXAMPLES.get(context.command_path.partition(" ")[2], ())
-    example = "".join(f"For example: {text}. " for text in examples[:1])
-    return f"{which}{example}See `{context.command_path} --help`."
+    which = "Say which environment with -n NAME. " if "'-n' requires" in message else ""
+    example = "".join(f"For example: {text}. " for text in EXAMPLES.get(path, ())[:1])
+    return f"{which}{example}See `{f'envkit {path}'.strip()} --help`."
 
 
 def _report(error: EnvkitError, *, wants_json: bool) -> int:

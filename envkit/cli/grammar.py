@@ -1,16 +1,17 @@
-"""Command lines, read by the signatures of commands.
+"""Command lines, read by the signatures of commands, in a millisecond.
 
-Reads what is right, in a millisecond. It answers nothing that is wrong: typer does, which takes a tenth of a second to
-load (`envkit.cli.typed`). A test compares the two.
+What is wrong is answered in the words of typer, which takes a tenth of a second to load and only completes names
+(`envkit.cli.typed`). A test compares the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from envkit.cli.declared import Declared
+from envkit.errors import UsageError
 
 HELP = ("--help", "-h")
 
@@ -29,6 +30,13 @@ class Parameter(NamedTuple):
     def flags(self) -> tuple[str, ...]:
         """Return how an option is spelled."""
         return self.declared.names or (f"--{self.name.replace('_', '-')}",)
+
+    @property
+    def quoted(self) -> str:
+        """Return the parameter as errors name it."""
+        if self.declared.is_argument:
+            return f"'{self.declared.metavar}'"
+        return " / ".join(f"'{flag}'" for flag in self.flags)
 
     @property
     def longest(self) -> str:
@@ -77,19 +85,18 @@ def _kind(annotation: Any) -> tuple[type, bool]:
 
 
 def parse(parameters: Sequence[Parameter], words: Sequence[str], *, interspersed: bool = True) -> dict[str, Any] | None:
-    """Return the values that a command line gives, or None for one that is not plain.
+    """Return the values that a command line gives; None if it asks for help, or holds words of another command.
 
-    With `interspersed` off, everything after the first argument is an argument.
+    With `interspersed` off, everything after the first argument is an argument, and may be too much.
 
     Raises:
-        UsageError: An option's own parser refuses its value.
+        UsageError: The command line is wrong, or an option's own parser refuses its value.
     """
     split = _split(parameters, words, interspersed=interspersed)
-    if split is None or split.helps:
+    if split.helps:
         return None
-    positional = _placed([p for p in parameters if p.declared.is_argument], split.arguments)
-    if positional is None:
-        return None
+    arguments = [p for p in parameters if p.declared.is_argument]
+    positional, spare = _placed(arguments, split.arguments)
     values: dict[str, Any] = {}
     by_name = {parameter.name: parameter for parameter in parameters}
     for name, texts in {**split.options, **positional}.items():
@@ -97,18 +104,42 @@ def parse(parameters: Sequence[Parameter], words: Sequence[str], *, interspersed
         if parameter.kind is bool:
             values[name] = True
             continue
-        try:
-            read = [_value(parameter, text) for text in (texts if parameter.many else texts[-1:])]
-        except ValueError:
-            return None
+        read = [_value(parameter, text) for text in (texts if parameter.many else texts[-1:])]
         values[name] = read if parameter.many else read[0]
-    return None if any(p.required and p.name not in values for p in parameters) else values
+    for parameter in (*arguments, *parameters):
+        if parameter.required and parameter.name not in values:
+            kind = "argument" if parameter.declared.is_argument else "option"
+            raise UsageError(f"Missing {kind} {parameter.quoted}.")
+    if spare and not interspersed:
+        return None
+    if spare:
+        raise UsageError(f"Got unexpected extra argument(s) ({' '.join(spare)})")
+    return values
 
 
 def asks_help(parameters: Sequence[Parameter], words: Sequence[str], *, interspersed: bool = True) -> bool:
     """Return whether a command line has the option for help, and no option that is not known."""
-    split = _split(parameters, words, interspersed=interspersed)
-    return split is not None and split.helps
+    try:
+        return _split(parameters, words, interspersed=interspersed).helps
+    except UsageError:
+        return False
+
+
+def unknown_option(word: str, known: Iterable[str]) -> UsageError:
+    """Return the error of an option that there is not, with those that are spelled alike."""
+    import difflib
+
+    alike = sorted(difflib.get_close_matches(word, [flag for flag in known if flag.startswith("--")]))
+    meant = f" (Possible options: {', '.join(alike)})" if alike and word.startswith("--") else ""
+    return UsageError(f"No such option: {word}{meant}")
+
+
+def unknown_command(word: str, known: Iterable[str]) -> UsageError:
+    """Return the error of a command that there is not, with those that are spelled alike."""
+    import difflib
+
+    alike = ", ".join(map(repr, difflib.get_close_matches(word, list(known))))
+    return UsageError(f"No such command {word!r}.{f' Did you mean {alike}?' if alike else ''}")
 
 
 class _Split(NamedTuple):
@@ -119,7 +150,7 @@ class _Split(NamedTuple):
     helps: bool
 
 
-def _split(parameters: Sequence[Parameter], words: Sequence[str], *, interspersed: bool) -> _Split | None:
+def _split(parameters: Sequence[Parameter], words: Sequence[str], *, interspersed: bool) -> _Split:
     known = {flag: p for p in parameters if not p.declared.is_argument for flag in p.flags}
     options: dict[str, list[str]] = {}
     arguments: list[str] = []
@@ -141,24 +172,30 @@ def _split(parameters: Sequence[Parameter], words: Sequence[str], *, intersperse
         flag, equals, value = word.partition("=") if is_long else (word[:2], "", word[2:])
         parameter = known.get(flag)
         if parameter is None:
-            return None
+            if flag in HELP and not is_long:  # with others in one word: -hd
+                helps = True
+                rest.append(f"-{value}")
+                continue
+            raise unknown_option(flag, [*known, *HELP])
         if parameter.kind is bool:
-            if equals or value.startswith("-"):
-                return None
+            if equals:
+                raise UsageError(f"Option {flag!r} does not take a value.")
             options.setdefault(parameter.name, [])
+            if value.startswith("-"):
+                raise unknown_option("--", ())
             if value:
                 rest.append(f"-{value}")  # more flags in one word: -dy
             continue
         if not (equals or value):
             if not rest:
-                return None
+                raise UsageError(f"Option {flag!r} requires an argument.")
             value = rest.pop()
         options.setdefault(parameter.name, []).append(value)
     return _Split(options, [*arguments, *reversed(rest)], helps)
 
 
-def _placed(parameters: Sequence[Parameter], words: Sequence[str]) -> dict[str, list[str]] | None:
-    """Return the words of each argument that has any; None if there are too many."""
+def _placed(parameters: Sequence[Parameter], words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the words of each argument that has any, and those that are too many."""
     rest = list(words)
     placed: dict[str, list[str]] = {}
     for parameter in parameters:
@@ -166,21 +203,25 @@ def _placed(parameters: Sequence[Parameter], words: Sequence[str]) -> dict[str, 
             break
         placed[parameter.name] = rest if parameter.many else rest[:1]
         rest = [] if parameter.many else rest[1:]
-    return None if rest else placed
+    return placed, rest
 
 
 def _value(parameter: Parameter, text: str) -> Any:
     """Return the value of a text.
 
     Raises:
-        ValueError: It has none.
+        UsageError: It has none.
     """
     if parameter.declared.parser is not None:
         return parameter.declared.parser(text)
-    if parameter.kind in {int, float} and not text.isascii():
-        raise ValueError(text)  # Python takes the digits of every script
-    value = parameter.kind(text)
+    fault = f"{text!a} is not {'a whole number' if parameter.kind is int else 'a number'}."
+    try:
+        if parameter.kind in {int, float} and not text.isascii():
+            raise ValueError(text)  # Python takes the digits of every script
+        value = parameter.kind(text)
+    except ValueError:
+        raise UsageError(f"Invalid value for {parameter.quoted}: {fault}") from None
     minimum = parameter.declared.minimum
     if minimum is not None and not value >= minimum:
-        raise ValueError(text)
+        raise UsageError(f"Invalid value for {parameter.quoted}: {text} is less than {minimum:g}.")
     return value

@@ -93,7 +93,7 @@ def _errors_of(context: Any) -> Iterator[None]:
 _NUMBERS = {
     "int_parsing": "{0[input]!a} is not a whole number.",
     "float_parsing": "{0[input]!a} is not a number.",
-    "greater_than_equal": "{0[input]} is less than {0[ctx][ge]}.",
+    "greater_than_equal": "{0[input]} is less than {0[ctx][ge]:g}.",
 }
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from envkit.cli.commands import COMMANDS, GROUPS, commands_of, function_of, has_function, summary_of
 from envkit.cli.examples import EXAMPLES
-from envkit.cli.grammar import Parameter, parameters_of, parse
+from envkit.cli.grammar import HELP, Parameter, parameters_of, parse
 from envkit.cli.typed import build_app
 from envkit.cli.usage import command_help
 from envkit.errors import UsageError
@@ -28,14 +28,16 @@ CLICK_ERROR: type[Exception] = next(
 APP: Any = typer.main.get_command(build_app())
 
 
-def typer_reads(path: str, words: list[str]) -> dict[str, Any] | None:
-    """The values that typer reads off the command line; None for one that it refuses."""
+def typer_reads(path: str, words: list[str]) -> dict[str, Any] | str | None:
+    """The values that typer reads off the command line, or how it refuses; None for one that asks for help."""
     command = APP
     for name in path.split():
         command = command.commands[name]
     try:
-        context = command.make_context(path.rpartition(" ")[2], list(words))
-    except (CLICK_ERROR, typer.Exit):
+        context = command.make_context(f"envkit {path}", list(words), help_option_names=list(HELP))
+    except CLICK_ERROR as error:
+        return str(error.format_message())  # type: ignore[attr-defined]
+    except typer.Exit:
         return None
     read = {}
     for parameter in command.params:
@@ -44,10 +46,10 @@ def typer_reads(path: str, words: list[str]) -> dict[str, Any] | None:
     return read
 
 
-def alike(values: dict[str, Any] | None) -> Any:
+def alike(values: dict[str, Any] | str | None) -> Any:
     """Values apart from the types that typer converts when it calls a function."""
-    if values is None:
-        return None
+    if values is None or isinstance(values, str):
+        return values
     return {name: [str(v) for v in value] if isinstance(value, list | tuple) else value if isinstance(value, bool)
             else str(value) for name, value in values.items()}  # fmt: skip
 
@@ -83,11 +85,11 @@ def lines(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 
 def reads(path: str, words: list[str]) -> Any:
-    """What is read without typer, or the error of an option's own parser."""
+    """What is read without typer, or the error."""
     try:
         return alike(parse(parameters_of(function_of(path)), words, interspersed=path not in LATER))
     except UsageError as error:
-        return str(error)
+        return None if path == "run" else str(error)
 
 
 @settings(max_examples=400, deadline=None)
