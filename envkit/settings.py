@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from envkit.errors import SettingsError
 from envkit.inputs.conda_channels import read_channel_names
@@ -17,12 +17,12 @@ from envkit.inputs.condarc import read_mapping
 from envkit.inputs.places import own_path
 from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
-from envkit.models.cutoff import parse_cutoff
-from envkit.models.host import OVERRIDES
 from envkit.models.network import NetworkPolicy
-from envkit.models.solve import ChannelPriority
 from envkit.paths import volume_path
 from envkit.values import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from envkit.models.solve import ChannelPriority
 
 Bytecode = Literal["now", "none"]
 """When the bytecode of an environment is made. Not later: nothing is added to a generation that was published."""
@@ -198,8 +198,12 @@ def _seconds(value: object, origin: str) -> float:
 
 def _unheeded_parts(conda: CondaConfig) -> list[tuple[str, str]]:
     """List virtual packages in ``override_virtual_packages`` that there are not, or that nothing may override."""
-    known = {variable.removeprefix("CONDA_OVERRIDE_").lower() for variable in OVERRIDES.values()}
     names = [str(name) for name in conda.map("override_virtual_packages")]
+    if not names:
+        return []
+    from envkit.models.host import OVERRIDES
+
+    known = {variable.removeprefix("CONDA_OVERRIDE_").lower() for variable in OVERRIDES.values()}
     where = conda.origins.get("override_virtual_packages", "")
     return [(f"override_virtual_packages: {name}", where) for name in names if name.removeprefix("__") not in known]
 
@@ -208,6 +212,8 @@ def _cutoff(conda: CondaConfig) -> str | None:
     text = conda.text("exclude_newer")
     if text is None:
         return None
+    from envkit.models.cutoff import parse_cutoff
+
     try:
         return parse_cutoff(text)
     except ValueError as error:

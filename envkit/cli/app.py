@@ -141,25 +141,24 @@ def _call_named(path: str, words: Sequence[str]) -> Any:
         if not words or words[0] in HELP:
             return _help(path, 0 if words else UsageError.exit_code)
         raise _with_hint(_not_of_group(path, words[0], HELP), path)
-    else:
-        function = function_of(path)
-        parameters = parameters_of(function)
-        words = progress([path, *words], takes_progress=any(p.name == "progress" for p in parameters))[1:]
-        interspersed = path != "run" and path not in GROUPS
-        if asks_help(parameters, words, interspersed=interspersed):
-            return _help(path, 0)
-        try:
-            values = parse(parameters, words, interspersed=interspersed)
-        except UsageError as error:
-            if path != "run":  # what is odd may be its command's
-                raise _with_hint(error, path) from None
-            values = None
-        if values is None and path in GROUPS and words[0] not in HELP and words[0][:1] != "-":
-            raise _with_hint(_not_of_group(path, words[0]), path)
-        if values is not None:
-            if takes_call(function):
-                return function(call=Invocation(path, parameters, values), **values)
-            return function(**values)
+    function = function_of(path)
+    parameters = parameters_of(function)
+    words = progress([path, *words], takes_progress=any(p.name == "progress" for p in parameters))[1:]
+    interspersed = path != "run" and path not in GROUPS
+    if asks_help(parameters, words, interspersed=interspersed):
+        return _help(path, 0)
+    try:
+        values = parse(parameters, words, interspersed=interspersed)
+    except UsageError as error:
+        if path != "run":  # what is odd may be its command's
+            raise _with_hint(error, path) from None
+        values = None
+    if values is None and path in GROUPS and words[0] not in HELP and words[0][:1] != "-":
+        raise _with_hint(_not_of_group(path, words[0]), path)
+    if values is not None:
+        if takes_call(function):
+            return function(call=Invocation(path, parameters, values), **values)
+        return function(**values)
     from envkit.cli.typed import run_typed
 
     return run_typed([*path.split(), *words])

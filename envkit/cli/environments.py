@@ -27,9 +27,7 @@ _Sizes = Annotated[
 def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded", as_json: options.Json = False) -> None:
     """List the environments of the volume."""
     from envkit.api.environments import list_environments
-    from envkit.cli.output import print_json
     from envkit.layout.volume import environments
-    from envkit.wire.results import list_json
 
     exact = _is_exact(sizes)
     session = options.session_of(persist)
@@ -39,6 +37,9 @@ def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded",
     own = [] if others and not is_there else [session.find_volume() if named else session.volume]
     listings = [list_environments(volume, fingerprint=session.fingerprint, exact=exact) for volume in (*own, *others)]
     if as_json:
+        from envkit.cli.output import print_json
+        from envkit.wire.results import list_json
+
         print_json(list_json(listings))
         return
     for listing in listings:
@@ -104,9 +105,8 @@ def show_command(
 ) -> None:
     """Show an environment: its request, packages and last validation."""
     from envkit.api.environments import show_environment
-    from envkit.cli.output import console, fitting, mark, print_json, table
+    from envkit.cli.output import console, fitting, mark, table
     from envkit.models.changes import states_of
-    from envkit.wire.results import show_json
     from envkit.words.values import plural, size_words
 
     exact = _is_exact(sizes)
@@ -114,6 +114,9 @@ def show_command(
     session = options.session_of(persist, name=name)
     info = show_environment(session.find_volume(), name, fingerprint=session.fingerprint, exact=exact)
     if as_json:
+        from envkit.cli.output import print_json
+        from envkit.wire.results import show_json
+
         print_json(show_json(info))
         return
     out = console()

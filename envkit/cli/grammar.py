@@ -214,13 +214,12 @@ def _value(parameter: Parameter, text: str) -> Any:
     """
     if parameter.declared.parser is not None:
         return parameter.declared.parser(text)
-    fault = f"{text!a} is not {'a whole number' if parameter.kind is int else 'a number'}."
     try:
-        if parameter.kind in {int, float} and not text.isascii():
-            raise ValueError(text)  # Python takes the digits of every script
-        value = parameter.kind(text)
+        # Python takes the digits of every script.
+        value = parameter.kind(text if text.isascii() or parameter.kind not in {int, float} else "")
     except ValueError:
-        raise UsageError(f"Invalid value for {parameter.quoted}: {fault}") from None
+        kind = "a whole number" if parameter.kind is int else "a number"
+        raise UsageError(f"Invalid value for {parameter.quoted}: {text!a} is not {kind}.") from None
     minimum = parameter.declared.minimum
     if minimum is not None and not value >= minimum:
         raise UsageError(f"Invalid value for {parameter.quoted}: {text} is less than {minimum:g}.")

@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from envkit.builds.dependency import dependency_names, dependency_pairs
 from envkit.cli.declared import argument, option
 from envkit.errors import SettingsError, UsageError
-from envkit.models.channel import Channel
-from envkit.models.cutoff import parse_cutoff
 from envkit.models.host import PLATFORMS
-from envkit.models.request import CudaChoice, Request
-from envkit.settings import Settings, resolve_channels
 from envkit.values import replace
 
 if TYPE_CHECKING:
     from envkit.api.make import Proof
     from envkit.api.session import Session
+    from envkit.models.channel import Channel
     from envkit.models.inputs import Recipe
     from envkit.models.pip import PipSection, PipWish
+    from envkit.models.request import CudaChoice, Request
+    from envkit.settings import Settings
 
 
 Json = Annotated[bool, option("--json", help="Print one JSON document on stdout, nothing else.")]
@@ -116,6 +114,8 @@ def parse_request(
     exclude_newer: str | None = None,
 ) -> Request:
     """Return the request that the flags make."""
+    from envkit.models.request import Request
+
     return Request(
         specs,
         _parse_cuda(cuda),
@@ -128,6 +128,8 @@ def parse_request(
 
 def with_defaults(session: Session, specs: tuple[str, ...], *, python: str | None) -> tuple[str, ...]:
     """Return specs with ``create_default_packages`` for the names that they lack; say so."""
+    from envkit.builds.dependency import dependency_names, dependency_pairs
+
     settings = session.settings
     names = {*dependency_names(specs), *(["python"] if python else [])}
     more = tuple(text for text, spec in dependency_pairs(settings.default_packages) if spec.name not in names)
@@ -140,6 +142,8 @@ def with_defaults(session: Session, specs: tuple[str, ...], *, python: str | Non
 def _parse_time(text: str | None) -> str | None:
     if text is None:
         return None
+    from envkit.models.cutoff import parse_cutoff
+
     try:
         return parse_cutoff(text)
     except ValueError as error:
@@ -148,6 +152,8 @@ def _parse_time(text: str | None) -> str | None:
 
 
 def _parse_cuda(text: str) -> CudaChoice:
+    from envkit.models.request import CudaChoice
+
     try:
         return CudaChoice.parse(text)
     except ValueError as error:
@@ -180,6 +186,8 @@ def parse_platform(text: str | None, *, origin: str = "--platform") -> str | Non
 
 def parse_channels(texts: list[str] | None, settings: Settings, *, override: bool) -> tuple[Channel, ...]:
     """Read the channels of ``-c``."""
+    from envkit.settings import resolve_channels
+
     if override and not settings.override_channels:
         where = settings.origins.get("override_channels_enabled")
         raise SettingsError(

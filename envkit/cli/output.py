@@ -6,19 +6,20 @@ line, without markup and without control characters; only what `mark` made has m
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from envkit.cli.ink import Marked, Text, as_text, assembled, broken, joined, mark
 from envkit.cli.tables import Column, Table, Twig
 from envkit.cli.terminal import has_styles, terminal_width
-from envkit.models.problem import LINES, Problem, ProblemKind, problem_lines
 from envkit.printable import escape_json, printable
+
+if TYPE_CHECKING:
+    from envkit.models.problem import Problem, ProblemKind
 
 __all__ = ["Console", "Marked", "Table", "Text", "console", "fitting", "human_date", "labelled", "literal", "mark"]
 
@@ -122,6 +123,8 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def render_problem(out: Console, problem: Problem) -> None:
     """Print why a request has no solution, as a tree; of a long tree, the beginning."""
+    from envkit.models.problem import LINES, problem_lines
+
     out.print(literal(problem.text))
     lines = list(problem_lines(problem))
     for before, node in islice(lines, LINES):
@@ -134,5 +137,7 @@ def human_date(milliseconds: int | None) -> str:
     """Return the day of a record's timestamp; an empty text if it has none."""
     if not milliseconds:
         return ""
+    import datetime
+
     seconds = milliseconds / 1000 if milliseconds > 10**11 else milliseconds
     return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc).strftime("%Y-%m-%d")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +92,8 @@ def mounted_place(place: Place, name: str, persist: Path | None) -> Place:
     try:
         enter_packed(place.prefix)
     except VolumeError as error:
+        import tempfile
+
         sys.stderr.write(f"envkit: {printable(error.message)}; it is copied to {tempfile.gettempdir()}\n")
         return staged_place(name, persist, Path(tempfile.gettempdir()))
     return place

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from envkit.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
     from envkit.settings import Settings
@@ -31,6 +28,10 @@ def tell_unheeded(settings: Settings) -> None:
         return
     text = f"envkit: {unheeded_words([name for name, _ in settings.unheeded])}"
     if sys.stderr.isatty():
+        import textwrap
+
+        from envkit.cli.terminal import terminal_width
+
         text = textwrap.fill(text, terminal_width(), break_long_words=False, break_on_hyphens=False)
     sys.stderr.write(f"{text}\n")
     if told is None:

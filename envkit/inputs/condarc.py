@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +74,7 @@ def _read(path: Path) -> dict[str, Entry]:
         if marked:
             found[str(key)] = Entry(_plain(value), str(path), _mark_of(content, key), _marks(value))
         else:
-            found[str(key)] = Entry(value.isoformat() if isinstance(value, date) else value, str(path))
+            found[str(key)] = Entry(_dated(value), str(path))
     return found
 
 
@@ -85,12 +84,15 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_plain(member) for member in value]
-    if isinstance(value, date):
-        return value.isoformat()
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
-    return value
+    return _dated(value)
+
+
+def _dated(value: Any) -> Any:
+    """Return a date as text, as YAML has it, and anything else as it is."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _mark(comment: object) -> Mark | None:

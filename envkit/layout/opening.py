@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import errno
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envkit.errors import VolumeError
-from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
-from envkit.layout.launcher import write_entry_script
 from envkit.layout.private import folder
 from envkit.layout.refusal import cannot_write
 from envkit.layout.volume import Volume
-from envkit.models.channel import redact
-from envkit.models.manifest import VolumeFile
 from envkit.paths import is_plain
+
+if TYPE_CHECKING:
+    from envkit.models.manifest import VolumeFile
 
 # conda packages bake the prefix into a placeholder of 255 bytes (conda-build, PREFIX_LENGTH).
 _PREFIX_LENGTH = 255
@@ -54,6 +53,8 @@ def open_volume(root: Path, *, create: bool, named: bool = True) -> Volume:
                 else "The first `envkit create` makes it. One that is elsewhere: --persist DIR, or CONDA_ENVS_PATH.",
             )
         return volume
+    from envkit.layout.launcher import write_entry_script
+
     check_writable(volume, named=named)
     try:
         volume.root.mkdir(parents=not named, exist_ok=True)
@@ -99,6 +100,12 @@ def check_writable(volume: Volume, *, named: bool = True) -> None:
 
 def probe_volume(volume: Volume) -> None:
     """Probe the file system and write down what it can do and where the volume is. Its id stays."""
+    import datetime
+
+    from envkit.layout.filesystem import missing_abilities, probe_abilities, read_mount
+    from envkit.models.channel import redact
+    from envkit.models.manifest import VolumeFile
+
     mount = read_mount(volume.root)
     if mount.object_store:
         raise VolumeError(
@@ -130,6 +137,8 @@ def probe_volume(volume: Volume) -> None:
 
 def read_volume_file(volume: Volume) -> VolumeFile | None:
     """Read the description of the volume; None if it is missing or broken."""
+    from envkit.models.manifest import VolumeFile
+
     try:
         with folder(volume.root, volume.private) as private:
             return VolumeFile.parse(private.read(volume.volume_file.name))

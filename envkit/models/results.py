@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from envkit.models.build import Record, Tier, Verdict
-from envkit.models.fact import Advice, Answer, Reason
-from envkit.models.host import Host, Target
-from envkit.models.outcome import Outcome
-from envkit.models.report import Report
-from envkit.models.request import Correction, Request
 from envkit.values import dataclass, field
 
-if TYPE_CHECKING:  # `find` reads no manifest
+if TYPE_CHECKING:  # each verb has one kind of result
+    from envkit.models.build import Record, Tier, Verdict
+    from envkit.models.fact import Advice, Answer, Reason
+    from envkit.models.host import Host, Target
     from envkit.models.manifest import Manifest, PastValidation, PipPackage, ValidationRecord
+    from envkit.models.outcome import Outcome
+    from envkit.models.report import Report
+    from envkit.models.request import Correction, Request
 
 
 Source = Literal["channels", "cache", "table"]

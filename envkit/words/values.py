@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from envkit.builds.families import channel_name
-from envkit.models.build import Build, Verdict
-from envkit.models.host import Gpu, MachineKind, Target
+if TYPE_CHECKING:  # most callers want a size
+    from envkit.models.build import Build, Verdict
+    from envkit.models.host import Gpu, MachineKind, Target
 
 
 def build_words(build: Build) -> str:
     """Return a build as people name it: ``pytorch 2.12.1 for CUDA 12.9 of conda-forge``."""
+    from envkit.builds.families import channel_name
+
     kind = f" for CUDA {build.build_cuda}" if build.build_cuda else ""
     if build.variant in {"cpu", "mps"}:
         kind = f" for {build.variant.upper()}"
@@ -104,17 +107,18 @@ def join(values: Iterable[object], between: str = ", ", *, most: int | None = No
     return between.join(words[:most] if more > 0 else words) + (f" and {more} more" if more > 0 else "")
 
 
-_WORDS: dict[type, Callable[[Any], str]] = {
-    Build: build_words,
-    Gpu: gpu_words,
-    MachineKind: kinds_words,
-    Verdict: exact_words,
-}
+@cache
+def _wordings() -> Mapping[type, Callable[[Any], str]]:
+    """Return how values of each class are said."""
+    from envkit.models.build import Build, Verdict
+    from envkit.models.host import Gpu, MachineKind
+
+    return {Build: build_words, Gpu: gpu_words, MachineKind: kinds_words, Verdict: exact_words}
 
 
 def word(value: object) -> str:
     """Return any parameter of a fact as it stands in a sentence."""
-    known = _WORDS.get(type(value))
+    known = _wordings().get(type(value))
     if known is not None:
         return known(value)
     if isinstance(value, frozenset):
