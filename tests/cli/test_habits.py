@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from channels import Package
-from harness import ENVKIT, Outcome, Shell, run_program
+from harness import ENVKIT, Outcome, Shell, kept_variables, run_program
 
 from envkit.cli.examples import EXAMPLES
 
@@ -166,7 +166,7 @@ def test_help_ends_with_two_examples_that_parse(name: str) -> None:
     for example in examples:
         words = shlex.split(re.sub(r'^eval "\$\((.*)\)"$| [|>] .*', r"\1", example))
         assert words[: 1 + len(name.split())] == ["envkit", *name.split()]
-    said = run_program([*ENVKIT, *name.split(), "--help"], env={"COLUMNS": "80"}).out
+    said = run_program([*ENVKIT, *name.split(), "--help"], env={**kept_variables(), "COLUMNS": "80"}).out
     assert "bool" not in said
     assert all(example in said for example in examples)
 
