@@ -125,6 +125,7 @@ def make_generation(
             requested=blueprint.request.specs,
             reporter=reporter,
             platform=blueprint.target.subdir,
+            hard_links=hard_links,
             beside=(lambda: link_kept(volume, plan.records, place, known=known.bytecode))
             if compiles
             else (lambda: None),

@@ -21,6 +21,7 @@ from envkit.errors import TamperedError
 from envkit.installer import cache
 from envkit.installer.bytecode_lists import BytecodeFiles, read_list, write_list
 from envkit.installer.compiler import DOING, Compiler
+from envkit.installer.hardlinks import LinkTarget, entered, opened
 from envkit.installer.modules import linked_modules, python_tag
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
@@ -203,18 +204,16 @@ def _fits(folder: Path, files: BytecodeFiles, package: Path) -> bool:
 def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> list[str]:
     """Link the files of a list, and return their paths in the prefix, those that were there before included."""
     paths = []
-    for inner, names in files:
-        source, target = f"{folder}/{inner}", f"{prefix}/{inner}"
-        try:
-            os.mkdir(target)
-        except OSError:
-            os.makedirs(target, exist_ok=True)
-        for name in names:
-            paths.append(f"{inner}/{name}")
-            try:
-                os.link(f"{source}/{name}", f"{target}/{name}")
-            except FileExistsError:  # two packages with the same module, or a package that ships its own bytecode
-                continue
+    with entered(str(folder)) as home, entered(str(prefix)) as descriptor:
+        place = LinkTarget(descriptor)
+        for inner, names in files:
+            paths += [f"{inner}/{name}" for name in names]
+            with opened(inner, within=home) as source, place.folder(inner) as target:
+                for name in names:
+                    try:
+                        os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+                    except FileExistsError:  # two packages with the same module, or one that ships its own bytecode
+                        continue
     return paths
 
 

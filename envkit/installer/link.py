@@ -7,14 +7,18 @@ import datetime
 import json
 import resource
 import stat
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from envkit.errors import VolumeError
 from envkit.installer import cache
+from envkit.installer.hardlinks import LinkTarget, entered
 from envkit.installer.hooks import write_hooks
+from envkit.installer.modules import python_of
 from envkit.installer.pin import write_pin
+from envkit.installer.unchanged import Unchanged, complete_record, link_chunk, make_rest, read_unchanged
 from envkit.layout.atomic import write_atomic
 from envkit.layout.private import inner_bits
 from envkit.layout.refusal import cannot_write, full_while, is_broken, numbered
@@ -23,10 +27,13 @@ from envkit.layout.trust import guards_caches
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
+from envkit.process import usable_processors
 from envkit.scratch import scratch
+from envkit.values import dataclass
 from envkit.words.values import plural
 
 T = TypeVar("T")
+_MOST_THREADS = 8
 
 _FROZEN = (
     "This environment is a generation of envkit and is never changed in place. Make the next one with "
@@ -44,6 +51,7 @@ def link(
     requested: Sequence[str],
     reporter: Reporter,
     platform: str,
+    hard_links: bool = True,
     beside: Callable[[], T],
 ) -> T:
     """Link packages from the volume's cache into the empty prefix of a claimed generation.
@@ -53,8 +61,8 @@ def link(
         place: A path to the same directory, by which they are written; see `envkit.layout.generation.Claimed`.
         requested: The MatchSpecs of the user.
         platform: Subdir of the prefix, which decides where noarch packages put their files.
-        beside: Places other files in the prefix. It is called in another thread when one package is left: one thread
-            links each package, and the largest, which ends last, leaves the other processors idle.
+        hard_links: Whether the volume has them. Then only files that linking changes go through the native engine.
+        beside: Places other files in the prefix. It is called in another thread while packages are linked.
 
     Returns:
         The result of `beside`.
@@ -71,15 +79,17 @@ def link(
             guarded = guards_caches(volume)
             if guarded:
                 _allow_open_files(len(records))
-            # The native engine keeps its locks beside the packages it links. They are this node's and this user's:
-            # a volume may not lock, and others may put a link there. Names are the cache's for one environment.
+            homes: list[tuple[Record, str]] = []
             for record in records:
-                package = cache.package_dir(volume, record)
                 # The path of one may lead to another's by now; its descriptor does not.
-                kept = held.enter_context(cache.open_package(volume, record)).through if guarded else package
-                (packages / package.name).symlink_to(kept)
-            done = asyncio.run(_link(volume, packages, records, (prefix, place), requested, reporter, platform, beside))
-        _finish_records(place, records, requested, script_mode=0o700 | inner_bits(volume.root.stat().st_mode))
+                kept = held.enter_context(cache.open_package(volume, record)).through if guarded else None
+                homes.append((record, kept or str(cache.package_dir(volume, record))))
+            unchanged = None
+            if hard_links and sys.platform == "linux" and platform.startswith("linux-"):
+                unchanged = read_unchanged(homes, python_of(records))
+            job = _Job(volume, packages, homes, (prefix, place), requested, reporter, platform)
+            done = asyncio.run(job.link_whole(beside) if unchanged is None else job.link_apart(unchanged, beside))
+        _write_records(place, records, requested)
         write_hooks(prefix, place)
         write_pin(prefix, place)
     except OSError as error:
@@ -98,53 +108,43 @@ def _allow_open_files(count: int) -> None:
         )
 
 
-async def _link(
-    volume: Volume,
-    packages: Path,
-    records: Sequence[Record],
-    where: tuple[Path, Path],
-    requested: Sequence[str],
-    reporter: Reporter,
-    platform: str,
-    beside: Callable[[], T],
-) -> T:
-    import asyncio
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Packages that are linked."""
 
-    import rattler
-    from rattler import exceptions
-    from rattler.install import InstallerReporter
+    volume: Volume
+    packages: Path  # folder in which the native engine finds packages, and keeps its locks
+    homes: Sequence[tuple[Record, str]]  # the packages, with their directories
+    where: tuple[Path, Path]  # the prefix, and a path to it by which it is written
+    requested: Sequence[str]
+    reporter: Reporter
+    platform: str
 
-    from envkit.engines.rattler_native import to_rattler
+    async def link_whole(self, beside: Callable[[], T]) -> T:
+        """Let the native engine link everything.
 
-    layer = rattler.PackageCacheLayer(packages).with_validation_mode(rattler.ValidationMode.skip())
-    loop = asyncio.get_running_loop()
-    one_left = asyncio.Event()
-    left = len(records)
+        One of its threads links each package, and the largest, which ends last, leaves the other processors idle: so
+        `beside` is called when one package is left.
+        """
+        import asyncio
 
-    class Progress(InstallerReporter):
-        def on_link_complete(self, index: int) -> None:
+        # The engine keeps its locks beside the packages it links. They are this node's and this user's: a volume may
+        # not lock, and others may put a link there. Names are the cache's for one environment.
+        for record, home in self.homes:
+            (self.packages / _dist(record)).symlink_to(home)
+        loop = asyncio.get_running_loop()
+        one_left = asyncio.Event()
+        left = len(self.homes)
+
+        def count() -> None:
             nonlocal left
-            reporter.advance("link", 1)
+            self.reporter.advance("link", 1)
             left -= 1
             if left == 1:
                 loop.call_soon_threadsafe(one_left.set)
 
-    installing = asyncio.ensure_future(
-        rattler.install(
-            to_rattler(records),
-            where[1],
-            alternative_target_prefix=where[0],
-            package_cache=rattler.PackageCache.from_layers([layer]),
-            installed_packages=[],
-            platform=rattler.Subdir(platform),
-            execute_link_scripts=False,
-            show_progress=False,
-            requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in requested],  # noqa: SLF001 - it wants the inner ones
-            reporter=Progress(),  # type: ignore[abstract]  # its empty methods are defaults
-        )
-    )
-    waiting = asyncio.ensure_future(one_left.wait())
-    try:
+        installing = asyncio.ensure_future(self._install(count))
+        waiting = asyncio.ensure_future(one_left.wait())
         await asyncio.wait({installing, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if installing.done():
@@ -153,15 +153,96 @@ async def _link(
         await asyncio.wait({installing, placing})
         placing.exception()  # retrieved, or asyncio would print it
         await installing
+        self._mend_records(())
         return placing.result()
-    except (
-        exceptions.InstallerError,
-        exceptions.LinkError,
-        exceptions.TransactionError,
-        exceptions.IoError,
-        exceptions.ExtractError,
-    ) as error:
-        raise _translate(volume, error, where) from error
+
+    async def link_apart(self, unchanged: Sequence[Unchanged], beside: Callable[[], T]) -> T:
+        """Link what linking does not change, and let the native engine link the rest meanwhile."""
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        loop = asyncio.get_running_loop()
+        homes = {id(record): home for record, home in self.homes}
+        threads = min(_MOST_THREADS, usable_processors())
+        with entered(str(self.where[1])) as descriptor, ThreadPoolExecutor(threads, "envkit-link") as pool:
+            place = LinkTarget(descriptor)
+            placing = loop.run_in_executor(pool, beside)  # first: it cannot be split among the threads
+            working: list[Awaitable[object]] = [placing]
+            try:
+                for one in sorted(unchanged, key=lambda one: -len(one.entries)):
+                    home = homes[id(one.record)]
+                    parts = [loop.run_in_executor(pool, link_chunk, home, place, chunk) for chunk in one.chunks()]
+                    working.append(asyncio.ensure_future(self._count(parts)))
+                for one in unchanged:
+                    make_rest(one, homes[id(one.record)], self.packages / one.name)
+                working.append(asyncio.ensure_future(self._link_rest(unchanged)))
+                await asyncio.gather(*working)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                await asyncio.gather(*working, return_exceptions=True)  # nothing may write there from here on
+                raise
+            return placing.result()
+
+    async def _count(self, parts: Sequence[Awaitable[None]]) -> None:
+        for part in parts:
+            await part
+        self.reporter.advance("link", 1)
+
+    async def _link_rest(self, unchanged: Sequence[Unchanged]) -> None:
+        import asyncio
+
+        await self._install(lambda: None)
+        await asyncio.to_thread(self._mend_records, unchanged)
+
+    def _mend_records(self, unchanged: Sequence[Unchanged]) -> None:
+        """Mend what the native engine wrote of the packages, and add files that it did not link."""
+        script_mode = 0o700 | inner_bits(self.volume.root.stat().st_mode)
+        ours = {f"{one.name}.json": one for one in unchanged}
+        place = self.where[1]
+        for path in (place / "conda-meta").glob("*.json"):
+            state = path.lstat()
+            if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:  # never a link into the cache
+                _mend_record(place, path, ours.get(path.name), script_mode)
+
+    async def _install(self, linked: Callable[[], None]) -> None:
+        """Let the native engine link what it finds in its folder; `linked` is called at the end of each package."""
+        import rattler
+        from rattler import exceptions
+        from rattler.install import InstallerReporter
+
+        from envkit.engines.rattler_native import to_rattler
+
+        class Progress(InstallerReporter):
+            def on_link_complete(self, index: int) -> None:
+                linked()
+
+        layer = rattler.PackageCacheLayer(self.packages).with_validation_mode(rattler.ValidationMode.skip())
+        try:
+            await rattler.install(
+                to_rattler([record for record, _ in self.homes]),
+                self.where[1],
+                alternative_target_prefix=self.where[0],
+                package_cache=rattler.PackageCache.from_layers([layer]),
+                installed_packages=[],
+                platform=rattler.Subdir(self.platform),
+                execute_link_scripts=False,
+                show_progress=False,
+                client=rattler.Client(),  # without certificates: nothing is fetched
+                requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in self.requested],  # noqa: SLF001 - it wants the inner ones
+                reporter=Progress(),  # type: ignore[abstract]  # its empty methods are defaults
+            )
+        except (
+            exceptions.InstallerError,
+            exceptions.LinkError,
+            exceptions.TransactionError,
+            exceptions.IoError,
+            exceptions.ExtractError,
+        ) as error:
+            raise _translate(self.volume, error, self.where) from error
+
+
+def _dist(record: Record) -> str:
+    return f"{record.name}-{record.version}-{record.build}"
 
 
 def _translate(volume: Volume, error: BaseException, where: tuple[Path, Path]) -> VolumeError:
@@ -186,15 +267,19 @@ def link_scripts(volume: Volume, records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _mend_package(prefix: Path, path: Path, script_mode: int) -> None:
-    """Set the mode of a package's entry points, and remove the digests of symbolic links from its record.
+def _mend_record(prefix: Path, path: Path, unchanged: Unchanged | None, script_mode: int) -> None:
+    """Complete the record of a package, set the mode of its entry points, and leave out digests of symbolic links.
 
     The native installer makes entry points with 0775, whatever the umask. It records the digest of the link's text;
     conda compares it with the digest of the file behind the link, so `conda doctor` would report every link as altered.
     Without a digest, conda checks the file alone.
     """
+    from envkit.installer.paths_file import record_text
+
     text = path.read_bytes()
-    if b'"softlink"' not in text and b'"unix_python_entry_point"' not in text:
+    added = unchanged is not None and bool(unchanged.entries)
+    if not added and b'"softlink"' not in text and b'"unix_python_entry_point"' not in text:
+        path.chmod(0o644)  # py-rattler writes it with 0600, unreadable for the group of a shared volume
         return
     record = json.loads(text)
     for entry in record["paths_data"]["paths"]:
@@ -205,19 +290,16 @@ def _mend_package(prefix: Path, path: Path, script_mode: int) -> None:
             state = script.lstat()
             if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
                 script.chmod(script_mode)
-    write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n", durable=False)
+    if unchanged is not None:
+        complete_record(record, unchanged)
+    write_atomic(path, record_text(record), durable=False)
 
 
-def _finish_records(prefix: Path, records: Sequence[Record], requested: Sequence[str], *, script_mode: int) -> None:
-    """Write the records of CEP 32 and CEP 22 that the native installer leaves out, and mend what it wrote."""
+def _write_records(prefix: Path, records: Sequence[Record], requested: Sequence[str]) -> None:
+    """Write the records of CEP 32 and CEP 22 that the native installer leaves out."""
     (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # backup programs would skip the environment
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)  # an environment without packages
-    for path in meta.glob("*.json"):
-        state = path.lstat()
-        if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:  # never a link into the cache
-            path.chmod(0o644)  # py-rattler writes it with 0600, unreadable for the group of a shared volume
-            _mend_package(prefix, path, script_mode)
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"==> {now} <==", "# cmd: envkit create"]
     lines += [f"+{record.channel}/{record.subdir}::{record.name}-{record.version}-{record.build}" for record in records]

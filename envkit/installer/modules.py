@@ -79,7 +79,7 @@ def cached_modules(package: Path, record: Record, python: Record) -> list[Module
         files = {str(e["_path"]): e for e in entries if e.get("path_type") != "directory"}
     except (AttributeError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
-    site = _site_packages(python) if record.raw.get("noarch") == "python" else None
+    site = site_packages(python) if record.raw.get("noarch") == "python" else None
     shipping = {_folder(_folder(name)) for name in files if name.endswith(".pyc")}
     found = []
     for name, entry in files.items():
@@ -95,7 +95,7 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _site_packages(python: Record) -> str:
+def site_packages(python: Record) -> str:
     """Return where noarch packages are linked: what Python's record tells (CEP 17), else its usual place."""
     told = python.raw.get("python_site_packages_path")
     series = ".".join(python.version.split(".")[:2])

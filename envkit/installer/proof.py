@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.installer import cache
+from envkit.installer.hardlinks import entered, opened
 from envkit.installer.spans import read_spans
 from envkit.installer.verify import find_damage
 from envkit.layout.inventory import Numbered
@@ -174,28 +175,32 @@ def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
 
 
 def _state_of(root: str) -> _State:
-    """Look at all files and links below a folder, in one order. There are tens of thousands."""
+    """Look at all files and links below a folder, in one order. There are tens of thousands.
+
+    Raises:
+        OSError: It is not there, or a folder in it is closed, or became a link.
+    """
     users: set[int] = set()
     changed: set[int] = set()
     blocks: dict[int, int] = {}
     digest = hashlib.blake2b(digest_size=20)
-    stack = [""]
-    while stack:
-        inner = stack.pop()
-        with os.scandir(f"{root}/{inner}") as found:
-            entries = sorted(found, key=_name)
-        lines = []
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                stack.append(f"{inner}{entry.name}/")
-                continue
-            state = entry.stat(follow_symlinks=False)
-            inode = state.st_ino
-            users.add(state.st_uid)
-            changed.add(state.st_ctime_ns)
-            blocks[inode] = state.st_blocks
-            lines.append(f"{inner}{entry.name}\0{state.st_size} {state.st_mtime_ns} {inode} {state.st_mode}\n")
-        digest.update("".join(lines).encode("utf-8", "surrogateescape"))
+    with entered(root) as top:
+        stack = [""]
+        while stack:
+            inner = stack.pop()
+            with opened(inner, within=top) as folder, os.scandir(folder) as found:
+                lines = []
+                for entry in sorted(found, key=_name):
+                    if entry.is_dir(follow_symlinks=False):
+                        stack.append(f"{inner}{entry.name}/")
+                        continue
+                    state = entry.stat(follow_symlinks=False)  # in the open folder: no walk along its path
+                    inode = state.st_ino
+                    users.add(state.st_uid)
+                    changed.add(state.st_ctime_ns)
+                    blocks[inode] = state.st_blocks
+                    lines.append(f"{inner}{entry.name}\0{state.st_size} {state.st_mtime_ns} {inode} {state.st_mode}\n")
+            digest.update("".join(lines).encode("utf-8", "surrogateescape"))
     return _State(digest.hexdigest(), users, changed, blocks)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
 
 
-def write_atomic(path: Path, text: str, *, mode: int = 0o644, durable: bool = True) -> None:
+def write_atomic(path: Path, text: str | bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write a file so that readers see the old content or the new one, also after a power cut unless not `durable`.
 
     It is never written in place: the old file may be a symbolic link, or a hard link into the cache.
@@ -32,14 +32,14 @@ def write_atomic(path: Path, text: str, *, mode: int = 0o644, durable: bool = Tr
         os.close(descriptor)
 
 
-def write_at(folder: int, name: str, text: str, *, mode: int, durable: bool) -> None:
+def write_at(folder: int, name: str, text: str | bytes, *, mode: int, durable: bool) -> None:
     """Write a file in an open directory as `write_atomic` does."""
     temporary = f".{name}.{os.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fchmod(file.fileno(), mode)
             if durable:

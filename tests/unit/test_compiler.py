@@ -113,6 +113,7 @@ def test_modules_are_compiled_for_where_they_will_be(cache: Cache) -> None:
     state = (package / "site-packages" / "pure" / "__init__.py").stat()
     head = struct.pack("<III", 0, int(state.st_mtime), state.st_size)
     assert (made / f"__init__.{PYC}").read_bytes()[:16] == importlib.util.MAGIC_NUMBER + head
+    cache.prefix.mkdir()
     linked, rest = link_kept(cache.volume, cache.records, cache.prefix)
     assert (linked, rest) == (2, [])
     assert cache.compile() == {}  # all is known
