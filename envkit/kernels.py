@@ -1,8 +1,8 @@
 """Kernelspecs: start Jupyter kernels in an environment (jupyter_client, "Kernel specs").
 
 A kernelspec names the environment, not a generation: each start of a kernel resolves the link and so follows the next
-generation, while a running kernel keeps its own. The folder holds a copy of `envkit.activation` for the environment's
-own Python, so kernels start without envkit installed.
+generation, while a running kernel keeps its own. The folder holds copies of `envkit.activation`, `envkit.profiles` and
+the scripts of `envkit.kernel_scripts` for the environment's own Python, so kernels start without envkit installed.
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envkit import activation
+from envkit import activation, profiles
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import private
 from envkit.paths import JUPYTER, MANIFEST, PRIVATE
 from envkit.values import dataclass, replace
 
-_LAUNCHER = "activation.py"
-# Resolve the link before starting anything from it: a process that runs through a link changes with it.
-_START = 'g=$(readlink -f "$1") && n=$2 && l=$3 && shift 3 && exec "$g/bin/python" -I "$l" "$g" "$n" "$@"'
-_REFUSAL = (
-    "def _envkit_refuse(line, _n={name!r}):\n"
-    "    import sys\n"
-    "    sys.stderr.write('This environment is a generation of envkit and is never changed in place.\\n'\n"
-    "                     'Run `envkit install -n ' + _n + ' ' + line.partition('install ')[2] + '`, '\n"
-    "                     'then restart the kernel.\\n')\n"
-    "for _envkit_magic in ('pip', 'conda', 'mamba', 'micromamba'):\n"
-    "    get_ipython().register_magic_function(_envkit_refuse, 'line', _envkit_magic)\n"
-    "del _envkit_magic\n"
-)
+_START = "start.py"
+_FACTS = "facts.json"
+_SCRIPTS = Path(__file__).parent / "kernel_scripts"
+# Resolve the link before starting anything from it: a process that runs through a link changes with it. Where the
+# environment's Python does not start, that of Jupyter says so in the notebook: the first word of the parent's command
+# line, which knows its virtual environment, or python3.
+_SHELL = """\
+s=$1; g=$(readlink -f "$2"); p=$g/bin/python; shift
+"$p" -I -c '' 2>/dev/null && exec "$p" -I "$s" "$@"
+for p in "$(tr '\\0' '\\n' 2>/dev/null </proc/$PPID/cmdline | head -n 1)" python3; do
+  case "${p##*/}" in python*) ;; *) continue ;; esac
+  "$p" -I -c 'import sys; from importlib.util import find_spec as f; sys.exit(not f("ipykernel"))' 2>/dev/null &&
+    exec "$p" -I "$s" "$@"
+done
+echo "envkit: $1: its Python does not start ($g/bin/python), and no other has ipykernel to say so" >&2
+exit 4
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Kernel:
         volume: Root of the volume.
         path: Folder of the kernelspec.
         shared: Whether it is on the volume rather than in the user's folder.
+        named: Whether somebody chose `display_name`; else it follows the environment and the machine.
         problem: Why it would not start, or None.
     """
 
@@ -55,6 +60,7 @@ class Kernel:
     volume: str
     path: str
     shared: bool
+    named: bool = False
     problem: str | None = None
 
 
@@ -87,13 +93,20 @@ def find_kernel(volume: str, environment: str, env: Mapping[str, str]) -> Kernel
 
 
 def install_kernel(
-    volume: str, name: str, *, shared: bool = False, display_name: str | None = None, env: Mapping[str, str]
+    volume: str,
+    name: str,
+    *,
+    shared: bool = False,
+    display_name: str | None = None,
+    shown: str | None = None,
+    env: Mapping[str, str],
 ) -> Kernel:
     """Register a kernel that starts in an environment.
 
     Args:
         shared: Put it on the volume, for everyone with that in JUPYTER_PATH, instead of the user's folder.
-        display_name: Its name for people; ``Python 3.11 (NAME)`` if None.
+        display_name: Its name for people, for good.
+        shown: Its name for people until it is another machine or generation; ``NAME (Python 3.11)`` if both are None.
 
     Raises:
         UnknownEnvironmentError: There is no such environment.
@@ -115,28 +128,43 @@ def install_kernel(
             f"{folder} is there and belongs to {whose}",
             hint="Remove it with `envkit kernel remove`, or put this one on its volume with --shared.",
         )
-    shown = display_name or f"Python {version} ({name})"
-    launcher = folder / _LAUNCHER
-    argv = ["/bin/sh", "-c", _START, "envkit-kernel", str(link), name, str(launcher), "ipykernel_launcher"]
-    argv += ["-f", "{connection_file}", f"--IPKernelApp.exec_lines={_REFUSAL.format(name=name)}"]
+    text = display_name or shown or f"{name} (Python {version})"
     spec = {
-        "argv": argv,
-        "display_name": shown,
+        "argv": [
+            *("/bin/sh", "-c", _SHELL, "envkit-kernel"),
+            *(str(folder / _START), str(link), name, "-f", "{connection_file}"),
+        ],
+        "display_name": text,
         "language": "python",
-        "metadata": {"debugger": True, "envkit": {"environment": name, "volume": volume}},
+        "metadata": {
+            "debugger": True,
+            "envkit": {"environment": name, "volume": volume, "named": display_name is not None},
+        },
     }
     try:
         if not shared:
             folder.mkdir(parents=True, exist_ok=True)
         with private.folder(volume if shared else folder, folder, make=True) as here:
-            here.write(_LAUNCHER, Path(activation.__file__).read_text(encoding="utf-8"))
-            here.write("kernel.json", json.dumps(spec, indent=1) + "\n")  # atomic: Jupyter may be reading it
+            # The file that Jupyter reads comes last, and each replaces the one before it as a whole.
+            for file, content in {**_scripts(), "kernel.json": json.dumps(spec, indent=1) + "\n"}.items():
+                if not here.is_there(file) or here.read(file) != content.encode():
+                    here.write(file, content, durable=False)
     except OSError as error:
         raise VolumeError(
             f"{folder} cannot be written: {error.strerror}",
             hint="Register it on the volume with --shared, or set JUPYTER_DATA_DIR.",
         ) from error
-    return Kernel(folder.name, shown, name, volume, str(folder), shared)
+    return Kernel(folder.name, text, name, volume, str(folder), shared, display_name is not None)
+
+
+def _scripts() -> dict[str, str]:
+    """Return the files of a kernelspec that start the kernel, by name."""
+    from envkit.cuda.drivers import least_drivers
+
+    drivers = {str(toolkit): str(least) for toolkit, least in least_drivers().items()}
+    files = (Path(activation.__file__), Path(profiles.__file__), *sorted(_SCRIPTS.glob("*.py")))
+    facts = {"python": sys.executable, "drivers": drivers}
+    return {**{path.name: path.read_text(encoding="utf-8") for path in files}, _FACTS: json.dumps(facts) + "\n"}
 
 
 def list_kernels(volumes: Sequence[str], env: Mapping[str, str]) -> list[Kernel]:
@@ -192,6 +220,7 @@ def _read(folder: Path, *, shared: bool) -> Kernel | None:
         spec = json.loads((folder / "kernel.json").read_bytes())
         said = spec["metadata"]["envkit"]
         shown, environment, volume = str(spec["display_name"]), str(said["environment"]), str(said["volume"])
+        named = bool(said.get("named", not shown.endswith(f"({environment})")))  # before 0.2: Python 3.11 (NAME)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Kernel(folder.name, shown, environment, volume, str(folder), shared)
+    return Kernel(folder.name, shown, environment, volume, str(folder), shared, named)

@@ -120,6 +120,17 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
         for one, expected in standings.items():
             _check_standing(volume, one, there=expected)
         yield Change(session, volume, name)
+    _rename_kernels(session, volume, name)
+
+
+def _rename_kernels(session: Session, volume: Volume, name: str) -> None:
+    """Name the environment's Jupyter kernels after what it is now; without any this loads nothing."""
+    from envkit.kernels import list_kernels
+
+    if any(kernel.environment == name for kernel in list_kernels([str(volume.root)], os.environ)):
+        from envkit.api.kernel import refresh_kernels
+
+        refresh_kernels(volume, name, session.host)
 
 
 def _warn_root(session: Session, volume: Volume) -> None:

@@ -36,6 +36,7 @@ def validate_environment(
     The outcome is kept for generations of a volume, unless only a part was validated.
     """
     from envkit.api.examine import validate_prefix
+    from envkit.api.kernel import refresh_kernels
 
     prefix = resolve(volume, name_or_prefix)
     manifest = read_manifest(prefix)
@@ -60,6 +61,7 @@ def validate_environment(
     if whole and manifest is not None and volume is not None and Path(manifest.prefix).parent == volume.generations:
         record_validation(volume, manifest.generation, report, host)
         history = tuple(past_validations(volume, manifest.generation))
+        refresh_kernels(volume, manifest.name, host)
     return ValidateResult(report, host, manifest.name if manifest else None, manifest, history)
 
 

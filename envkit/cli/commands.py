@@ -42,6 +42,7 @@ _MODULES: Mapping[str, str] = {
     "activate": "activate",
     "deactivate": "activate",
     "shell": "activate",
+    "vscode": "vscode",
     "help": "reference",
     "volume": "volume",
     "volume bootstrap": "volume",

@@ -52,6 +52,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "activate": ('eval "$(envkit activate train)"', "envkit activate train --shell fish | source"),
     "deactivate": ('eval "$(envkit deactivate)"', "envkit deactivate --shell fish | source"),
     "shell": ("envkit shell train", "envkit shell train --shell zsh"),
+    "vscode": ("envkit vscode train", "envkit vscode train --write --workspace ~/project"),
     "volume": ("envkit volume", "envkit volume --persist /data/envs --json"),
     "volume bootstrap": ("envkit volume bootstrap", "envkit volume bootstrap --persist /data/envs"),
     "volume share": (

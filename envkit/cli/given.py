@@ -75,6 +75,7 @@ def with_block(session: Session, result: CreateResult, block: RecipeBlock | None
     if block is None:
         return result
     from envkit import values
+    from envkit.api.kernel import shown_name
     from envkit.errors import EnvkitError
     from envkit.kernels import install_kernel
 
@@ -83,7 +84,8 @@ def with_block(session: Session, result: CreateResult, block: RecipeBlock | None
     kernel = None
     if block.kernel and not result.dry_run:
         try:
-            kernel = install_kernel(result.volume, result.environment, env=os.environ).display_name
+            shown = shown_name(session.volume, result.environment, session.host)
+            kernel = install_kernel(result.volume, result.environment, shown=shown, env=os.environ).display_name
         except EnvkitError as error:  # the environment is there and works without it
             session.reporter.note(f"no Jupyter kernel was registered: {error.message}. {error.hint or ''}".strip())
     return values.replace(result, kernel=kernel, ports=block.ports)

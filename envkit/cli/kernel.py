@@ -22,11 +22,21 @@ def kernel_install_command(
     shared: Annotated[bool, option("--shared", help="Register it on the volume, for all users.")] = False,
     display_name: Annotated[
         str | None,
-        option("--display-name", metavar="TEXT", show_default="Python 3.11 (NAME)", help="Name in Jupyter."),
+        option(
+            "--display-name",
+            metavar="TEXT",
+            show_default="NAME, its framework and this GPU",
+            help="Name in Jupyter, for good.",
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Register a Jupyter kernel for an environment that has ipykernel."""
+    """Register a Jupyter kernel for an environment that has ipykernel.
+
+    On a machine that cannot run the environment, the kernel starts and answers each cell with the reason and the cure.
+    In its notebooks, %envkit runs envkit.
+    """
+    from envkit.api.kernel import shown_name
     from envkit.cli.output import console, mark, print_json
     from envkit.client.volume import linked_generation, locate_volume, unknown
     from envkit.kernels import install_kernel
@@ -35,7 +45,9 @@ def kernel_install_command(
     root = locate_volume(persist, name)
     if linked_generation(root, name) is None:
         raise unknown(root, name)
-    kernel = install_kernel(root, name, shared=shared, display_name=display_name, env=os.environ)
+    session = options.session_of(persist, name=name)
+    shown = None if display_name else shown_name(session.find_volume(), name, session.host)
+    kernel = install_kernel(root, name, shared=shared, display_name=display_name, shown=shown, env=os.environ)
     if as_json:
         print_json(_json([kernel]))
         return

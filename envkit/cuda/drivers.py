@@ -89,6 +89,12 @@ def minor_compat_min(toolkit: CudaVersion, os: OS = "linux") -> DriverVersion | 
     return None
 
 
+def least_drivers() -> dict[CudaVersion, DriverVersion]:
+    """Return the least driver that runs builds of each known toolkit on Linux, by minor-version compatibility too."""
+    known = [CudaVersion.parse(row["toolkit"]) for row in load_table("toolkits")["toolkits"]]
+    return {toolkit: minor_compat_min(toolkit) or min_driver(toolkit) for toolkit in known}
+
+
 def at_least(driver: DriverVersion, minimum: DriverVersion) -> bool:
     """Return whether a driver is `minimum` or newer; a bare branch means its newest driver."""
     if driver.is_branch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -99,7 +100,7 @@ def test_kernel_follows_the_next_generation(envkit: Envkit, volume: Path, channe
     assert installed.code == 0, installed.err
     (kernel,) = installed.json["kernels"]
     assert (kernel["name"], kernel["environment"], kernel["shared"]) == ("envkit-nb", "nb", False)
-    assert kernel["display_name"].endswith("(nb)")
+    assert kernel["display_name"] == f"nb (Python {sys.version_info[0]}.{sys.version_info[1]})"
     with notebook("envkit-nb") as cell:
         assert cell(WHERE).split() == [first, first, f"{first}/bin"]
         made = envkit(
@@ -140,6 +141,65 @@ def test_a_notebook_cell_uses_the_api(volume: Path, isolation: Path) -> None:
         assert cell(f"envkit.require('nb', persist={str(volume)!r}).activate()") == ""  # it runs there already
         refused = cell(f"envkit.require('plain', persist={str(volume)!r}).activate()")
         assert refused.startswith("UsageError: the process of a notebook")
+
+
+@contextmanager
+def made_for_cuda(prefix: Path) -> Iterator[None]:
+    """The manifest of a generation says that it holds CUDA builds, which this machine has no GPU for."""
+    path, text = prefix / ".envkit.json", (prefix / ".envkit.json").read_text()
+    choice = {"name": "pytorch", "fn": "x", "variant": "cuda", "build_cuda": "12.6", "tier": "native", "reasons": []}
+    path.write_text(json.dumps({**json.loads(text), "choice": choice}))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+
+
+def test_what_cannot_run_answers_in_the_notebook(
+    volume: Path, isolation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
+    with made_for_cuda(Path(os.path.realpath(volume / "nb"))), notebook("envkit-nb") as cell:
+        refused = cell("print(1)")
+        assert refused.startswith("HostCannotRunError: nb cannot be used on this machine: it holds CUDA 12.6 builds")
+        assert "envkit create -n nb-cpu --cuda none 'ipykernel' 'numpy'" in refused
+        assert "cannot be used: it holds CUDA 12.6" in cell("%envkit status")
+        assert cell("%envkit anyway").startswith("cells run now")
+        assert cell("print(1)") == "1\n"
+    # Without the environment, Jupyter's own Python answers.
+    link, kept = volume / "nb", volume / ".kept"
+    link.rename(kept)
+    try:
+        if importlib.util.find_spec("ipykernel") is not None:
+            monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+            with notebook("envkit-nb") as cell:
+                assert "there is no such environment" in cell("print(1)")
+                assert "cannot be used" in cell("%envkit anyway")
+    finally:
+        kept.rename(link)
+
+
+def test_envkit_answers_in_a_notebook(envkit: Envkit, volume: Path, isolation: Path, channel: Path) -> None:
+    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
+    plain = install_kernel(str(volume), "nb", shared=True, display_name="Mine", env={"HOME": str(isolation)})
+    with notebook("envkit-nb") as cell:
+        assert cell("print([name for name in dir() if 'envkit' in name])") == "[]\n"
+        shown = cell("%envkit status")
+        assert f"generation   {os.path.basename(os.path.realpath(volume / 'nb'))}" in shown  # noqa: PTH119 - of a link
+        assert re.search(r"validated +pass \d{4}-\d\d-\d\d, no driver, here", shown)
+        assert "numpy" in cell("%envkit why numpy")
+        assert "unknown-environment" in cell("%envkit show nothing")
+        assert "No closing quotation" in cell("%envkit 'x")
+        before = json.loads((user_dir(os.environ) / "envkit-nb" / "kernel.json").read_text())["display_name"]
+        start = user_dir(os.environ) / "envkit-nb" / "start.py"
+        start.write_text("# of an older envkit")
+        words = ("create", "ipykernel", "numpy", "-n", "nb", "--replace", "--no-validate", "-c", channel)
+        assert envkit(*words, "--override-channels", "--persist", volume).code == 0
+        assert "restart the kernel" in cell("%envkit status")
+    assert "of an older envkit" not in start.read_text()
+    named = {k.display_name for k in list_kernels([str(volume)], os.environ)}
+    assert named == {before, "Mine"}
+    shutil.rmtree(plain.path)
 
 
 def test_a_notebook_of_formulas_ends_in_known_numbers(
