@@ -147,4 +147,10 @@ def user_index_dir() -> Path:
 
 def _can_make(folder: Path) -> bool:
     place = next(path for path in (folder, *folder.parents) if path.exists())
-    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return False
+    try:  # access(2) promises root what /proc and other file systems then refuse
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from envkit.api.records import records_of
 from envkit.api.session import Session
 from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.spelling import respelt
+from envkit.builds.classify import classify
 from envkit.builds.families import channel_name
 from envkit.builds.knowledge import Knowledge
 from envkit.builds.published import table_knows
@@ -24,7 +25,7 @@ from envkit.engines.base import ChannelAccess
 from envkit.errors import ChannelError, EnvkitError, HostCannotRunError, NoAnswerError, UnsatisfiableError
 from envkit.models.build import Record, Verdict
 from envkit.models.channel import Channel
-from envkit.models.codes.advice import CODE_PASSED_OVER, GLIBC_ASSUMED
+from envkit.models.codes.advice import CODE_PASSED_OVER, CUDA_UNUSED, GLIBC_ASSUMED
 from envkit.models.fact import Advice, Answer
 from envkit.models.host import MachineKind, Target
 from envkit.models.manifest import Manifest
@@ -145,7 +146,12 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             task.virtual_packages,
             taken,
             choice_of(taken),
-            (*opened, *advice, *(Advice(CODE_PASSED_OVER, package=r.fn, reason=reasons[0]) for r, reasons in passed)),
+            (
+                *opened,
+                *advice,
+                *_unused(inquiry, records),
+                *(Advice(CODE_PASSED_OVER, package=r.fn, reason=reasons[0]) for r, reasons in passed),
+            ),
             explanation,
             kinds=gpu_kinds(inquiry),
             passed=tuple(passed),
@@ -240,6 +246,15 @@ def _explained(
         advice.append(Advice(GLIBC_ASSUMED, version=ASSUMED["glibc"]))
     ranked, hosts = candidates.ranked, candidates.hosts
     return tuple(advice), explain(ranked, request, target, hosts=hosts, advice=advice, taken=taken, unsolved=unsolved)
+
+
+def _unused(inquiry: Inquiry, records: Sequence[Record]) -> list[Advice]:
+    """Return that the toolkit of ``--cuda`` decides nothing. Wheels are chosen after the conda packages."""
+    cuda = inquiry.request.cuda
+    wheels = inquiry.pip is not None and inquiry.pip.section.requirements
+    if not cuda.asks_cuda or wheels or any(classify(one).variant == "cuda" for one in records):
+        return []
+    return [Advice(CUDA_UNUSED, cuda=str(cuda))]
 
 
 def _cause(error: EnvkitError) -> str:

@@ -349,7 +349,7 @@ def render_outcome(out: Console, result: CreateResult) -> None:
 def _about(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """Return the choice and its reasons, as rows of `envkit.cli.output.labelled`."""
     from envkit.cli.builds_table import answer_rows, pick_rows
-    from envkit.models.codes.advice import OPENED_CHANNEL
+    from envkit.models.codes.advice import CUDA_UNUSED, OPENED_CHANNEL
     from envkit.models.codes.topics import CPU, THIS_BUILD
     from envkit.words.say import say
 
@@ -358,5 +358,6 @@ def _about(result: CreateResult, fixes: Sequence[tuple[str, str, str]]) -> list[
     lines += [*pick_rows("build", "bold", result.pick), *fixes]
     if not result.dry_run:
         return lines + [("note", "yellow", say(advice)) for advice in result.advice]
-    lines += [("note", "yellow", say(advice)) for advice in result.advice if advice.code == OPENED_CHANNEL]
+    said = {CUDA_UNUSED, OPENED_CHANNEL}  # the explanation holds the rest
+    lines += [("note", "yellow", say(advice)) for advice in result.advice if advice.code in said]
     return lines + answer_rows(answer for answer in result.explanation if answer.topic not in {THIS_BUILD, CPU})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from envkit.cli.commands import COMMANDS, GROUPS, commands_of, function_of, has_function, summary_of
 from envkit.cli.grammar import HELP, Invocation, Parameter, parameters_of, takes_call
 from envkit.cli.usage import command_help, program_help
+from envkit.errors import UsageError
 
 
 def run_typed(argv: Sequence[str]) -> Any:
@@ -25,11 +27,33 @@ def run_typed(argv: Sequence[str]) -> Any:
     Raises:
         Exception: The command line is wrong; an error of click.
     """
+    if argv[:1] in (["--show-completion"], ["--install-completion"]) and argv[1:]:
+        return _completion(argv[0], argv[1:])
     only = argv[0] if argv and argv[0] in COMMANDS else None
     try:
         return build_app(only)(args=list(argv), prog_name="envkit", standalone_mode=False)
     except typer.Abort:
         return 128 + signal.SIGINT
+
+
+def _completion(flag: str, words: Sequence[str]) -> int:
+    """Print or install the completion of a named shell; typer knows the current one only."""
+    from typer import _completion_shared as completion
+
+    if len(words) > 1 or words[0] not in _SHELLS:
+        raise UsageError(f"{flag}: not a shell: {' '.join(words)}", hint=f"One of {', '.join(_SHELLS)}.")
+    if flag == "--show-completion":
+        sys.stdout.write(
+            completion.get_completion_script(prog_name="envkit", complete_var=_COMPLETION, shell=words[0]) + "\n"
+        )
+        return 0
+    shell, path = completion.install(shell=words[0], prog_name="envkit", complete_var=_COMPLETION)
+    sys.stdout.write(f"the completion of {shell} is in {path}; a new terminal has it\n")
+    return 0
+
+
+_SHELLS = ("bash", "zsh", "fish", "pwsh", "powershell")
+_COMPLETION = "_ENVKIT_COMPLETE"
 
 
 def build_app(only: str | None = None) -> typer.Typer:

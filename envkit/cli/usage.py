@@ -41,8 +41,8 @@ class _Entry(NamedTuple):
 _HELP = _Entry("--help", "-h", text="Show this message and exit.")
 _TOP = (
     _Entry("--version", "-V", text="Show the version."),
-    _Entry("--install-completion", text="Install completion for the current shell."),
-    _Entry("--show-completion", text="Print the completion of the current shell, to copy or change it."),
+    _Entry("--install-completion", value="[SHELL]", text="Install completion, for the current shell or another."),
+    _Entry("--show-completion", value="[SHELL]", text="Print the completion, to copy or change it."),
     _HELP,
 )
 

@@ -125,6 +125,7 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     codes.CPU_NO_GPU: _no_gpu,
     codes.CPU_RUNS: "{build} runs: --cuda none",
     codes.CPU_TRACES: "no GPU can be used here, though there are signs of one: {traces}",
+    codes.CUDA_UNUSED: "--cuda {cuda} has no effect: no package of this request has to do with CUDA",
     codes.DESCRIBE_MACHINE: "signs of NVIDIA without a usable GPU: describe the machine with --driver and --gpu",
     codes.DOWNLOAD_ABANDONED: "its run died",
     codes.DROP_LIMIT: _limit,

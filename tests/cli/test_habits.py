@@ -201,6 +201,25 @@ def test_a_fresh_account(shell: Shell, tmp_path: Path) -> None:
     assert not (tmp_path / "not").exists()
 
 
+def test_a_home_that_promises_more_than_it_takes(shell: Shell) -> None:
+    """Root may write to /proc by its modes; making a folder there fails."""
+    found = shell.run("find", "tool", "-c", str(shell.channel), "--override-channels", HOME="/proc/nowhere")
+    assert found.code == 0, found.err
+
+
+def test_the_completion_of_another_shell(shell: Shell) -> None:
+    assert "#compdef envkit" in shell.run("--show-completion", "zsh").out
+    assert "complete --command envkit" in shell.run("--show-completion", "fish").out
+    refused = shell.run("--show-completion", "tcsh")
+    assert (refused.code, "One of bash, zsh" in refused.err) == (2, True)
+
+
+def test_a_toolkit_that_nothing_uses_is_said(shell: Shell) -> None:
+    words = ("create", "tool", "-c", str(shell.channel), "--override-channels", "--dry-run")
+    assert "--cuda 12.1 has no effect" in shell.run(*words, "--cuda", "12.1").out
+    assert "no effect" not in shell.run(*words).out
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who has no home directory")
 @pytest.mark.parametrize("home", [None, "/nonexistent"])
 def test_a_user_without_a_home(shell: Shell, request: pytest.FixtureRequest, home: str | None) -> None:
