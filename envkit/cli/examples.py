@@ -74,7 +74,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "fleet detect": (
         "envkit fleet detect --nodes 'n[1-3]' -o pool.jsonl",
         "envkit fleet detect --via slurm --deadline 60 -- --account=lab --partition=gpu",
-        "envkit fleet detect --via dask://head:8786",
     ),
     "fleet stage": (
         "envkit fleet stage train --to /local/scratch",
