@@ -59,6 +59,7 @@ _MODULES: Mapping[str, str] = {
     "fleet detect": "fleet",
     "fleet stage": "fleet",
     "fleet validate": "fleet_validate",
+    "fleet report": "fleet_report",
 }
 """By the words that call it; the function is `volume_share_command` of the module."""
 

@@ -58,7 +58,7 @@ def render_page(template: str, *, title: str, created: str, script: str | None =
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -67,6 +67,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["code"] = _code
+    return made
 
 
 def _shown(value: object) -> Any:
@@ -74,6 +76,18 @@ def _shown(value: object) -> Any:
     if hasattr(value, "__html__"):
         return value
     return "" if value is None else printable(str(value))
+
+
+def _code(text: str) -> Any:
+    """Return a sentence as HTML, with what stands in backticks as code."""
+    from markupsafe import Markup
+
+    parts = printable(text).split("`")
+    if len(parts) % 2 == 0:  # one that is never closed
+        return text
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envkit.models.fleet import FleetDetection, FleetStaging, FleetValidation, NodeFinding
+from envkit.models.fleet_report import FleetReport, Standing
 from envkit.wire.results import finding_json
 
 
@@ -40,3 +41,45 @@ def fleet_staging_json(found: FleetStaging) -> dict[str, Any]:
 def node_finding_json(found: NodeFinding) -> dict[str, Any]:
     """Return a finding with its node."""
     return {"node": found.node, **finding_json(found.finding)}
+
+
+def fleet_report_json(report: FleetReport) -> dict[str, Any]:
+    """Return the document of ``fleet report``."""
+    return {
+        "root": report.root,
+        "created": report.created,
+        "size_bytes": report.size_bytes,
+        "free_bytes": report.free_bytes,
+        "kinds": [{"nodes": list(kind.nodes), "facts": dict(kind.host)} for kind in report.kinds],
+        "environments": [
+            {
+                "name": each.name,
+                "generations": list(each.generations),
+                "packages": each.packages,
+                "size_bytes": each.size_bytes,
+                "created": each.created,
+                "standings": [_standing_json(standing) for standing in each.standings],
+            }
+            for each in report.environments
+        ],
+        "nodes": [node._asdict() for node in report.nodes],
+        "figures": [
+            {**figure._asdict(), "points": [{"node": node, "value": value} for node, value in figure.points]}
+            for figure in report.figures
+        ],
+        "tasks": [
+            {"environment": task.environment or None, "node": task.node or None, **finding_json(task.finding)}
+            for task in report.tasks
+        ],
+    }
+
+
+def _standing_json(standing: Standing | None) -> dict[str, Any] | None:
+    if standing is None:
+        return None
+    return {
+        "verdict": standing.verdict,
+        "created": standing.created,
+        "past": [{"created": created, "verdict": verdict} for created, verdict in standing.past],
+        "failed": list(standing.failed),
+    }

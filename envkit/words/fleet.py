@@ -43,6 +43,8 @@ def _end(said: str) -> str:
 
 
 FLEET: dict[str, str | Callable[..., str]] = {
+    codes.ENVIRONMENT_BROKEN: "{name} is damaged: {problem}",
+    codes.NEVER_PROVEN: "{name} was never validated on any machine",
     codes.DRIVER_DIFFERS: "driver {driver}; most nodes with {gpu} have {usual}",
     codes.NODE_LACKS_GPUS: _missing,
     codes.GPUS_UNUSABLE: "no GPU can be used, yet there is {traces}",
@@ -56,6 +58,8 @@ FLEET: dict[str, str | Callable[..., str]] = {
 }
 
 FLEET_CURES: dict[str, str | Callable[..., str]] = {
+    codes.ENVIRONMENT_BROKEN: "`envkit doctor {name}` says more; `envkit rollback {name}` goes back.",
+    codes.NEVER_PROVEN: "Run `envkit fleet validate {name}`.",
     codes.DRIVER_DIFFERS: "Give it the others' driver, or keep it out by a constraint.",
     codes.NODE_LACKS_GPUS: "Run `nvidia-smi` there and look for Xid messages in `dmesg`; then correct the scheduler.",
     codes.GPUS_UNUSABLE: "Run `envkit detect` there: it says what the driver answers.",

@@ -43,3 +43,8 @@ def test_only_the_script_of_the_page_runs(templates: Path, browser: Browser, tmp
 def test_a_value_that_nobody_gave_is_an_error() -> None:
     with pytest.raises(Exception, match="'said' is undefined"):
         frame.render_page("one.html", title="One", created="now")
+
+
+def test_words_in_backticks_are_code() -> None:
+    assert frame._code("run `a <b>` & go") == "run <code>a &lt;b&gt;</code> &amp; go"
+    assert frame._code("a ` alone") == "a ` alone"

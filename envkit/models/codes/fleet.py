@@ -16,3 +16,5 @@ NODE_SLOW = Code("finding", "node-slow", "A node is more than 10 % behind the me
 NODE_UNPROVEN = Code(
     "finding", "node-unproven", "A node has no GPU, so that a CUDA environment was not proven.", "host"
 )
+ENVIRONMENT_BROKEN = Code("finding", "environment-broken", "An environment is damaged or gone.", "environment")
+NEVER_PROVEN = Code("finding", "never-proven", "An environment was never validated on any machine.", "environment")
