@@ -7,6 +7,7 @@ its port. Volumes are made anew: what is on them is the work of the code that is
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -39,6 +40,7 @@ class Stage:
     say: Say
     real: Path | None  # real channel indexes, served below /real
     _volumes: dict[str, Path] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def root(self) -> Path:
@@ -160,6 +162,14 @@ class Stage:
     def sync(self) -> None:
         """Let the disk finish what came before."""
         os.sync()
+
+    def set_aside(self, *paths: Path) -> None:
+        """Make the places of folders and links free, and remove nothing until the run ends."""
+        for path in paths:
+            if path.is_symlink():
+                path.unlink()
+            elif path.exists():
+                path.rename(self.scratch / f"aside-{next(self._numbers)}")
 
     # Volumes.
 

@@ -84,9 +84,13 @@ def solve(stage: Stage) -> list[Case]:
 def create(
     stage: Stage, volume: Path, specs: Sequence[str], channel: str, *, cold: bool = False, **more: str
 ) -> list[Case]:
-    """Make an environment. Cold: with empty caches of packages and indexes; warm: `cp -al` copies the volume's demo.
+    """Make an environment. Cold: with empty caches of packages and indexes; warm: `cp -al` links a copy of `demo`.
 
-    The disk is synchronised before each, so that none pays for another. `more` are variables.
+    Warm, what was made before is set aside, not removed. Links that others make or remove look like edits to envkit,
+    which would verify all files by their digests (so `cp -al` has a copy of its own), and ext4 is slow to make folders
+    where some were removed lately. The disk is synchronised before each, so that none pays for another.
+
+    `more` are variables.
     """
     theirs, bare, copy = (stage.scratch / f"{volume.name}-{name}" for name in ("mamba", "bare", "copy"))
     pkgs = stage.scratch / "cold-pkgs"
@@ -94,7 +98,7 @@ def create(
 
     def fresh(*paths: Path) -> Callable[[], None]:
         def prepare() -> None:
-            remove(*paths)
+            (remove if cold else stage.set_aside)(*paths)
             stage.sync()
 
         return prepare
@@ -111,7 +115,10 @@ def create(
         Case(CONDA, [stage.conda(*words, **apart)], before),
     ]
     if not cold:
-        link = stage.step(CP, "-al", (volume / "demo").resolve(), copy, **more)
+        origin = stage.scratch / f"{volume.name}-origin"
+        if CP in stage.peers and not origin.exists():
+            stage.do(stage.step(CP, "-a", (volume / "demo").resolve(), origin))
+        link = stage.step(CP, "-al", origin, copy, **more)
         cases[2:2] = [Case(MICROMAMBA + NO_BYTECODE, [stage.micromamba(*words, "--no-pyc", **more)], before)]
         cases.append(Case(CP, [link], fresh(copy)))
     return cases
@@ -213,7 +220,7 @@ def pip_part(stage: Stage) -> list[Case]:
     install: list[str | Path] = ["pip", "install", "--python", venv, *address, "--compile-bytecode", *WHEELS]
 
     def without() -> None:
-        remove(volume / "again")
+        stage.set_aside(volume / "again")
         stage.sync()
 
     def empty() -> None:
