@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from envkit.api.fleet import detect_fleet
+from envkit.api.fleet_groups import Groups
 from envkit.api.nodes import ask_nodes, in_order, judge_node, read_document, unreadable, usable
 from envkit.checks.fleet import kinds_of, oddities, settled, unproven
 from envkit.checks.fleet_figures import figures_of, slow_nodes
@@ -20,6 +21,7 @@ from envkit.layout.node_records import write_node_record
 from envkit.layout.validations import read_validation, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.fleet import FleetValidation, Node, NodeAnswer, NodeFinding
+from envkit.models.fleet_group import FleetGroup
 from envkit.models.host import Host
 from envkit.models.manifest import ValidationRecord
 from envkit.models.node_record import NodeRecord
@@ -92,7 +94,11 @@ def validate_fleet(fleet: Fleet, check: FleetCheck, *, volume: Volume, reporter:
     if check.level != "driver":
         _settle(volume, records)
     findings += _compare(records, nodes, known=findings)
-    return FleetValidation(fleet.name, tuple(records), in_order(findings, nodes))
+    groups: list[FleetGroup] = []
+    if check.level == "collective":
+        groups, more = Groups(fleet, volume, reporter, ends).compute(records)
+        findings += more
+    return FleetValidation(fleet.name, tuple(records), in_order(findings, nodes), tuple(groups))
 
 
 def _read(volume: Volume, answer: NodeAnswer, made: NodeRecord) -> tuple[NodeRecord, NodeFinding | None]:

@@ -60,6 +60,7 @@ _MODULES: Mapping[str, str] = {
     "fleet stage": "fleet",
     "fleet validate": "fleet_validate",
     "fleet report": "fleet_report",
+    "fleet join": "fleet_validate",
 }
 """By the words that call it; the function is `volume_share_command` of the module."""
 

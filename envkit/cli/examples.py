@@ -87,6 +87,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "envkit fleet validate train --one-per-kind",
         "envkit fleet validate train --deadline 300 --nodes 'n[1-64]' -- --account=lab --partition=gpu",
     ),
+    "fleet join": (
+        "envkit fleet join train --at /data/envs/.envkit/validations/train-3f9c2a1b/meetings/0 --node n1",
+        'envkit fleet join train --at "$PLACE" --node "$SLURMD_NODENAME" --deadline 60 --json',
+    ),
     "help": ("envkit help exit-codes", "envkit help json --raw"),
 }
 """Two of each, by the words that call it."""

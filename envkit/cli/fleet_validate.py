@@ -1,8 +1,9 @@
-"""envkit fleet validate."""
+"""envkit fleet validate, envkit fleet join."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import complete, options
@@ -23,7 +24,12 @@ def fleet_validate_command(
         bool, option("--one-per-kind", help="Only on one node of each kind: driver, GPUs, platform.")
     ] = False,
     level: Annotated[
-        str, option(metavar="LEVEL", help="driver, framework or collective, as in `envkit validate`.")
+        str,
+        option(
+            metavar="LEVEL",
+            help="driver, framework or collective, as in `envkit validate`; collective "
+            "also over nodes, each two of them where all at once fail.",
+        ),
     ] = "framework",
     via: Via = None,
     nodes: Nodes = None,
@@ -61,9 +67,39 @@ def fleet_validate_command(
     return exit_code_of(found.findings)
 
 
+def fleet_join_command(
+    *,
+    name: Annotated[str, argument(metavar="NAME", help="An environment, or the path of one.", complete=complete.names)],
+    at: Annotated[
+        Path, option("--at", metavar="DIR", help="A folder of the volume with a plan, where nodes find one another.")
+    ],
+    node: Annotated[str, option("--node", metavar="NODE", help="The name of this node in the plan.")],
+    persist: options.Persist = None,
+    deadline: Annotated[float, option("--deadline", minimum=1, metavar="SECONDS", help="For all of it.")] = 600.0,
+    as_json: options.Json = False,
+) -> int:
+    """Compute together with other nodes; `fleet validate --level collective` runs it on each.
+
+    Exits 4 if an all-reduce with this node did not come out right.
+    """
+    from envkit.api.join import join_nodes
+    from envkit.cli.output import console, mark, print_json
+
+    session = options.session_of(persist, name=name, as_json=as_json)
+    meetings = join_nodes(session.find_volume(), name, at.absolute(), node, deadline_s=deadline)
+    if as_json:
+        print_json({"meetings": [meeting.to_json() for meeting in meetings]})
+        return 0
+    out = console()
+    for meeting in meetings:
+        out.print(mark("{}: {} {}", ", ".join(meeting.nodes), meeting.state, meeting.said))
+    return 0 if all(meeting.state == "right" for meeting in meetings) else 4
+
+
 def _render(out: Console, found: FleetValidation) -> None:
     from envkit.cli.output import STATUS_STYLE, mark, table
     from envkit.host.wire import host_from_json
+    from envkit.words.values import figure_words
 
     view = table("", "node", "GPUs", "driver", "took", "generation", whole=("node",))
     for record in found.nodes:
@@ -79,6 +115,10 @@ def _render(out: Console, found: FleetValidation) -> None:
         )
     out.print(view)
     render_node_findings(out, found.findings)
+    for group in found.groups:
+        speed = figure_words("all_reduce_bytes_per_s", group.whole.bytes_per_s)[1] if group.whole.bytes_per_s else ""
+        state = group.whole.state if speed == "" else f"{group.whole.state}, {speed}"
+        out.print(mark("all-reduce by {} over {} nodes: {}", group.backend, len(group.nodes), state))
     passed = sum(record.verdict == "pass" for record in found.nodes)
     out.print(mark("{} of {} nodes pass", passed, len(found.nodes)))
 

@@ -48,5 +48,6 @@ ROW = FrameworkRow(
     wheels=("torch",),
     probe="pytorch.py",
     collective="pytorch_collective.py",
+    nodes="pytorch_nodes.py",
     identity=(("CUDA", "cuda"), ("ROCm", "hip"), ("cuDNN", "cudnn"), ("NCCL", "nccl")),
 )

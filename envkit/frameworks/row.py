@@ -70,6 +70,7 @@ class FrameworkRow(NamedTuple):
         wheels: Names on PyPI, as globs, of the wheels with these libraries, where they are not among `packages`.
         probe: The script in ``envkit/probes`` that runs it.
         collective: The script in ``envkit/probes`` that runs several of its processes together.
+        nodes: The same for processes on several nodes; it forks after an import.
         cuda_fact: The fact of the probe's ``build`` that is true of CUDA builds; None where no fact tells.
         cuda_value: What `cuda_fact` contains in a CUDA build, where it is a list that other builds have, too.
         identity: What its build is: label and fact of the probe's ``build``.
@@ -103,6 +104,7 @@ class FrameworkRow(NamedTuple):
     gpu_libraries: tuple[str, ...] = ()
     wheels: tuple[str, ...] = ()
     collective: str | None = None
+    nodes: str | None = None
     cuda_fact: str | None = "cuda"
     cuda_value: str | None = None
     identity: tuple[tuple[str, str], ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from envkit.models.fleet_group import FleetGroup
 from envkit.models.host import Host
 from envkit.models.node_record import NodeRecord
 from envkit.models.report import Finding
@@ -85,11 +86,13 @@ class FleetValidation:
         via: As in `FleetDetection`.
         nodes: The outcome on each node that was asked.
         findings: What failed or is odd, by node.
+        groups: Nodes that computed together, with the level ``collective``.
     """
 
     via: str
     nodes: tuple[NodeRecord, ...]
     findings: tuple[NodeFinding, ...]
+    groups: tuple[FleetGroup, ...] = ()
 
 
 class NodeCopy(NamedTuple):

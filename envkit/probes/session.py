@@ -2,7 +2,7 @@
 
 Run by a target environment's own Python, 3.7 or newer, with nothing but the standard library::
 
-    PYTHON -I session.py SCRIPT [--gpu COUNT] [--thorough] [--nonce TEXT] [--trace FD]
+    PYTHON -I session.py SCRIPT [--gpu COUNT] [--thorough] [--plan JSON] [--nonce TEXT] [--trace FD]
 
 The folder stays off ``sys.path``, where ``jax.py`` would hide JAX. SCRIPT is loaded by path; it may import this module
 and the mathematics as ``envkit_session`` and ``envkit_exercises``, and has ``main(probe)``. A script that starts
@@ -49,6 +49,7 @@ class Session:
         parser.add_argument("--nonce", help="repeated in the answer, with all arguments")
         parser.add_argument("--gpu", type=int, default=0, metavar="COUNT", help="so many GPUs are expected: use them")
         parser.add_argument("--thorough", action="store_true", help="also what takes its time")
+        parser.add_argument("--plan", type=json.loads, help="what a script that takes part in something is to do")
         self.options = parser.parse_args()
         self.out = os.dup(1)
         os.dup2(2, 1)  # what libraries print must not mix with the document

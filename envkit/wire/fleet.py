@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from envkit.models.fleet import FleetDetection, FleetStaging, FleetValidation, NodeFinding
+from envkit.models.fleet_group import FleetGroup
 from envkit.models.fleet_report import FleetReport, Standing
-from envkit.wire.results import finding_json
+from envkit.wire.results import finding_json, members
 
 
 def fleet_detection_json(found: FleetDetection, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -25,8 +26,15 @@ def fleet_validation_json(found: FleetValidation) -> dict[str, Any]:
     return {
         "via": found.via,
         "nodes": [record.to_json() for record in found.nodes],
+        "groups": [_group(group) for group in found.groups],
         "findings": [node_finding_json(finding) for finding in found.findings],
     }
+
+
+def _group(group: FleetGroup) -> dict[str, Any]:
+    """Return nodes that computed together, and how that went."""
+    pairs = [pair.to_json() for pair in group.pairs]
+    return {**members(group, "backend", "generation", "nodes"), "whole": group.whole.to_json(), "pairs": pairs}
 
 
 def fleet_staging_json(found: FleetStaging) -> dict[str, Any]:

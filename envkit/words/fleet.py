@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from envkit.models.codes import fleet as codes
-from envkit.words.values import figure_words, plural
+from envkit.words.values import figure_words, join, plural
 
 
 def _silent(seconds: int, said: str) -> str:
@@ -38,6 +38,30 @@ def _slow(check: str, device: int | None, figure: str, value: float, usual: floa
     return f"{what} ({where}) is {measured}, {share} of the {figure_words(figure, usual)[1]} of those like it{more}"
 
 
+def _hang(backend: str, peers: list[str], said: str) -> str:
+    return f"an all-reduce by {backend} with {_peers(peers)} does not end{_end(said)}"
+
+
+def _wrong(backend: str, peers: list[str], said: str) -> str:
+    return f"an all-reduce by {backend} with {_peers(peers)} comes out wrong{_end(said)}"
+
+
+def _apart(peers: list[str], said: str) -> str:
+    return f"it does not find {_peers(peers)} over the network{_end(said)}"
+
+
+def _no_sum(backend: str, peers: list[str], said: str) -> str:
+    return f"an all-reduce by {backend} with {_peers(peers)} fails{_end(said)}"
+
+
+def _peers(peers: list[str]) -> str:
+    return f"any of {join(peers, most=6)}" if len(peers) > 1 else peers[0]
+
+
+def _untried(backend: str, pairs: int) -> str:
+    return f"{plural(pairs, 'pair')} of nodes not tried by {backend} before the deadline"
+
+
 def _end(said: str) -> str:
     return f": {said}" if said else ""
 
@@ -54,6 +78,12 @@ FLEET: dict[str, str | Callable[..., str]] = {
     codes.NODE_SILENT: _silent,
     codes.NODE_SLOW: _slow,
     codes.NODE_UNPROVEN: "no GPU here to prove it on",
+    codes.NODES_APART: _apart,
+    codes.NODES_FAILED: _no_sum,
+    codes.NODES_HANG: _hang,
+    codes.NODES_NOT_ASKED: "no other node has a framework that computes over nodes, so nothing was computed together",
+    codes.NODES_UNTRIED: _untried,
+    codes.NODES_WRONG: _wrong,
     codes.NODE_WITHOUT_ENVKIT: "there is no {program} to run",
 }
 
@@ -69,6 +99,14 @@ FLEET_CURES: dict[str, str | Callable[..., str]] = {
     codes.NODE_SILENT: "Look whether it is busy or hangs; else give it longer with --deadline.",
     codes.NODE_SLOW: "Run `nvidia-smi -q -d PERFORMANCE,CLOCK` there: heat, power or another job may hold it back.",
     codes.NODE_UNPROVEN: "Leave it out with --nodes, or ask for GPUs: `-- --gres=gpu:1`.",
+    codes.NODES_APART: "Check addresses, routes and the firewall between them; name the interface to use with "
+    "GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME.",
+    codes.NODES_FAILED: "Try again with NCCL_DEBUG=INFO or TORCH_DISTRIBUTED_DEBUG=DETAIL set.",
+    codes.NODES_HANG: "A firewall between them may drop ports, or the interface is the wrong one: name it with "
+    "GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME.",
+    codes.NODES_NOT_ASKED: "It takes PyTorch on two nodes that pass.",
+    codes.NODES_UNTRIED: "Give it longer with --deadline.",
+    codes.NODES_WRONG: "Trust no result of this node until its memory, its GPU and its network card are tested.",
     codes.NODE_WITHOUT_ENVKIT: "Mount the volume there at the same path and put envkit on it once with "
     "`envkit volume bootstrap`, or install envkit at this path on each node.",
 }

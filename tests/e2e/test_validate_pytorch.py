@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,15 @@ import pytest
 from browser import Browser, check_page
 from formulas import cell_from
 from harness import ROOT, Envkit, Outcome, run_program
+from namespaces import Network, NetworkFleet, network
+
+from envkit.api.fleet_groups import Groups
+from envkit.layout.volume import Volume as EnvkitVolume
+from envkit.models.fleet import NodeFinding
+from envkit.models.fleet_group import FleetGroup
+from envkit.models.node_record import NodeRecord
+from envkit.models.progress import Reporter
+from envkit.words.say import say
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,67 @@ def tamper(torch):
 def tampered(volume: Volume, *parts: str) -> contextlib.AbstractContextManager[None]:
     """A sitecustomize that changes functions of PyTorch once it was imported."""
     return volume.changed(volume.site / "sitecustomize.py", (HOOK + "".join(parts)).encode())
+
+
+LYING_NODE = """
+@tampers.append
+def tamper(torch):
+    import os, torch.distributed
+    right = torch.distributed.all_reduce
+    def all_reduce(tensor, *args, **options):
+        if "LIES" in os.environ:
+            tensor[5] += 1
+        return right(tensor, *args, **options)
+    torch.distributed.all_reduce = all_reduce
+"""
+
+
+def ask_groups(volume: Volume, net: Network, *nodes: str) -> tuple[list[FleetGroup], list[NodeFinding]]:
+    """Have nodes compute together, as if each had passed."""
+    passed = ({"check": "pytorch", "status": "pass", "data": {}},)
+    records = [
+        NodeRecord(
+            node=node,
+            via="local",
+            level="collective",
+            verdict="pass",
+            created="",
+            generation=volume.prefix.name,
+            findings=passed,
+        )
+        for node in nodes
+    ]
+    groups = Groups(NetworkFleet(net), EnvkitVolume(volume.root), Reporter(), time.monotonic() + 200)
+    return groups.compute(records)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_nodes_with_addresses_of_their_own_compute_together(torch_volume: Volume) -> None:
+    with network("a", "b", "c") as net:
+        ([group], findings) = ask_groups(torch_volume, net, "a", "b")
+        assert (group.backend, group.whole.state, group.pairs, findings) == ("gloo", "right", (), [])
+        assert group.whole.said in {f"over eth0 ({net.addresses[node]})" for node in "ab"}
+        assert (group.whole.bytes_per_s or 0) > 0
+
+        net.variables["b"] = {"LIES": "1"}
+        with tampered(torch_volume, LYING_NODE):
+            ([group], findings) = ask_groups(torch_volume, net, "a", "b", "c")
+        states = {frozenset(pair.nodes): pair.state for pair in group.pairs}
+        assert states == {frozenset("ab"): "wrong", frozenset("bc"): "wrong", frozenset("ac"): "right"}
+        (lying,) = findings
+        assert (lying.node, lying.finding.code) == ("b", "nodes-wrong")
+        assert "comes out wrong: 1 of 1048576 sums are wrong, the first at 5: 19.0 instead of 18.0" in say(
+            lying.finding
+        )
+
+        net.variables.clear()
+        net.run("b", "route", "add", "blackhole", net.addresses["c"])  # what b sends to c is lost
+        ([group], findings) = ask_groups(torch_volume, net, "b", "c")
+        ((node, finding),) = findings
+        assert (node, finding.code) == ("b", "nodes-apart")
+        assert f"b cannot be reached at {net.addresses['b']}" in say(finding)
+    assert not list(torch_volume.root.glob(".envkit/validations/*/meetings/*"))
 
 
 def test_wrong_mathematics_is_found(envkit: Envkit, torch_volume: Volume) -> None:

@@ -20,7 +20,7 @@ from envkit.frameworks.table import (
 from envkit.models.spec import parse_match_spec
 from envkit.probe import PROBES_DIR
 
-NOT_OF_A_FRAMEWORK = {"bytecode", "compile_worker", "cuda_driver", "exercises", "modules", "session"}
+NOT_OF_A_FRAMEWORK = {"bytecode", "compile_worker", "cuda_driver", "dask_task", "exercises", "modules", "session"}
 
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
@@ -58,7 +58,7 @@ def test_no_package_belongs_to_two_frameworks() -> None:
 
 
 def test_rows_and_probes_are_there_for_each_other() -> None:
-    named = [script for row in ROWS.values() for script in (row.probe, row.collective) if script is not None]
+    named = [script for row in ROWS.values() for script in (row.probe, row.collective, row.nodes) if script is not None]
     assert len(named) == len(set(named))
     assert set(named) == {path.name for path in PROBES_DIR.glob("*.py") if path.stem not in NOT_OF_A_FRAMEWORK}
     assert all(row.probe is not None for row in ROWS.values() if row.collective is not None)
