@@ -42,6 +42,13 @@ from typing import Any, NamedTuple
 _FILE = ".envkit-profiles.json"  # as in envkit.paths
 
 _LIMIT_BYTES = 4 << 20
+_SUBDIRS = {
+    ("Linux", "x86_64"): "linux-64",
+    ("Linux", "aarch64"): "linux-aarch64",
+    ("Linux", "ppc64le"): "linux-ppc64le",
+    ("Darwin", "arm64"): "osx-arm64",
+    ("Darwin", "x86_64"): "osx-64",
+}
 _GENERATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}-[0-9a-f]{8}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
@@ -109,6 +116,71 @@ def facts_of(host: Mapping[str, Any]) -> Facts:
         gpu,
         tuple(sorted(known, key=_numbers)),
     )
+
+
+def look_around(env: Mapping[str, str]) -> Facts:
+    """Return the facts of this machine without envkit: by its driver libraries, which are loaded into this process.
+
+    As CEP 30 and 46 say, ``CONDA_OVERRIDE_CUDA`` and ``CONDA_OVERRIDE_CUDA_ARCH`` replace what is found.
+    """
+    system = os.uname()
+    subdir = _SUBDIRS.get((system.sysname, system.machine), f"{system.sysname.lower()}-{system.machine}")
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (ValueError, OSError, AttributeError):
+        libc = ""
+    glibc = libc.split()[-1] if libc.startswith("glibc") else None
+    stated = env.get("CONDA_OVERRIDE_CUDA")
+    if stated is not None and not stated.strip():
+        return Facts(subdir, glibc)
+    ceiling, found = (stated.strip(), ()) if stated is not None else _ask_cuda()
+    if stated is not None:
+        found = tuple(env.get("CONDA_OVERRIDE_CUDA_ARCH", "").split())
+    driver = _driver_version() if stated is None else None
+    if ceiling is None:
+        return Facts(subdir, glibc)
+    return Facts(subdir, glibc, driver, ceiling, gpu=True, capabilities=tuple(sorted(set(found), key=_numbers)))
+
+
+def _ask_cuda() -> tuple[str | None, tuple[str, ...]]:
+    """Return the newest CUDA of the driver and the compute capabilities of the GPUs; None without any GPU."""
+    import ctypes
+
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+        number, count = ctypes.c_int(), ctypes.c_int()
+        if (
+            cuda.cuInit(0)
+            or cuda.cuDriverGetVersion(ctypes.byref(number))
+            or cuda.cuDeviceGetCount(ctypes.byref(count))
+        ):
+            return None, ()
+        found = []
+        for index in range(count.value):
+            parts = []
+            for attribute in (75, 76):  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+                value = ctypes.c_int()
+                cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, index)
+                parts.append(str(value.value))
+            found.append(".".join(parts))
+    except (OSError, AttributeError):
+        return None, ()
+    ceiling = f"{number.value // 1000}.{number.value % 1000 // 10}"
+    return (ceiling, tuple(found)) if found else (None, ())
+
+
+def _driver_version() -> str | None:
+    """Return the version of the NVIDIA driver, by NVML."""
+    import ctypes
+
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+        text = ctypes.create_string_buffer(96)
+        if nvml.nvmlInit_v2() or nvml.nvmlSystemGetDriverVersion(text, 96):
+            return None
+    except (OSError, AttributeError):
+        return None
+    return text.value.decode("ascii", "replace") or None
 
 
 def choose_profile(profiles: tuple[Profile, ...], facts: Facts) -> Profile | None:

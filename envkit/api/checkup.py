@@ -25,24 +25,25 @@ from envkit.checks.files import (
 from envkit.checks.foresight import copies_findings
 from envkit.checks.sharing import barred_findings, sharing_findings, tampered_finding
 from envkit.checks.volume import bytecode_findings, cache_finding, leftover_findings, volume_finding
-from envkit.errors import IntegrityError, UnknownEnvironmentError
+from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError
 from envkit.host.wire import host_to_json
 from envkit.installer.bytecode_lists import damaged_lists
 from envkit.installer.pin import wrong_pins
 from envkit.installer.verify import cached_packages, find_damage
 from envkit.layout import lease
 from envkit.layout.damage import distributions, find_wrong, moved_from, sha256_of
-from envkit.layout.generation import active, is_finished, is_moved, list_generations, read_manifest
+from envkit.layout.generation import active, is_finished, is_moved, known_manifest, list_generations, read_manifest
 from envkit.layout.intruders import find_intruders
 from envkit.layout.lineage import generation_of
 from envkit.layout.mounting import is_packed
 from envkit.layout.opening import read_volume_file
 from envkit.layout.permissions import owner_of, read_barred, read_sharing
+from envkit.layout.profiles import read_profiles
 from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, environments
 from envkit.models.care import Subject
-from envkit.models.codes.files import BAD_MANIFEST, PACK_DAMAGED, PACK_SOUND
+from envkit.models.codes.files import BAD_MANIFEST, PACK_DAMAGED, PACK_SOUND, PROFILES_BROKEN, PROFILES_LOST
 from envkit.models.fact import Fact
 from envkit.models.host import Host
 from envkit.models.installed import Distribution, WrongFile
@@ -50,7 +51,9 @@ from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
 from envkit.paths import PACKED
 from envkit.plain import read_json
+from envkit.profiles import choose_profile, facts_of
 from envkit.scan.copies import find_copies
+from envkit.values import replace
 
 
 def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, full: bool) -> list[Subject]:
@@ -66,7 +69,8 @@ def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, 
         UnknownEnvironmentError: There is no such environment or prefix.
     """
     if reference is not None:
-        return [_subject(volume, reference, generation_of(volume, reference), host, full=full)]
+        prefix = generation_of(volume, reference)
+        return _with_profiles(volume, _subject(volume, reference, prefix, host, full=full), prefix, host, full=full)
     if volume is None:
         raise UnknownEnvironmentError("nothing to check", hint="Name an environment, a prefix or --persist DIR.")
     intruders = find_intruders(volume)
@@ -83,9 +87,35 @@ def _check_environments(volume: Volume, host: Host, *, full: bool) -> Iterator[S
         subject = _subject(volume, name, prefix, host, full=full)
         now = active(volume, name) if not subject.healthy else prefix
         if now == prefix:
-            yield subject
+            yield from _with_profiles(volume, subject, prefix, host, full=full)
         elif now is not None:  # else it was removed meanwhile
             waiting.insert(0, (name, now))
+
+
+def _with_profiles(volume: Volume | None, subject: Subject, prefix: Path, host: Host, *, full: bool) -> list[Subject]:
+    """Return a subject, and those of the profiles beside it, each called ``NAME:PROFILE``."""
+    try:
+        profiles = read_profiles(str(prefix))
+    except TamperedError as error:
+        broken = Finding("profiles", "fail", Fact(PROFILES_BROKEN, error=error.message))
+        return [replace(subject, findings=(*subject.findings, broken))]
+    manifest = known_manifest(prefix) if not profiles else None
+    if manifest is not None and manifest.profile is not None and not manifest.side:
+        broken = Finding("profiles", "fail", Fact(PROFILES_LOST, generation=prefix.name))
+        return [replace(subject, findings=(*subject.findings, broken))]
+    here = choose_profile(profiles, facts_of(host_to_json(host)))
+    found = [subject] if here is None or here.generation == prefix.name else [_elsewhere(subject)]
+    for profile in profiles:
+        if profile.generation != prefix.name:
+            path = prefix.parent / profile.generation
+            beside = _subject(volume, f"{subject.name}:{profile.name}", path, host, full=full)
+            found.append(beside if profile is here else _elsewhere(beside))
+    return found
+
+
+def _elsewhere(subject: Subject) -> Subject:
+    """Return a profile of other machines without what a validation on this one would say."""
+    return replace(subject, findings=tuple(f for f in subject.findings if f.check != "validation"))
 
 
 def _subject(volume: Volume | None, name: str, prefix: Path, host: Host, *, full: bool) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import filterfalse
 
 from envkit.api.indexes import tell_trouble
@@ -16,7 +16,7 @@ from envkit.builds.knowledge import Knowledge, shipped_knowledge
 from envkit.builds.published import compiled_part, published_builds, published_channels, table_date
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
-from envkit.checks.hosts import judge_builds, ruling_out
+from envkit.checks.hosts import group_kinds, judge_builds, ruling_out
 from envkit.checks.verdict import judge
 from envkit.engines.base import ChannelAccess, QueryResult
 from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, PackageNotFoundError
@@ -59,6 +59,7 @@ class Candidates:
     channel: str | None = None  # the channel that hides the others, where they are in order
     hosts: Mapping[str, Target] = field(default_factory=dict)  # the machines by name, where there are several
     table_date: str | None = None  # the day of the built-in table, where that answered and not the channels
+    by_kind: tuple[tuple[MachineKind, tuple[Verdict, ...]], ...] = ()  # for each kind alone what matches, best first
 
 
 def channels_for(
@@ -106,6 +107,49 @@ def judge_spec(
         PackageNotFoundError: No channel has a package of that name.
         ChannelError: A channel cannot be read.
     """
+    counts = ordered and "::" not in spec
+    order = [channel.url for channel in access.channels] if counts else []
+    found = _asked(session, inquiry, spec, access)
+    known, priority = session.knowledge, session.settings.priority
+    candidates = _judged(found, inquiry, known, order=order, priority=priority)
+    if not inquiry.hosts:
+        return candidates
+
+    def ask(subdir: str) -> QueryResult:
+        if subdir == inquiry.target.subdir:
+            return found
+        return _asked(session, replace(inquiry, target=Target(subdir)), spec, access)
+
+    return replace(candidates, by_kind=_by_kind(inquiry, ask, known, order=order, priority=priority))
+
+
+def _by_kind(
+    inquiry: Inquiry,
+    ask: Callable[[str], QueryResult],
+    knowledge: Knowledge,
+    *,
+    order: Sequence[str] = (),
+    priority: ChannelPriority = "disabled",
+) -> tuple[tuple[MachineKind, tuple[Verdict, ...]], ...]:
+    """Judge for each kind of machines alone; `ask` returns what there is for a platform."""
+    found: dict[str, QueryResult | None] = {}
+    judged: list[tuple[MachineKind, tuple[Verdict, ...]]] = []
+    for kind in group_kinds(inquiry.hosts):
+        subdir = kind.target.subdir
+        if subdir not in found:
+            try:
+                found[subdir] = ask(subdir)
+            except NoAnswerError:  # nothing of that name is there for that platform
+                found[subdir] = None
+        there = found[subdir]
+        alone = replace(inquiry, target=kind.target, hosts={})
+        ranked = _judged(there, alone, knowledge, order=order, priority=priority).ranked if there is not None else ()
+        judged.append((kind, ranked))
+    return tuple(judged)
+
+
+def _asked(session: Session, inquiry: Inquiry, spec: str, access: ChannelAccess) -> QueryResult:
+    """Ask the channels for every build of a package."""
     target, reporter = inquiry.target, session.reporter
     where = ", ".join(channel.name for channel in access.channels)
     reporter.start("index", where)
@@ -134,9 +178,7 @@ def judge_spec(
             f"no package {found.name!r} for {target.subdir} in {where}",
             hint=_meant(found.name, [target.subdir, "noarch"], access),
         )
-    counts = ordered and "::" not in spec
-    order = [channel.url for channel in access.channels] if counts else []
-    return _judged(found, inquiry, session.knowledge, order=order, priority=session.settings.priority)
+    return found
 
 
 def _meant(name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
@@ -230,16 +272,20 @@ def judge_table(inquiry: Inquiry, channels: Sequence[Channel]) -> Candidates:
     wanted, target = inquiry.request.parsed[0], inquiry.target
     wanted = wanted._replace(name=compiled_part(wanted.name))
     asked = {channel_name(channel.url) for channel in channels}
-    every = published_builds(wanted.name, target.subdir)
-    records = [record for record in every if channel_name(record.channel) in asked] or every
 
     def fits(record: Record) -> bool:
         if inquiry.request.python is not None and "python" not in dependency_names(record.depends):
             return False  # the table does not know for which Pythons it is
         return record_matches(wanted, record)
 
-    found = QueryResult(wanted.name, tuple(filter(fits, records)), tuple(filterfalse(fits, records)))
-    return _judged(found, inquiry, shipped_knowledge(), table_date=table_date())
+    def ask(subdir: str) -> QueryResult:
+        every = published_builds(wanted.name, subdir)
+        records = [record for record in every if channel_name(record.channel) in asked] or every
+        return QueryResult(wanted.name, tuple(filter(fits, records)), tuple(filterfalse(fits, records)))
+
+    known = shipped_knowledge()
+    candidates = _judged(ask(target.subdir), inquiry, known, table_date=table_date())
+    return replace(candidates, by_kind=_by_kind(inquiry, ask, known)) if inquiry.hosts else candidates
 
 
 def table_notes(name: str, candidates: Candidates, channels: Sequence[Channel]) -> list[Advice]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from envkit.api.change import changing
 from envkit.api.make import Proof
-from envkit.api.results import made_result
+from envkit.api.make_profiles import make_profiles
+from envkit.api.profile_set import profile_set
+from envkit.api.results import made_profiles_result, made_result
 from envkit.api.session import Session
 from envkit.api.solve import plan_of
 from envkit.errors import UnknownEnvironmentError
@@ -27,6 +29,11 @@ def clone(session: Session, source: str, name: str, *, proof: Proof = "any") -> 
         raise UnknownEnvironmentError(
             f"{source} was not made by envkit: there is no record of its packages to clone", hint=_instead(prefix, name)
         )
+    if manifest.profile is not None and not manifest.side:
+        with changing(session, name, there=False) as change:
+            plans = profile_set(session, prefix)
+            every = make_profiles(change, plans, verb=f"clone {source}", proof=proof)
+        return made_profiles_result(session, name, plans, every)
     with changing(session, name, there=False) as change:
         plan = plan_of(manifest, session.settings)
         target = target_from_json(manifest.target)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.api.change import changing
+from envkit.api.profile_here import existing_profile
+from envkit.api.profile_plan import ProfilePlans
 from envkit.api.publish import check_publishable
-from envkit.api.results import made_result, planned_result, reused_result
+from envkit.api.results import (
+    made_profiles_result,
+    made_result,
+    planned_profiles_result,
+    planned_result,
+    reused_result,
+)
 from envkit.api.session import Session
 from envkit.api.validate import revalidate
+from envkit.checks.hosts import group_kinds
 from envkit.checks.lacking import Lacking
 from envkit.checks.requests import requests_differ
-from envkit.errors import EnvironmentExistsError
+from envkit.errors import EnvironmentExistsError, HostCannotRunError, NoAnswerError
 from envkit.layout.generation import active, is_moved, known_manifest, read_manifest, refuse_foreign
 from envkit.layout.opening import check_writable
 from envkit.layout.volume import Volume, check_name
@@ -42,6 +52,7 @@ class CreateOptions:
     variables: tuple[tuple[str, str], ...] = ()  # variables that the environment sets (environment.yml)
     source_sha256: str | None = None  # digest of the file that the request was read from
     level: Level = "framework"  # how thoroughly to validate, now and later
+    alone: bool = False  # one generation for all machines, never profiles
 
 
 def create_environment(session: Session, name: str, inquiry: Inquiry, options: CreateOptions) -> CreateResult:
@@ -59,43 +70,87 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
 
         target = keep_target(before, inquiry.request, inquiry.target, session.reporter)
         inquiry = replace(inquiry, target=target)
-    plan: Plan | None = None
+    plan: Plan | ProfilePlans | None = None
     if options.dry_run or not volume.volume_file.exists():
         if not options.dry_run:
             check_writable(volume, named=session.volume_is_named)
-        existing = _existing(volume, name, recorded, options)
+        existing = _existing(session, name, recorded, inquiry, options)
         if existing is not None and options.dry_run:
             return reused_result(session, existing, name=name, dry_run=True)
         # A volume is made only for a request that has an answer.
-        from envkit.api.gate import plan_around
-
-        plan = plan_around(partial(_solve, session, inquiry, before), session)
+        plan = _planned(session, inquiry, before, options)
         if options.download_only:
             from envkit.api.make import fill_cache
 
             check_writable(volume, named=session.volume_is_named)
-            fill_cache(session, plan)
+            for each in [part.plan for part in plan.parts] if isinstance(plan, ProfilePlans) else [plan]:
+                fill_cache(session, each)
         if options.dry_run:
-            return planned_result(session, name, plan)
+            return _planned_result(session, name, plan)
     with changing(session, name) as change:
-        existing = _existing(change.volume, name, recorded, options)
+        existing = _existing(session, name, recorded, inquiry, options)
         if existing is not None and not is_moved(existing, change.volume.generations / existing.generation):
             return _reused(session, name, existing, options)
         if existing is not None:
             session.reporter.note(f"{name} was made at {existing.prefix}: its packages are linked anew here")
-            from envkit.api.solve import plan_of
-
-            plan = plan_of(existing, session.settings)
-        from envkit.api.gate import make_around, plan_around
+            plan = _plan_of(session, existing, change.prefix)
+        from envkit.api.gate import make_around
 
         verb = "create --replace" if options.replace else "create"
+        plan = plan or _planned(session, inquiry, before, options)
+        if isinstance(plan, ProfilePlans):
+            from envkit.api.make_profiles import make_profiles
+
+            made = make_profiles(change, plan, verb=verb, proof=options.proof)
+            return made_profiles_result(session, name, plan, made)
 
         def make(plan: Plan) -> Made:
             return change.make(plan, recorded, target=inquiry.target, verb=verb, proof=options.proof)
 
-        solve = partial(_solve, session, inquiry, before)
-        plan, made = make_around(plan or plan_around(solve, session), make, solve, session)
-    return made_result(session, name, plan, made)
+        plan, one = make_around(plan, make, partial(_solve, session, inquiry, before), session)
+    return made_result(session, name, plan, one)
+
+
+def _planned(
+    session: Session, inquiry: Inquiry, before: Manifest | None, options: CreateOptions
+) -> Plan | ProfilePlans:
+    """Plan one generation for all machines of an inquiry; where there is none, profiles."""
+    from envkit.api.gate import plan_around
+
+    kinds = group_kinds(inquiry.hosts)
+    platforms = {kind.target.subdir for kind in kinds}
+    several = len(kinds) > 1 and not options.alone
+    if len(platforms) < 2 or not several:
+        try:
+            return plan_around(partial(_solve, session, inquiry, before), session)
+        except (NoAnswerError, HostCannotRunError):
+            if not several:
+                raise
+    from envkit.api.profiles import plan_profiles
+
+    plans = plan_profiles(session, inquiry, recorded=lambda part: _recorded(part, options))
+    if len(plans.parts) > 1:
+        return plans
+    return plans.parts[0].plan
+
+
+def _plan_of(session: Session, existing: Manifest, prefix: Path | None) -> Plan | ProfilePlans:
+    """Return the plan of what is there, with all profiles."""
+    if existing.profile is not None and prefix is not None:
+        from envkit.api.profile_set import profile_set
+
+        return profile_set(session, prefix)
+    from envkit.api.solve import plan_of
+
+    return plan_of(existing, session.settings)
+
+
+def _planned_result(session: Session, name: str, plan: Plan | ProfilePlans) -> CreateResult:
+    return (
+        planned_profiles_result(session, name, plan)
+        if isinstance(plan, ProfilePlans)
+        else planned_result(session, name, plan)
+    )
 
 
 def _solve(session: Session, inquiry: Inquiry, before: Manifest | None, passed: Sequence[Lacking]) -> Plan:
@@ -132,13 +187,21 @@ def _replaced(volume: Volume, name: str, recorded: RecordedRequest) -> Manifest 
     return manifest if manifest is not None and not requests_differ(manifest.request, recorded) - {"target"} else None
 
 
-def _existing(volume: Volume, name: str, recorded: RecordedRequest, options: CreateOptions) -> Manifest | None:
-    """Return the manifest of the environment of that name, if it was made from the same request."""
+def _existing(
+    session: Session, name: str, recorded: RecordedRequest, inquiry: Inquiry, options: CreateOptions
+) -> Manifest | None:
+    """Return the manifest of the environment of that name, if it was made from the same request.
+
+    Of profiles it is that of this machine's.
+    """
+    volume = session.volume
     if not volume.root.is_dir():
         return None
     refuse_foreign(volume, name)
     prefix = active(volume, name)
     manifest = read_manifest(prefix) if prefix is not None and not options.replace else None
+    if manifest is not None and manifest.profile is not None:
+        return existing_profile(session, name, manifest, recorded, inquiry)
     if manifest is not None and requests_differ(manifest.request, recorded):
         then = manifest.request
         raise EnvironmentExistsError(unlike_words(name, then, recorded), hint=instead_words(name, then, recorded))

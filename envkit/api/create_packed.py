@@ -64,7 +64,7 @@ def create_packed(session: Session, name: str, inquiry: Inquiry, options: Create
         settings = replace(session.settings, volume=folder / "volume")
         reporter = _WithoutNotes(session.reporter)
         inner = replace(session, settings=settings, reporter=reporter, indexes=session.index_dir)
-        result = create_environment(inner, name, inquiry, options)
+        result = create_environment(inner, name, inquiry, replace(options, alone=True))
         made = read_manifest(Path(str(result.prefix)))
         if made is None:
             raise IntegrityError(f"{result.prefix} has no manifest", hint="Run it again.")

@@ -6,9 +6,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from envkit.api.change import changing
+from envkit.api.change import Change, changing
 from envkit.api.checkup import check_subjects
 from envkit.api.examine import validate_prefix
+from envkit.api.make import Made
+from envkit.api.make_profiles import make_profiles
+from envkit.api.profile_set import profile_set, read_set
 from envkit.api.records import records_of
 from envkit.api.session import Session
 from envkit.api.solve import plan_of
@@ -39,6 +42,7 @@ from envkit.models.codes.files import (
     VOLUME_FILE,
 )
 from envkit.models.fact import Fact
+from envkit.models.manifest import Manifest
 from envkit.models.progress import Reporter
 from envkit.wire.results import target_from_json
 
@@ -94,12 +98,16 @@ def _mend(session: Session, subjects: Sequence[Subject], reference: str | None) 
                 mended += [Fact(CACHE_MENDED, package=name, fetched=False) for name in names]
             if finding.code == BYTECODE_DAMAGED and (gone := remove_lists(volume, damaged_lists(volume))):
                 mended.append(Fact(BYTECODE_MENDED, count=len(gone)))
+    anew: set[str] = set()
     for subject in subjects:
-        name = subject.name
+        name = subject.name.partition(":")[0]  # of one of its profiles
+        if name in anew:
+            continue
         if subject.healthy or "/" in name or "@" in name or active(volume, name) is None:
             mended += _validate_here(session, subject)
         else:
             mended += _link_anew(session, name)
+            anew.add(name)
     packages = cached_packages(volume) if reference is None else []
     prefixes = [Path(subject.path) for subject in subjects if Path(subject.path).parent == volume.generations]
     return mended + mend_permissions(volume, packages, prefixes)
@@ -128,6 +136,16 @@ def _remove_damaged(
         return remove_damaged(volume, packages)
 
 
+def _linked(change: Change, manifest: Manifest) -> Made:
+    """Link a generation anew, with all profiles; return the one that the link names then."""
+    settings = change.session.settings
+    if manifest.profile is not None and change.prefix is not None:
+        every = make_profiles(change, profile_set(change.session, change.prefix), verb="doctor --fix")
+        return next(made for _, made in every if not made.manifest.side)
+    target = target_from_json(manifest.target)
+    return change.make(plan_of(manifest, settings), manifest.request, target=target, verb="doctor --fix")
+
+
 def _link_anew(session: Session, name: str) -> list[Fact]:
     """Link an environment's packages at a new path. They are verified first: damage may have come through a link."""
     with changing(session, name) as change:
@@ -137,12 +155,16 @@ def _link_anew(session: Session, name: str) -> list[Fact]:
             manifest = None
         if manifest is None:
             return []  # without a manifest nothing says what it holds
+        try:
+            every = [one for _, one in read_set(change.prefix)] if manifest.profile and change.prefix else [manifest]
+        except IntegrityError:
+            return []  # nor of a profile that is gone
         # Hash without the lease on the cache: it takes long, and processes that make something would have to wait.
-        packages = [package_dir(change.volume, record) for record in records_of(manifest)]
+        packages = list(dict.fromkeys(package_dir(change.volume, r) for one in every for r in records_of(one)))
         suspects = [package for package in packages if package.is_dir() and find_damage(package)]
         removed = _remove_damaged(change.volume, suspects, session.reporter)
-        forget_damaged(session, manifest)
-        plan, target = plan_of(manifest, session.settings), target_from_json(manifest.target)
-        made = change.make(plan, manifest.request, target=target, verb="doctor --fix")
+        for one in every:
+            forget_damaged(session, one)
+        made = _linked(change, manifest)
     mended = [Fact(CACHE_MENDED, package=package, fetched=True) for package in removed]
     return [*mended, Fact(LINKED_ANEW, name=name, generation=made.prefix.name)]

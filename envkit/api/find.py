@@ -16,12 +16,14 @@ from envkit.api.trying import running_corrections
 from envkit.builds.published import table_knows
 from envkit.engines.outage import Outage, recall_outage, remember_outage
 from envkit.errors import ChannelError, PackageNotFoundError
+from envkit.models.codes.advice import PROFILES_SERVE
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
 from envkit.models.request import Correction, Inquiry, Request
 from envkit.models.results import FindResult, Source
 from envkit.plan.corrections import find_corrections
+from envkit.plan.cover import cover_kinds, one_for_all
 from envkit.plan.explain import explain
 from envkit.plan.implied import imply_cuda
 from envkit.plan.matrix import make_matrix
@@ -79,10 +81,27 @@ def find_builds(session: Session, inquiry: Inquiry, *, explained: bool = False, 
     if corrections:
         corrections = running_corrections(session, asked, corrections, table=answer.source == "table")
     result = _result(request, target, answer, corrections, explained=explained)
-    if result.pick is None or answer.source == "table":
+    if result.pick is not None and answer.source != "table":
+        taken, why = solvable_pick(session, inquiry, answer.candidates, result.pick, index)
+        result = replace(result, pick=taken, advice=(*why, *result.advice))
+    return _for_pool(result, answer.candidates)
+
+
+def _for_pool(result: FindResult, candidates: Candidates) -> FindResult:
+    """Add the machines by builds, where they are of several kinds; several builds may serve what no one build does."""
+    if len(candidates.by_kind) < 2:
         return result
-    taken, why = solvable_pick(session, inquiry, answer.candidates, result.pick, index)
-    return replace(result, pick=taken, advice=(*why, *result.advice))
+    if result.pick is not None:
+        return replace(result, machines=one_for_all(candidates.by_kind, result.pick.build))
+    matrix = cover_kinds(candidates.by_kind)
+    result = replace(result, machines=matrix)
+    unclear = any(
+        choose.refuse_unclear(candidates, result.request, kind.target) is not None for kind, _ in candidates.by_kind
+    )
+    if unclear or matrix.unserved or len(matrix.picks) < 2:
+        return result
+    advice = Advice(PROFILES_SERVE, count=len(matrix.picks))
+    return replace(result, error=None, advice=(advice, *result.advice))
 
 
 @dataclass(frozen=True, slots=True)

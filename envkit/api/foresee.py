@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envkit.api.inspect import inspect_folder, judge_inspection
+from envkit.api.profile_here import named_profile
 from envkit.builds.classify import classify
 from envkit.builds.record import record_from_repodata
 from envkit.checks.foresight import BuiltWith, code_findings, copies_findings, foresee
 from envkit.errors import UnknownEnvironmentError
 from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.layout.generation import read_manifest, resolve
+from envkit.layout.profiles import prefix_for
 from envkit.layout.volume import Volume
 from envkit.models.codes.driver import NO_KERNEL_FOR_DEVICE
 from envkit.models.codes.frameworks import NO_KERNEL_IMAGE
@@ -24,20 +26,29 @@ from envkit.models.inspection import Foreseen
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
 from envkit.models.version import CudaVersion
+from envkit.profiles import facts_of
 from envkit.scan.copies import find_copies
 from envkit.scan.owners import group_by_package
 from envkit.scan.tree import scan_tree
+from envkit.wire.results import target_json
 from envkit.words.values import plural
 
 
-def foresee_environment(name_or_prefix: str, target: Target, *, volume: Volume | None, reporter: Reporter) -> Foreseen:
+def foresee_environment(
+    name_or_prefix: str, target: Target, *, volume: Volume | None, reporter: Reporter, profile: str | None = None
+) -> Foreseen:
     """Judge an environment of the volume, or any prefix, for a machine that is described.
+
+    Of an environment with profiles it is that of the machine, or `profile`.
 
     Raises:
         UnknownEnvironmentError: There is no such environment, or it is no prefix.
     """
     began = time.monotonic()
     prefix = resolve(volume, name_or_prefix)
+    named = named_profile(prefix, name_or_prefix, profile)
+    if named is not None or "/" not in name_or_prefix:
+        prefix = named or Path(prefix_for(str(prefix), name_or_prefix, lambda: facts_of(target_json(target))))
     if not prefix.is_dir():
         raise UnknownEnvironmentError(f"{prefix} is no folder", hint="Give an environment, or the folder of one.")
     manifest = read_manifest(prefix)

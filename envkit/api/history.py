@@ -6,14 +6,16 @@ from pathlib import Path
 
 from envkit.api.session import Session
 from envkit.errors import UnknownEnvironmentError
+from envkit.host.wire import host_to_json
 from envkit.layout.damage import distributions
-from envkit.layout.generation import active, read_manifest, resolve
+from envkit.layout.generation import active, known_profiles, read_manifest, resolve
 from envkit.layout.lineage import directories_of, generation_of, generations_of, previous
 from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
 from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference, states_of
 from envkit.models.manifest import Manifest
+from envkit.profiles import choose_profile, facts_of
 from envkit.wire.results import members
 
 
@@ -35,6 +37,7 @@ def history(volume: Volume, name: str) -> History:
                 packages=len(states_of(manifest)),
                 difference=_between(parent, manifest, name) if parent else None,
                 validated=validation.verdict if validation else None,
+                profiles=tuple(p.name for p in known_profiles(volume.generations / manifest.generation)),
             )
         )
     return History(name, str(volume.root), tuple(infos))
@@ -83,8 +86,14 @@ def rollback(session: Session, name: str, number: int | None = None) -> SwitchRe
         number=wanted.number,
         before=here.number if here else None,
         difference=_between(here, wanted, name) if here else None,
-        validated=read_validation(volume, wanted.generation, session.host.fingerprint) is not None,
+        validated=read_validation(volume, _here(session, prefix), session.host.fingerprint) is not None,
     )
+
+
+def _here(session: Session, prefix: Path) -> str:
+    """Return the generation that this machine gets of one that a link names."""
+    chosen = choose_profile(known_profiles(prefix), facts_of(host_to_json(session.host)))
+    return chosen.generation if chosen is not None else prefix.name
 
 
 def _wanted(volume: Volume, name: str, number: int | None) -> Manifest:

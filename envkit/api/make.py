@@ -30,6 +30,7 @@ from envkit.installer.proof import find_changed, refuse_long_prefix
 from envkit.installer.spans import moving_links
 from envkit.installer.unshare import unshare
 from envkit.layout import lease
+from envkit.layout.atomic import write_atomic
 from envkit.layout.disk import freed_by
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
@@ -48,6 +49,7 @@ from envkit.models.fact import Advice
 from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, PipPart, RecordedRequest
 from envkit.models.report import Report
+from envkit.paths import PROFILES
 from envkit.values import dataclass
 from envkit.wire.results import lacking_json, members, target_json
 from envkit.words.say import say
@@ -70,6 +72,8 @@ class Blueprint:
     request: RecordedRequest  # the request as the manifest keeps it
     target: Target  # the machine that it is for
     origin: Origin  # the generation that it follows, and the verb
+    profile: str | None = None  # name of the profile, where machines choose among several
+    rule: Callable[[str], str] | None = None  # returns their rule, given the name of this generation: the link's
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,8 @@ def make_generation(
         )
         _follow_conda(session, blueprint, place)
         notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
+        if blueprint.rule is not None:  # before the manifest: a finished generation has its rule
+            write_atomic(place / PROFILES, blueprint.rule(prefix.name), durable=False)
         manifest = _manifest(volume, replace(blueprint, plan=plan), claimed, host, pip)
         report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, known=known)
         if publish_by is not None:
@@ -291,6 +297,8 @@ def _manifest(volume: Volume, blueprint: Blueprint, claimed: Claimed, host: Host
         choice=dict(plan.choice),
         passed_over=tuple(lacking_json(plan.passed)),
         own_files=list_pins(claimed.place),
+        profile=blueprint.profile,
+        side=blueprint.profile is not None and blueprint.rule is None,
         skipped_link_scripts=link_scripts(volume, plan.records),
     )
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from envkit.api.change import changing
 from envkit.api.gate import Solve, make_around, plan_around
 from envkit.api.held import find_held
 from envkit.api.make import Made, Proof
+from envkit.api.make_profiles import make_profiles
+from envkit.api.profile_plan import ProfilePlan, ProfilePlans
+from envkit.api.profile_set import plans_for, pool_of, read_set
 from envkit.api.records import records_of
-from envkit.api.results import made_result, planned_result, reused_result
+from envkit.api.results import (
+    made_profiles_result,
+    made_result,
+    planned_profiles_result,
+    planned_result,
+    reused_result,
+)
 from envkit.api.retarget import keep_target, refuse_loss
 from envkit.api.session import Session
 from envkit.api.solve import Plan, recorded_channels
@@ -29,6 +39,7 @@ from envkit.models.host import Target
 from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
 from envkit.models.pip import PipWish, joined_sections, recorded_wish, with_logins
 from envkit.models.request import CudaChoice, Inquiry, Request
+from envkit.profiles import Profile
 from envkit.settings import Settings
 from envkit.values import dataclass, field, replace
 from envkit.wire.results import target_from_json, target_json
@@ -109,6 +120,8 @@ def _modify(
 ) -> ChangeResult:
     """Make the generation that follows; with `told`, say what holds those packages back."""
     resolve(session.find_volume(), check_name(name))  # before anything is written
+    if _current(session.volume, name).profile is not None:
+        return _modify_profiles(session, name, verb, merge, options)
     if options.dry_run:
         following = _following(session, _current(session.volume, name), merge, options)
         held = following.held(session, told)
@@ -132,6 +145,47 @@ def _modify(
         return ChangeResult(reused_result(session, current, name=name), following.difference(name), held)
     changed = following.difference(name, made.manifest.number)
     return ChangeResult(made_result(session, name, plan, made), changed, held)
+
+
+def _modify_profiles(session: Session, name: str, verb: str, merge: _Merge, options: ModifyOptions) -> ChangeResult:
+    """Make every profile anew, and publish them together."""
+    if options.hosts:
+        raise UsageError(
+            f"{name} has profiles for the machines that it was made for",
+            hint=f"For others make them again: envkit create -n {name} --replace --hosts FILE.",
+        )
+    if options.dry_run:
+        _, plans, changed = _following_profiles(session, resolve(session.volume, name), name, merge, options)
+        return ChangeResult(planned_profiles_result(session, name, plans), changed(None))
+    with changing(session, name, there=True) as change:
+        prefix = resolve(change.volume, name)
+        is_new, plans, changed = _following_profiles(session, prefix, name, merge, options)
+        if not is_new:
+            return ChangeResult(reused_result(session, _current(change.volume, name), name=name), changed(None))
+        made = make_profiles(change, plans, verb=verb, proof=options.proof)
+    return ChangeResult(made_profiles_result(session, name, plans, made), changed(made[0][1].manifest.number))
+
+
+def _following_profiles(
+    session: Session, prefix: Path, name: str, merge: _Merge, options: ModifyOptions
+) -> tuple[bool, ProfilePlans, Callable[[int | None], Difference]]:
+    """Return whether anything changes, the profiles that would follow, and what they change in that of the link."""
+    news: list[bool] = []
+    mains: list[_Following] = []
+
+    def follow(profile: Profile, manifest: Manifest) -> ProfilePlan:
+        hosts = pool_of(profile)
+        following = _following(session, manifest, merge, replace(options, hosts=hosts))
+        wheels = following.plan.pip.packages if following.plan.pip else ()
+        news.append((digest(following.plan.records), wheels) != (manifest.digest, wheels_of(manifest)))
+        mains.extend([] if manifest.side else [following])
+        inquiry = Inquiry(_request(following.recorded), following.target, hosts)
+        return ProfilePlan(profile.name, following.plan, inquiry, following.solve, following.recorded)
+
+    old = read_set(prefix)
+    plans = plans_for(old, follow)
+    is_new = any(news) or any(part.recorded != then.request for part, (_, then) in zip(plans.parts, old, strict=True))
+    return is_new, plans, lambda number: mains[0].difference(name, number)
 
 
 @dataclass(frozen=True, slots=True)

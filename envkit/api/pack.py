@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from envkit.api.profile_here import referenced
 from envkit.api.session import Session
 from envkit.errors import HeldError, TamperedError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import lease
 from envkit.layout.generation import read_manifest, refuse_moved
-from envkit.layout.lineage import generation_of
 from envkit.layout.mounting import enter_packed
 from envkit.layout.packs import pack_path
 from envkit.layout.validations import read_all_validations
@@ -28,6 +28,7 @@ class PackOptions:
     form: PackFormat = "tar.zst"
     level: int = 6  # of zstd
     keep: bool = False  # keep it on the volume, where `stage` finds it
+    profile: str | None = None  # one of its profiles; None for that of this machine
 
 
 def pack(session: Session, reference: str, options: PackOptions) -> PackResult:
@@ -42,7 +43,7 @@ def pack(session: Session, reference: str, options: PackOptions) -> PackResult:
         VolumeError: The file cannot be written.
     """
     volume = session.find_volume()
-    prefix = generation_of(volume, reference)
+    prefix = referenced(session, volume, reference, options.profile)
     manifest = read_manifest(prefix)
     if manifest is None:
         raise UnknownEnvironmentError(

@@ -91,7 +91,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
     inquiry = replace(inquiry, request=request)
     framework = framework_of(request.parsed)
     index = session.index_dir
-    request, asked, more, chosen = _asked(session, inquiry, framework)
+    request, asked, more, chosen = ask_channels(session, inquiry, framework)
     access = channel_access(asked, session.policy, index)
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
@@ -161,7 +161,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
     raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
 
 
-def _asked(
+def ask_channels(
     session: Session, inquiry: Inquiry, framework: str | None
 ) -> tuple[Request, tuple[Channel, ...], tuple[Channel, ...], bool]:
     """Return the request with URLs for the channels of its specs, the channels to ask, those of specs among them.

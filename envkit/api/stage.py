@@ -10,13 +10,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from envkit.api.profile_here import referenced
 from envkit.api.session import Session
 from envkit.api.unpack import refuse_short, refuse_strange, settle_tree
 from envkit.errors import HeldError, IntegrityError, NoSpaceError, UnknownEnvironmentError, VolumeError
 from envkit.layout.atomic import sync_file_system, write_atomic
 from envkit.layout.gc import remove_generation
 from envkit.layout.generation import active_name, read_manifest, refuse_moved
-from envkit.layout.lineage import generation_of
 from envkit.layout.mounting import is_packed
 from envkit.layout.packs import find_pack
 from envkit.layout.private import read_file
@@ -48,24 +48,25 @@ class _Original:
     validations: tuple[ValidationRecord, ...]
 
 
-def stage(session: Session, reference: str, place: Path) -> StageResult:
+def stage(session: Session, reference: str, place: Path, *, profile: str | None = None) -> StageResult:
     """Copy a generation to a directory of this node's disk, unless it is there.
 
     Args:
         reference: An environment, ``NAME@N``, the path of a generation, or that of a pack.
         place: The directory; each user has a folder of his own in it.
+        profile: One of its profiles; None for that of this machine.
 
     Raises:
         UnknownEnvironmentError: There is no such environment, or another tool made it.
         IntegrityError: The pack is damaged.
         VolumeError: The directory cannot be written, or has no room.
     """
-    original = _original(session, reference)
+    original = _original(session, reference, profile)
     place = Path(os.path.abspath(place))  # noqa: PTH100 - the path as it is written is part of the copy
     return _there(place, original) or _copied(session, place, original)
 
 
-def _original(session: Session, reference: str) -> _Original:
+def _original(session: Session, reference: str, profile: str | None) -> _Original:
     if "/" in reference and Path(reference).is_file():
         with _opened(Path(reference)) as source:
             manifest = source.index.manifest
@@ -73,7 +74,7 @@ def _original(session: Session, reference: str) -> _Original:
             known = source.index.validations
         return _Original(manifest.generation, digest, manifest.name, None, None, Path(reference), known)
     volume = session.find_volume()
-    prefix = generation_of(volume, reference)
+    prefix = referenced(session, volume, reference, profile)
     found = read_manifest(prefix)
     if found is None:
         raise UnknownEnvironmentError(

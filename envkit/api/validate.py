@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envkit.api.profile_here import named_profile
 from envkit.api.session import Session
 from envkit.errors import HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
@@ -14,6 +15,7 @@ from envkit.host.tree import Tree
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest, refuse_moved, resolve
 from envkit.layout.mounting import enter_packed
+from envkit.layout.profiles import prefix_for
 from envkit.layout.validations import add_token, latest_validation, past_validations, read_validation, write_validation
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
@@ -21,6 +23,7 @@ from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 from envkit.models.progress import Reporter
 from envkit.models.report import Report
 from envkit.models.results import ValidateResult
+from envkit.profiles import facts_of
 from envkit.wire.results import finding_from_json, finding_json, members
 from envkit.words.values import host_words
 
@@ -29,9 +32,16 @@ if TYPE_CHECKING:
 
 
 def validate_environment(
-    name_or_prefix: str, *, volume: Volume | None, reporter: Reporter, options: ValidateOptions
+    name_or_prefix: str,
+    *,
+    volume: Volume | None,
+    reporter: Reporter,
+    options: ValidateOptions,
+    profile: str | None = None,
 ) -> ValidateResult:
     """Validate an environment of the volume, or any prefix: conda, pixi or venv.
+
+    Of an environment with profiles it is that of this machine, or `profile`.
 
     The outcome is kept for generations of a volume, unless only a part was validated.
     """
@@ -39,6 +49,10 @@ def validate_environment(
     from envkit.api.kernel import refresh_kernels
 
     prefix = resolve(volume, name_or_prefix)
+    host = detect_host()
+    named = named_profile(prefix, name_or_prefix, profile)
+    if named is not None or "/" not in name_or_prefix:
+        prefix = named or Path(prefix_for(str(prefix), name_or_prefix, lambda: facts_of(host_to_json(host))))
     manifest = read_manifest(prefix)
     refuse_moved(manifest, prefix)
     enter_packed(str(prefix))
@@ -48,7 +62,6 @@ def validate_environment(
             hint="Give the directory that holds bin/ and conda-meta/ or pyvenv.cfg.",
         )
     refuse_moved(manifest, prefix)  # as `run` does: what its files name is elsewhere
-    host = detect_host()
     wanted = [device for device in options.devices if device != "cpu"]
     if wanted and not host.gpus:
         raise HostCannotRunError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from envkit.installer.verify import cached_packages
 from envkit.layout.disk import measure
 from envkit.layout.filesystem import concerns, missing_abilities, probe_abilities, read_mount
-from envkit.layout.generation import list_generations
+from envkit.layout.generation import list_generations, pointed_to
 from envkit.layout.opening import probe_volume, read_volume_file
 from envkit.layout.space import free_space
 from envkit.layout.volume import Volume, environments
@@ -72,7 +72,7 @@ def _try_out(root: Path) -> dict[str, bool]:
 
 
 def _use(volume: Volume) -> VolumeUse:
-    active = [path for _, path in environments(volume)]
+    active = [volume.generations / generation for generation in pointed_to(volume)]
     generations = list(list_generations(volume))
     packages = cached_packages(volume)
     seen: set[tuple[int, int]] = set()
@@ -87,7 +87,7 @@ def _use(volume: Volume) -> VolumeUse:
         return size
 
     return VolumeUse(
-        environments=len(active),
+        environments=len(list(environments(volume))),
         generations=len(generations),
         packages=len(packages),
         active_bytes=take(*active),

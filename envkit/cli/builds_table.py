@@ -24,7 +24,7 @@ _ALL = (*_FIRST, "size", "date", "build", "why")
 _COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"), _FIRST, _FIRST[:4], _FIRST[:3])
 _COLUMNS_OF_EACH = (_ALL, (*_FIRST, "build", "why"))
 _CELL = 6  # width of a column of the matrix
-_SYMBOLS = {
+TIER_SYMBOLS = {
     Tier.NATIVE: ("N", "native"),
     Tier.MINOR: ("m", "minor: older driver of the same major"),
     Tier.JIT: ("j", "jit: compiled at first start"),
@@ -139,9 +139,9 @@ def matrix_table(out: Console, matrix: Matrix, *, limit: int | None) -> tuple[Ta
     for version, verdicts in matrix.rows:
         tiers = [verdicts[column].tier if column in verdicts else None for column in columns]
         seen.update(tier for tier in tiers if tier)
-        cells = (Text(_SYMBOLS[tier][0], TIER_STYLE[tier.value]) if tier else Text(".") for tier in tiers)
+        cells = (Text(TIER_SYMBOLS[tier][0], TIER_STYLE[tier.value]) if tier else Text(".") for tier in tiers)
         view.add_row(literal(version), *cells)
-    letters = [f"{letter} {words}" for tier, (letter, words) in _SYMBOLS.items() if tier in seen]
+    letters = [f"{letter} {words}" for tier, (letter, words) in TIER_SYMBOLS.items() if tier in seen]
     notes = [", ".join([*letters, ". no build known"])]
     if rows > len(matrix.rows):
         notes.append(f"and {rows - len(matrix.rows)} older versions: --limit N, or --all")

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from envkit.cli.output import Console
     from envkit.models.inputs import LockFile, Recipe
     from envkit.models.pip import PipWish
-    from envkit.models.request import Correction, Inquiry, Request
+    from envkit.models.request import Correction, Inquiry
     from envkit.models.results import CreateResult
-
 
 # The parameters that have an effect on a lock file.
 _FOR_LOCKS = (
@@ -37,8 +36,6 @@ _FOR_LOCKS = (
     "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine",
     "offline", "bytecode", "_yes", "as_json", "progress",
 )  # fmt: skip
-
-
 # The parameters that have an effect on a clone.
 _FOR_CLONES = ("name", "prefix", "clone", "persist", "no_validate", "_yes", "as_json", "progress")
 
@@ -156,7 +153,7 @@ def create_command(
         raise UsageError(
             "--environment names an environment of a lock file, and there is none", hint="-n names the new environment."
         )
-    target, machines = describe(session, hosts, flags)
+    target, machines = describe(session, hosts, flags, platforms=True)
     if source is not None:
         source = tell_notes(session, select(source, target.subdir), target.subdir)
         cuda = _value(call, source, "cuda", cuda)
@@ -176,7 +173,12 @@ def create_command(
     asked = request
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     corrections = tuple(find_corrections(request, target))
-    if source is not None and source.pip and source.format == "environment.yml" and "pip" not in _names(request):
+    if (
+        source is not None
+        and source.pip
+        and source.format == "environment.yml"
+        and "pip" not in {spec.name for spec in request.parsed}
+    ):
         session.reporter.note(f"{source.path} does not list pip; it is not needed: uv installs the pip section")
     wish = options.parse_pip(source.pip if source else None, pip, allow_build, prefer_pip, local=allow_local)
     inquiry = Inquiry(request, target, machines, explicit, override_channels or bool(source and source.channels), wish)
@@ -266,10 +268,6 @@ def _value(call: Invocation, recipe: Recipe, name: str, value: Any) -> Any:
     return value if name in call.values else recipe.flags.get(name, value)
 
 
-def _names(request: Request) -> set[str]:
-    return {spec.name for spec in request.parsed}
-
-
 def _refuse_flags(lock: LockFile, flags: Sequence[str]) -> None:
     """Refuse flags that have no effect on a lock file."""
     if flags:
@@ -283,6 +281,7 @@ def _refuse_flags(lock: LockFile, flags: Sequence[str]) -> None:
 def finish(result: CreateResult, fixes: Sequence[tuple[str, str, str]], *, as_json: bool) -> int:
     """Show a result and return the exit code."""
     from envkit.cli.output import print_json
+    from envkit.cli.profiles import render_profiles
     from envkit.cli.validate import exit_code
     from envkit.host.wire import host_to_json
     from envkit.wire.results import create_json
@@ -290,7 +289,7 @@ def finish(result: CreateResult, fixes: Sequence[tuple[str, str, str]], *, as_js
     if as_json:
         print_json(create_json(result, host_to_json(result.host) if result.host else {}))
     else:
-        _render(result, fixes)
+        (render_profiles if result.profiles else _render)(result, fixes)
     return exit_code(result.report)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from envkit.errors import UsageError
 
 if TYPE_CHECKING:
     from envkit.models.outcome import Outcome
-    from envkit.models.results import VolumeListing
+    from envkit.models.results import EnvironmentInfo, VolumeListing
 
 _Sizes = Annotated[
     str,
@@ -27,6 +28,7 @@ _Sizes = Annotated[
 def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded", as_json: options.Json = False) -> None:
     """List the environments of the volume."""
     from envkit.api.environments import list_environments
+    from envkit.host.profile_facts import facts_now
     from envkit.layout.volume import environments
 
     exact = _is_exact(sizes)
@@ -35,7 +37,10 @@ def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded",
     is_there = session.volume.root.is_dir()
     named = is_there or session.volume_is_named  # the default one is made by the first environment
     own = [] if others and not is_there else [session.find_volume() if named else session.volume]
-    listings = [list_environments(volume, fingerprint=session.fingerprint, exact=exact) for volume in (*own, *others)]
+    listings = [
+        list_environments(volume, fingerprint=session.fingerprint, exact=exact, here=facts_now)
+        for volume in (*own, *others)
+    ]
     if as_json:
         from envkit.cli.output import print_json
         from envkit.wire.results import list_json
@@ -58,9 +63,9 @@ def _render_listing(listing: VolumeListing, origin: str) -> None:
     numbers = ("packages", "size", "adds")
     whole = ("name", *numbers, "created", "generation")
     view = table("name", *numbers, "created", "validated", "generation", right=numbers, whole=whole)
-    for info in listing.environments:
+    for name, info in _rows(listing):
         view.add_row(
-            info.name,
+            name,
             str(info.packages) if info.created else "",
             size_words(info.size_bytes),
             size_words(info.adds_bytes),
@@ -71,6 +76,17 @@ def _render_listing(listing: VolumeListing, origin: str) -> None:
     out.print(fitting(out, without(out, view, "generation", "created"), "adds", "size", "packages"))
     if len(listing.environments) > 1:
         out.print(f"together {size_words(listing.size_bytes)}: what environments share is on the disk once")
+
+
+def _rows(listing: VolumeListing) -> Iterator[tuple[str, EnvironmentInfo]]:
+    """Yield each environment, and below it its other profiles; a star marks that of this machine."""
+    for info in listing.environments:
+        states = info.profiles
+        here = next((state.rule.name for state in states if state.here), None)
+        yield (f"{info.name}: {info.profile}{'*' * (here == info.profile)}" if states else info.name), info
+        for state in states:
+            if not state.is_main:
+                yield f"  {state.rule.name}{'*' * state.here}", state.info
 
 
 def _is_exact(sizes: str) -> bool:
@@ -100,19 +116,27 @@ def show_command(
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
+    profile: Annotated[
+        str | None,
+        option("--profile", metavar="NAME", show_default="that of the link", help="One of its profiles."),
+    ] = None,
     sizes: _Sizes = "recorded",
     as_json: options.Json = False,
 ) -> None:
-    """Show an environment: its request, packages and last validation."""
+    """Show an environment: its request, packages and last validation; with profiles, which machines get which."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, fitting, mark, table
+    from envkit.cli.profiles import print_states
+    from envkit.host.profile_facts import facts_now
     from envkit.models.changes import states_of
     from envkit.words.values import plural, size_words
 
     exact = _is_exact(sizes)
     name, persist = which.environment(name, given, prefix, persist)
     session = options.session_of(persist, name=name)
-    info = show_environment(session.find_volume(), name, fingerprint=session.fingerprint, exact=exact)
+    info = show_environment(
+        session.find_volume(), name, fingerprint=session.fingerprint, exact=exact, here=facts_now, profile=profile
+    )
     if as_json:
         from envkit.cli.output import print_json
         from envkit.wire.results import show_json
@@ -144,6 +168,8 @@ def show_command(
     for script in manifest.skipped_link_scripts:
         facts.add_row("not run", script)
     out.print(facts)
+    if info.profiles:
+        print_states(out, info)
     view = table("package", "version", "build", "size", right=("size",))
     for package in states_of(manifest):
         view.add_row(package.name, package.version, package.build, size_words(package.size_bytes))

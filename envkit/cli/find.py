@@ -72,7 +72,7 @@ def find_command(
         (spec,), explicit, cuda=cuda, python=python, prefer=prefer, exclude_newer=exclude_newer
     )
     flags = Described(platform, driver, gpu or (), cuda_arch or (), glibc, no_gpu)
-    target, machines = describe(session, hosts, flags)
+    target, machines = describe(session, hosts, flags, platforms=True)
     settings = session.settings
     if is_pattern(spec):
         from envkit.api.names import find_names
@@ -124,6 +124,7 @@ def _render(
 ) -> None:
     from envkit.cli.builds_table import answer_rows, matrix_table, pick_rows, print_builds
     from envkit.cli.output import console, labelled, literal
+    from envkit.cli.pool_table import print_pool, profile_rows
     from envkit.words.say import say
 
     out = console()
@@ -142,12 +143,16 @@ def _render(
         out.print(view)
         for note in notes:
             out.print(literal(note, "dim"))
+    elif result.machines is not None and result.machines.builds and not everything:
+        print_pool(out, result.machines)
     else:
         shown = result.builds or result.nearest
         if shown and not result.builds:
             out.print("Nothing matches; the nearest:", style="yellow")
         print_builds(out, shown, everything=everything, limit=limit, every_reason=why and everything)
     lines = pick_rows("pick", "green", result.pick)
+    if result.machines is not None and result.pick is None:
+        lines = profile_rows(result.machines)
     if why:  # the explanation has the reason
         lines = lines[:1] + fixes + answer_rows(result.explanation)
     else:

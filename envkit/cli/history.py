@@ -32,7 +32,7 @@ def history_command(
     if as_json:
         print_json(history_json(found))
         return
-    columns = ("", "n", "made", "by", "packages", "changed", "validated", "generation")
+    columns = ("", "n", "made", "by", "packages", "changed", "profiles", "validated", "generation")
     view = table(*columns, right=("n", "packages"), whole=("n", "by", "packages", "validated", "generation"))
     for info in found.generations:
         view.add_row(
@@ -42,10 +42,13 @@ def history_command(
             info.verb,
             str(info.packages),
             _short(info.difference, info.parent),
+            ", ".join(info.profiles),
             info.validated or "never",
             info.generation,
         )
     out = console()
+    if not any(info.profiles for info in found.generations):
+        view.drop("profiles")
     out.print(fitting(out, without(out, view, "generation"), "packages", "by", "made"))
 
 

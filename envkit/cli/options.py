@@ -46,6 +46,15 @@ def _parse_volume(text: str) -> Path:
     return Path(text)
 
 
+ProfileOption = Annotated[
+    str | None,
+    option(
+        "--profile",
+        metavar="NAME",
+        show_default="that of this machine",
+        help="One of its profiles, where machines choose among several (`envkit show`).",
+    ),
+]
 Persist = Annotated[
     Path | None,
     option(

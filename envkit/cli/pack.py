@@ -31,6 +31,7 @@ def pack_command(
     form: _Format = None,
     level: Annotated[int, option(minimum=1, help="How hard zstd compresses.")] = 6,
     keep: Annotated[bool, option("--keep", help="Keep it on the volume, where `stage` takes it from.")] = False,
+    profile: options.ProfileOption = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
@@ -48,7 +49,7 @@ def pack_command(
         raise UsageError(f"--level {level} is more than {_MOST}", hint="From 1, the fastest, to 19, the smallest.")
     name, persist = which.environment(name, given, prefix, persist)
     session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
-    result = pack(session, name, PackOptions(output, _format_of(form, output), level, keep))
+    result = pack(session, name, PackOptions(output, _format_of(form, output), level, keep, profile))
     if as_json:
         print_json(pack_json(result))
         return

@@ -36,6 +36,7 @@ def stage_command(
         option("--to", metavar="DIR", show_default="ENVKIT_STAGE", help="A directory of this node's own disk."),
     ] = None,
     persist: options.Persist = None,
+    profile: options.ProfileOption = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
@@ -54,7 +55,7 @@ def stage_command(
         raise UsageError("no directory to copy to", hint="Name one of this node's disk: --to DIR, or ENVKIT_STAGE.")
     name = which.anything(name, given, prefix)
     session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
-    result = stage(session, name, place)
+    result = stage(session, name, place, profile=profile)
     if as_json:
         print_json(stage_json(result))
         return

@@ -44,8 +44,12 @@ class Described(NamedTuple):
     no_gpu: bool
 
 
-def describe(session: Session, hosts: list[Path] | None, flags: Described) -> tuple[Target, Mapping[str, Target]]:
+def describe(
+    session: Session, hosts: list[Path] | None, flags: Described, *, platforms: bool = False
+) -> tuple[Target, Mapping[str, Target]]:
     """Return the machine to choose for, and those of ``--hosts`` by name; without any flag, this host.
+
+    With `platforms`, the machines may be of several; the one to choose for is then about that of the first.
 
     Raises:
         UsageError: A flag's value cannot be read, or contradicts another.
@@ -61,7 +65,9 @@ def describe(session: Session, hosts: list[Path] | None, flags: Described) -> tu
         from envkit.inputs.pool import read_pool
 
         machines = read_pool(hosts)
-        return common_target(machines), machines
+        first = next(iter(machines.values())).subdir
+        some = {name: target for name, target in machines.items() if target.subdir == first} if platforms else machines
+        return common_target(some), machines
     from envkit.cuda.target import describe_target
     from envkit.host.overrides import override_host
 

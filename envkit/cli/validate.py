@@ -50,6 +50,7 @@ def validate_command(
     gpu: TargetFlags.gpu = None,
     cuda_arch: TargetFlags.cuda_arch = None,
     driver: TargetFlags.driver = None,
+    profile: options.ProfileOption = None,
     timeout: Annotated[float, option(minimum=1, metavar="SECONDS", help="Time limit for each check.")] = 300.0,
     deadline: Annotated[
         float | None,
@@ -82,12 +83,13 @@ def validate_command(
         _refuse_runs(level, device, html)
         flags = Described(None, driver, gpu or (), cuda_arch or (), None, no_gpu=False)
         session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
-        return _foresee(session, name, volume, flags, as_json=as_json)
+        return _foresee(session, name, volume, flags, profile=profile, as_json=as_json)
     result = validate_environment(
         name,
         volume=volume,
         reporter=make_reporter("none" if as_json and progress == "auto" else progress),
         options=ValidateOptions(None if level is None else level_of(level), tuple(device or ()), timeout, until),
+        profile=profile,
     )
     report = result.report
     if html is not None:
@@ -115,7 +117,9 @@ def _refuse_runs(level: str | None, device: Sequence[str] | None, html: Path | N
         )
 
 
-def _foresee(session: Session, name: str, volume: Volume | None, flags: Described, *, as_json: bool) -> int:
+def _foresee(
+    session: Session, name: str, volume: Volume | None, flags: Described, *, profile: str | None, as_json: bool
+) -> int:
     """Judge an environment for a machine that is described; return the exit code."""
     from envkit.api.foresee import foresee_environment
     from envkit.cli.inspection import render_code
@@ -124,7 +128,7 @@ def _foresee(session: Session, name: str, volume: Volume | None, flags: Describe
     from envkit.words.values import plural, target_words
 
     target, _ = describe(session, None, flags)
-    found = foresee_environment(name, target, volume=volume, reporter=session.reporter)
+    found = foresee_environment(name, target, volume=volume, reporter=session.reporter, profile=profile)
     report = found.report
     if as_json:
         print_json(foreseen_json(found))

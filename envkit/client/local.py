@@ -108,6 +108,8 @@ def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> t
     choice = environment.manifest.get("choice") or {}
     built = choice.get("build_cuda") if choice.get("variant") == "cuda" else None
     for_gpu = choice.get("variant") == "cuda" if gpu is None else gpu
+    if environment.manifest.get("profile") and for_gpu == (choice.get("variant") == "cuda"):
+        return None  # chosen by what the driver of this host says
     if not for_gpu or (environment.validation is not None and environment.validation.verdict == "pass"):
         return None
     if sys.platform != "linux":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout.private import read_file
-from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, validation_folders, volume_path
+from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, PROFILES, validation_folders, volume_path
 
 if TYPE_CHECKING:
     from envkit.profiles import Facts
@@ -144,7 +144,13 @@ def settle(prefix: str, manifest: Mapping[str, Any]) -> str:
 
     Raises:
         VolumeError: The volume is mounted elsewhere than when the generation was made.
+        IntegrityError: It has lost the rule of its profiles.
     """
+    if manifest.get("profile") and not manifest.get("side") and not os.path.lexists(os.path.join(prefix, PROFILES)):
+        raise IntegrityError(
+            f"{prefix} has lost the rule of its profiles, so that machines cannot choose",
+            hint="`envkit rollback` goes back; `envkit create --replace --hosts FILE` makes the profiles again.",
+        )
     baked = str(manifest.get("prefix") or prefix)
     if baked == prefix:
         return prefix

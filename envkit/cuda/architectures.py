@@ -71,6 +71,12 @@ def supported_archs(toolkit: CudaVersion) -> frozenset[ComputeCapability]:
     return archs[max(bisect_right(starts, toolkit) - 1, 0)]
 
 
+@cache
+def known_capabilities() -> tuple[ComputeCapability, ...]:
+    """Return every compute capability that a toolkit of the tables compiles for, in order."""
+    return tuple(sorted(frozenset().union(*_toolkit_archs()[1])))
+
+
 def dropped_by_toolkit(capability: ComputeCapability, toolkit: CudaVersion) -> bool:
     """Return whether a toolkit no longer knows an architecture because the architecture is too old for it."""
     return _renamed(capability) < min(supported_archs(toolkit))

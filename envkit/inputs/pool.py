@@ -26,7 +26,9 @@ def read_pool(paths: Sequence[Path]) -> dict[str, Target]:
         for index, document in enumerate(documents):
             place = path.name if len(documents) == 1 else f"{path.name}[{index}]"
             target = Target.from_host(host_from_json(document, where=place))
-            target = replace(target, described=target.described | {"hosts"})
+            # Machines with GPUs of one kind are alike, however many they have, and whatever these are called.
+            gpus = dict.fromkeys(replace(gpu, memory_bytes=None, uuid=None) for gpu in target.gpus)
+            target = replace(target, gpus=tuple(gpus), described=target.described | {"hosts"})
             name = _name(document) or place
             found[name if name not in found else f"{name} ({place})"] = target
     if not found:

@@ -93,8 +93,7 @@ def profile(prefix, name, volume):
 
 
 def machine(profiles, volume):
-    """Return the facts that a rule looks at: as envkit detects them, else what files tell, without capabilities."""
-    import platform
+    """Return the facts that a rule looks at: as envkit detects them, else by the driver's own libraries."""
     import subprocess
 
     command = load("session").find_envkit(volume)
@@ -104,12 +103,7 @@ def machine(profiles, volume):
             return profiles.facts_of(json.loads(told.stdout)["facts"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, subprocess.SubprocessError):
             pass
-    names = {"x86_64": "64", "arm64": "arm64", "aarch64": "aarch64" if sys.platform == "linux" else "arm64"}
-    system = "osx" if sys.platform == "darwin" else "linux"
-    kind = names.get(platform.machine(), platform.machine())
-    glibc = platform.libc_ver()[1] or None
-    gpus = list_gpus()
-    return profiles.Facts("%s-%s" % (system, kind), glibc, read_driver() if gpus else None, None, bool(gpus))
+    return profiles.look_around(os.environ)
 
 
 def is_packed(prefix):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from envkit.errors import HeldError, VolumeError
 from envkit.layout import lease
-from envkit.layout.generation import is_finished, list_generations, list_manifests
+from envkit.layout.generation import is_finished, list_generations, list_manifests, pointed_to
 from envkit.layout.launcher import own_python
+from envkit.layout.lineage import sets_of
 from envkit.layout.packs import packed_generation
 from envkit.layout.private import Folder, folder, peek
 from envkit.layout.trash import discard
@@ -191,28 +192,28 @@ def _superseded(volume: Volume, manifests: dict[str, Manifest], keep: Keep, foun
     for name, manifest in manifests.items():
         by_lineage.setdefault(manifest.lineage, {})[name] = manifest
     for lineage, members in sorted(by_lineage.items()):
-        older = sorted(
-            ((name, manifest) for name, manifest in members.items() if name not in linked),
-            key=lambda item: (item[1].number, item[1].created),
-            reverse=True,
-        )
         owner = owners.get(lineage)
-        for place, (name, manifest) in enumerate(older):
+        for place, (manifest, names) in enumerate(sets_of(members, linked)):
             age = now - _made(manifest)
-            if owner and place < keep.superseded:
-                facts = {"number": manifest.number, "owner": owner, "newest": keep.superseded}
-                found.kept.append((name, Advice(KEPT_NEWEST, **facts)))
-            elif name in used and keep.used:
-                found.kept.append((name, Advice(KEPT_IN_USE, by=_told(users.get(name, ())))))
+            busy = [name for name in names if name in used]
+            users_here = [use for name in names for use in users.get(name, ())]
+            kept: Advice | None = None
+            if owner and not manifest.side and place < keep.superseded:
+                kept = Advice(KEPT_NEWEST, number=manifest.number, owner=owner, newest=keep.superseded)
+            elif busy and keep.used:
+                kept = Advice(KEPT_IN_USE, by=_told(users_here))
             elif age < keep.younger_than_s:
-                found.kept.append((name, Advice(KEPT_YOUNG, age_s=age, least_s=keep.younger_than_s)))
-            else:
-                kind = "generation" if owner else "orphan"
-                why = Advice(SUPERSEDED, owner=owner, number=manifest.number) if owner else Advice(ORPHANED)
-                if name in used:
-                    why = Advice(TAKEN_IN_USE, by=_told(users.get(name, ())))
-                found.items.append(CleanItem(kind, str(volume.generations / name), why))
-                gone.add(name)
+                kept = Advice(KEPT_YOUNG, age_s=age, least_s=keep.younger_than_s)
+            if kept is not None:
+                found.kept += [(name, kept) for name in names]
+                continue
+            is_old = bool(owner) and not manifest.side
+            kind = "generation" if is_old else "orphan"
+            why = Advice(SUPERSEDED, owner=owner, number=manifest.number) if is_old else Advice(ORPHANED)
+            if busy:
+                why = Advice(TAKEN_IN_USE, by=_told(users_here))
+            found.items += [CleanItem(kind, str(volume.generations / name), why) for name in names]
+            gone.update(names)
     return gone
 
 
@@ -224,7 +225,7 @@ def _told(uses: Iterable[Use]) -> list[dict[str, object]]:
 
 def _linked(volume: Volume) -> dict[str, str]:
     """Map each generation that something points to, to the environment."""
-    linked = {path.name: name for name, path in environments(volume)}
+    linked = pointed_to(volume)
     own = own_python(volume)
     if own is not None:
         linked[own.name] = "envkit itself"

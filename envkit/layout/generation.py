@@ -6,18 +6,21 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError, VolumeError
+from envkit.errors import EnvironmentExistsError, IntegrityError, TamperedError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
 from envkit.layout.atomic import sync_file_system, write_atomic
 from envkit.layout.private import Folder, folder, read_file, tampered
+from envkit.layout.profiles import read_profiles
 from envkit.layout.refusal import writing
 from envkit.layout.trash import discard
 from envkit.layout.volume import Volume, check_name, environments, linked
 from envkit.models.manifest import Manifest
 from envkit.models.stored import StoredError
 from envkit.paths import MANIFEST, split_generation
+from envkit.profiles import Profile
 from envkit.values import dataclass
 
 
@@ -76,7 +79,7 @@ def claim(volume: Volume, name: str) -> Iterator[Claimed]:
                         home.sync()
                         yield made
                     except BaseException as error:
-                        discard(volume, path)
+                        discard(volume, path, unless=partial(_is_pointed_to, volume, path))
                         if isinstance(error, OSError) and isinstance(error.filename, str):
                             error.filename = error.filename.replace(here.through, str(path))
                         raise
@@ -218,12 +221,33 @@ def active(volume: Volume, name: str) -> Path | None:
     return linked(volume, name) if "/" not in name else None
 
 
+def _is_pointed_to(volume: Volume, path: Path) -> bool:
+    return path.name in pointed_to(volume)
+
+
+def pointed_to(volume: Volume) -> dict[str, str]:
+    """Map each generation that an environment's link names, or that is one of its profiles, to the environment."""
+    found: dict[str, str] = {}
+    for name, path in environments(volume):
+        found.update({profile.generation: name for profile in known_profiles(path)})
+        found[path.name] = name
+    return found
+
+
+def known_profiles(prefix: Path) -> tuple[Profile, ...]:
+    """Return the profiles of a generation, its own among them; none if it is alone or its rule cannot be obeyed."""
+    try:
+        return read_profiles(str(prefix))
+    except TamperedError:
+        return ()
+
+
 def active_name(prefix: Path) -> str | None:
-    """Return the environment that points to a prefix; None for another generation, or no generation."""
+    """Return the environment that a prefix is the generation of, or a profile; None for another prefix."""
     found = split_generation(str(prefix))
     if found is None:
         return None
-    return next((name for name, path in environments(Volume(Path(found[0]))) if path == prefix), None)
+    return pointed_to(Volume(Path(found[0]))).get(prefix.name)
 
 
 def resolve(volume: Volume | None, name_or_prefix: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from envkit.errors import UnknownEnvironmentError, UsageError
@@ -28,7 +29,15 @@ class Origin:
 
 
 def generations_of(volume: Volume, name: str) -> list[Manifest]:
-    """List the finished generations of an environment, oldest first, without those that cannot be read."""
+    """List the finished generations of an environment, oldest first, without those that cannot be read.
+
+    Of profiles, which have one number, it is the one that the link names.
+    """
+    return [manifest for manifest in members_of(volume, name) if not manifest.side]
+
+
+def members_of(volume: Volume, name: str) -> list[Manifest]:
+    """List the finished generations of an environment with every profile; see `generations_of`."""
     current = read_manifest(resolve(volume, name))
     if current is None:
         raise UnknownEnvironmentError(
@@ -39,9 +48,28 @@ def generations_of(volume: Volume, name: str) -> list[Manifest]:
     return sorted(found, key=lambda m: (m.number, m.created, m.generation))
 
 
+def sets_of(members: Mapping[str, Manifest], linked: Container[str]) -> list[tuple[Manifest, list[str]]]:
+    """Return the generations of one lineage that nothing points to, newest first: each with the profiles beside it.
+
+    Profiles of one change have its number. Those whose change died before the link named them come last, each alone.
+    """
+    sides: dict[int, list[str]] = {}
+    for name, manifest in sorted(members.items()):
+        if manifest.side:
+            sides.setdefault(manifest.number, []).append(name)
+    heads = sorted(
+        ((manifest, name) for name, manifest in members.items() if not manifest.side),
+        key=lambda item: (item[0].number, item[0].created),
+        reverse=True,
+    )
+    sets = [(manifest, [name, *sides.pop(manifest.number, ())], name in linked) for manifest, name in heads]
+    dead = [(members[name], [name]) for names in sides.values() for name in names if name not in linked]
+    return [(manifest, names) for manifest, names, is_linked in sets if not is_linked] + dead
+
+
 def directories_of(volume: Volume, name: str) -> dict[str, Path]:
     """Map each finished generation of an environment to its directory. Links are not followed."""
-    members = {manifest.generation for manifest in generations_of(volume, name)}
+    members = {manifest.generation for manifest in members_of(volume, name)}
     return {path.name: path for path in list_generations(volume) if path.name in members}
 
 
@@ -50,7 +78,7 @@ def next_origin(volume: Volume, name: str, verb: str) -> Origin:
     manifest = known_manifest(active(volume, name))
     if manifest is None:
         return Origin.first(verb)
-    last = max((m.number for m in generations_of(volume, name)), default=manifest.number)
+    last = max((m.number for m in members_of(volume, name)), default=manifest.number)
     return Origin(manifest.lineage, last + 1, manifest.generation, verb)
 
 

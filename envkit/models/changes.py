@@ -124,6 +124,7 @@ class GenerationInfo:
         packages: How many packages it holds.
         difference: What it changed, against its parent; None where that is gone.
         validated: ``pass``, ``fail`` or ``skip`` of the last validation; None when there was none.
+        profiles: Names of the profiles that it has, its own among them; empty for one alone.
     """
 
     number: int
@@ -137,6 +138,7 @@ class GenerationInfo:
     packages: int
     difference: Difference | None
     validated: str | None
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

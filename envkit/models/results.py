@@ -13,8 +13,10 @@ if TYPE_CHECKING:  # each verb has one kind of result
     from envkit.models.host import Host, Target
     from envkit.models.manifest import Manifest, PastValidation, PipPackage, ValidationRecord
     from envkit.models.outcome import Outcome
+    from envkit.models.pool import PoolMatrix, ProfileInfo
     from envkit.models.report import Report
     from envkit.models.request import Correction, Request
+    from envkit.profiles import Profile
 
 
 Source = Literal["channels", "cache", "table"]
@@ -40,6 +42,8 @@ class FindResult:
         source: Who answered: the channels, their indexes that were read before, or the built-in table.
         source_reason: Why it was not the channels.
         table_date: The day of that table.
+        machines: The machines by builds, where the choice is for several; builds of the same name that serve them
+            together, where no one build does.
     """
 
     request: Request
@@ -57,6 +61,7 @@ class FindResult:
     source: Source = "channels"
     source_reason: str = ""
     table_date: str | None = None
+    machines: PoolMatrix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,9 @@ class CreateResult:
         passed_over: Better packages that were measured and hold no code for a GPU, each record with the reasons.
         kernel: Name for people of the Jupyter kernel that the recipe asks for, once it is registered.
         ports: Where the recipe's services listen, by name.
+        profiles: The profiles, where machines choose among several generations; the rest is about that of this
+            machine, or the one that the link names.
+        machines: The machines by builds, where the choice was for several.
     """
 
     environment: str
@@ -107,6 +115,8 @@ class CreateResult:
     ports: tuple[tuple[str, int], ...] = ()
     pip: tuple[PipPackage, ...] = ()
     passed_over: tuple[tuple[Record, tuple[Reason, ...]], ...] = ()
+    profiles: tuple[ProfileInfo, ...] = ()
+    machines: PoolMatrix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,8 @@ class EnvironmentInfo:
         passed: The validations on the kind of host on which it passed last.
         problem: What is wrong with it, in words.
         manifest: What the generation is, for `show`; None when it is damaged or gone.
+        profile: Name of the profile that the link names, where machines choose among several.
+        profiles: All of them, with the rule and what is known of each.
     """
 
     name: str
@@ -159,6 +171,18 @@ class EnvironmentInfo:
     passed: Outcome | None = None
     problem: str | None = None
     manifest: Manifest | None = None
+    profile: str | None = None
+    profiles: tuple[ProfileState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """One profile of an environment, as it is on the volume."""
+
+    rule: Profile  # its name, generation, conditions and machines
+    info: EnvironmentInfo  # its generation
+    is_main: bool  # whether the environment's link names it
+    here: bool  # whether it is that of this machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from envkit.models.results import (
     FindResult,
     Matrix,
     NameListing,
+    ProfileState,
     ValidateResult,
     VolumeListing,
 )
@@ -215,6 +216,10 @@ def find_json(
         document["table_date"] = result.table_date
     if result.hosts:
         document["hosts"] = [{"name": name, "target": target_json(host)} for name, host in result.hosts.items()]
+    if result.machines is not None:
+        from envkit.wire.pool import pool_json
+
+        document["machines"] = pool_json(result.machines, limit=limit)
     if isinstance(result.error, EnvkitError):
         document["error"] = members(result.error, "code", "message", "hint")
     return document
@@ -287,6 +292,12 @@ def create_json(result: CreateResult, host: dict[str, Any]) -> dict[str, Any]:
         document["fixed"] = [correction_json(correction) for correction in result.fixed]
     if result.passed_over:
         document["passed_over"] = lacking_json(result.passed_over)
+    from envkit.wire.pool import pool_json, profile_json
+
+    if result.profiles:
+        document["profiles"] = [profile_json(info) for info in result.profiles]
+    if result.machines is not None:
+        document["machines"] = pool_json(result.machines)
     if result.dry_run:
         document["dry_run"] = True
     if result.kernel is not None:
@@ -310,6 +321,16 @@ def _environment(info: EnvironmentInfo) -> dict[str, Any]:
         if validated
         else None,
         "last_passed": _passed(info.passed) if info.passed else None,
+        **({"profile": info.profile, "profiles": list(map(_state, info.profiles))} if info.profiles else {}),
+    }
+
+
+def _state(state: ProfileState) -> dict[str, Any]:
+    return {
+        **members(state.rule, "name", "subdir", "gpu", "glibc", "driver", "cuda", "capabilities", "machines"),
+        "main": state.is_main,
+        "here": state.here,
+        **{key: value for key, value in _environment(state.info).items() if key not in {"name", "path"}},
     }
 
 

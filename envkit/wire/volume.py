@@ -51,6 +51,7 @@ def _generation(info: GenerationInfo) -> dict[str, Any]:
         **members(info, "number", "generation", "prefix", "created", "verb", "parent", "active", "specs", "packages"),
         "difference": _difference(info.difference) if info.difference else None,
         "validated": info.validated,
+        **({"profiles": list(info.profiles)} if info.profiles else {}),
     }
 
 

@@ -160,6 +160,10 @@ ADVICE: dict[str, str | Callable[..., str]] = {
     ),
     codes.HELD_BY_REQUEST: lambda name, version, spec: f"{name} {version} exists; `{spec}` of the request holds it",
     codes.LEAVE_OUT: _leave_out,
+    codes.PROFILES_SERVE: (
+        "no one build runs on all of these machines; {count} together do: `envkit create --hosts` makes profiles "
+        "of one environment, and each machine takes its own"
+    ),
     codes.WHEELS_WITHOUT_GPU: lambda names: (
         f"{join(names)}: wheels for CUDA, and this machine has no GPU; what they do on the CPU works"
     ),

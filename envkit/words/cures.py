@@ -24,6 +24,7 @@ _LIBCUDA: dict[Blame, str] = {
     "driver of the host.",
     "host": "Unset the variable, or take that folder out of it.",
 }
+_PROFILES_AGAIN = "Go back with `envkit rollback`, or make them again: envkit create --replace --hosts FILE."
 _MAKE_AGAIN = "Make the environment again with create --replace."
 _ABOVE = "See the findings above; else make the environment again."
 _VALIDATE = "Prove it with `envkit validate {name}`."
@@ -185,6 +186,8 @@ CURES: dict[str, str | Callable[..., str]] = {
     driver.UVM_MISSING: "Load it: `nvidia-modprobe -u -c=0`; in a container, give it /dev/nvidia-uvm.",
     driver.WRONG_RESULT: _wrong,
     files.ADDED_BY_HAND: _added,
+    files.PROFILES_BROKEN: _PROFILES_AGAIN,
+    files.PROFILES_LOST: _PROFILES_AGAIN,
     files.BAD_MANIFEST: f"It was copied or damaged, or written by a newer envkit. {_MAKE_AGAIN}",
     files.BAD_RECORD: _repair,
     files.BARRED: "Their owner has to run --fix, which opens them; or close the volume: chmod go-rwx {root}.",

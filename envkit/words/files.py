@@ -68,6 +68,8 @@ def _shared_trust(mode: int, *, trusted: bool) -> str:
 FILES: dict[str, str | Callable[..., str]] = {
     codes.ADDED_BY_HAND: lambda found: f"installed besides the packages: {join(found, most=_SHOWN_ADDED)}",
     codes.BAD_MANIFEST: "{error}",
+    codes.PROFILES_BROKEN: "{error}",
+    codes.PROFILES_LOST: "{generation} has lost the rule by which machines choose their profile",
     codes.BAD_RECORD: "conda-meta/{record} cannot be read: {error}",
     codes.BARRED: lambda paths: f"{len(paths)} files and folders are closed to users of the volume: {_some(paths)}",
     codes.BYTECODE_DAMAGED: lambda packages: (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from envkit.models.host import MachineKind
+from envkit.models.request import Request
 from envkit.profiles import Facts, Profile, unmet
-from envkit.words.values import join
+from envkit.words.values import join, kinds_words, target_words
 
 _SHOWN = 6
 
@@ -61,3 +63,12 @@ def none_serves(name: str, profiles: Sequence[Profile], facts: Facts) -> tuple[s
         f"envkit create -n {name} --replace --hosts pool.jsonl, with the packages as before (`envkit show {name}`)."
     )
     return f"no profile of {name} serves this machine ({machine_words(facts)}): {reasons}", cure
+
+
+def unserved(request: Request, kinds: Sequence[MachineKind]) -> tuple[str, str]:
+    """Return the message and the cure for machines of a pool that nothing runs on."""
+    told = join([f"{kinds_words(kind)} ({target_words(kind.target)})" for kind in kinds], most=_SHOWN)
+    return (
+        f"no build for {' '.join(request.specs)} runs on {told}",
+        "Leave these machines out of --hosts, or see what keeps them: envkit find --hosts FILE, and --why for one.",
+    )

@@ -154,16 +154,35 @@ def test_one_choice_for_several_machines(find: Any, tmp_path: Path) -> None:
 def test_the_machine_that_rules_all_out_is_named(find: Any, tmp_path: Path) -> None:
     lines = [_machine("gpu", "550.54.14", ("A100", "8.0")), _machine("login", None)]
     (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--json")
+    found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--cuda", "12.4", "--json")
     assert found.code == 4
     assert "login rules them out" in found.json["error"]["message"]
     assert "--hosts" in found.json["error"]["hint"]
 
 
+def test_builds_that_serve_machines_together_are_an_answer(find: Any, tmp_path: Path) -> None:
+    lines = [
+        _machine("gpu", "550.54.14", ("A100", "8.0")),
+        _machine("login", None),
+        _machine("a2", "550.54.14", ("A100", "8.0")),
+    ]
+    pool = tmp_path / "pool.jsonl"
+    pool.write_text("\n".join(map(json.dumps, lines)))
+    found = find("pytorch", "--hosts", pool, "--json")
+    assert (found.code, found.json["pick"]) == (0, None)
+    rows = [(row["names"], row["builds"][0]["tier"], row["pick"].split("-")[2][:3]) for row in found.json["machines"]]
+    assert rows == [(["gpu", "a2"], "minor", "cud"), (["login"], "no", "cpu")]
+    for columns in (60, 80, 120, 200):
+        said = find("pytorch", "--hosts", pool, COLUMNS=str(columns)).out
+        assert all(len(line.rstrip()) <= columns for line in said.splitlines())
+        assert said.count("*") == 3  # one for each kind, and in the legend
+        assert "picks" in said
+
+
 def test_a_machine_may_have_any_name(find: Any, tmp_path: Path) -> None:
     lines = [_machine("gpu", "550.54.14", ("A100", "8.0")), _machine("old and grey", None), _machine("old", None)]
     (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--json")
+    found = find("pytorch", "--hosts", tmp_path / "pool.jsonl", "--cuda", "12.4", "--json")
     assert found.code == 4
     assert "old and grey and 1 like it rules them out" in found.json["error"]["message"]
 
@@ -182,12 +201,15 @@ def test_hosts_and_driver_exclude_each_other(envkit: Envkit, tmp_path: Path) -> 
     assert envkit("find", "pytorch", "--hosts", "hosts.json", "--driver", "550", "--json").code == 2
 
 
-def test_machines_of_two_platforms_have_no_one_environment(envkit: Envkit, tmp_path: Path) -> None:
+def test_machines_of_two_platforms_have_a_build_each(envkit: Envkit, tmp_path: Path) -> None:
     machines = [_machine("a", None), _machine("mac", None, subdir="osx-arm64")]
     (tmp_path / "hosts.json").write_text(json.dumps(machines))
-    found = envkit("find", "pytorch", "--hosts", "hosts.json", "--json")
-    assert found.code == 2
-    assert "mac is osx-arm64" in found.json["error"]["message"]
+    found = envkit("find", "pytorch", "--hosts", "hosts.json", "--json", env=NOWHERE)
+    assert found.code == 0
+    assert [row["builds"][0]["tier"] for row in found.json["machines"]] == ["cpu", "native"]
+    locked = envkit("lock", "pytorch", "--hosts", "hosts.json", "-o", "x.txt", "--format", "explicit", "--json")
+    assert locked.code == 2
+    assert "mac is osx-arm64" in locked.json["error"]["message"]
 
 
 def test_without_channels_the_table_answers(envkit: Envkit) -> None:

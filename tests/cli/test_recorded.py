@@ -162,6 +162,7 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
     "list-nothing": ("list",),
     "create-dry-run": ("create", "pytorch=2.5", *A100, "--python", "3.11", "--dry-run"),
     "create-dry-run-hosts": ("create", "pytorch", "--hosts", "mixed.json", "--dry-run"),
+    "create-dry-run-profiles": ("create", "pytorch", "--hosts", "login.json", "--dry-run"),
     "create-fix": ("create", "cudatoolkit=12.1", *A100, "--fix", "--dry-run"),
     "create-unsatisfiable": ("create", "needy", "tool"),
     "create-cuda-without-gpu": ("create", "pytorch", "--cuda", "12.4", "--no-gpu", "--dry-run"),

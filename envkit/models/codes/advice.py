@@ -30,6 +30,7 @@ HELD_BY_PIN = _advice("held-by-pin", "A pin of the environment or of the configu
 HELD_BY_REQUEST = _advice("held-by-request", "The request excludes a newer version.")
 HIDDEN_BUILD = _advice("hidden-build", "A channel of higher priority hides a newer build.")
 LEAVE_OUT = _advice("leave-out", "Machines that rule everything out on their own.")
+PROFILES_SERVE = _advice("profiles-serve", "No one build runs on all machines; that several together do.")
 MORE_REASONS = _advice("more-reasons", "How many reasons are not listed.")
 NEWER_DRIVER = _advice("newer-driver", "The build that a newer driver would run.")
 NO_NEWER = _advice("no-newer", "No channel that was asked has a newer build that matches.")

@@ -14,6 +14,8 @@ def _seen(name: str, meaning: str) -> Code:
 
 
 ADDED_BY_HAND = _finding("added-by-hand", "Packages were installed besides those of the environment.", None)
+PROFILES_BROKEN = _finding("profiles-broken", "The rule that chooses among profiles cannot be obeyed.")
+PROFILES_LOST = _finding("profiles-lost", "The rule that chooses among profiles is gone.")
 BAD_MANIFEST = _finding("bad-manifest", "The manifest of an environment cannot be read.")
 BAD_RECORD = _finding("bad-record", "A package's record in conda-meta cannot be read.")
 BARRED = _finding("barred", "Files of an environment are closed to users of its volume.", None)
