@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options, which
 from envkit.cli.declared import argument, option
+from envkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from envkit.models.care import Checkup
 
 _UNHEALTHY = 6
 
@@ -20,25 +24,46 @@ def doctor_command(
     persist: options.Persist = None,
     full: Annotated[bool, option("--full", help="Hash every file, in the package cache too.")] = False,
     fix: Annotated[bool, option("--fix", help="Repair what can be repaired.")] = False,
+    container: Annotated[
+        bool,
+        option(
+            "--container",
+            help="Check what the engine gave this container instead: GPUs, ports, the volume's mount and owners, "
+            "/dev/shm, clock, certificates, space.",
+        ),
+    ] = False,
     offline: options.Offline = False,
     timeout: options.Timeout = None,
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Check environments and the volume; exit 6 if anything is wrong."""
+    from envkit.api.container import check_container
     from envkit.api.doctor import doctor
-    from envkit.cli.output import console, mark, print_json
-    from envkit.cli.validate import render_findings
-    from envkit.wire.volume import checkup_json
-    from envkit.words.say import say
 
+    if container:
+        if name or given or prefix or fix or full:
+            raise UsageError(
+                "--container looks at the container, not at environments, and mends nothing",
+                hint="Leave out what is beside it; --persist names the volume.",
+            )
+        return _show(check_container(options.session_of(persist)), as_json=as_json)
     if name or given or prefix:  # else the whole volume
         name = which.anything(name, given, prefix)
     session = options.session_of(
         persist, name=name, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
     )
     alone = name is not None and "/" in name and persist is None
-    result = doctor(session, name, full=full, fix=fix, alone=alone)
+    return _show(doctor(session, name, full=full, fix=fix, alone=alone), as_json=as_json)
+
+
+def _show(result: Checkup, *, as_json: bool) -> int:
+    from envkit.cli.output import console, mark, print_json
+    from envkit.cli.validate import render_findings
+    from envkit.wire.volume import checkup_json
+    from envkit.words.say import say
+
+    full = result.full
     code = 0 if result.healthy else _UNHEALTHY
     if as_json:
         print_json(checkup_json(result))

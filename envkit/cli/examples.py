@@ -45,7 +45,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "envkit lock -f environment.yml --for a100/550 -o pixi.lock",
         "envkit lock -f environment.yml -o pixi.lock --check",
     ),
-    "doctor": ("envkit doctor", "envkit doctor train --full --fix"),
+    "doctor": ("envkit doctor train --full --fix", "envkit doctor --container"),
     "clean": ("envkit clean --dry-run", "envkit clean --keep 1 --older-than 2w"),
     "facts": ("envkit facts pytorch", "envkit facts cudnn --offline"),
     "detect": ("envkit detect", "envkit detect --json > host.json"),

@@ -9,6 +9,7 @@ from envkit.models.fact import Blame, Code
 from envkit.models.installed import Repair
 from envkit.models.probe import Shadow
 from envkit.models.report import Finding, Recorded
+from envkit.words.container import CONTAINER_CURES
 from envkit.words.fleet import FLEET_CURES
 from envkit.words.say import fill
 
@@ -114,6 +115,7 @@ def _said(text: str) -> Callable[..., str]:
 
 
 CURES: dict[str, str | Callable[..., str]] = {
+    **CONTAINER_CURES,
     **FLEET_CURES,
     driver.CALL_FAILED: "Run `nvidia-smi`, and look for Xid messages in `dmesg`.",
     driver.COMPAT_NOT_SUPPORTED: "Take cuda-compat off the loader's path: the build has to fit the driver's own CUDA.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from envkit.models.fact import REGISTRY
+from envkit.words.container import CONTAINER
 from envkit.words.driver import DRIVER
 from envkit.words.files import FILES
 from envkit.words.fleet import FLEET
@@ -19,6 +20,7 @@ def _plain(meaning: str) -> str:
 
 FINDINGS: dict[str, str | Callable[..., str]] = {
     **{code: _plain(code.meaning) for code in REGISTRY["finding"].values()},  # unless there is more to say
+    **CONTAINER,
     **DRIVER,
     **FILES,
     **FLEET,

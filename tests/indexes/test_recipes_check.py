@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from envkit.recipes import builtin_names, load_builtin
 
 Check = Callable[..., dict[str, dict[str, Any]]]
 
-DOCUMENTED = ("mps", "mxnet", "pytorch-cu121-py39", "tensorflow-2.9-jupyter", "pytorch-2.7-jupyter", "llm", "rapids")
-"""Recipes with refusals, pip parts, other channels; `--full` adds those that are solved as they are."""
+DOCUMENTED = ("mps", "mxnet", "pytorch-cu121-py39", "tensorflow-2.9-jupyter")
+"""Recipes with refusals that articles lead to; `--full` adds the others."""
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +66,32 @@ def test_each_runs_where_it_says_and_is_refused_where_it_says(check: Check) -> N
     assert "525.60.13" in old["a100-470"]["text"]
     assert found["tensorflow-2.9-jupyter"]["t4-470"]["text"].startswith("tensorflow 2.9.1 cuda112py310")
     assert found["tensorflow-2.9-jupyter"]["rtx-5090-570"]["code"] == "host-cannot-run"
-    assert found["pytorch-2.7-jupyter"]["rtx-5090-570"]["text"].startswith("pytorch 2.7.1 cuda129")
-    assert found["pytorch-2.7-jupyter"]["cpu"]["code"] == "host-cannot-run"
-    assert found["rapids"]["h100-580"]["text"].startswith("cudf 25.06.00")
+
+
+_PACKAGES = "python=3.9 pytorch torchvision torchaudio pytorch-cuda=12.1"
+CONDA_LINE = f"conda create -n torch {_PACKAGES} -c pytorch -c nvidia -c conda-forge"
+"""As old instructions have it; `conda` becomes `envkit`, and recipe pytorch-cu121-py39 is the same."""
+
+
+def test_the_conda_line_of_an_article_is_the_recipe(envkit: Envkit, channels: str) -> None:
+    words = shlex.split(CONDA_LINE)[1:]
+    machine = ("--driver", "550", "--gpu", "a100", "--glibc", "2.35", "--persist", "envs", "--dry-run", "--json")
+    made = envkit(*words, *machine, env={"CONDA_CHANNEL_ALIAS": channels})
+    assert made.code == 0, made.out
+    assert made.json["pick"]["build"] == "py3.9_cuda12.1_cudnn8.9.2_0"  # as recipe pytorch-cu121-py39 has it above
+    recipe = load_builtin("pytorch-cu121-py39")
+    assert sorted(recipe.dependencies) == sorted(_PACKAGES.split())
+    assert recipe.channels == ("pytorch", "nvidia", "conda-forge")
 
 
 @pytest.mark.full
 def test_so_do_the_others(check: Check) -> None:
-    for name, outcomes in check(*sorted(set(builtin_names()) - set(DOCUMENTED))).items():
+    found = check(*sorted(set(builtin_names()) - set(DOCUMENTED)))
+    for name, outcomes in found.items():
         assert all(outcome["ok"] for outcome in outcomes.values()), name
+    assert found["pytorch-2.7-jupyter"]["rtx-5090-570"]["text"].startswith("pytorch 2.7.1 cuda129")
+    assert found["pytorch-2.7-jupyter"]["cpu"]["code"] == "host-cannot-run"
+    assert found["rapids"]["h100-580"]["text"].startswith("cudf 25.06.00")
 
 
 def test_all_fifteen_say_for_whom_they_are_and_where_they_run() -> None:

@@ -1,0 +1,121 @@
+"""`doctor --container` in namespaces where things are really wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from container_engine import free_ports, skip_unless_able
+from harness import ENVKIT, Outcome, run_program
+
+OWNER = 12345
+# A machine with an NVIDIA driver in its kernel, and what an engine gives of it to a container.
+DRIVER = """
+mkdir -p "$D/driver/nvidia" && echo "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.10  Wed" \
+    > "$D/driver/nvidia/version" && mount --bind "$D/driver" /proc/driver
+"""
+DEVICE = """
+mkdir "$D/dev" && mount -t tmpfs dev "$D/dev" && cp -a /dev/null /dev/zero /dev/random /dev/urandom "$D/dev/"
+mkdir "$D/dev/shm" && mount -t tmpfs -o size=64m shm "$D/dev/shm"
+mknod -m 600 "$D/dev/nvidia0" c 195 0 && mount --move "$D/dev" /dev
+"""
+
+
+class Inside:
+    """Runs `doctor --container` in a mount namespace of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.volume = folder / "volume"
+        self.volume.mkdir()
+        self.ports = free_ports(2)
+
+    def __call__(self, *preparing: str, env: Mapping[str, str] | None = None) -> Outcome:
+        (self.folder / "d").mkdir(exist_ok=True)
+        script = "set -e\nmount --make-rprivate /\n" + "\n".join(preparing) + '\nexec "$@"\n'
+        words = [*ENVKIT, "doctor", "--container", "--persist", str(self.volume), "--json"]
+        variables = {**os.environ, "D": str(self.folder / "d"), "container": "docker"}
+        variables |= {"JUPYTER_PORT": str(self.ports[0]), "SSH_PORT": str(self.ports[1]), **(env or {})}
+        return run_program(["unshare", "-m", "sh", "-c", script, "sh", *words], env=variables, cwd=self.folder)
+
+    def codes(self, *preparing: str, env: Mapping[str, str] | None = None) -> dict[str, str | None]:
+        said = self(*preparing, env=env)
+        assert said.code in {0, 6}, said.err
+        return {finding["check"]: finding["code"] for finding in said.json["subjects"][0]["findings"]}
+
+
+@pytest.fixture
+def inside(isolation: Path, tmp_path: Path) -> Inside:
+    del isolation
+    skip_unless_able()
+    return Inside(tmp_path)
+
+
+@contextlib.contextmanager
+def _listening(address: str, port: int, *words: str) -> Iterator[None]:
+    """A program with these words in its command line that listens."""
+    code = (
+        "import socket, sys; s = socket.create_server((sys.argv[1], int(sys.argv[2]))); print('!', flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, address, str(port), *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        try:
+            yield
+        finally:
+            program.kill()
+
+
+def test_a_container_where_everything_is_wrong(inside: Inside) -> None:
+    small = 'mount -t tmpfs -o size=64m,nr_inodes=200 small "$D"'
+    (inside.volume / "of-root").write_text("x")
+    os.chown(inside.volume, OWNER, OWNER)
+    tomorrow = (inside.volume / ".").stat().st_mtime + 86_400
+    os.utime(inside.volume / "of-root", (tomorrow, tomorrow))
+    with _listening("0.0.0.0", inside.ports[0]), _listening("127.0.0.1", inside.ports[1], "sshd"):  # noqa: S104
+        found = inside.codes(small, DRIVER, DEVICE, env={"NVIDIA_VISIBLE_DEVICES": "all", "SSL_CERT_FILE": "/nothing"})
+    mounted = inside.volume.stat().st_dev != Path("/").stat().st_dev
+    assert found == {
+        "gpu": "gpu-without-library",
+        "port.jupyter": "port-taken",
+        "port.ssh": "port-loopback",
+        "mount": None if mounted else "volume-in-layer",
+        "owner": "files-of-root",
+        "shm": "shared-memory-small",
+        "clock": "clock-behind",
+        "certificates": "certificates-missing",
+        "space": found["space"],
+    }
+
+
+def test_a_container_that_was_given_little(inside: Inside) -> None:
+    volume = f'mount -t tmpfs -o size=64m,nr_inodes=200 small "{inside.volume}" && chown {OWNER} "{inside.volume}"'
+    found = inside.codes(DRIVER, volume, env={"NVIDIA_VISIBLE_DEVICES": "all"})
+    assert (found["gpu"], found["space"], found["mount"]) == ("gpu-not-given", "space-short", None)
+    assert (found["port.jupyter"], found["port.ssh"], found["owner"]) == ("port-silent", "port-silent", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param("802", "gpu-fabric", marks=pytest.mark.full),
+        ("803", "gpu-mismatch"),
+        pytest.param("804", "gpu-compat", marks=pytest.mark.full),
+        pytest.param("", None, marks=pytest.mark.full),
+    ],
+)
+def test_what_the_driver_answers(inside: Inside, gpu_host: Mapping[str, str], error: str, code: str | None) -> None:
+    failing = {"FAKECUDA_FAIL": f"cuInit={error}"} if error else {}
+    assert inside.codes(DRIVER, DEVICE, env={**gpu_host, **failing})["gpu"] == code
+
+
+def test_it_goes_with_nothing_else(inside: Inside) -> None:
+    refused = run_program([*ENVKIT, "doctor", "train", "--container"], env=os.environ, cwd=inside.folder)
+    assert refused.code == 2
+    assert "--container looks at the container" in refused.err
