@@ -13,6 +13,8 @@ from envkit.client.volume import chosen_generation, find_validation, load_manife
 from envkit.hashes import sha256
 from envkit.paths import recipes_folder
 
+_OWN_HOST = "conda.anaconda.org"  # where plain names live
+_LONGEST_PORT = 6
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
 
@@ -84,7 +86,10 @@ def matches(manifest: Mapping[str, Any], wanted: Wanted) -> bool:
 
 
 def _cuda(text: str) -> str:
-    if text == "auto":
+    """Return a choice as `envkit.models.request.CudaChoice` writes it; the usual ones need no import."""
+    major, _, minor = text.partition(".")
+    toolkit = len(major) == 2 and major[0] != "0" and (text == major or len(minor) == 1)
+    if text in {"auto", "none"} or (toolkit and text.isascii() and (major + minor).isdecimal()):
         return text
     from envkit.models.request import CudaChoice
 
@@ -95,9 +100,26 @@ def _channel(text: str) -> str:
     """Return a channel's name as `envkit.models.channel.parse_channel` does; plain names need no import."""
     if text and text[0] not in "-." and not set(text) - _PLAIN:
         return f"file://{os.path.normpath(text)}" if text[0] == "/" else text.rstrip("/")
+    if _is_plain_url(text):
+        return text.rstrip("/")
     from envkit.models.channel import parse_channel
 
     return parse_channel(text, cwd=os.getcwd()).name
+
+
+def _is_plain_url(text: str) -> bool:
+    """Return whether a URL is a channel's name as it stands: no token, nothing quoted, not below the alias."""
+    scheme, mark, rest = text.partition("://")
+    host, _, path = rest.partition("/")
+    name, colon, port = host.partition(":")
+    return (
+        mark != ""
+        and scheme in {"http", "https"}
+        and name not in {"", _OWN_HOST}
+        and not set(name + path) - _PLAIN
+        and (not colon or (port.isascii() and port.isdecimal() and len(port) < _LONGEST_PORT))
+        and not {"t", "", ".", ".."} & set(path.rstrip("/").split("/") if path else ())
+    )
 
 
 def refusal(environment: Environment, *, gpu: bool | None, root: str = "/") -> tuple[str, str] | None:

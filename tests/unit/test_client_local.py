@@ -15,6 +15,7 @@ from envkit.client.report import ReportView
 from envkit.client.volume import find_validation, linked_generation, locate_volume
 from envkit.errors import HostCannotRunError, SettingsError, UsageError, ValidationFailedError
 from envkit.models.channel import parse_channel
+from envkit.models.request import CudaChoice
 
 REQUEST: dict[str, Any] = {
     "specs": ["pytorch>=2.5"],
@@ -46,10 +47,29 @@ def test_same_request(wanted: Wanted, same: bool) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["conda-forge", "nvidia/label/cuda-12.1.0", "/srv/channel/", "/srv/../opt/./x", "./here", "/a+b", "https://h/c"],
+    [
+        *("conda-forge", "nvidia/label/cuda-12.1.0", "/srv/channel/", "/srv/../opt/./x", "./here", "/a+b"),
+        *("https://h/c", "http://127.0.0.1:8080/c/label/dev//", "HTTP://h/c", "https://conda.anaconda.org/nvidia"),
+        *("https://h/t/TOKEN/c", "https://me:pw@h/c", "https://h/a%20b", "https://h:/c", "https://h/c?q", "s3://h/c"),
+    ],
 )
 def test_channels_are_named_as_the_command_line_names_them(text: str) -> None:
     assert _channel(text) == parse_channel(text, cwd=str(Path.cwd())).name
+
+
+@pytest.mark.parametrize("text", ["auto", "none", "cpu", "12", "12.1", "121", "cu121", "12.1.105", "9.2", "12.10"])
+def test_cuda_choices_are_written_as_the_command_line_writes_them(text: str) -> None:
+    request = {**REQUEST, "cuda": str(CudaChoice.parse(text))}
+    wanted = Wanted(tuple(REQUEST["specs"]), cuda=text, channels=tuple(REQUEST["channels"]))
+    assert matches({"request": request}, wanted)
+    assert not matches({"request": {**request, "cuda": "11"}}, wanted)
+
+
+@pytest.mark.parametrize("text", ["12.", ".1", "\uff11\uff12", "012"])
+def test_what_is_no_cuda_choice_matches_nothing(text: str) -> None:
+    request = {**REQUEST, "cuda": text}
+    wanted = Wanted(tuple(REQUEST["specs"]), cuda=text, channels=tuple(REQUEST["channels"]))
+    assert not matches({"request": request}, wanted)
 
 
 def test_a_described_target_is_for_the_command_line() -> None:
