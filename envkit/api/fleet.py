@@ -7,14 +7,17 @@ from pathlib import Path
 
 from envkit.api.nodes import ask_nodes, in_order, judge_node, read_document, unreadable, usable
 from envkit.checks.fleet import kinds_of, oddities
+from envkit.checks.fleet_health import sick_gpus
 from envkit.errors import SettingsError, UsageError
 from envkit.fleet.base import Fleet
 from envkit.host.wire import host_from_json, host_to_json
 from envkit.layout.atomic import write_atomic
 from envkit.layout.volume import Volume
 from envkit.models.fleet import FleetDetection, FleetStaging, NodeCopy
+from envkit.models.gpu_health import GpuHealth
 from envkit.models.host import Host
 from envkit.models.progress import Reporter
+from envkit.models.stored import StoredError
 
 
 def detect_fleet(fleet: Fleet, *, volume: Volume | None, deadline_s: float, reporter: Reporter) -> FleetDetection:
@@ -29,13 +32,16 @@ def detect_fleet(fleet: Fleet, *, volume: Volume | None, deadline_s: float, repo
     nodes = fleet.nodes()
     machines: dict[str, Host] = {}
     names, findings = usable(nodes)
-    words = dict.fromkeys(names, ("detect", "--refresh", "--json"))
+    words = dict.fromkeys(names, ("detect", "--refresh", "--health", "--json"))
     for answer in ask_nodes(fleet, words, volume=volume, deadline_s=deadline_s, reporter=reporter):
         finding = judge_node(answer, volume=volume)
         if finding is None:
             try:
-                machines[answer.node] = host_from_json(read_document(answer), where=answer.node)
-            except SettingsError:
+                document = read_document(answer)
+                machines[answer.node] = host_from_json(document, where=answer.node)
+                states = [GpuHealth.from_json(gpu) for gpu in document.get("health", ())]
+                findings += sick_gpus(answer.node, states)
+            except (SettingsError, StoredError):
                 finding = unreadable(answer)
         if finding is not None:
             findings.append(finding)

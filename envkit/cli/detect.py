@@ -17,14 +17,19 @@ _FACTS = (
 def detect_command(
     *,
     refresh: Annotated[bool, option("--refresh", help="Do not use the driver's answers of the last day.")] = False,
+    health: Annotated[
+        bool, option("--health", help="Also ask each GPU for memory errors, and for what slows it down now.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what this host can run, and the source of each fact."""
     from envkit.cli.output import console, mark, print_json, table
     from envkit.engines.registry import list_engines
     from envkit.host.detect import detect_host
+    from envkit.host.health import detect_health
     from envkit.host.wire import host_to_json
     from envkit.wheels.uv import find_uv, uv_version
+    from envkit.words.gpu_health import health_words
     from envkit.words.values import size_words
 
     host = detect_host(refresh=refresh)
@@ -32,7 +37,8 @@ def detect_command(
         engines = [asdict(engine) for engine in list_engines()]
         uv = find_uv()
         wheels = {"version": uv_version(uv), "where": str(uv)} if uv else None
-        print_json({"facts": host_to_json(host), "engines": engines, "uv": wheels})
+        asked = {"health": [gpu.to_json() for gpu in detect_health()]} if health else {}
+        print_json({"facts": host_to_json(host), "engines": engines, "uv": wheels, **asked})
         return
     view = table("fact", "value", "from", whole=("fact",))
     for name in _FACTS:
@@ -46,6 +52,8 @@ def detect_command(
         view.add_row(f"{kind} {number}", text, host.sources.get("gpus", ""))
     if not host.gpus:
         view.add_row("GPUs", "none", host.sources.get("gpus", ""))
+    for state in detect_health() if health else ():
+        view.add_row(f"health {state.index}", health_words(state), "NVML, now")
     for path, version in host.toolkits.items():
         view.add_row("toolkit", f"CUDA {version}", path)
     for trace in host.nvidia_traces:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 _FOLDERS = ("usr/lib/wsl/lib", "usr/lib64/nvidia", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu/tegra")
@@ -35,7 +36,7 @@ def _main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    stages = {"machine": ask_machine, "nvml": ask_nvml, "libcuda": ask_libcuda}
+    stages = {"machine": ask_machine, "nvml": ask_nvml, "libcuda": ask_libcuda, "health": ask_health}
     for stage in args["stages"]:
         _write(answer, {"begin": stage})
         _write(answer, {"stage": stage, **stages[stage](args["root"])})
@@ -156,6 +157,38 @@ def _nvml_device(nvml: Any, handle: Any, parent: dict[str, Any] | None = None) -
                     instance = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
                     device["instances"].append(_nvml_device(nvml, instance, device))
     return device
+
+
+def ask_health(root: str) -> dict[str, Any]:
+    """Return memory errors and what slows each GPU down, by NVML; a question that it does not know stays unanswered."""
+    calls = _Calls()
+    devices: list[dict[str, Any]] = []
+    _load(("libnvidia-ml.so.1",), root)
+    with calls.guard("NVML"):
+        import pynvml
+
+        pynvml.nvmlInit()
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            with calls.guard(f"NVML, GPU {index}"):
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                device: dict[str, Any] = {"index": index}
+                questions: dict[str, Callable[[], Any]] = {
+                    "name": partial(lambda of: _string(pynvml.nvmlDeviceGetName(of)), handle),
+                    "uuid": partial(lambda of: _string(pynvml.nvmlDeviceGetUUID(of)), handle),
+                    "ecc_uncorrected": partial(
+                        pynvml.nvmlDeviceGetTotalEccErrors,
+                        handle,
+                        pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+                        pynvml.NVML_VOLATILE_ECC,
+                    ),
+                    "remapped": partial(pynvml.nvmlDeviceGetRemappedRows, handle),
+                    "slowed": partial(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle),
+                }
+                for name, question in questions.items():
+                    with _Calls().guard(name):
+                        device[name] = question()
+                devices.append(device)
+    return {"devices": devices, "errors": calls.errors}
 
 
 def _string(value: str | bytes) -> str:

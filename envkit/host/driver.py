@@ -39,6 +39,11 @@ def ask_driver(
     return lines
 
 
+def ask_stages(stages: Sequence[str], *, env: Mapping[str, str], timeout_s: float) -> list[dict[str, Any]]:
+    """Run stages of the child on this machine; see `ask_driver`."""
+    return _ask(list(stages), env=env, root="/", deadline=time.monotonic() + timeout_s)
+
+
 def _needs_smi(lines: Sequence[Mapping[str, Any]]) -> bool:
     """Check whether nvidia-smi can know more: it is NVML underneath, and slow where the driver is broken."""
     if any(line.get("devices") or str(line.get("failed", "")).startswith(_HUNG) for line in lines):

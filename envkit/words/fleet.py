@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from envkit.models.codes import fleet as codes
+from envkit.models.gpu_health import Slowed
+from envkit.words.gpu_health import slowed_words
 from envkit.words.values import figure_words, join, plural
 
 
@@ -62,6 +64,16 @@ def _untried(backend: str, pairs: int) -> str:
     return f"{plural(pairs, 'pair')} of nodes not tried by {backend} before the deadline"
 
 
+def _bad_memory(gpu: int, errors: int, *, spent: bool) -> str:
+    found = [f"{plural(errors, 'memory error')} that ECC could not correct since the last reboot"] if errors else []
+    found += ["bad memory and no spare rows left"] if spent else []
+    return f"GPU {gpu} has {' and '.join(found)}"
+
+
+def _slowed(gpu: int, slowed: tuple[Slowed, ...]) -> str:
+    return f"GPU {gpu} is {slowed_words(slowed)}"
+
+
 def _end(said: str) -> str:
     return f": {said}" if said else ""
 
@@ -78,6 +90,9 @@ FLEET: dict[str, str | Callable[..., str]] = {
     codes.NODE_SILENT: _silent,
     codes.NODE_SLOW: _slow,
     codes.NODE_UNPROVEN: "no GPU here to prove it on",
+    codes.GPU_MEMORY_BAD: _bad_memory,
+    codes.GPU_MEMORY_MENDED: "GPU {gpu} waits for a reset to replace bad memory",
+    codes.GPU_SLOWED: _slowed,
     codes.NODES_APART: _apart,
     codes.NODES_FAILED: _no_sum,
     codes.NODES_HANG: _hang,
@@ -99,6 +114,9 @@ FLEET_CURES: dict[str, str | Callable[..., str]] = {
     codes.NODE_SILENT: "Look whether it is busy or hangs; else give it longer with --deadline.",
     codes.NODE_SLOW: "Run `nvidia-smi -q -d PERFORMANCE,CLOCK` there: heat, power or another job may hold it back.",
     codes.NODE_UNPROVEN: "Leave it out with --nodes, or ask for GPUs: `-- --gres=gpu:1`.",
+    codes.GPU_MEMORY_BAD: "Drain the node and reset the GPU (`nvidia-smi --gpu-reset`); replace it if they come again.",
+    codes.GPU_MEMORY_MENDED: "Drain the node and reset the GPU: `nvidia-smi --gpu-reset`.",
+    codes.GPU_SLOWED: "Look at `nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER`, then at fans and power supply.",
     codes.NODES_APART: "Check addresses, routes and the firewall between them; name the interface to use with "
     "GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME.",
     codes.NODES_FAILED: "Try again with NCCL_DEBUG=INFO or TORCH_DISTRIBUTED_DEBUG=DETAIL set.",

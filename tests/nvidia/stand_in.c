@@ -5,6 +5,8 @@
  *   STAND_IN_GPUS         name,major,minor,bytes,uuid,instances;...   (instances: -1 no MIG, else how many)
  *   STAND_IN_NVML_INIT    what nvmlInit answers;  STAND_IN_NVML_CUDA  what the question for the ceiling answers
  *   STAND_IN_NVML_LOST    index of a GPU that fell off the bus (15)
+ *   STAND_IN_ECC          index,uncorrected errors since the reboot;  STAND_IN_REMAP  index,pending,failed
+ *   STAND_IN_SLOWED       index,mask of nvmlClocksThrottleReason*
  *   STAND_IN_CUDA_INIT    what cuInit answers
  *   STAND_IN_CUDA_GPUS    as STAND_IN_GPUS, where CUDA sees other ones, or another order
  *   STAND_IN_NVML_MODE, STAND_IN_CUDA_MODE   hang, stubborn (ignores signals), crash, exit, or talk (prints on stdout)
@@ -90,6 +92,31 @@ int nvmlDeviceGetCudaComputeCapability(gpu_t *g, int *major, int *minor) {
 int nvmlDeviceGetMigMode(gpu_t *g, unsigned *now, unsigned *later) {
     if (g->major < 8) return 3;
     *now = *later = g->instances >= 0;
+    return 0;
+}
+static int of_gpu(const char *variable, gpu_t *g, int *first, int *second) {
+    const char *text = getenv(variable);
+    int index = -1;
+    *first = *second = 0;
+    return text && sscanf(text, "%d,%i,%i", &index, first, second) >= 2 && &gpus[index] == g;
+}
+int nvmlDeviceGetTotalEccErrors(gpu_t *g, unsigned kind, unsigned counter, unsigned long long *out) {
+    int count, unused, is_asked = of_gpu("STAND_IN_ECC", g, &count, &unused);
+    if (g->major < 6) return 3;
+    *out = is_asked && kind == 1 && counter == 0 ? count : 0;
+    return 0;
+}
+int nvmlDeviceGetRemappedRows(gpu_t *g, unsigned *corrected, unsigned *not, unsigned *pending, unsigned *failed) {
+    int is_pending, has_failed, is_asked = of_gpu("STAND_IN_REMAP", g, &is_pending, &has_failed);
+    if (g->major < 8) return 3;
+    *corrected = *not = 0;
+    *pending = is_asked && is_pending;
+    *failed = is_asked && has_failed;
+    return 0;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(gpu_t *g, unsigned long long *out) {
+    int mask, unused;
+    *out = of_gpu("STAND_IN_SLOWED", g, &mask, &unused) ? mask : 4; /* a power cap, as under load */
     return 0;
 }
 int nvmlDeviceGetMaxMigDeviceCount(gpu_t *g, unsigned *out) { *out = 7; return 0; }

@@ -24,3 +24,6 @@ NODES_APART = Code("finding", "nodes-apart", "Nodes did not find one another ove
 NODES_FAILED = Code("finding", "nodes-failed", "An all-reduce over nodes ended with an error.", "host")
 NODES_UNTRIED = Code("finding", "nodes-untried", "Some pairs of nodes were not tried before the deadline.")
 NODES_NOT_ASKED = Code("finding", "nodes-not-asked", "No two nodes have a framework that computes over nodes.")
+GPU_MEMORY_BAD = Code("finding", "gpu-memory-bad", "A GPU of a node has memory errors that ECC cannot correct.", "host")
+GPU_MEMORY_MENDED = Code("finding", "gpu-memory-mended", "A GPU replaces bad memory at its next reset.", "host")
+GPU_SLOWED = Code("finding", "gpu-slowed", "A fault holds the clocks of a GPU back.", "host")
