@@ -17,7 +17,7 @@ from pathlib import Path
 from envkit import activation, profiles
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout import private
-from envkit.paths import JUPYTER, MANIFEST, PRIVATE
+from envkit.paths import JUPYTER, MANIFEST, PACKED, PRIVATE
 from envkit.values import dataclass, replace
 
 _START = "start.py"
@@ -197,6 +197,9 @@ def _kernel_python(generation: Path, name: str) -> str:
     for folder in sorted(generation.glob("lib/python3*")):
         if (folder / "site-packages" / "ipykernel_launcher.py").exists():
             return folder.name.removeprefix("python")
+    versions = _packed_versions(generation)
+    if "ipykernel" in versions:
+        return ".".join(versions.get("python", "3").split(".")[:2])
     hint = f"Make a generation with it: envkit install -n {name} ipykernel"
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # as far as its manifest tells
         request = json.loads((generation / MANIFEST).read_bytes())["request"]
@@ -205,11 +208,21 @@ def _kernel_python(generation: Path, name: str) -> str:
     raise PackageNotFoundError(f"{name} has no ipykernel, which runs the cells of a notebook", hint=hint)
 
 
+def _packed_versions(generation: Path) -> dict[str, str]:
+    """Return the packages of a generation that is only a pack, and the version of each; else nothing."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        if (generation / PACKED).exists() and not (generation / "lib").exists():
+            manifest = json.loads((generation / MANIFEST).read_bytes())
+            return {str(package["name"]): str(package["version"]) for package in manifest["packages"]}
+    return {}
+
+
 def _problem(kernel: Kernel) -> str | None:
     generation = Path(os.path.realpath(Path(kernel.volume) / kernel.environment))
     if not generation.is_dir():
         return f"{kernel.environment} is not in {kernel.volume}"
-    if not any(generation.glob("lib/python3*/site-packages/ipykernel_launcher.py")):
+    here = any(generation.glob("lib/python3*/site-packages/ipykernel_launcher.py"))
+    if not here and "ipykernel" not in _packed_versions(generation):
         return f"{kernel.environment} has no ipykernel any more"
     return None
 

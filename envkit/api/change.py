@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.api.session import Session
-from envkit.errors import EnvironmentExistsError, IntegrityError
+from envkit.errors import EnvironmentExistsError, EnvkitError, IntegrityError
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
 from envkit.layout import gc, lease
 from envkit.layout.atomic import sync_directory
@@ -127,10 +127,11 @@ def _rename_kernels(session: Session, volume: Volume, name: str) -> None:
     """Name the environment's Jupyter kernels after what it is now; without any this loads nothing."""
     from envkit.kernels import list_kernels
 
-    if any(kernel.environment == name for kernel in list_kernels([str(volume.root)], os.environ)):
-        from envkit.api.kernel import refresh_kernels
+    with contextlib.suppress(OSError, EnvkitError):  # the change is made, whatever becomes of a name
+        if any(kernel.environment == name for kernel in list_kernels([str(volume.root)], os.environ)):
+            from envkit.api.kernel import refresh_kernels
 
-        refresh_kernels(volume, name, session.host)
+            refresh_kernels(volume, name, session.host)
 
 
 def _warn_root(session: Session, volume: Volume) -> None:

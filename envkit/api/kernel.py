@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from envkit.api.records import records_of
 from envkit.builds.classify import classify
@@ -27,9 +26,9 @@ def shown_name(volume: Volume, name: str, host: Host) -> str | None:
     """Return what a kernel of an environment is called on this machine; None where its manifest cannot be read."""
     prefix = active(volume, name)
     manifest = read_manifest(prefix) if prefix is not None else None
-    if prefix is None or manifest is None:
+    if manifest is None:
         return None
-    return kernel_words(_facts(prefix, name, manifest, host))
+    return kernel_words(_facts(name, manifest, host))
 
 
 def refresh_kernels(volume: Volume, name: str, host: Host, env: Mapping[str, str] | None = None) -> list[Kernel]:
@@ -54,8 +53,8 @@ def refresh_kernels(volume: Volume, name: str, host: Host, env: Mapping[str, str
     return written
 
 
-def _facts(prefix: Path, name: str, manifest: Manifest, host: Host) -> KernelFacts:
-    python = next((path.name.removeprefix("python") for path in sorted(prefix.glob("lib/python3.*"))), "")
+def _facts(name: str, manifest: Manifest, host: Host) -> KernelFacts:
+    python = next((".".join(p.version.split(".")[:2]) for p in manifest.packages if p.name == "python"), "")
     verdict = _verdict(manifest, host)
     row = row_of(verdict.build.record.name) if verdict is not None else None
     if verdict is None or row is None:

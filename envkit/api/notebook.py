@@ -140,7 +140,7 @@ def export_notebook(
     """
     if kind not in KINDS:
         raise UsageError(f"--to {kind!r} is not known", hint=f"One of {', '.join(KINDS)}.")
-    notebook = _read(path)
+    _read(path)
     target = output if output is not None else path.with_suffix(f".{kind}")
     if kind == "py" and target.exists() and not _is_export(target):
         raise UsageError(f"{target} is there and was not exported from a notebook", hint="Name another file: -o FILE.")
@@ -151,32 +151,54 @@ def export_notebook(
             "nothing here can make a PDF: no Chromium, Chrome or Edge, and no xelatex with pandoc",
             hint=f"Install one of them (apt-get install chromium), or: envkit notebook export {path} --to html",
         )
-    notes: list[str] = []
-    quiet = False
-    is_page = kind == "html" or browser is not None
-    if is_page and not can_convert():
-        notes.append("formulas are drawn by MathJax, from the network; pip install 'envkit[notebook]' does without")
-    elif is_page:
-        notebook, failed = with_mathml(notebook)
-        quiet = not failed and not _needs_require(notebook)
-        if failed:
-            notes.append(f"formulas that MathJax draws, from the network, because they are no MathML: {failed}")
+    notes: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix="envkit-notebook-") as temporary:
-        folder = Path(temporary)
-        copy = folder / path.name
-        copy.write_text(json.dumps(notebook), encoding="utf-8")
-        made = folder / f"{path.stem}.{'html' if is_page else kind}"
-        form = "html" if is_page else KINDS[kind]
-        run_nbconvert(command, copy, form, made, env=_environ(volumes), quiet=quiet, execute=execute)
-        if browser is not None:
-            page, made = made, made.with_suffix(".pdf")
-            print_pdf(browser, page, made, folder / "profile")
+        folder, env = Path(temporary), _environ(volumes)
+        source = path
+        if execute:  # where it lies, so that its cells find the files beside it
+            source = folder / "executed" / path.name
+            source.parent.mkdir()
+            run_nbconvert(command, path, "notebook", source, env=env, execute=True)
+        made = folder / f"{path.stem}.{kind}"  # pages have its name as their title
+        if kind == "html" or browser is not None:
+            page = folder / f"{path.stem}.html"
+            notes = _make_page(command, _read(source), page, env)
+            if browser is not None:
+                _set_base(page, path)
+                print_pdf(browser, page, made, folder / "profile")
+        else:
+            run_nbconvert(command, source, KINDS[kind], made, env=env)
         try:
             _publish(made, target)
         except OSError as error:
             hint = "Name another file: -o FILE."
             raise VolumeError(f"{target} cannot be written: {error.strerror}", hint=hint) from error
-    return ExportedNotebook(str(target), kind, tuple(notes))
+    return ExportedNotebook(str(target), kind, notes)
+
+
+def _make_page(command: Sequence[str], notebook: dict[str, Any], page: Path, env: dict[str, str]) -> tuple[str, ...]:
+    """Write a page of a notebook; return what a reader should know of it."""
+    if not can_convert():
+        notes: tuple[str, ...] = (
+            "formulas are drawn by MathJax, from the network; pip install 'envkit[notebook]' does without",
+        )
+        quiet = False
+    else:
+        notebook, failed = with_mathml(notebook)
+        quiet = not failed and not _needs_require(notebook)
+        many = f"formulas that MathJax draws, from the network, because they are no MathML: {failed}"
+        notes = (many,) if failed else ()
+    copy = page.with_suffix(".ipynb")
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    run_nbconvert(command, copy, "html", page, env=env, quiet=quiet)
+    return notes
+
+
+def _set_base(page: Path, notebook: Path) -> None:
+    """Let a page find the images that lie beside its notebook."""
+    text = page.read_text(encoding="utf-8")
+    base = f'<head><base href="{notebook.absolute().parent.as_uri()}/">'
+    page.write_text(text.replace("<head>", base, 1), encoding="utf-8")
 
 
 def _frameworks(prefix: Path) -> tuple[str, ...]:

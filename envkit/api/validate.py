@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.api.profile_here import named_profile
 from envkit.api.session import Session
-from envkit.errors import HostCannotRunError, UnknownEnvironmentError
+from envkit.errors import EnvkitError, HostCannotRunError, UnknownEnvironmentError
 from envkit.host.detect import detect_host
 from envkit.host.fingerprint import Quick
 from envkit.host.tree import Tree
@@ -74,7 +75,8 @@ def validate_environment(
     if whole and manifest is not None and volume is not None and Path(manifest.prefix).parent == volume.generations:
         record_validation(volume, manifest.generation, report, host)
         history = tuple(past_validations(volume, manifest.generation))
-        refresh_kernels(volume, manifest.name, host)
+        with contextlib.suppress(OSError, EnvkitError):  # it is validated, whatever becomes of a name
+            refresh_kernels(volume, manifest.name, host)
     return ValidateResult(report, host, manifest.name if manifest else None, manifest, history)
 
 

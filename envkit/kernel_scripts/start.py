@@ -25,6 +25,7 @@ _NEWEST = 20  # validations of other machines that are looked at
 
 def main(argv):
     """Become the kernel."""
+    sys.dont_write_bytecode = True  # others may have to remove this folder
     link, name, arguments = argv[0], argv[1], argv[2:]
     volume = os.path.dirname(link)
     activation = load("activation")

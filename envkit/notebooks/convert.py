@@ -65,8 +65,8 @@ def run_nbconvert(
     output: Path,
     *,
     env: Mapping[str, str],
-    quiet: bool,
-    execute: bool,
+    quiet: bool = False,
+    execute: bool = False,
 ) -> None:
     """Convert a notebook.
 

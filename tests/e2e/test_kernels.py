@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from formulas import cell_from
 from harness import Envkit, build_wheel_channel
 
 from envkit.kernels import install_kernel, list_kernels, remove_kernels, shared_dir, user_dir
+from envkit.paths import PROFILES
+from envkit.profiles import Profile, rule_text
+
+if TYPE_CHECKING:  # one test loads playwright
+    from browser import Browser, Visit
 
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
@@ -91,6 +99,7 @@ def notebook(kernel: str) -> Iterator[Cell]:
 
 
 Notebook = Callable[[str], AbstractContextManager[Cell]]
+_PATIENT_MS = 120_000
 WHERE = "import os, sys; print(sys.prefix, os.environ['CONDA_PREFIX'], os.environ['PATH'].split(':')[0])"
 
 
@@ -126,6 +135,16 @@ def test_kernel_follows_the_next_generation(envkit: Envkit, volume: Path, channe
         ]
         with notebook("envkit-nb") as other:
             assert other(WHERE).split() == [second, second, f"{second}/bin"]
+    # With profiles, the kernel starts in the generation that is for this machine, which has no GPU.
+    subdir = envkit("detect", "--json").json["facts"]["subdir"]
+    rule = Path(second, PROFILES)
+    names = {profile: Path(prefix).name for profile, prefix in (("gpu", second), ("cpu", first))}
+    rule.write_text(rule_text(tuple(Profile(key, name, subdir, key == "gpu") for key, name in names.items())))
+    try:
+        with notebook("envkit-nb") as cell:
+            assert cell(WHERE).split() == [first, first, f"{first}/bin"]
+    finally:
+        rule.unlink()
 
 
 def test_a_notebook_cell_uses_the_api(volume: Path, isolation: Path) -> None:
@@ -232,11 +251,97 @@ def test_a_formula_that_is_wrong_fails_the_export(envkit: Envkit, volume: Path, 
     assert envkit("kernel", "install", "nb", "--persist", volume).code == 0
     assert envkit("notebook", "new", "-n", "nb", "--persist", volume).code == 0
     path = tmp_path / "notebook-math.ipynb"
+    (tmp_path / "data.txt").touch()  # a notebook runs where it lies
+    path.write_text(path.read_text().replace("results = []", "open('data.txt').close(); results = []"))
     done = envkit("notebook", "export", path, "--execute", "--to", "pdf", "--persist", volume)
     assert (done.code, path.with_suffix(".pdf").read_bytes()[:5]) == (0, b"%PDF-"), done.err
     path.write_text(path.read_text().replace("2 / len(y) * X.T @ r", "X.T @ r"))
     failed = envkit("notebook", "export", path, "--execute", "--persist", volume)
     assert (failed.code, "AssertionError: regression: dL/dw by the formula" in failed.err) == (3, True), failed.err
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JupyterLab in a virtual environment, without envkit."""
+    folder = tmp_path_factory.mktemp("jupyterlab")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    done = subprocess.run([folder / "bin" / "pip", "install", "--quiet", "jupyterlab~=4.4"], check=False)
+    if done.returncode:
+        pytest.skip("JupyterLab cannot be installed here")
+    return folder / "bin" / "jupyter"
+
+
+@contextmanager
+def served(jupyter: Path, folder: Path) -> Iterator[str]:
+    """JupyterLab on a folder, as its documentation starts it without network; the value is its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    offline = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly")
+    words = ["lab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}"]
+    words += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=None", *offline]
+    process = subprocess.Popen([jupyter, *words], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.mark.full
+def test_jupyterlab_draws_the_formulas_and_runs_the_cells(
+    envkit: Envkit, volume: Path, jupyterlab: Path, browser: Browser, tmp_path: Path
+) -> None:
+    assert envkit("kernel", "install", "nb", "--persist", volume).code == 0
+    assert envkit("notebook", "new", "-n", "nb", "--persist", volume).code == 0
+    drawn = "document.querySelectorAll('.jp-Notebook mjx-container').length"
+    said = "[...document.querySelectorAll('.jp-OutputArea-output')].some(node => node.textContent.includes('{}'))"
+
+    def use(visit: Visit) -> int:
+        page = visit.page
+        page.wait_for_function(f"{drawn} >= 37", timeout=_PATIENT_MS)
+        page.click("text=Run")
+        page.click("text=Run All Cells")
+        page.wait_for_function(said.format("25 checks passed"), timeout=_PATIENT_MS)
+        return int(page.evaluate("document.querySelectorAll('mjx-merror, .MathJax_Error').length"))
+
+    def refused(visit: Visit) -> None:
+        visit.page.wait_for_function(f"{drawn} >= 37", timeout=_PATIENT_MS)
+        visit.page.click("text=Run")
+        visit.page.click("text=Run All Cells")
+        visit.page.wait_for_function(said.format("envkit create -n nb-cpu --cuda none"), timeout=_PATIENT_MS)
+
+    with served(jupyterlab, tmp_path) as address:
+        found: list[Any] = []
+
+        def look(visit: Visit) -> None:
+            found.append(use(visit))
+            found.append([request for request in visit.requests if not request.startswith(address)])
+            found.append(visit.errors)
+
+        browser.visit(f"{address}/lab/tree/notebook-math.ipynb", look)
+        assert found == [0, [], []]
+        with made_for_cuda(Path(os.path.realpath(volume / "nb"))):
+            shutil.copy(tmp_path / "notebook-math.ipynb", tmp_path / "other.ipynb")
+            browser.visit(f"{address}/lab/workspaces/b/tree/other.ipynb", refused)
+
+
+@pytest.mark.full
+def test_a_kernel_of_a_pack_has_it_mounted(envkit: Envkit, volume: Path, channel: Path) -> None:
+    words = ("create", "ipykernel", "-n", "pk", "--packed", "--no-validate", "-c", channel, "--override-channels")
+    made = envkit(*words, "--persist", volume)
+    assert made.code == 0, made.err
+    assert not (volume / "pk" / "bin").exists()
+    assert envkit("kernel", "install", "pk", "--persist", volume).code == 0
+    with notebook("envkit-pk") as cell:
+        prefix = os.path.realpath(volume / "pk")
+        assert cell(WHERE).split() == [prefix, prefix, f"{prefix}/bin"]
+        assert os.path.basename(prefix) in cell("%envkit status")  # noqa: PTH119 - of a link
+    assert not (volume / "pk" / "bin").exists()
 
 
 def test_shared_kernel(envkit: Envkit, volume: Path, isolation: Path) -> None:

@@ -12,10 +12,15 @@ from typing import Any
 import pytest
 
 from envkit import kernels
-from envkit.cuda.drivers import least_drivers
+from envkit.api.kernel import refresh_kernels
+from envkit.cuda.drivers import driver_ceiling, least_drivers
+from envkit.layout.generation import write_manifest
+from envkit.layout.volume import Volume
 from envkit.models.build import Tier
+from envkit.models.host import Gpu, Host
 from envkit.models.kernel import KernelFacts
-from envkit.models.version import CudaVersion
+from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
+from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.words.kernels import kernel_words
 
 
@@ -138,3 +143,89 @@ def test_names_of_kernels(facts: tuple[Any, ...], name: str) -> None:
 def test_every_toolkit_has_its_least_driver() -> None:
     assert str(least_drivers()[CudaVersion.parse("12.6")]) == "525.60.13"
     assert json.loads(kernels._scripts()["facts.json"])["drivers"]["13.0"] == "580.65.06"
+
+
+TORCH = {
+    "name": "pytorch",
+    "version": "2.7.1",
+    "build": "cuda126_mkl_py311_h0000000_300",
+    "build_number": 300,
+    "subdir": "linux-64",
+    "depends": ["cuda-version >=12.6,<13", "python 3.11.*", "__cuda"],
+}
+
+
+def made(folder: Path) -> Volume:
+    """A volume whose environment ``train`` holds PyTorch for CUDA 12.6, as a manifest tells, and has a kernel."""
+    volume = Volume(folder / "envs")
+    prefix = volume.generations / "train-0a1b2c3d"
+    site = prefix / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "ipykernel_launcher.py").touch()
+    (volume.root / "train").symlink_to(prefix.relative_to(volume.root))
+    fn = f"pytorch-2.7.1-{TORCH['build']}.conda"
+    package = LockedPackage(
+        name="pytorch",
+        version="2.7.1",
+        build=str(TORCH["build"]),
+        subdir="linux-64",
+        fn=fn,
+        url=f"https://conda.anaconda.org/conda-forge/linux-64/{fn}",
+        channel="conda-forge",
+        record=TORCH,
+    )
+    manifest = Manifest(
+        envkit_version="0",
+        name="train",
+        generation=prefix.name,
+        prefix=str(prefix),
+        created="2026-01-01T00:00:00+00:00",
+        request=RecordedRequest(specs=("pytorch",)),
+        channels=("conda-forge",),
+        digest="0",
+        packages=(package,),
+        choice={"name": "pytorch", "fn": fn, "variant": "cuda", "build_cuda": "12.6", "tier": "native"},
+    )
+    write_manifest(manifest, prefix)
+    return volume
+
+
+def host(driver: str | None, *gpus: tuple[str, str]) -> Host:
+    version = DriverVersion.parse(driver) if driver else None
+    return Host(
+        "linux-64",
+        glibc="2.36",
+        driver_version=version,
+        driver_cuda=driver_ceiling(version) if version else None,
+        gpus=tuple(Gpu(name, ComputeCapability.parse(capability)) for name, capability in gpus),
+    )
+
+
+MACHINES = [
+    (host("570.86.10", (A100, "8.0")), "train (PyTorch 2.7, CUDA 12.6, A100)"),
+    (host("535.54.03", ("Tesla T4", "7.5")), "train (PyTorch 2.7, CUDA 12.6, minor on T4)"),
+    (host("470.82.01", (A100, "8.0")), "train (PyTorch 2.7, CUDA 12.6, not on A100)"),
+    (host(None), "train (PyTorch 2.7, CUDA 12.6, no GPU here)"),
+]
+
+
+def test_a_kernel_is_named_anew_on_another_machine_and_a_chosen_name_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jupyter = pytest.importorskip("envkit.jupyter", exc_type=ImportError)
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    volume = made(tmp_path)
+    env = {"HOME": str(Path.home())}
+    kernels.install_kernel(str(volume.root), "train", env=env)
+    kernels.install_kernel(str(volume.root), "train", shared=True, display_name="Ours", env=env)
+    for machine_, name in MACHINES:
+        shown = {kernel.shared: kernel.display_name for kernel in refresh_kernels(volume, "train", machine_, env)}
+        assert shown == {False: name, True: "Ours"}
+        assert {k.shared: k.display_name for k in kernels.list_kernels([str(volume.root)], env)} == shown
+    # A Jupyter that has envkit tells it at each listing, whatever the file says.
+    manager = jupyter.MachineKernelSpecManager(ensure_native_kernel=False)
+    for machine_, name in MACHINES:
+        manager._host = machine_
+        assert manager.get_all_specs()["envkit-train"]["spec"]["display_name"] == name
+    (volume.generations / "train-0a1b2c3d" / ".envkit.json").write_text("{")
+    assert manager.get_all_specs()["envkit-train"]["spec"]["display_name"] == MACHINES[-1][1]

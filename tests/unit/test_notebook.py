@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,7 @@ from formulas import cell_from
 
 from envkit.api import notebook as api
 from envkit.errors import PackageNotFoundError, RecipeError, UsageError, VolumeError
+from envkit.notebooks.convert import find_nbconvert
 from envkit.notebooks.excerpt import excerpt
 from envkit.notebooks.mathml import with_mathml
 from envkit.notebooks.source import FRAMEWORKS, cells_for
@@ -117,6 +119,24 @@ def test_formulas_become_mathml_and_prices_and_code_stay() -> None:
     broken, failed = with_mathml({"cells": [{"cell_type": "markdown", "source": hard}]})
     text = broken["cells"][0]["source"]
     assert (failed, text.count("<mtable"), text.count("$")) == (3, 2, 6)
+
+
+def test_nbconvert_is_envkit_s_own_the_environment_s_or_that_on_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_nbconvert(None) == [sys.executable, "-m", "nbconvert"]
+    monkeypatch.setattr("envkit.notebooks.convert.find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PackageNotFoundError) as error:
+        find_nbconvert(str(tmp_path))
+    assert "envkit[notebook]" in str(error.value.hint)
+    program = tmp_path / "jupyter-nbconvert"
+    program.touch(mode=0o755)
+    assert find_nbconvert(str(tmp_path)) == [str(program)]
+    own = tmp_path / "lib" / "python3.11" / "site-packages" / "nbconvert"
+    own.mkdir(parents=True)
+    (own / "__main__.py").touch()
+    assert find_nbconvert(str(tmp_path)) == [str(tmp_path / "bin" / "python"), "-m", "nbconvert"]
 
 
 def test_export_refuses_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
