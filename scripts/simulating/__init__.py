@@ -1,0 +1,1 @@
+"""A model of many nodes that import from one file system: counted operations, published latencies, queues."""
