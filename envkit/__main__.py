@@ -29,6 +29,11 @@ def main() -> None:
 
         if recall(sys.argv[2:]):
             return
+    if sys.argv[1:2] in (["find"], ["search"]):
+        from envkit.cli.found import recall as recall_found
+
+        if recall_found(sys.argv[2:]):
+            return
     try:
         from envkit.cli.app import run
     except KeyboardInterrupt:  # `run` answers it from here on

@@ -35,6 +35,19 @@ def recipes_folder() -> str:
     return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "recipes")
 
 
+State = list[int]
+"""What the file system says of a file: size, number, and the times of its content and of its entry, in nanoseconds."""
+
+
+def state_of(path: str | os.PathLike[str]) -> State | None:
+    """Return the state of a file or folder, which is another one after every change; None if it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
+
+
 def is_plain(path: str) -> bool:
     """Return whether a path holds neither control characters nor bytes that are not UTF-8."""
     return not any(ord(c) < ord(" ") or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in path)

@@ -1,9 +1,9 @@
 """`create` of what is there: recognised by files, without the parser, the engine and most of the command line.
 
 When `create` finds that an environment was made from the same request, it keeps what it said beside the validations of
-the generation, under a digest of everything that this depended on (`_circumstances`), byte by byte. With the same
-digest, the same manifest and the same validation on this kind of host, the answer is the same. Everything else is left
-to the whole command line, and so is every case that is not plain.
+the generation, under a digest of everything that this depended on (`envkit.cli.circumstances`), byte by byte. With the
+same digest, the same manifest and the same validation on this kind of host, the answer is the same. Everything else is
+left to the whole command line, and so is every case that is not plain.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from envkit import __version__
-from envkit.cli.terminal import has_styles, terminal_width
+from envkit.cli.circumstances import Copied, circumstances
 from envkit.client.volume import chosen_generation, find_validation, locate_volume, locate_volumes
 from envkit.errors import EnvkitError
 from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir
 from envkit.host.fingerprint import fingerprint_now
-from envkit.inputs.places import own_path, settings_paths
 from envkit.layout.private import folder, read_file, trusted_owners
 from envkit.paths import MANIFEST, PRIVATE, validation_folders
 from envkit.patterns import regex
@@ -42,16 +40,7 @@ _VALUED = {
     "--allow-build": "", "--exclude-newer": "", "--engine": "", "--timeout": "",
 }  # fmt: skip
 _FLAGS = frozenset({"--override-channels", "-y", "--yes", "--offline", "-q", "--quiet", "--no-validate"})
-# Variables that conda, mamba, envkit and their parts read, and those that decide how the answer is printed.
-_VARIABLES = regex(
-    r"_?CONDA|_?MAMBA|_?ENVKIT|XDG_|PIP_|UV_|RATTLER|HOME$|COLUMNS$|NO_COLOR$|FORCE_COLOR$|TERM$|PYTHON|LC_|LANG"
-)
-# What makes a file depend on more than its own bytes: variables, templates, options, archives, other files; and what
-# may hide these: escapes and encodings.
-_REACHES_OUT = regex(
-    rb"(?mi)\$|\{[{%]|^(?!# envkit: ).*?(?<![\w.])--?[a-z]|file:|\./|://|\.(?:whl|zip|tar|t[gbxl]z)|\\|\0|coding[:=]"
-)
-# The same in a value of --pip, which is a line of a requirements file.
+# What makes a value of --pip, a line of a requirements file, depend on more than its words.
 _LEADS_OUT = regex(r"-|.*(?:\$|\.(?:whl|zip|tar|t[gbxl]z))", re.IGNORECASE)
 _STYLE = regex(r"\x1b\[[0-9;]*m")
 
@@ -80,22 +69,6 @@ _asked: list[_Place] = []
 """The request of this process, as it was before it read anything."""
 
 
-class _Copied:
-    """A stream for text that keeps what is written to it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.text = ""
-        self._stream = stream
-
-    def write(self, text: str, /) -> int:
-        """Write and keep a text."""
-        self.text += text
-        return self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
 def recall(words: Sequence[str]) -> bool:
     """Answer ``envkit create WORDS`` if it is certain that the environment is there and valid; else return False."""
     try:
@@ -117,19 +90,11 @@ def recall(words: Sequence[str]) -> bool:
     return True
 
 
-def listening(session: Session) -> Session:
-    """Return a session whose reporter knows whether the user was told something; for `told_again`."""
-    from envkit.models.progress import Listener
-    from envkit.values import replace
-
-    return replace(session, reporter=Listener(session.reporter))
-
-
 def told_again(session: Session, result: CreateResult, show: Callable[[], int], *, as_json: bool) -> int:
     """Show a result and return the exit code; keep what is said of an environment that was there, for `recall`."""
     if not result.reused or as_json or sys.argv[1:2] != ["create"] or getattr(session.reporter, "told", True):
         return show()
-    copied = _Copied(sys.stdout)
+    copied = Copied(sys.stdout)
     with contextlib.redirect_stdout(copied):
         code = show()
     if code == 0:
@@ -168,7 +133,7 @@ def _find(words: Sequence[str]) -> _Place | None:
     if prefix is None:
         return None
     token, fingerprint = fingerprint_now()
-    digest = _circumstances(words, said, root, token)
+    digest = circumstances(words, root, token, files=said.files, channels=said.channels)
     return None if digest is None else _Place(root, said.name, prefix, digest, token, fingerprint)
 
 
@@ -190,33 +155,6 @@ def _scan(words: Sequence[str]) -> _Said | None:
     if any(_LEADS_OUT.match(line.strip()) for line in found["pip"]):
         return None
     return _Said(found["name"][0], next(iter(found["persist"]), None), tuple(found["file"]), tuple(found["channel"]))
-
-
-def _circumstances(words: Sequence[str], said: _Said, root: str, token: str) -> str | None:
-    """Return a digest of all that the reading of a command line depends on; None if that is not plain.
-
-    The words and the directory in which they are read; this envkit and its Python; the machine; variables; the files
-    of settings and of packages; folders that channels may mean; how the answer is shown.
-    """
-    contents: list[tuple[str, str]] = []
-    for path in (*settings_paths(os.environ), own_path(os.environ), *said.files):
-        if path in said.files and not path.endswith((".yml", ".yaml", ".txt")):
-            return None
-        try:
-            data = read_file(os.path.abspath(path), limit=_LIMIT_BYTES)
-        except FileNotFoundError:
-            if path in said.files:
-                return None
-            continue
-        if _REACHES_OUT.search(data) if path in said.files else b"$" in data:
-            return None
-        contents.append((path, sha256(data).hexdigest()))
-    variables = sorted((name, value) for name, value in os.environ.items() if _VARIABLES.match(name))
-    folders = [os.path.isdir(os.path.join(channel, "noarch")) for channel in said.channels if "://" not in channel]
-    shown = [sys.stdout.isatty(), sys.stdout.encoding, terminal_width(), has_styles(sys.stdout)]
-    here = [os.getcwd(), os.geteuid(), root, token, sys.prefix, sys.version, __version__]
-    told = json.dumps([list(words), here, variables, contents, folders, shown])
-    return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _is_plain_volume(root: str) -> bool:

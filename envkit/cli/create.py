@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit import values
 from envkit.cli import complete, options
-from envkit.cli.again import listening, told_again
+from envkit.cli.again import told_again
 from envkit.cli.carried import volume_flag
+from envkit.cli.circumstances import listening
 from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, given_flags, hinted
 from envkit.cli.given import block_level, given_source, locked_file, tell_notes, with_block

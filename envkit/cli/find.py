@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options
+from envkit.cli.circumstances import listening
 from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, hinted
 from envkit.cli.grammar import Invocation
@@ -58,6 +59,7 @@ def find_command(
 ) -> int:
     """List the builds of a package, best first, and how they run here."""
     from envkit.api.find import find_builds
+    from envkit.cli.found import Keeper
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError
     from envkit.models.request import Inquiry
@@ -67,6 +69,7 @@ def find_command(
     session = options.session_of(
         None, engine=engine, offline=offline, timeout_s=timeout, as_json=as_json, progress=progress
     )
+    session = listening(session)
     explicit = options.parse_channels(channel, session.settings, override=override_channels)
     request = options.parse_request(
         (spec,), explicit, cuda=cuda, python=python, prefer=prefer, exclude_newer=exclude_newer
@@ -98,18 +101,23 @@ def find_command(
         return 0
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     inquiry = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
+    keeper = Keeper(session)
     result = find_builds(session, inquiry, explained=why or as_json, refresh=refresh)
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
         hinted(error, result.corrections, call, request)
-    if as_json:
-        print_json(find_json(result, everything=everything, matrix=matrix, fixed=applied))
-        return error.exit_code if error is not None else 0
-    fixes = correction_rows(call, request, result.corrections if error is None else ())
-    _render(result, applied, fixes, everything=everything, limit=limit, why=why, matrix=matrix)
-    if error is not None:
-        raise error
-    return 0
+
+    def show() -> int:
+        if as_json:
+            print_json(find_json(result, everything=everything, matrix=matrix, fixed=applied))
+            return error.exit_code if error is not None else 0
+        fixes = correction_rows(call, request, result.corrections if error is None else ())
+        _render(result, applied, fixes, everything=everything, limit=limit, why=why, matrix=matrix)
+        if error is not None:
+            raise error
+        return 0
+
+    return keeper.show(result, show)
 
 
 def _render(

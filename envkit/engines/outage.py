@@ -61,10 +61,15 @@ def describe_outage(text: str, url: str, proxy: str | None = None) -> str | None
     return next((words.format(host=host) for pattern, words in _CAUSES if pattern.search(lowered)), None)
 
 
+def outage_folder(cache: Path) -> Path:
+    """Return the folder that remembers outages, below the user's cache."""
+    return cache / "unreachable"
+
+
 def _file(cache: Path, url: str) -> Path:
     parts = urlsplit(url)
     host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return cache / "unreachable" / hashlib.sha256(host.encode()).hexdigest()[:16]
+    return outage_folder(cache) / hashlib.sha256(host.encode()).hexdigest()[:16]
 
 
 def remember_outage(cache: Path, url: str, cause: str) -> None:

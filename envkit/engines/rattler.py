@@ -13,7 +13,7 @@ from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_cha
 from envkit.engines.stored import ask_servers, is_simple_spec, simple_matches
 from envkit.errors import UnsatisfiableError
 from envkit.index.solved import SolvedTask
-from envkit.index.store import IndexStore
+from envkit.index.store import IndexStore, Rests
 from envkit.models.build import Record
 from envkit.models.problem import Problem, problem_of, unsatisfiable
 from envkit.models.solve import SolveTask
@@ -119,6 +119,15 @@ class RattlerEngine:
             raise
         store.fill(task.platforms)
         return found
+
+    def rests_on(self) -> Rests | None:
+        """Return what all answers rest on; None if the native engine read an index, or one changed since."""
+        found = [store.rests_on() for store in self._stores.values()]
+        known = [rests for rests in found if rests is not None]
+        if self._gateways or not known or len(known) < len(found):
+            return None
+        states = {path: state for rests in known for path, state in rests.states.items()}
+        return Rests(states, min(rests.until_s for rests in known))
 
     def _gateway(self, access: ChannelAccess) -> NativeGateway:
         """Return the gateway for `access`; one is kept for each, since it holds the indexes that it has read."""

@@ -77,7 +77,7 @@ def _prune(folder: str | os.PathLike[str]) -> None:
     oldest = time.time() - _LIFETIME_S
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.lstrip(".").startswith(("activated-", "driver-", "now-")):
+            if not entry.name.lstrip(".").startswith(("activated-", "driver-", "found-", "now-")):
                 continue
             with contextlib.suppress(OSError):  # another process may prune at the same time
                 if entry.stat(follow_symlinks=False).st_mtime < oldest:

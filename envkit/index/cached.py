@@ -114,12 +114,17 @@ class Notes:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the channel allows to use it without asking (RFC 9111; as conda and rattler, ``max-age`` only)."""
+        """Whether the channel allows to use it without asking."""
+        return self.checked_s <= time.time() < self.until_s
+
+    @property
+    def until_s(self) -> float:
+        """Until when the channel allows that (RFC 9111; as conda and rattler, ``max-age`` only)."""
         said = (self.cache_control or "").lower()
         found = _MAX_AGE.search(said)
         if found is None or "no-store" in said or "no-cache" in said:
-            return False
-        return 0 <= time.time() - self.checked_s < int(found[1])
+            return 0
+        return self.checked_s + int(found[1])
 
     @property
     def conditions(self) -> dict[str, str]:

@@ -7,10 +7,12 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from envkit.builds.record import record_from_repodata
 from envkit.index.cached import CachedIndex, Notes, read_absence, read_notes, suspect_absence
@@ -20,11 +22,19 @@ from envkit.index.sharded import ShardedIndex, open_sharded, read_shard_notes
 from envkit.index.subset import Subset, write_subset
 from envkit.index.table import DamagedError
 from envkit.models.build import Record
+from envkit.paths import State, state_of
 from envkit.scratch import scratch
 from envkit.values import dataclass, field
 
 Opened = list[tuple[str, FlatIndex | ShardedIndex]]
 """Open indexes, each with the URL of its channel."""
+
+
+class Rests(NamedTuple):
+    """What an answer rests on: states of files, whether they are there or not, and until when it may be given."""
+
+    states: Mapping[str, State | None]
+    until_s: float  # seconds since 1970
 
 
 @dataclass(slots=True)
@@ -75,6 +85,24 @@ class IndexStore:
         if indexes is None:
             return None
         return "\n".join(f"{channel} {index.subdir} {index.identity}" for channel, index in indexes)
+
+    def rests_on(self) -> Rests | None:
+        """Return what all that was told rests on; None if that is not known, or has changed since."""
+        states: dict[str, State | None] = {}
+        until_s = math.inf
+        for platforms, opened in self._opened.items():
+            for _, subdir, index in self._indexes(platforms):
+                if index is None:
+                    return None
+                for path in (index.path, *(() if index.is_local else (index.notes, index.absence, index.shards))):
+                    states[str(path)] = state_of(path)
+                if not (index.is_local or self.offline):
+                    notes = self._notes(index, subdir)
+                    until_s = min(until_s, notes.until_s if notes is not None else 0)
+            now = IndexStore(self.channels, self.folder, lambda _: False, offline=self.offline, checked=self.checked)
+            if opened is None or now.identity(platforms) != self.identity(platforms):
+                return None
+        return Rests(states, until_s)
 
     def reach(self, names: Iterable[str], platforms: Sequence[str]) -> list[str] | None:
         """Return these names and all that their records may need, transitively; None if that is not known."""
@@ -129,7 +157,7 @@ class IndexStore:
                     wanted.append((channel, subdir, index, False))
                 continue
             flat = index.lacks_shards()
-            notes = (read_notes(index) or _absence(index, subdir)) if flat else read_shard_notes(index)
+            notes = self._notes(index, subdir)
             if notes is None:
                 return None
             if not (self.offline or tuple(platforms) in self.checked or notes.is_fresh):
@@ -145,6 +173,11 @@ class IndexStore:
                 return None
             opened.append((channel, found))
         return opened
+
+    def _notes(self, index: CachedIndex, subdir: str) -> Notes | None:
+        if not index.lacks_shards():
+            return read_shard_notes(index)
+        return read_notes(index) or _absence(index, subdir)
 
     def _flat(self, index: CachedIndex, subdir: str) -> FlatIndex | None:
         found = open_flat(index, subdir)

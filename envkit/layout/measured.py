@@ -43,7 +43,7 @@ def read_measured(volume: Volume | None, sha256: str) -> GpuPackage | None:
 
     A file that is truncated, damaged, of another schema or of another package counts as none.
     """
-    found = (_read(folder, sha256.lower()) for folder in _folders(volume))
+    found = (_read(folder, sha256.lower()) for folder in measured_folders(volume))
     return next((package for package in found if package is not None), None)
 
 
@@ -92,7 +92,7 @@ class MeasuredStore:
 
 def measured_store(volume: Volume | None) -> MeasuredStore:
     """Return what was measured on a volume and by this user."""
-    return MeasuredStore(_folders(volume))
+    return MeasuredStore(measured_folders(volume))
 
 
 def measured_lookup(volume: Volume | None) -> Lookup:
@@ -120,7 +120,8 @@ def write_measured(volume: Volume | None, package: GpuPackage) -> None:
             write_atomic(own / name, text, durable=False)
 
 
-def _folders(volume: Volume | None) -> list[Path]:
+def measured_folders(volume: Volume | None) -> list[Path]:
+    """Return the folders of measurements, whether they are there or not."""
     own = user_measurements()
     return [*([volume.gpucode] if volume is not None else []), *([own] if own is not None else [])]
 

@@ -44,11 +44,12 @@ class Reporter:
 
 
 class Listener(Reporter):
-    """Passes everything on to another reporter, and knows whether the user was told something."""
+    """Passes everything on to another reporter, and knows whether the user was told something, outside phases too."""
 
     def __init__(self, inner: Reporter) -> None:
         """Pass on to `inner`."""
         self.told = False
+        self.noted = False
         self._inner = inner
 
     def start(self, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> None:
@@ -71,5 +72,5 @@ class Listener(Reporter):
 
     def note(self, text: str) -> None:
         """See `Reporter.note`."""
-        self.told = True
+        self.told = self.noted = True
         self._inner.note(text)
