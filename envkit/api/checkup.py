@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from envkit.api.examine import repair_of
 from envkit.checks.files import (
     added_findings,
@@ -46,7 +44,7 @@ from envkit.models.care import Subject
 from envkit.models.codes.files import BAD_MANIFEST, PACK_DAMAGED, PACK_SOUND, PROFILES_BROKEN, PROFILES_LOST
 from envkit.models.fact import Fact
 from envkit.models.host import Host
-from envkit.models.installed import Distribution, WrongFile
+from envkit.models.installed import Distribution, WrongFile, project_name
 from envkit.models.manifest import Manifest
 from envkit.models.report import Finding
 from envkit.paths import PACKED
@@ -216,7 +214,7 @@ def _pack_finding(volume: Volume, prefix: Path, *, full: bool) -> Finding:
 def _split(found: Sequence[Distribution], manifest: Manifest | None) -> tuple[list[Distribution], list[Distribution]]:
     """Split distributions into those that were added by hand, and those of the pip section."""
     names = {package.name for package in (manifest.pip.packages if manifest is not None and manifest.pip else ())}
-    ours = [distribution for distribution in found if canonicalize_name(distribution.name) in names]
+    ours = [distribution for distribution in found if project_name(distribution.name) in names]
     return [distribution for distribution in found if distribution not in ours], ours
 
 

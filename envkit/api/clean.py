@@ -9,7 +9,6 @@ from pathlib import Path
 
 from envkit.api.records import records_of
 from envkit.api.session import Session
-from envkit.api.wheels import remove_wheels, unused_wheels
 from envkit.errors import EnvkitError
 from envkit.host.cache import default_cache_dir
 from envkit.installer.proof import is_explained
@@ -43,7 +42,11 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     elsewhere += find_stale_measurements(measured, keep.younger_than_s) if measured else []
     elsewhere += find_old_downloads(keep.younger_than_s)
     gone = {item.path for item in rubbish.items}
-    wheels = unused_wheels(session, gone, keep.younger_than_s) if session.find_volume().wheels.is_dir() else []
+    wheels: list[CleanItem] = []
+    if volume.wheels.is_dir() and any(volume.wheels.iterdir()):
+        from envkit.api.wheels import unused_wheels
+
+        wheels = unused_wheels(session, gone, keep.younger_than_s)
     items, kept = [*rubbish.items, *elsewhere, *wheels], list(rubbish.kept)
     # Measure before deleting.
     freed, there = _freed(items), _freed(elsewhere)
@@ -51,7 +54,10 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
         reporter.start("clean", f"{len(items)} things")
         with _unlinking(volume, items):
             stay = remove_rubbish(volume, [item for item in items if item not in wheels])
-        stay += remove_wheels(session, wheels) if wheels else []
+        if wheels:
+            from envkit.api.wheels import remove_wheels
+
+            stay += remove_wheels(session, wheels)
         if stay:
             kept += [(Path(item.path).name, Advice(NEEDED_ELSEWHERE)) for item in stay]
             items = [item for item in items if item not in stay]

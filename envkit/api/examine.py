@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from envkit.api.foresee import explain_kernels
 from envkit.checks.driver_probe import check_driver
 from envkit.checks.files import files_finding, record_findings
 from envkit.checks.foresight import copies_findings
@@ -24,7 +23,8 @@ from envkit.layout.contents import Contents, owners, read_contents
 from envkit.layout.damage import distributions, find_wrong
 from envkit.layout.generation import active_name
 from envkit.layout.records import installed_packages
-from envkit.models.codes.frameworks import DEADLINE, NO_PYTHON, PYTHON_BROKEN, PYTHON_FOREIGN
+from envkit.models.codes.driver import NO_KERNEL_FOR_DEVICE
+from envkit.models.codes.frameworks import DEADLINE, NO_KERNEL_IMAGE, NO_PYTHON, PYTHON_BROKEN, PYTHON_FOREIGN
 from envkit.models.fact import Fact
 from envkit.models.host import Host
 from envkit.models.installed import InstalledPackage, Repair, WrongFile
@@ -102,7 +102,10 @@ def validate_prefix(
         wrong += [item for distribution in added for item in distribution.wrong]
     contents = read_contents(prefix, packages, manifest)
     ran = list(_run(prefix, contents, manifest, host, options))
-    ran += explain_kernels(prefix, ran, host)
+    if host.gpus and any(finding.code in {NO_KERNEL_IMAGE, NO_KERNEL_FOR_DEVICE} for finding in ran):
+        from envkit.api.foresee import explain_kernels
+
+        ran += explain_kernels(prefix, ran, host)
     ran += copies_findings(find_copies(prefix)) if contents.for_gpu else []
     if packages:
         if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):

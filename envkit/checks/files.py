@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from envkit.models.codes.files import (
     ADDED_BY_HAND,
     BAD_RECORD,
@@ -32,7 +30,7 @@ from envkit.models.codes.files import (
 )
 from envkit.models.codes.frameworks import NO_PYTHON
 from envkit.models.fact import Fact
-from envkit.models.installed import BadRecord, Distribution, InstalledPackage, Repair, WrongFile
+from envkit.models.installed import BadRecord, Distribution, InstalledPackage, Repair, WrongFile, project_name
 from envkit.models.manifest import Manifest, ValidationRecord
 from envkit.models.report import Finding, Status
 
@@ -74,9 +72,9 @@ def manifest_finding(
     """Judge the installed packages, and those of the pip section, against the manifest."""
     locked = {f"{p.name}-{p.version}-{p.build}" for p in manifest.packages}
     there = {f"{p.name}-{p.version}-{p.build}" for p in packages}
-    versions = {canonicalize_name(d.name): d.version for d in pip}
+    versions = {project_name(d.name): d.version for d in pip}
     for wheel in manifest.pip.packages if manifest.pip else ():
-        found = versions.get(canonicalize_name(wheel.name))
+        found = versions.get(project_name(wheel.name))
         same = found is not None and wheel.version in {None, found}
         locked.add(f"{wheel.name}-{wheel.version} (pip)")
         there |= {f"{wheel.name}-{wheel.version if same else found} (pip)"} if found is not None else set()

@@ -6,11 +6,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from envkit.frameworks.row import FrameworkRow
 from envkit.frameworks.table import ROWS, row_of
-from envkit.models.installed import InstalledPackage
+from envkit.models.installed import InstalledPackage, project_name
 from envkit.models.manifest import Manifest
 from envkit.values import dataclass
 
@@ -50,7 +48,7 @@ def read_wheels(prefix: Path, manifest: Manifest) -> list[InstalledPackage]:
     found = []
     for info in sorted(prefix.glob("lib/python3*/site-packages/*.dist-info")) if names else ():
         stem, _, version = info.name.removesuffix(".dist-info").rpartition("-")
-        name = canonicalize_name(stem)
+        name = project_name(stem)
         if name in names:
             rows = _read_rows(info / "RECORD")
             site = str(info.parent.relative_to(prefix))

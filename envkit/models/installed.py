@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
 from envkit.values import dataclass, field
 
 Fault = Literal["missing", "closed", "unreadable", "size", "sha256"]
+
+
+def project_name(text: str) -> str:
+    """Return a name as indexes of Python packages normalise it (PEP 503); `packaging` takes 12 ms to load."""
+    return re.sub(r"[-_.]+", "-", text).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from channels import Package
 from harness import Shell
 
-import envkit.api.doctor as doctor_api
+import envkit.api.mend as mend_api
 from envkit.errors import HeldError
 from envkit.layout import lease
 from envkit.layout.gc import CACHE
@@ -142,10 +142,10 @@ def test_packages_stay_while_something_is_made_of_them(shell: Shell) -> None:
     (package / "share/app.txt").unlink()
     silent = Reporter()
     with lease.hold(volume, CACHE, shared=True), pytest.raises(HeldError):
-        doctor_api._remove_damaged(volume, [package], silent, wait_s=0.0)
+        mend_api._remove_damaged(volume, [package], silent, wait_s=0.0)
     assert package.is_dir()
     sound = next(path for path in volume.packages.glob("*/lib-*") if path.is_dir())
-    assert doctor_api._remove_damaged(volume, [package, sound], silent) == [
+    assert mend_api._remove_damaged(volume, [package, sound], silent) == [
         package.name
     ]  # the other was mended meanwhile
     assert sound.is_dir()

@@ -47,20 +47,30 @@ _NETWORK = {"asyncio", "ssl", "http", "logging", "email"}
 _SLOW = {*_VIEWS, *_NETWORK, "rattler", "ruamel", "uv", "importlib.metadata", "packaging", "inspect", "traceback"}
 LOADS = {
     "--version": (5, {*_SLOW, "typing", "re", "json", "pathlib"}),
-    "--help": (30, {*_SLOW, "json", "pathlib"}),
+    "--help": (25, {*_SLOW, "json", "pathlib"}),
     "find --help": (80, _SLOW),
-    "help codes --raw": (80, _SLOW),
-    "config show": (110, _SLOW - {"packaging"}),
-    "detect --json": (175, _SLOW - {"uv"}),
-    "list": (150, _SLOW),
-    "show demo": (155, _SLOW),
-    "history demo": (160, _SLOW),
+    "help codes --raw": (60, _SLOW),
+    "config show": (100, _SLOW),
+    "detect --json": (160, _SLOW - {"uv"}),
+    "list": (95, _SLOW),
+    "show demo": (105, _SLOW),
+    "history demo": (130, _SLOW),
+    "diff demo@1 demo@1": (130, _SLOW),
+    "volume": (145, _SLOW),
+    "kernel list": (65, _SLOW),
     "activate demo": (45, _SLOW),
+    "doctor demo": (275, _SLOW - {"traceback", "logging"}),
+    "clean --dry-run": (205, _SLOW),
+    "validate demo": (245, _SLOW - {"logging", "traceback"}),
+    "recipes": (200, {*_VIEWS, *(_NETWORK - {"logging"}), "rattler", "uv"}),  # reads them as files that users bring
+    "nonsense": (50, _SLOW),
+    "find": (95, _SLOW),
+    "find --nonsense x": (95, _SLOW),
     "find app -c CHANNEL --override-channels": (
-        420,
-        {*_VIEWS, "ruamel", "uv", "packaging", "http", "importlib.metadata"},
+        290,
+        {*_VIEWS, *_NETWORK, "rattler", "ruamel", "uv", "packaging", "importlib.metadata"},
     ),
-    "create app -n demo -c CHANNEL --override-channels --no-validate": (300, _SLOW - {"rattler"}),
+    "create app -n demo -c CHANNEL --override-channels --no-validate": (280, _SLOW - {"rattler"}),
 }
 _TELL = """
 import json, os, sys
