@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benching import plot
 from benching.curves import CURVES, Curve
+from benching.install import NotInstalledError, install_checkout
 from benching.measure import Effort, RunFailedError, Say, Series, take_turns
 from benching.peers import CONDA, CP, ENVKIT, MICROMAMBA, UV, find_peers
 from benching.quick import LIMITS, check_limits
@@ -176,11 +177,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(words: str) -> None:
         print(f"{time.monotonic() - begin:6.1f} s  {words}", file=sys.stderr, flush=True)
 
-    try:
-        peers = find_peers(os.environ).without(options.left_out)
-    except FileNotFoundError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
     work = options.work.resolve()
     try:
         (work / "kept").mkdir(parents=True, exist_ok=True)
@@ -196,6 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         shutil.rmtree(work / "run", ignore_errors=True)
         (work / "run").mkdir()
+        try:
+            own = [] if options.quick else [install_checkout(_ROOT, work / "kept" / "venv", say)]
+            peers = find_peers(os.environ, *own).without(options.left_out)
+        except (FileNotFoundError, NotInstalledError) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 2
         if (load := os.getloadavg()[0]) > (os.cpu_count() or 1) / 2:
             say(f"the machine is busy (load {load:.1f}): compare processor times, not those on the clock")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, too

@@ -39,13 +39,16 @@ class Peers:
         return Peers(left, {name: self.versions[name] for name in left}, self.missing)
 
 
-def find_peers(env: Mapping[str, str]) -> Peers:
+def find_peers(env: Mapping[str, str], own: Path = _BIN) -> Peers:
     """Look for every peer; ENVKIT_BENCH_MICROMAMBA and the like name one that is not on PATH.
+
+    `own` is the folder of envkit and its Python.
 
     Raises:
         FileNotFoundError: A variable names what is not an executable file.
     """
-    programs = {ENVKIT: str(_BIN / "envkit"), PYTHON: sys.executable, RATTLER: sys.executable}
+    python = str(own / "python")
+    programs = {ENVKIT: str(own / "envkit"), PYTHON: python, RATTLER: python}
     missing: dict[str, str] = {}
     for name in (MICROMAMBA, CONDA, UV, CP):
         command = name.split()[0]
@@ -53,7 +56,7 @@ def find_peers(env: Mapping[str, str]) -> Peers:
         named = env.get(variable)
         if named and not os.access(named, os.X_OK):
             raise FileNotFoundError(f"{variable}={named} is not an executable file")
-        found = named or shutil.which(command, path=f"{_BIN}{os.pathsep}{env.get('PATH', os.defpath)}")
+        found = named or shutil.which(command, path=f"{own}{os.pathsep}{env.get('PATH', os.defpath)}")
         if found and (name != CP or _links(found)):
             programs[name] = str(Path(found).absolute())
         else:

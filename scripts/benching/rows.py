@@ -73,6 +73,12 @@ ROWS: Sequence[Row] = (
         (Goal(ratio=1.0), Goal(megabytes=45)),
     ),
     Row(
+        "find-again",
+        "the same, asked again",
+        lambda stage: works.find(stage, stage.real_channels, known=True),
+        (Goal(ratio=1.0), Goal(megabytes=45)),
+    ),
+    Row(
         "find-700k",
         "the same, 700,000 records, flat",
         lambda stage: works.find(stage, [stage.flat(700_000)]),

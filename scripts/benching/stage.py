@@ -171,6 +171,13 @@ class Stage:
             elif path.exists():
                 path.rename(self.scratch / f"aside-{next(self._numbers)}")
 
+    def forget(self) -> None:
+        """Remove what envkit keeps of answers and solutions, so that it works them out again from its indexes."""
+        cache = self.scratch / "cache" / "envkit"
+        remove(*cache.glob("found-*"), cache / "index" / "solved")
+        for volume in self.scratch.glob("volume-*"):
+            remove(volume / ".envkit" / "index" / "solved")
+
     # Volumes.
 
     def volume(self, key: str, *steps: Sequence[str | Path]) -> Path:

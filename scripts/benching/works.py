@@ -53,11 +53,14 @@ def create_words(specs: Sequence[str], name: str, channel: str) -> list[str]:
     return ["create", *specs, "-n", name, "--cuda", "none", *channel_flags(channel)]
 
 
-def find(stage: Stage, channels: Sequence[str], *, copies: int = 1, **more: str) -> list[Case]:
-    """Find PyTorch in channels; conda too where there are several, the real ones."""
+def find(stage: Stage, channels: Sequence[str], *, copies: int = 1, known: bool = False, **more: str) -> list[Case]:
+    """Find PyTorch in channels; conda too where there are several, the real ones.
+
+    envkit has the indexes and, unless it is `known`, no answer that it gave before.
+    """
     flags = channel_flags(*channels)
     cases = [
-        Case(ENVKIT, [stage.envkit("find", "pytorch", *flags, **more)], copies=copies),
+        Case(ENVKIT, [stage.envkit("find", "pytorch", *flags, **more)], None if known else stage.forget, copies),
         Case(MICROMAMBA, [stage.micromamba("search", "pytorch", *flags, **more)], copies=copies),
         Case(RATTLER, [stage.bare("find", stage.bare_cache, "pytorch", *channels, **more)], copies=copies),
     ]
@@ -67,7 +70,10 @@ def find(stage: Stage, channels: Sequence[str], *, copies: int = 1, **more: str)
 
 
 def solve(stage: Stage) -> list[Case]:
-    """Plan ten environments over the real indexes, one after the other; conda would take minutes."""
+    """Plan ten environments over the real indexes, one after the other; conda would take minutes.
+
+    envkit keeps solutions, which are removed before each run.
+    """
     real = dict(zip(("conda-forge", "pytorch", "nvidia"), stage.real_channels, strict=True))
     volume = small_volume(stage)
     steps: dict[str, list[Step]] = {ENVKIT: [], MICROMAMBA: [], RATTLER: []}
@@ -78,7 +84,7 @@ def solve(stage: Stage) -> list[Case]:
         theirs = stage.micromamba("create", "-n", "plan", *specs, *flags, CONDA_OVERRIDE_CUDA=_CUDA)
         steps[MICROMAMBA].append(theirs)
         steps[RATTLER].append(stage.bare("solve", stage.bare_cache, _CUDA, ",".join(specs), *channels))
-    return [Case(tool, words) for tool, words in steps.items()]
+    return [Case(tool, words, stage.forget if tool == ENVKIT else None) for tool, words in steps.items()]
 
 
 def create(
