@@ -30,9 +30,9 @@ def main() -> None:
         if recall(sys.argv[2:]):
             return
     if sys.argv[1:2] in (["find"], ["search"]):
-        from envkit.cli.found import recall as recall_found
+        from envkit.cli.found import repeat_answer
 
-        if recall_found(sys.argv[2:]):
+        if repeat_answer(sys.argv[2:]):
             return
     try:
         from envkit.cli.app import run

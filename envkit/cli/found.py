@@ -37,7 +37,7 @@ _asked: list[str] = []
 """The digest of this process's request, as it was before it read anything."""
 
 
-def recall(words: Sequence[str]) -> bool:
+def repeat_answer(words: Sequence[str]) -> bool:
     """Answer ``envkit find WORDS`` if it was answered before and nothing has changed; else return False."""
     try:
         cache, digest = default_cache_dir(os.environ), _digest(words)
@@ -58,7 +58,7 @@ def recall(words: Sequence[str]) -> bool:
 
 
 class Keeper:
-    """Shows the result of a command, and keeps what is said of it for `recall`."""
+    """Shows the result of a command, and keeps what is said of it for `repeat_answer`."""
 
     def __init__(self, session: Session) -> None:
         """Note what the answer will rest on, before anything is read."""

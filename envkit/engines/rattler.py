@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package
@@ -30,6 +31,8 @@ class RattlerEngine:
         self._gateways: dict[ChannelAccess, NativeGateway] = {}
         self._stores: dict[ChannelAccess, IndexStore] = {}
         self._answers: dict[tuple[str, tuple[str, ...], ChannelAccess], QueryResult] = {}
+        self._current: set[Path] = set()
+        self._was_native = False
         self._told = False
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
@@ -54,15 +57,17 @@ class RattlerEngine:
         found = self._gateway(access).records([name], platforms, recursive=False)
         # py-rattler's own `matches` does not look at the channel.
         fits = [matcher.matches(native) and in_channel(parsed.channel, record.channel) for native, record in found]
-        self._store(access).fill(platforms)
-        return QueryResult(name, *_parted([record for _, record in found], fits))
+        records = [record for _, record in found]
+        del found
+        self._fill(access, platforms)
+        return QueryResult(name, *_parted(records, fits))
 
     def names(self, *, platforms: Sequence[str], access: ChannelAccess) -> frozenset[str]:
         """Return the name of every package."""
         known = self._store(access).names(platforms)
         if known is None:
             known = self._gateway(access).names(platforms)
-            self._store(access).fill(platforms)
+            self._fill(access, platforms)
         return known
 
     def records(self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> tuple[Record, ...]:
@@ -80,9 +85,9 @@ class RattlerEngine:
     def _fetched(
         self, names: Sequence[str], platforms: Sequence[str], access: ChannelAccess, *, recursive: bool
     ) -> list[Record]:
-        found = self._gateway(access).records(names, platforms, recursive=recursive)
-        self._store(access).fill(platforms)
-        return [record for _, record in found]
+        found = [record for _, record in self._gateway(access).records(names, platforms, recursive=recursive)]
+        self._fill(access, platforms)
+        return found
 
     def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`."""
@@ -124,16 +129,24 @@ class RattlerEngine:
         """Return what all answers rest on; None if the native engine read an index, or one changed since."""
         found = [store.rests_on() for store in self._stores.values()]
         known = [rests for rests in found if rests is not None]
-        if self._gateways or not known or len(known) < len(found):
+        if self._was_native or not known or len(known) < len(found):
             return None
         states = {path: state for rests in known for path, state in rests.states.items()}
         return Rests(states, min(rests.until_s for rests in known))
+
+    def _fill(self, access: ChannelAccess, platforms: Sequence[str]) -> None:
+        """Split what the gateway has just fetched, without the gateway: it holds the whole of large indexes."""
+        store = self._store(access)
+        if not store.is_split(platforms):
+            self._gateways.pop(access, None)
+        store.fill(platforms)
 
     def _gateway(self, access: ChannelAccess) -> NativeGateway:
         """Return the gateway for `access`; one is kept for each, since it holds the indexes that it has read."""
         if access not in self._gateways:
             from envkit.engines.rattler_native import NativeGateway
 
+            self._was_native = True
             self._gateways[access] = NativeGateway(access)
         return self._gateways[access]
 
@@ -141,7 +154,9 @@ class RattlerEngine:
         """Return the indexes of `access` on this machine; one is kept for each, as of gateways."""
         if access not in self._stores:
             ask = partial(ask_servers, access=access)
-            self._stores[access] = IndexStore(access.urls, access.index_dir, ask, offline=access.policy.offline)
+            self._stores[access] = IndexStore(
+                access.urls, access.index_dir, ask, offline=access.policy.offline, current=self._current
+            )
         return self._stores[access]
 
     def trouble(self) -> OSError | None:

@@ -46,7 +46,8 @@ class IndexStore:
         folder: The cache of indexes.
         ask: Asks servers whether indexes changed; returns False where one did, or where they cannot be asked so.
         offline: Whether indexes may be used however old they are.
-        checked: The platforms whose indexes are known to be current: the native engine has just read them.
+        current: Indexes that are known to be current, by their files of notes: they were just fetched or asked for.
+            Stores of one command share it, so that no server is asked twice for one index.
         trouble: Why an index could not be split, other than by its content.
     """
 
@@ -54,7 +55,7 @@ class IndexStore:
     folder: Path
     ask: Callable[[Sequence[Notes]], bool]
     offline: bool = False
-    checked: set[tuple[str, ...]] = field(default_factory=set)
+    current: set[Path] = field(default_factory=set)
     trouble: OSError | None = None
     _opened: dict[tuple[str, ...], Opened | None] = field(default_factory=dict)
 
@@ -99,7 +100,7 @@ class IndexStore:
                 if not (index.is_local or self.offline):
                     notes = self._notes(index, subdir)
                     until_s = min(until_s, notes.until_s if notes is not None else 0)
-            now = IndexStore(self.channels, self.folder, lambda _: False, offline=self.offline, checked=self.checked)
+            now = IndexStore(self.channels, self.folder, lambda _: False, offline=self.offline, current=self.current)
             if opened is None or now.identity(platforms) != self.identity(platforms):
                 return None
         return Rests(states, until_s)
@@ -160,12 +161,13 @@ class IndexStore:
             notes = self._notes(index, subdir)
             if notes is None:
                 return None
-            if not (self.offline or tuple(platforms) in self.checked or notes.is_fresh):
+            if not (self.offline or notes.path in self.current or notes.is_fresh):
                 asked.append(notes)
             if notes.path != index.absence:
                 wanted.append((channel, subdir, index, not flat))
         if asked and not self.ask(asked):
             return None
+        self.current.update(notes.path for notes in asked)
         opened: Opened = []
         for channel, subdir, index, is_sharded in wanted:
             found = open_sharded(index, subdir) if is_sharded else self._flat(index, subdir)
@@ -191,8 +193,9 @@ class IndexStore:
 
         Splits are kept, so that this costs nothing where it has been done.
         """
-        self.checked.add(tuple(platforms))
         for _, subdir, index in self._indexes(platforms):
+            if index is not None:
+                self.current.update((index.notes, index.absence, index.shards))
             if index is None or not (index.is_local or index.lacks_shards()):
                 continue
             if index.is_local or read_notes(index) is not None:
@@ -202,6 +205,12 @@ class IndexStore:
             unknown = subdir != "noarch" and not self.offline and read_absence(index) is None
             if unknown and self.ask([suspect_absence(index)]):
                 self._write(partial(write_aside, index.absence, index.url.encode()))
+
+    def is_split(self, platforms: Sequence[str]) -> bool:
+        """Return whether `fill` has no index left to split."""
+        found = [(subdir, index) for _, subdir, index in self._indexes(platforms) if index is not None]
+        flat = [(subdir, index) for subdir, index in found if index.path.exists() and index.lacks_shards()]
+        return all(open_flat(index, subdir) is not None for subdir, index in flat)
 
     def _split(self, index: CachedIndex) -> None:
         self._write(partial(split_flat, index))

@@ -15,7 +15,7 @@ from channels import Package, write_channel
 from harness import Outcome, QuietHandler, Shell, run_program
 
 _INSTALLED = "import sys; import envkit.cli.found as found; found._is_installed = lambda: True; "
-_RECALL = _INSTALLED + "sys.exit(0 if found.recall(sys.argv[1:]) else 99)"
+_RECALL = _INSTALLED + "sys.exit(0 if found.repeat_answer(sys.argv[1:]) else 99)"
 _WHOLE = (
     _INSTALLED + "found._holds = lambda note: False; sys.argv = ['envkit', *sys.argv[1:]]; "
     "from envkit.__main__ import main; main()"
