@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benching import plot
@@ -65,6 +66,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--without", metavar="TOOL,...", default="", help="leave out tools that are here, such as conda"
     )
+    parser.add_argument("--rounds", metavar="N", type=int, help="run each at most so often, for a first look")
     parser.add_argument("--calls", action="store_true", help="count system calls, too, with strace")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
     parser.add_argument("--svg", metavar="DIR", type=Path, help="write speed.svg and growth.svg")
@@ -85,6 +87,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
             parser.error(f"--rows: no row begins with {key}; there are {', '.join(known)}")
     if options.write and (options.keys or options.growth or options.no_growth or options.quick):
         parser.error("--write takes all rows and curves: leave --rows, --growth, --no-growth and --quick out")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds: at least 1")
     options.left_out = {name for name in options.without.split(",") if name}
     if unknown := options.left_out - {MICROMAMBA, CONDA, UV, CP}:
         parser.error(
@@ -95,11 +99,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def measure_row(stage: Stage, row: Row, say: Say, *, calls: bool) -> RowResult:
+def measure_row(stage: Stage, row: Row, say: Say, effort: Effort) -> RowResult:
     """Run a row's cases by turns."""
-    effort = row.effort
-    if calls:
-        effort = Effort(effort.rounds, effort.least, effort.budget_s, effort.warm_up, effort.count_modules, True)  # noqa: FBT003
     try:
         cases = [case for case in row.cases(stage) if case.tool.partition(",")[0] in stage.peers]
         result = RowResult(row, {series.tool: series for series in take_turns(cases, effort, say)})
@@ -110,14 +111,14 @@ def measure_row(stage: Stage, row: Row, say: Say, *, calls: bool) -> RowResult:
     return result
 
 
-def measure_curve(stage: Stage, curve: Curve, say: Say) -> CurveResult:
+def measure_curve(stage: Stage, curve: Curve, say: Say, effort: Effort) -> CurveResult:
     """Run a curve's cases at each size."""
     points: dict[int, dict[str, Series]] = {}
     size = curve.sizes[0]
     try:
         for size in curve.sizes:
             cases = [case for case in curve.cases(stage, size) if case.tool.partition(",")[0] in stage.peers]
-            points[size] = {series.tool: series for series in take_turns(cases, curve.effort, say)}
+            points[size] = {series.tool: series for series in take_turns(cases, effort, say)}
     except NotHereError as error:
         return CurveResult(curve, points, skipped=str(error))
     except RunFailedError as error:
@@ -138,18 +139,23 @@ def measure(options: argparse.Namespace, stage: Stage, say: Say) -> Results:
     def wanted(key: str) -> bool:
         return not options.keys or any(key.startswith(word) for word in options.keys)
 
+    def shortened(effort: Effort) -> Effort:
+        most = options.rounds or effort.rounds
+        return replace(effort, rounds=min(effort.rounds, most), least=min(effort.least, most))
+
     rows = [row for row in ROWS if wanted(row.key) and not options.growth]
     curves = [curve for curve in CURVES if wanted(curve.key) and not options.no_growth]
     found, grown = [], []
     for number, row in enumerate(rows, 1):
         begin = time.monotonic()
-        found.append(measure_row(stage, row, say, calls=options.calls))
+        effort = replace(shortened(row.effort), count_calls=options.calls)
+        found.append(measure_row(stage, row, say, effort))
         costs = {tool: found[-1].wall_s(tool) for tool in found[-1].series}
         words = ", ".join(f"{tool} {seconds_words(cost)}" for tool, cost in costs.items() if cost is not None)
         say(f"[{number}/{len(rows)}] {row.key}: {found[-1].skipped or words} ({time.monotonic() - begin:.0f} s)")
     for number, curve in enumerate(curves, 1):
         begin = time.monotonic()
-        grown.append(measure_curve(stage, curve, say))
+        grown.append(measure_curve(stage, curve, say, shortened(curve.effort)))
         slopes = ", ".join(f"{tool} {grown[-1].exponent(tool):.2f}" for tool in grown[-1].tools)
         say(f"[{number}/{len(curves)}] {curve.key}: {grown[-1].skipped or slopes} ({time.monotonic() - begin:.0f} s)")
     return Results(stage.peers, describe_machine(stage.work), found, grown)

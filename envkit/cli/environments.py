@@ -126,7 +126,6 @@ def show_command(
     """Show an environment: its request, packages and last validation; with profiles, which machines get which."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, fitting, mark, table
-    from envkit.cli.profiles import print_states
     from envkit.host.profile_facts import facts_now
     from envkit.models.changes import states_of
     from envkit.words.values import plural, size_words
@@ -169,6 +168,8 @@ def show_command(
         facts.add_row("not run", script)
     out.print(facts)
     if info.profiles:
+        from envkit.cli.profiles import print_states
+
         print_states(out, info)
     view = table("package", "version", "build", "size", right=("size",))
     for package in states_of(manifest):

@@ -52,16 +52,16 @@ LOADS = {
     "help codes --raw": (60, _SLOW),
     "config show": (100, _SLOW),
     "detect --json": (160, _SLOW - {"uv"}),
-    "list": (95, _SLOW),
-    "show demo": (105, _SLOW),
+    "list": (100, _SLOW),
+    "show demo": (112, _SLOW),
     "history demo": (130, _SLOW),
     "diff demo@1 demo@1": (130, _SLOW),
     "volume": (155, _SLOW),
     "kernel list": (65, _SLOW),
     "activate demo": (45, _SLOW),
-    "doctor demo": (295, _SLOW - {"traceback", "logging"}),
+    "doctor demo": (300, _SLOW - {"traceback", "logging", "ssl"}),
     "clean --dry-run": (220, _SLOW),
-    "validate demo": (275, _SLOW - {"logging", "traceback"}),
+    "validate demo": (295, _SLOW - {"logging", "traceback"}),
     "recipes": (200, {*_VIEWS, *(_NETWORK - {"logging"}), "rattler", "uv"}),  # reads them as files that users bring
     "nonsense": (50, _SLOW),
     "find": (95, _SLOW),
@@ -70,7 +70,7 @@ LOADS = {
         290,
         {*_VIEWS, *_NETWORK, "rattler", "ruamel", "uv", "packaging", "importlib.metadata"},
     ),
-    "create app -n demo -c CHANNEL --override-channels --no-validate": (280, _SLOW - {"rattler"}),
+    "create app -n demo -c CHANNEL --override-channels --no-validate": (290, _SLOW - {"rattler"}),
 }
 _TELL = """
 import json, os, sys
