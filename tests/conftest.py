@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import (
@@ -20,6 +20,7 @@ from harness import (
     run_program,
     serve,
 )
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from browser import Browser
@@ -28,6 +29,40 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: no test of an
     # interruption could pass.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_FIRST = (
+    "test_fleet",
+    "test_validate_pytorch",
+    "test_wheel_channel",
+    "test_first_hour",
+    "test_pip_section",
+    "test_main_job",
+)
+_FOLDERS = ("e2e", "faults", "indexes", "cli", "property", "probes", "engines", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, so that no process runs one at the end while the others have nothing left to do."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    first = next((n for n, name in enumerate(_FIRST) if item.path.name.startswith(name)), len(_FIRST))
+    folder = item.path.parent.name
+    return first, _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each process whole files, in their order, and the files of `fleet` to one: they share clusters."""
+    config.option.loadscopereorder = False
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # it is untyped
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "fleet" if "/test_fleet" in file else file
 
 
 @pytest.fixture(autouse=True)

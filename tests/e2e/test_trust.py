@@ -40,7 +40,8 @@ def team(tmp_path: Path) -> Shell:
 
 
 def home(shell: Shell) -> Path:
-    return next(shell.volume.glob(".envkit/pkgs/*/app-1.0-0")).parent
+    """The shared one: the package that one user has for himself ends in ``.u`` and his number."""
+    return next(path.parent for path in shell.volume.glob(".envkit/pkgs/*/app-1.0-0") if not path.parent.suffix)
 
 
 def again(shell: Shell) -> Outcome:
