@@ -109,6 +109,12 @@ def index_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def known_indexes(index_server: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Variables of a user to whom the real indexes are the usual channels, and whose cache holds them."""
+    return {"CONDA_CHANNEL_ALIAS": index_server, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("known-indexes"))}
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium; skipped where none is installed."""
     import browser  # few tests load playwright

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ NOWHERE = {"CONDA_CHANNEL_ALIAS": "http://127.0.0.1:9"}
 
 
 @pytest.fixture
-def find(envkit: Envkit, index_server: str) -> Any:
+def find(envkit: Envkit, known_indexes: Mapping[str, str]) -> Any:
     def run(*arguments: str | Path, **env: str) -> Outcome:
-        return envkit("find", *arguments, env={"CONDA_CHANNEL_ALIAS": index_server, **env})
+        return envkit("find", *arguments, env={**known_indexes, **env})
 
     return run
 
@@ -258,11 +259,15 @@ def test_an_index_that_was_read_before_answers_for_a_channel_that_is_gone(envkit
     assert unknown.code == 5, unknown.out
 
 
-def test_a_remembered_outage_does_not_hide_a_channel_that_is_back(find: Any, index_server: str) -> None:
-    remembered = find("pytorch", "--driver", "550", "--json", **NOWHERE)
+def test_a_remembered_outage_does_not_hide_a_channel_that_is_back(
+    envkit: Envkit, index_server: str, tmp_path: Path
+) -> None:
+    command = ("find", "pytorch", "--driver", "550", "--json")
+    own = {"XDG_CACHE_HOME": str(tmp_path), "CONDA_CHANNEL_ALIAS": index_server}
+    remembered = envkit(*command, env={**own, **NOWHERE})
     assert remembered.json["source"] == "table"
-    assert find("pytorch", "--driver", "550", "--json").json["source"] == "channels"  # another host
-    assert find("pytorch", "-c", f"{index_server}/pytorch", "--driver", "550", "--json").json["source"] == "channels"
+    assert envkit(*command, env=own).json["source"] == "channels"  # another host
+    assert envkit(*command, "-c", f"{index_server}/pytorch", env=own).json["source"] == "channels"
 
 
 def test_the_table_answers_for_jax_and_mxnet_by_their_compiled_parts(envkit: Envkit) -> None:

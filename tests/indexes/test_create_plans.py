@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ GPU = ("--glibc", "2.35", "--driver")
 
 
 @pytest.fixture
-def plan(envkit: Envkit, index_server: str) -> Any:
+def plan(envkit: Envkit, known_indexes: Mapping[str, str]) -> Any:
     def run(*arguments: str, **env: str) -> Outcome:
         return envkit(
             *("create", *arguments, "-n", "x", "--persist", "envs", "--dry-run", "--json"),
-            env={"CONDA_CHANNEL_ALIAS": index_server, **env},
+            env={**known_indexes, **env},
         )
 
     return run
