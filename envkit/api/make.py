@@ -34,7 +34,7 @@ from envkit.layout.atomic import write_atomic
 from envkit.layout.disk import freed_by
 from envkit.layout.filesystem import concerns, read_mount
 from envkit.layout.gc import CACHE, Keep, find_rubbish
-from envkit.layout.generation import Claimed, claim, publish, write_manifest
+from envkit.layout.generation import Claimed, claim, publish, write_manifest, write_variables
 from envkit.layout.inventory import Origins
 from envkit.layout.lineage import Origin
 from envkit.layout.opening import read_volume_file
@@ -130,9 +130,7 @@ def make_generation(
             reporter=reporter,
             platform=blueprint.target.subdir,
             hard_links=hard_links,
-            beside=(lambda: link_kept(volume, plan.records, place, known=known.bytecode))
-            if compiles
-            else (lambda: None),
+            beside=(lambda: link_kept(volume, plan.records, place, known=known)) if compiles else (lambda: None),
         )
         if kept is not None:
             env = run_environment(prefix, os.environ, name=blueprint.name)
@@ -179,10 +177,11 @@ def complete(
         EnvkitError: It does not work, so it must not be published.
     """
     volume, host, prefix = session.volume, session.host, claimed.prefix
-    write_manifest(manifest, claimed.place)
+    write_variables(manifest, claimed.place)
     report = None
-    claimed.check()
     with weighing(volume, claimed.here, manifest, known):
+        write_manifest(manifest, claimed.place)
+        claimed.check()
         if proof != "none" and runs_here:
             report = validate_prefix(prefix, manifest=manifest, host=host, reporter=session.reporter)
     refusal = check_publishable(manifest.name, report, require_gpu=proof == "gpu")

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from envkit.errors import TamperedError
 from envkit.installer import cache
-from envkit.installer.bytecode_lists import BytecodeFiles, read_list, write_list
+from envkit.installer.bytecode_lists import BytecodeFiles, read_weighed, write_list
 from envkit.installer.compiler import DOING, Compiler
 from envkit.installer.hardlinks import LinkTarget, entered, opened
 from envkit.installer.modules import linked_modules, python_tag
+from envkit.layout.disk import BLOCK
+from envkit.layout.inventory import Held, Origins
 from envkit.layout.refusal import full_while, no_space
 from envkit.layout.space import free_space
 from envkit.layout.trust import cache_mode, guards_caches, keep_name, open_kept, own_name, trusted_users
@@ -42,14 +44,14 @@ def link_kept(
     prefix: Path,
     *,
     among: Sequence[Record] | None = None,
-    known: dict[str, str] | None = None,
+    known: Origins | None = None,
 ) -> tuple[int, list[Record]]:
     """Link the bytecode of complete packages in the cache; return the number of files, and the other packages.
 
     Args:
         records: All packages of the prefix, which tell the Python.
         among: Link that of these only.
-        known: Takes the folder of the cache that a file was linked from, by its path in the prefix.
+        known: Takes what was linked from where.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -65,21 +67,25 @@ def link_kept(
         try:
             if guarded:
                 with open_kept(volume, volume.bytecode, name, str(tag)) as kept:
-                    paths = _link_package(volume, record, Path(kept.through), prefix)
+                    done = _link_package(volume, record, Path(kept.through), prefix)
             else:
-                paths = _link_package(volume, record, volume.bytecode / name / str(tag), prefix)
+                done = _link_package(volume, record, volume.bytecode / name / str(tag), prefix)
         except TamperedError:
-            paths = None
+            done = None
         except OSError as error:
             if no_space(error):
                 raise full_while(volume, error, DOING) from error
-            paths = None  # too many links (EMLINK), none at all, or a file is gone: compile
-        if paths is None:
+            done = None  # too many links (EMLINK), none at all, or a file is gone: compile
+        if done is None:
             rest.append(record)
             continue
+        paths, blocks = done
         linked += len(paths)
         if known is not None:
-            known.update({path: f"pyc/{name}" for path in paths if path not in known})
+            origin = f"pyc/{name}"
+            known.bytecode.update({path: origin for path in paths if path not in known.bytecode})
+            if blocks is not None:
+                known.settled[origin] = Held(blocks * BLOCK, len(paths))
     return linked, rest
 
 
@@ -88,8 +94,9 @@ def _name(volume: Volume, record: Record) -> str:
     return keep_name(volume, volume.bytecode, cache.key(record))
 
 
-def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) -> list[str] | None:
-    files = read_list(folder)
+def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) -> tuple[list[str], int | None] | None:
+    """Link the bytecode of a package; return its paths, and its disk space if that is known, in blocks."""
+    files, blocks = read_weighed(folder)
     if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
         return None
     if guards_caches(volume):
@@ -97,7 +104,8 @@ def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) ->
         found = (f"{folder}/{inner}/{name}" for inner, names in files for name in names)
         if not all(os.lstat(path).st_uid in users for path in found):
             return None
-    return _link_files(folder, files, prefix)
+    paths, whole = _link_files(folder, files, prefix)
+    return paths, blocks if whole else None
 
 
 def make_bytecode(
@@ -201,9 +209,10 @@ def _fits(folder: Path, files: BytecodeFiles, package: Path) -> bool:
     return True
 
 
-def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> list[str]:
-    """Link the files of a list, and return their paths in the prefix, those that were there before included."""
+def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> tuple[list[str], bool]:
+    """Link the files of a list; return their paths in the prefix, and whether none of them was there before."""
     paths = []
+    whole = True
     with entered(str(folder)) as home, entered(str(prefix)) as descriptor:
         place = LinkTarget(descriptor)
         for inner, names in files:
@@ -213,8 +222,8 @@ def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> list[str]:
                     try:
                         os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
                     except FileExistsError:  # two packages with the same module, or one that ships its own bytecode
-                        continue
-    return paths
+                        whole = False
+    return paths, whole
 
 
 def _compile(

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from envkit.layout.private import folder
+from envkit.layout.private import Folder, folder
 from envkit.layout.trust import cache_mode
 from envkit.layout.volume import Volume
 from envkit.plain import read_json
@@ -22,20 +22,30 @@ BytecodeFiles = list[tuple[str, list[str]]]
 LIST = "files.json"
 """Name of a list, in the folder of a package and a Python."""
 
+_MOST_BLOCKS = 1 << 40
+
 
 def read_list(folder: Path) -> BytecodeFiles | None:
     """Read the list in the folder of a package and a Python; None if there is none that can be used.
 
     Others may write the folder: a list with a path that leads out of a prefix is none.
     """
+    return read_weighed(folder)[0]
+
+
+def read_weighed(folder: Path) -> tuple[BytecodeFiles | None, int | None]:
+    """Read a list, and the disk space of all that it lists in units of 512 bytes; None if it does not tell."""
     try:
         found = read_json(folder / LIST)
         if not isinstance(found, dict):  # of before, when an interrupted run could leave one
-            return None
+            return None, None
         files = [(str(inner), [str(name) for name in names]) for inner, names in found["files"]]
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        return None
-    return files if all(_stays_inside(inner, names) for inner, names in files) else None
+        return None, None
+    if not all(_stays_inside(inner, names) for inner, names in files):
+        return None, None
+    blocks = found.get("blocks")
+    return files, blocks if type(blocks) is int and 0 <= blocks < _MOST_BLOCKS else None
 
 
 def write_list(volume: Volume, place: Path) -> None:
@@ -45,12 +55,19 @@ def write_list(volume: Volume, place: Path) -> None:
         OSError: It cannot be written.
     """
     with folder(volume.root, place, make=True, mode=cache_mode(volume)) as here:
-        here.write(LIST, list_text(list(_walk(place))), durable=False)
+        here.write(LIST, list_text(list(_walk(place)), here), durable=False)
 
 
-def list_text(files: BytecodeFiles) -> str:
-    """Return the content of a list."""
-    return json.dumps({"schema_version": 1, "files": sorted((inner, sorted(names)) for inner, names in files)})
+def list_text(files: BytecodeFiles, here: Folder) -> str:
+    """Return the content of a list for the open folder in which the files are.
+
+    Raises:
+        OSError: One is not there.
+    """
+    paths = (f"{inner}/{name}" for inner, names in files for name in names)
+    blocks = sum(os.lstat(path, dir_fd=here.descriptor).st_blocks for path in paths)
+    listed = sorted((inner, sorted(names)) for inner, names in files)
+    return json.dumps({"schema_version": 1, "files": listed, "blocks": blocks})
 
 
 def damaged_lists(volume: Volume) -> list[Path]:

@@ -169,7 +169,7 @@ class Compiler:
                     with self._stage.enter(cache.key(package.record)) as home:
                         if guards_caches(self.volume):
                             close_to_others(Path(home.through))
-                        home.write(LIST, list_text(list(package.files.items())), durable=False)
+                        home.write(LIST, list_text(list(package.files.items()), home), durable=False)
                     kept.append(package)
                 except OSError as error:
                     self._note_fault(error)

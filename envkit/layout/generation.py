@@ -93,12 +93,15 @@ def write_manifest(manifest: Manifest, place: Path | None = None) -> None:
     `place` is another path to the generation; see `Claimed`.
     """
     place = place or Path(manifest.prefix)
-    if manifest.request.variables and (place / "conda-meta").is_dir():
-        # `conda env config vars` keeps them there too, so every kind of activation sets them.
-        state = {"version": 1, "env_vars": manifest.request.variables}
-        write_atomic(place / "conda-meta" / "state", json.dumps(state, indent=1))
     sync_file_system(place)
     write_atomic(place / MANIFEST, manifest.to_text())
+
+
+def write_variables(manifest: Manifest, place: Path) -> None:
+    """Write the variables of an environment where `conda env config vars` keeps them, so every activation sets them."""
+    if manifest.request.variables and (place / "conda-meta").is_dir():
+        state = {"version": 1, "env_vars": manifest.request.variables}
+        write_atomic(place / "conda-meta" / "state", json.dumps(state, indent=1), durable=False)
 
 
 def is_finished(prefix: Path) -> bool:

@@ -7,10 +7,10 @@ hundreds of them.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envkit.errors import TamperedError
@@ -31,10 +31,10 @@ class Origins:
 
     files: dict[int, Numbered] = field(default_factory=dict)  # what packages have, by its inode
     bytecode: dict[str, str] = field(default_factory=dict)  # the folder that it was linked from, by its path
+    settled: dict[str, Held] = field(default_factory=dict)  # space of such folders that were linked whole
 
 
 _LIMIT_BYTES = 4 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNKNOWN: Numbered = ("", None)
 _MOST = 1 << 62  # no sum of sizes is larger
 
@@ -152,7 +152,12 @@ def _held(value: Any) -> Held:
 
 
 def weigh(
-    root: str, origins: Mapping[int, Numbered], *, paths: Mapping[str, str] | None = None
+    root: str,
+    origins: Mapping[int, Numbered],
+    *,
+    paths: Mapping[str, str] | None = None,
+    settled: Mapping[str, Held] | None = None,
+    without: str = "",
 ) -> tuple[Held, dict[str, Held]]:
     """Measure a directory; return what has one name only, and what is hard-linked, by its origin.
 
@@ -161,71 +166,50 @@ def weigh(
         origins: Where the files of an inode are linked from, if the caches have it. One whose space is known is not
             looked at.
         paths: The same by the path below `root`, for caches that are not known by their inodes.
+        settled: Origins in `paths` whose space is known; their files are not looked at.
+        without: Part of the names that are left out at the root.
     """
-    own_blocks, own_inodes = 0, 0
-    linked: dict[str, list[int]] = {}
+    paths, settled = paths or {}, settled or {}
+    if root.startswith("/proc/"):  # an open directory, by its descriptor
+        root = f"{root}/."
+    try:
+        state = os.lstat(root)
+    except OSError:
+        return Held(), {}
+    own_blocks, own_inodes = state.st_blocks, 1
+    linked = {key: [held.size_bytes // BLOCK, held.inodes] for key, held in settled.items()}
     seen: set[int] = set()
-    for inner, place, entries, below in _walk(root):
-        own_blocks += place.st_blocks
-        own_inodes += 1
-        for entry in entries:  # written out: of an environment with PyTorch there are 30,000
-            inode = entry.inode()
-            origin, blocks = origins.get(inode, _UNKNOWN)
-            if blocks is None:
-                if entry.is_dir(follow_symlinks=False):
-                    below.append(f"{inner}{entry.name}/")
-                    continue
-                try:
-                    state = entry.stat(follow_symlinks=False)
-                except OSError:  # removed meanwhile
-                    continue
-                inode, blocks = state.st_ino, state.st_blocks
-                if state.st_nlink == 1:
-                    own_blocks += blocks
-                    own_inodes += 1
-                    continue
-                origin = origins.get(inode, _UNKNOWN)[0]
-            if inode not in seen:
-                seen.add(inode)
-                origin = origin or (paths or {}).get(f"{inner}{entry.name}", "")
-                part = linked.setdefault(origin, [0, 0])
-                part[0] += blocks
-                part[1] += 1
+    below = [""] if stat.S_ISDIR(state.st_mode) else []
+    while below:
+        inner = below.pop()
+        try:
+            with os.scandir(f"{root}/{inner}") as entries:
+                for entry in entries:  # written out: of an environment with PyTorch there are 30,000
+                    inode = entry.inode()
+                    origin, blocks = origins.get(inode, _UNKNOWN)
+                    if blocks is None:
+                        path = f"{inner}{entry.name}"
+                        known = paths.get(path, "")
+                        if known in settled or (without and not inner and without in entry.name):
+                            continue
+                        state = entry.stat(follow_symlinks=False)
+                        inode, blocks = state.st_ino, state.st_blocks
+                        if stat.S_ISDIR(state.st_mode) or state.st_nlink == 1:
+                            own_blocks += blocks
+                            own_inodes += 1
+                            if stat.S_ISDIR(state.st_mode):
+                                below.append(f"{path}/")
+                            continue
+                        origin = origins.get(inode, _UNKNOWN)[0] or known
+                    if inode not in seen:
+                        seen.add(inode)
+                        part = linked.setdefault(origin, [0, 0])
+                        part[0] += blocks
+                        part[1] += 1
+        except OSError:  # closed to this user, or removed meanwhile
+            continue
     shares = {key: Held(blocks * BLOCK, inodes) for key, (blocks, inodes) in sorted(linked.items())}
     return Held(own_blocks * BLOCK, own_inodes), shares
-
-
-def _walk(root: str) -> Iterator[tuple[str, os.stat_result, Sequence[os.DirEntry[str]], list[str]]]:
-    """Open each folder from `root` on, through no link; yield its path, its state and its entries.
-
-    The last member takes the paths of folders to go on with. One that is closed to this user has no entries.
-    """
-    top = _open(root, follow=root.startswith("/proc/"))  # an open directory, by its descriptor
-    if top is None:
-        return
-    below = [""]
-    try:
-        while below:
-            inner = below.pop()
-            folder = _open(inner or ".", within=top)
-            if folder is None:
-                with contextlib.suppress(OSError):  # removed meanwhile
-                    yield inner, os.stat(inner, dir_fd=top, follow_symlinks=False), (), below
-                continue
-            try:
-                with os.scandir(folder) as entries:
-                    yield inner, os.fstat(folder), list(entries), below
-            finally:
-                os.close(folder)
-    finally:
-        os.close(top)
-
-
-def _open(path: str, *, within: int | None = None, follow: bool = False) -> int | None:
-    try:
-        return os.open(path, _FOLDER & ~os.O_NOFOLLOW if follow else _FOLDER, dir_fd=within)
-    except OSError:
-        return None
 
 
 def number_files(folder: str, origin: str, origins: dict[int, Numbered]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from envkit.errors import EnvkitError
 from envkit.host.cache import default_cache_dir
+from envkit.layout.disk import BLOCK
 from envkit.layout.inventory import (
     Held,
     Inventory,
@@ -49,9 +50,17 @@ def weigh_generation(
         manifest: Its manifest, if it can be read.
         known: Files that it was linked from.
     """
+    own, linked = _weigh(volume, place, manifest, known)
     if manifest is None:
-        own, linked = weigh(str(place), {})
         return Inventory(generation, str(place), "", 0, None, own, linked)
+    return _inventory(manifest, os.lstat(place / MANIFEST).st_size, own, linked)
+
+
+def _weigh(
+    volume: Volume, place: Path, manifest: Manifest | None, known: Origins | None = None, without: str = ""
+) -> tuple[Held, dict[str, Held]]:
+    if manifest is None:
+        return weigh(str(place), {})
     from envkit.layout.contents import read_wheels
 
     known = known or Origins()
@@ -62,13 +71,17 @@ def weigh_generation(
         if wheel.name in names
         for path, _, _ in wheel.paths
     }
-    own, linked = weigh(str(place), _origins(volume, place, manifest, known), paths=paths)
+    origins = _origins(volume, place, manifest, known)
+    return weigh(str(place), origins, paths=paths, settled=known.settled, without=without)
+
+
+def _inventory(manifest: Manifest, manifest_bytes: int, own: Held, linked: dict[str, Held]) -> Inventory:
     return Inventory(
-        generation=generation,
+        generation=manifest.generation,
         prefix=manifest.prefix,
         created=manifest.created,
         packages=len(manifest.packages) + len(manifest.pip.packages if manifest.pip else ()),
-        manifest_bytes=os.lstat(place / MANIFEST).st_size,
+        manifest_bytes=manifest_bytes,
         own=own,
         linked=linked,
     )
@@ -76,17 +89,20 @@ def weigh_generation(
 
 @contextlib.contextmanager
 def weighing(volume: Volume, here: Folder, manifest: Manifest, known: Origins | None = None) -> Iterator[None]:
-    """Look at a finished generation while the block runs, and write its inventory at the end of it.
+    """Look at a generation whose files are there while the block runs, and write its inventory at the end of it.
 
-    The block validates the generation: it mostly waits for other processes. `known` are files that it was linked from.
+    The block writes the manifest, if that is not done, and validates the generation: it mostly waits for the disk and
+    for other processes. `known` are files that it was linked from.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
-        weighed = pool.submit(weigh_generation, volume, manifest.generation, Path(here.through), manifest, known)
+        weighed = pool.submit(_weigh, volume, Path(here.through), manifest, known, MANIFEST)
         yield
-        text = inventory_text(weighed.result())
-    here.write(INVENTORY, text, durable=False)
+        own, linked = weighed.result()
+    state = here.state(MANIFEST)
+    own = Held(own.size_bytes + state.st_blocks * BLOCK, own.inodes + 1)
+    here.write(INVENTORY, inventory_text(_inventory(manifest, state.st_size, own, linked)), durable=False)
 
 
 def inventories_of(volume: Volume, prefixes: Sequence[Path]) -> list[Inventory]:
@@ -113,7 +129,7 @@ def _origins(volume: Volume, place: Path, manifest: Manifest, known: Origins) ->
     looked_at = {*known.bytecode.values(), *(origin for origin, _ in known.files.values())}
     for kind, cache, names in (("pkgs", volume.packages, keys), ("pyc", volume.bytecode, [*keys, *wheels])):
         with contextlib.suppress(OSError):
-            if os.lstat(cache).st_dev != os.lstat(place / MANIFEST).st_dev:
+            if os.lstat(cache).st_dev != place.stat().st_dev:
                 continue  # numbers of another file system
             if kind == "pkgs":
                 origins.update(known.files)

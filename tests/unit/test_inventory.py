@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from envkit.api.environments import list_environments
 from envkit.layout.atomic import write_atomic
 from envkit.layout.disk import shares
-from envkit.layout.inventory import Origins, parse_inventory, shared_sizes
+from envkit.layout.inventory import Held, Origins, parse_inventory, shared_sizes
 from envkit.layout.private import folder
 from envkit.layout.volume import Volume
 from envkit.layout.weighing import inventories_of, weighing
@@ -64,8 +64,9 @@ def make(
     *,
     copied: frozenset[str] = frozenset(),
     looked_at: frozenset[str] = frozenset(),
+    settled: frozenset[str] = frozenset(),
 ) -> Path:
-    """A generation with these packages: linked file by file, or copied; some were looked at just before."""
+    """A generation with these packages: linked file by file, or copied; of some, more is known than the manifest."""
     known = Origins()
     prefix = volume.generations / f"{name}-00000000"
     (prefix / "lib").mkdir(parents=True)
@@ -78,6 +79,9 @@ def make(
             known.files.update({state.st_ino: (f"pkgs/{key}", state.st_blocks) for state in states})
             bytecode = [] if key in copied else (volume.bytecode / key).rglob("*-*-*")
             known.bytecode.update({f"lib/{path.name}": f"pyc/{key}" for path in bytecode})
+            if key in settled and key not in copied:
+                sizes = [path.stat().st_blocks * 512 for path in (volume.bytecode / key).rglob("*-*-*")]
+                known.settled[f"pyc/{key}"] = Held(sum(sizes), len(sizes))
         for source in (*(volume.packages / key).rglob("*-*-*"), *(volume.bytecode / key).rglob("*-*-*")):
             if source.is_file() and key in copied:
                 (prefix / "lib" / source.name).write_bytes(source.read_bytes())
@@ -100,7 +104,7 @@ def agree(volume: Volume, prefixes: list[Path]) -> None:
 )
 @given(
     st.lists(
-        st.tuples(*[st.frozensets(st.sampled_from(PACKAGES))] * 3),
+        st.tuples(*[st.frozensets(st.sampled_from(PACKAGES))] * 4),
         min_size=1,
         max_size=4,
     )
@@ -110,8 +114,8 @@ def test_recorded_sizes_are_those_of_the_files(
 ) -> None:
     fresh = volume.__wrapped__(tmp_path_factory.mktemp("v"))  # type: ignore[attr-defined]
     prefixes = [
-        make(fresh, f"e{n}", sorted(keys), copied=copied, looked_at=looked_at)
-        for n, (keys, copied, looked_at) in enumerate(made)
+        make(fresh, f"e{n}", sorted(keys), copied=copied, looked_at=looked_at, settled=settled)
+        for n, (keys, copied, looked_at, settled) in enumerate(made)
     ]
     agree(fresh, prefixes)
     agree(fresh, [*prefixes, prefixes[0]])  # two names of one generation
