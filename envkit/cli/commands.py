@@ -59,6 +59,7 @@ _MODULES: Mapping[str, str] = {
     "fleet detect": "fleet",
     "fleet stage": "fleet",
     "fleet validate": "fleet_validate",
+    "fleet constraint": "constraint",
     "fleet report": "fleet_report",
     "fleet join": "fleet_validate",
 }

@@ -75,6 +75,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "envkit fleet detect --nodes 'n[1-3]' -o pool.jsonl",
         "envkit fleet detect --via slurm --deadline 60 -- --account=lab --partition=gpu",
     ),
+    "fleet constraint": (
+        "srun $(envkit fleet constraint train --for slurm --hosts pool.jsonl) envkit run train -- python train.py",
+        "envkit fleet constraint train --for kubernetes",
+    ),
     "fleet report": (
         "envkit fleet report -o fleet.html",
         "envkit fleet report --hosts pool.jsonl --persist /data/envs",

@@ -24,7 +24,7 @@ _CLIENT_S = 60.0  # limit of sinfo and scontrol
 _LEAST_GRACE_MIN = 1
 _LOOK_S = 3.0  # before the deadline
 _CLOSED = frozenset({"down", "drained", "draining", "drain", "drng", "fail", "failing", "failg", "inval", "unknown"})
-_GPUS = re.compile(r"(?:^|,)gpu(?::[^,:()]+)?:(\d+)")  # gpu:h100:8(S:0-1),gpu:2
+_GPUS = re.compile(r"(?:^|,)gpu(?::([^,:()]+))?:(\d+)")  # gpu:h100:8(S:0-1),gpu:2
 _PLAIN = re.compile(r"[\w.-]+\Z")
 
 
@@ -139,10 +139,18 @@ def _node(line: str) -> Node | None:
     if not name:
         return None
     word = state.rstrip("*~#!%$@^-+")
-    counted = [int(number) for number in _GPUS.findall(gres)]
+    kinds = _GPUS.findall(gres)
     listed = () if features == "(null)" else tuple(features.split(","))
     usable = word not in _CLOSED and not state.endswith("*")  # the star: it does not respond
-    return Node(name, state, usable, sum(counted) if counted else None, listed, "" if reason == "none" else reason)
+    return Node(
+        name,
+        state,
+        usable,
+        gpus=sum(int(number) for _, number in kinds) if kinds else None,
+        features=listed,
+        gpu_types=tuple(kind for kind, _ in kinds if kind),
+        reason="" if reason == "none" else reason,
+    )
 
 
 def _waiting(job: str) -> dict[str, str]:

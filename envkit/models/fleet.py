@@ -25,6 +25,7 @@ class Node:
         usable: Whether the scheduler gives work to it.
         gpus: How many GPUs the scheduler counts; None where it does not count them.
         features: What its constraints may ask for.
+        gpu_types: What the scheduler calls its GPUs; empty where it has no names for them.
         reason: The scheduler's reason for a node that it gives no work to; empty where it has none.
     """
 
@@ -33,6 +34,7 @@ class Node:
     usable: bool = True
     gpus: int | None = None
     features: tuple[str, ...] = ()
+    gpu_types: tuple[str, ...] = ()
     reason: str = ""
 
 

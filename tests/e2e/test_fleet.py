@@ -16,8 +16,9 @@ from machines import gpu, libraries  # noqa: F401 - a fixture
 from packages import travelling
 from slurm_cluster import Cluster
 
+from envkit.api.constraint import scheduler_constraint
 from envkit.api.fleet import detect_fleet
-from envkit.errors import UsageError
+from envkit.errors import HostCannotRunError, UsageError
 from envkit.fleet.base import Fleet
 from envkit.fleet.dask import DaskFleet, parse_dask
 from envkit.fleet.local import LocalFleet
@@ -25,6 +26,7 @@ from envkit.fleet.slurm import make_slurm
 from envkit.inputs.pool import read_pool
 from envkit.models.fleet import NodeAnswer
 from envkit.models.progress import Reporter
+from envkit.profiles import Profile
 from envkit.words.say import say
 
 V100 = gpu("Tesla V100-SXM2-16GB", "7.0")
@@ -183,6 +185,16 @@ def test_a_node_that_others_have_is_said_to_be_theirs(envkit: Envkit, cluster: C
     (waiting,) = found.json["findings"]
     assert (found.code, waiting["node"], waiting["code"]) == (4, "n3", "node-not-given")
     assert waiting["text"] == "its turn did not come before the deadline: allocated, Resources"
+
+
+def test_slurm_obeys_the_constraint(cluster: Cluster) -> None:
+    row = Profile("cuda13", "t-00000000", "linux-64", gpu=True, driver="580.65.06", capabilities=("8.0", "9.0"))
+    found = scheduler_constraint([row], "slurm", fleet=make_slurm(None, []), machines={})
+    assert found.lines == ("--gres=gpu:1", "--constraint=h100")
+    words = ["srun", *found.lines, "--input=none", "sh", "-c", "echo $SLURMD_NODENAME"]
+    assert subprocess.run(words, env=cluster.env, capture_output=True, text=True, check=True).stdout == "n2\n"
+    with pytest.raises(HostCannotRunError, match="none of 3 nodes can run it"):
+        scheduler_constraint([row._replace(capabilities=("10.0",))], "slurm", fleet=make_slurm(None, []), machines={})
 
 
 @pytest.mark.usefixtures("cluster")

@@ -19,6 +19,9 @@ from packages import travelling
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
+from envkit.outputs.constraint import kubernetes_constraint
+from envkit.profiles import Profile
+
 FOLDER = ROOT / "recipes" / "kubernetes"
 SCHEMAS = "kubernetes-validate==1.37.0"  # a wheel of 17,000 small files, of which these tests read a few in place
 VERSION = "v1.37.0-local-strict"
@@ -69,6 +72,14 @@ def test_documents_are_valid_by_the_schemas_of_the_api(documents: Documents, sch
     assert {kind: errors(schemas, document) for kind, document in documents.items()} == {kind: [] for kind in documents}
     broken = {**documents["Job"], "spec": {**documents["Job"]["spec"], "backofLimit": 2}}
     assert errors(schemas, broken)
+
+
+def test_what_fleet_constraint_prints_fits_into_a_pod(documents: Documents, schemas: zipfile.ZipFile) -> None:
+    row = Profile("a", "a-00000000", "linux-64", gpu=True, driver="525.60.13", capabilities=("8.0", "9.0"))
+    printed = yaml.safe_load("\n".join(kubernetes_constraint([row]).lines))
+    job = json.loads(json.dumps(documents["Job"]))
+    job["spec"]["template"]["spec"] |= printed
+    assert errors(schemas, job) == []
 
 
 def test_names_in_a_pod_refer_to_what_is_there(documents: Documents) -> None:

@@ -74,6 +74,28 @@ def test_each_machine_gets_the_best_of_the_fewest(made: Shell) -> None:
     ]
 
 
+def test_schedulers_are_told_which_machines_run_it(made: Shell) -> None:
+    words = ("fleet", "constraint", "train", "--for")
+    pool = write_pool(made.home / "mixed.jsonl", [machine("k", "470.57.02", "11.4", "K80", "3.7"), *MACHINES])
+    told = made.ok(*words, "slurm", "--hosts", str(pool))
+    assert told.out == "--exclude=k\n"
+    assert "train runs on linux-64" in told.err
+    found = made.ok(*words, "kubernetes", "--json").json
+    assert {need["gpu"] for need in found["needs"]} == {True, False}
+    terms = found["document"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert len(terms["nodeSelectorTerms"]) > 3
+    assert made.ok(*words, "htcondor").out == 'requirements = ((Arch == "x86_64")) && (OpSys == "LINUX")\n'
+    old = write_pool(made.home / "old.jsonl", [machine("k", "470.57.02", "11.4", "K80", "3.7")])
+    assert made.run(*words, "slurm", "--hosts", str(old)).code == 4
+    for wrong in (["pbs"], ["htcondor", "--hosts", str(pool)]):
+        assert made.run(*words, *wrong).code == 2
+    made.create("pytorch", name="one", args=("--driver", "550.54.14", "--gpu", "t4", "--no-validate"))
+    alone = made.ok("fleet", "constraint", "one", "--for", "htcondor").out.splitlines()
+    assert alone[1:] == ["request_gpus = 1", *alone[2:]]
+    assert any(line.startswith("gpus_minimum_runtime") for line in alone)
+    made.ok("remove", "one")
+
+
 def test_a_machine_that_none_serves_gets_the_cure(made: Shell) -> None:
     old = {"CONDA_OVERRIDE_CUDA": "12.2", "CONDA_OVERRIDE_CUDA_ARCH": "3.5"}
     refused = made.run("run", "train", "--", "true", **old)

@@ -80,8 +80,14 @@ def test_what_is_no_answer(answer: NodeAnswer, text: str | None) -> None:
 @pytest.mark.parametrize(
     ("line", "node"),
     [
-        ("n1|idle|gpu:h100:8(S:0-1)|h100,ib", Node("n1", "idle", usable=True, gpus=8, features=("h100", "ib"))),
-        ("n1|mixed|gpu:a100:4,gpu:t4:2,shard:9|(null)|none", Node("n1", "mixed", usable=True, gpus=6)),
+        (
+            "n1|idle|gpu:h100:8(S:0-1)|h100,ib",
+            Node("n1", "idle", usable=True, gpus=8, features=("h100", "ib"), gpu_types=("h100",)),
+        ),
+        (
+            "n1|mixed|gpu:a100:4,gpu:t4:2,shard:9|(null)|none",
+            Node("n1", "mixed", usable=True, gpus=6, gpu_types=("a100", "t4")),
+        ),
         ("n1|idle~|gpu:2|x", Node("n1", "idle~", usable=True, gpus=2, features=("x",))),
         ("n1|idle*|(null)|(null)", Node("n1", "idle*", usable=False)),
         ("n1|drained|(null)|(null)|disk, | fan", Node("n1", "drained", usable=False, reason="disk, | fan")),
