@@ -41,6 +41,11 @@ def load_notebook(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def container_files() -> tuple[Path, ...]:
+    """Return the files of the container that envkit brings: Dockerfile, compose files, entrypoint."""
+    return tuple(sorted(path for path in (Path(recipes_folder()) / "container").iterdir() if path.is_file()))
+
+
 def load_builtin(name: str) -> Recipe:
     """Read a shipped recipe.
 

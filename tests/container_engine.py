@@ -55,6 +55,7 @@ printf '%s\\n' "$BINDS" | while read -r from to; do
 done
 cp -L /etc/resolv.conf etc/resolv.conf 2>/dev/null || true
 echo "127.0.0.1 localhost" > etc/hosts
+eval "$PREPARE"
 exec chroot . /usr/bin/env -i -C "$WORKDIR" "$@"
 """
 
@@ -215,8 +216,15 @@ class Container:
         binds: Mapping[Path, str],
         env: Mapping[str, str],
         words: Sequence[str] = (),
+        prepare: str = "",
     ) -> None:
-        """Start the image's entrypoint; `binds` are paths of this machine and where they are mounted."""
+        """Start the image's entrypoint.
+
+        Args:
+            binds: Paths of this machine, and where in the container they are mounted.
+            words: A command instead of the image's.
+            prepare: Shell code to run in the new root before.
+        """
         self.log = scratch / "log"
         place = scratch / "mount"
         place.mkdir(parents=True, exist_ok=True)
@@ -224,6 +232,7 @@ class Container:
         variables = {
             "PATH": os.environ["PATH"], "SCRATCH": str(place), "LOWER": ":".join(map(str, image.layers)),
             "BINDS": "\n".join(f"{source} {target}" for source, target in binds.items()), "WORKDIR": image.workdir,
+            "PREPARE": prepare,
         }  # fmt: skip
         command = [*image.entrypoint, *(words or image.command)]
         with self.log.open("wb") as log:

@@ -69,7 +69,7 @@ class ValidateOptions:
 
 
 _DEFAULTS = ValidateOptions()
-_LATE = Finding("deadline", "fail", Fact(DEADLINE), "host")
+_LATE = Finding("deadline", "fail", Fact(DEADLINE))
 
 
 def manifest_level(manifest: Manifest | None) -> Level:

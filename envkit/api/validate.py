@@ -31,6 +31,8 @@ from envkit.words.values import host_words
 if TYPE_CHECKING:
     from envkit.api.examine import ValidateOptions
 
+_DETECT_S = 10.0  # the usual limit of detection
+
 
 def validate_environment(
     name_or_prefix: str,
@@ -50,7 +52,8 @@ def validate_environment(
     from envkit.api.kernel import refresh_kernels
 
     prefix = resolve(volume, name_or_prefix)
-    host = detect_host()
+    # Before a deadline, detection leaves half of the time to the checks: a driver that hangs holds both up.
+    host = detect_host() if options.until is None else detect_host(timeout_s=min(_DETECT_S, options.limit_s / 2))
     named = named_profile(prefix, name_or_prefix, profile)
     if named is not None or "/" not in name_or_prefix:
         prefix = named or Path(prefix_for(str(prefix), name_or_prefix, lambda: facts_of(host_to_json(host))))

@@ -18,6 +18,7 @@ _MODULES: Mapping[str, str] = {
     "recipes": "recipes",
     "recipes show": "recipes",
     "recipes check": "recipes",
+    "recipes container": "recipes",
     "install": "modify",
     "uninstall": "modify",
     "upgrade": "modify",

@@ -21,6 +21,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "run": ("envkit run train -- python train.py", "envkit run -n train nvidia-smi"),
     "recipes": ("envkit recipes", "envkit recipes --json"),
     "recipes show": ("envkit recipes show pytorch-2.7-jupyter", "envkit recipes show llm --raw > environment.yml"),
+    "recipes container": (
+        "envkit recipes container lab && cd lab && docker compose up --build",
+        "envkit recipes container lab --force",
+    ),
     "recipes check": ("envkit recipes check recipes/", "envkit recipes check mine.yml --for a100/550 --for h100/580"),
     "install": ("envkit install -n train scipy 'pandas>=2'", "envkit install -n train transformers --dry-run"),
     "uninstall": ("envkit uninstall -n train scipy", "envkit uninstall -n train scipy --dry-run"),

@@ -147,6 +147,40 @@ def recipes_check_command(
     return 1 if wrong else 5 if unanswered else 0
 
 
+def recipes_container_command(
+    *,
+    folder: Annotated[Path, argument(metavar="DIR", help="The folder; it is made.")],
+    force: Annotated[bool, option("--force", help="Replace files that are there.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write the files of a container for JupyterLab and SSH: Dockerfile, compose file, entrypoint.
+
+    Its image holds no environment: the volume keeps it, and `envkit ensure` makes it at the first start.
+    """
+    from envkit.cli.output import console, mark, print_json
+    from envkit.layout.atomic import write_atomic
+    from envkit.recipes import container_files
+
+    targets = {file: folder.absolute() / file.name for file in container_files()}
+    there = [target.name for target in targets.values() if target.exists()]
+    if there and not force:
+        raise UsageError(f"{folder} has {', '.join(there)} already", hint="Give another folder, or --force.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, target in targets.items():
+            write_atomic(target, file.read_text(encoding="utf-8"))
+    except OSError as error:
+        hint = "Give another folder."
+        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from error
+    if as_json:
+        print_json({"files": [str(target) for target in targets.values()]})
+        return
+    out = console()
+    for target in targets.values():
+        out.print(mark("wrote {}", str(target)))
+    out.print("Start it there with `docker compose up --build`; the first lines of compose.yml say where it listens.")
+
+
 def _given(machines: list[str] | None, hosts: list[Path] | None) -> Mapping[str, Target]:
     if machines and hosts:
         raise UsageError("--for and --hosts exclude each other", hint="Give one of them.")

@@ -175,9 +175,9 @@ def sshd(owner: Owner) -> Service | None:
         say("no SSH: it needs sshd, and to be started as root")
         return None
     folder = owner.make(owner.home / ".ssh", 0o700)
-    given = SECRETS / "authorized_keys"
-    if given.is_file():
-        owner.give(folder / "authorized_keys", given.read_text(encoding="utf-8"))
+    keys = SECRETS / "authorized_keys"
+    if keys.is_file():
+        owner.give(folder / "authorized_keys", keys.read_text(encoding="utf-8"))
     host = DATA / ".ssh-host"
     host.mkdir(mode=0o700, exist_ok=True)
     key = host / "ssh_host_ed25519_key"
@@ -185,12 +185,14 @@ def sshd(owner: Owner) -> Service | None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     os.chown(host, 0, 0)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    ports = (f"{service.upper()}_PORT={port}" for service, port in PORTS.items())
+    given = " ".join((f"CONDA_ENVS_PATH={ENVS}", f"PATH={os.environ['PATH']}", f"ENVKIT_ENV={NAME}", *ports))
     config = Path("/run/envkit-sshd.conf")
     lines = (
         f"Port {PORTS['ssh']}", f"HostKey {key}", "PidFile none", "UsePAM no", "PermitRootLogin no", "StrictModes yes",
         "PasswordAuthentication no", "KbdInteractiveAuthentication no", "AuthenticationMethods publickey",
         f"AuthorizedKeysFile {folder}/authorized_keys", f"AllowUsers {owner.name}", "X11Forwarding no",
-        "Subsystem sftp internal-sftp", f"SetEnv CONDA_ENVS_PATH={ENVS} PATH={os.environ['PATH']}",
+        "Subsystem sftp internal-sftp", f"SetEnv {given}",
     )  # fmt: skip
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Service("sshd", [program, "-D", "-e", "-f", config], os.environ, {})

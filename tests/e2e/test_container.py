@@ -53,12 +53,13 @@ class Day:
         self.volume = folder / "volume"
         self.volume.mkdir()
         os.chown(self.volume, OWNER, OWNER)
-        self.jupyter, self.ssh = free_ports(2)
+        self.jupyter, self.ssh, self.tensorboard = free_ports(3)
         self.key = folder / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key], check=True)
         (folder / "secrets").mkdir()
         shutil.copy(f"{self.key}.pub", folder / "secrets" / "authorized_keys")
-        self.env = {"ENVKIT_RECIPE": "environment.yml", "JUPYTER_PORT": str(self.jupyter), "SSH_PORT": str(self.ssh)}
+        ports = {"JUPYTER": self.jupyter, "SSH": self.ssh, "TENSORBOARD": self.tensorboard}
+        self.env = {"ENVKIT_RECIPE": "environment.yml", **{f"{name}_PORT": str(port) for name, port in ports.items()}}
         self.starts = 0
 
     def start(self, **env: str) -> Container:
@@ -101,13 +102,13 @@ def _notebook() -> str:
 def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
     day = Day(image, tmp_path)
     lines = f"channels: [{channel.url}, nodefaults]\ndependencies:\n  - python\n  - numpy\n  - pip:\n"
-    (day.volume / "environment.yml").write_text(f"{lines}      - jupyterlab\n      - ipykernel\n{BLOCK}\n")
+    wheels = "".join(f"      - {name}\n" for name in ("jupyterlab", "ipykernel", "tensorboard"))
+    (day.volume / "environment.yml").write_text(f"{lines}{wheels}{BLOCK}\n")
     first = day.start()
     try:
         first.wait_for(day.ssh, 20)  # before the environment is there: to look around
         first.wait_for(day.jupyter, 150)
-        began = [line for line in first.text().splitlines() if "validate  pass" in line]
-        assert began, first.text()  # its progress is in the log
+        assert "validate  pass" in first.text()  # its progress is in the log
         assert "token=" not in first.text().replace("token=...", "")
 
         who = day.login("id -un; id -u; umask; envkit list --json | head -c 20")
@@ -126,6 +127,7 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
         assert outputs == [f"'/data/envs/.envkit/g/{prefix}'", "14.0", str(OWNER)]
         health = first.execute(*image.health, env=image.env)
         assert health.returncode == 0, health.stdout
+        _look_around(day, first)
         inside = first.processes()
     finally:
         first.kill()
@@ -153,6 +155,16 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
     finally:
         again.kill()
     assert not any(Path(f"/proc/{pid}").exists() for pid in inside)
+
+
+def _look_around(day: Day, container: Container) -> None:
+    """TensorBoard is started when somebody asks for it; doctor finds everything in order."""
+    started = day.login("nohup envkit-container tensorboard /data/home/runs >tb.log 2>&1 </dev/null & echo started")
+    assert started.stdout == "started\n"
+    container.wait_for(day.tensorboard, 60)
+    well = day.login("envkit doctor --container --json")
+    found = {f["check"]: f["status"] for f in json.loads(well.stdout)["subjects"][0]["findings"]}
+    assert {found[check] for check in ("port.jupyter", "port.ssh", "mount", "owner", "certificates")} == {"pass"}
 
 
 def test_what_is_wrong_is_said(image: Image, tmp_path: Path) -> None:

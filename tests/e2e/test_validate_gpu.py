@@ -142,6 +142,18 @@ def test_a_hang_ends_at_the_limit(
     assert hung.json["seconds"] < 10
 
 
+def test_a_health_check_has_its_answer_by_the_deadline(
+    envkit: Envkit, gpu_host: Mapping[str, str], cuda_channel: Path, tmp_path: Path
+) -> None:
+    assert create(envkit, cuda_channel, tmp_path / "envs", "--no-validate").code == 0
+    check = ("validate", "train", "--persist", tmp_path / "envs", "--level", "driver", "--deadline")
+    late = envkit(*check, "3", "--json", env={**gpu_host, "FAKECUDA_HANG": "cuInit"})
+    assert late.code == 4, late.out
+    assert failures(late.json) == [("hang", "host")]
+    assert late.json["seconds"] < 3
+    assert envkit(*check, "30", "--json", env=gpu_host).code == 0
+
+
 def test_devices(envkit: Envkit, gpu_host: Mapping[str, str], cuda_channel: Path, tmp_path: Path) -> None:
     assert create(envkit, cuda_channel, tmp_path / "envs", "--no-validate").code == 0
     validate = ("validate", "train", "--persist", tmp_path / "envs", "--json")

@@ -17,7 +17,7 @@ from envkit.recipes import builtin_names, load_builtin
 
 Check = Callable[..., dict[str, dict[str, Any]]]
 
-DOCUMENTED = ("mps", "mxnet", "pytorch-cu121-py39", "tensorflow-2.9-jupyter")
+DOCUMENTED = ("mps", "mxnet", "tensorflow-2.9-jupyter")
 """Recipes with refusals that articles lead to; `--full` adds the others."""
 
 
@@ -55,15 +55,6 @@ def test_each_runs_where_it_says_and_is_refused_where_it_says(check: Check) -> N
     assert states["mps", "cpu-osx-arm64"] == "runs"
     assert "Metal is Apple's" in found["mps"]["h100-580"]["documented"]
     assert found["mxnet"]["a100-550"]["code"] == "cpu"
-    old = found["pytorch-cu121-py39"]
-    assert old["t4-535"]["text"].startswith("pytorch 2.3.0 py3.9_cuda12.1")
-    assert {m for m, o in old.items() if o["state"] == "refused"} == {
-        "a100-470",
-        "rtx-5090-570",
-        "cpu",
-        "cpu-osx-arm64",
-    }
-    assert "525.60.13" in old["a100-470"]["text"]
     assert found["tensorflow-2.9-jupyter"]["t4-470"]["text"].startswith("tensorflow 2.9.1 cuda112py310")
     assert found["tensorflow-2.9-jupyter"]["rtx-5090-570"]["code"] == "host-cannot-run"
 
@@ -89,6 +80,15 @@ def test_so_do_the_others(check: Check) -> None:
     found = check(*sorted(set(builtin_names()) - set(DOCUMENTED)))
     for name, outcomes in found.items():
         assert all(outcome["ok"] for outcome in outcomes.values()), name
+    old = found["pytorch-cu121-py39"]
+    assert old["t4-535"]["text"].startswith("pytorch 2.3.0 py3.9_cuda12.1")
+    assert {m for m, o in old.items() if o["state"] == "refused"} == {
+        "a100-470",
+        "rtx-5090-570",
+        "cpu",
+        "cpu-osx-arm64",
+    }
+    assert "525.60.13" in old["a100-470"]["text"]
     assert found["pytorch-2.7-jupyter"]["rtx-5090-570"]["text"].startswith("pytorch 2.7.1 cuda129")
     assert found["pytorch-2.7-jupyter"]["cpu"]["code"] == "host-cannot-run"
     assert found["rapids"]["h100-580"]["text"].startswith("cudf 25.06.00")

@@ -1,0 +1,86 @@
+"""The container's entrypoint in namespaces over this machine's root: no image, a small server for JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from channels import Package, write_channel
+from container_engine import Container, Image, free_ports, skip_unless_able
+from harness import ROOT
+
+OWNER = 12345
+# What `jupyter lab` is asked for, answered by a server of one page that shows who it is.
+LAB = b"""#!/bin/sh
+for word; do case $word in --port=*) port=${word#--port=} ;; --ServerApp.root_dir=*) cd "${word#*=}" ;; esac; done
+id -u > served-by && test -s "$JUPYTER_TOKEN_FILE" && exec PYTHON -m http.server "$port"
+"""
+
+
+@pytest.fixture
+def image(isolation: Path) -> Image:
+    del isolation
+    skip_unless_able()
+    if shutil.which("sshd") is None and not Path("/usr/sbin/sshd").exists():
+        pytest.skip("no sshd")
+    entrypoint = (sys.executable, str(ROOT / "recipes" / "container" / "entrypoint.py"))
+    path = f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return Image((Path("/"),), {"PATH": path}, "/", entrypoint, ("serve",), (), (), ())
+
+
+def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
+    lab = LAB.replace(b"PYTHON", sys.executable.encode())
+    channel = write_channel(tmp_path / "channel", [Package("lab", files={"bin/jupyter": lab})])
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    os.chown(volume, OWNER, OWNER)
+    (volume / "mine.yml").write_text("channels: [file:///srv/channel, nodefaults]\ndependencies: [lab]\n")
+    jupyter, ssh = free_ports(2)
+    env = {"JUPYTER_PORT": str(jupyter), "SSH_PORT": str(ssh), "ENVKIT_RECIPE": "mine.yml", "DATA": "/data"}
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    (tmp_path / "secrets").mkdir()
+    shutil.copy(f"{key}.pub", tmp_path / "secrets" / "authorized_keys")
+    binds = {volume: "data", channel: "srv/channel", tmp_path / "secrets": "run/secrets"}
+    home = (
+        Path(sys.executable).resolve().parts[1]
+    )  # pyenv's Python may be in the home of root, which is closed to others
+    prepare = f"chmod o+x {home}"
+    container = Container(image, tmp_path / "scratch", binds=binds, env=env, prepare=prepare)
+    try:
+        container.wait_for(jupyter, 60)
+        assert (volume / "notebooks" / "served-by").read_text().strip() == str(OWNER)
+        options = [
+            f"-o{name}" for name in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")
+        ]
+        words = [
+            "ssh",
+            "-F",
+            "none",
+            "-i",
+            str(key),
+            "-p",
+            str(ssh),
+            *options,
+            "me@127.0.0.1",
+            "id -u; echo $ENVKIT_ENV",
+        ]
+        said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert said.stdout.split() == [str(OWNER), "work"], said.stderr
+        [server] = [pid for pid in container.processes() if b"http.server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(server, signal.SIGKILL)
+        until = time.monotonic() + 20
+        while "JupyterLab ended with -9: again in 1 s" not in container.text() and time.monotonic() < until:
+            time.sleep(0.05)
+        container.wait_for(jupyter, 20)
+        inside = container.processes()
+        assert container.stop(15) == 143
+    finally:
+        container.kill()
+    assert not [pid for pid in inside if Path(f"/proc/{pid}").exists()]
