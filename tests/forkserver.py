@@ -40,6 +40,7 @@ _AT_START = ("PYTHON", "LC_", "LANG", "LD_", "GLIBC_", "MALLOC_", "OPENSSL_", "T
 _LEFT_OUT = {
     *("envkit.__main__", "envkit.conda_plugin", "envkit.client.start", "envkit.host.child"),  # programs
     *("envkit.cli.typed", "envkit.cli.markdown"),  # typer and rich read variables as they are imported
+    "envkit.jupyter",  # it is for the Python of Jupyter
 }
 _ALSO = ("asyncio", "msgspec", "rattler", "ssl", "yaml", "zstandard")  # which envkit imports inside functions
 _PACKAGE = Path(envkit.__file__).parent

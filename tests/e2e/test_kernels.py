@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -174,9 +173,7 @@ def made_for_cuda(prefix: Path) -> Iterator[None]:
         path.write_text(text)
 
 
-def test_what_cannot_run_answers_in_the_notebook(
-    volume: Path, isolation: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_run_answers_in_the_notebook(volume: Path, isolation: Path) -> None:
     install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
     with made_for_cuda(Path(os.path.realpath(volume / "nb"))), notebook("envkit-nb") as cell:
         refused = cell("print(1)")
@@ -185,17 +182,6 @@ def test_what_cannot_run_answers_in_the_notebook(
         assert "cannot be used: it holds CUDA 12.6" in cell("%envkit status")
         assert cell("%envkit anyway").startswith("cells run now")
         assert cell("print(1)") == "1\n"
-    # Without the environment, Jupyter's own Python answers.
-    link, kept = volume / "nb", volume / ".kept"
-    link.rename(kept)
-    try:
-        if importlib.util.find_spec("ipykernel") is not None:
-            monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-            with notebook("envkit-nb") as cell:
-                assert "there is no such environment" in cell("print(1)")
-                assert "cannot be used" in cell("%envkit anyway")
-    finally:
-        kept.rename(link)
 
 
 def test_envkit_answers_in_a_notebook(envkit: Envkit, volume: Path, isolation: Path, channel: Path) -> None:
@@ -328,6 +314,25 @@ def test_jupyterlab_draws_the_formulas_and_runs_the_cells(
         with made_for_cuda(Path(os.path.realpath(volume / "nb"))):
             shutil.copy(tmp_path / "notebook-math.ipynb", tmp_path / "other.ipynb")
             browser.visit(f"{address}/lab/workspaces/b/tree/other.ipynb", refused)
+
+
+@pytest.mark.full
+def test_jupyter_s_own_python_answers_for_an_environment_that_is_gone(
+    volume: Path, isolation: Path, jupyterlab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
+    monkeypatch.setenv("PATH", f"{jupyterlab.parent}{os.pathsep}{os.environ['PATH']}")
+    python = Path(os.path.realpath(volume / "nb")) / "bin" / "python"
+    for path, reason in ((python, "it has no Python"), (volume / "nb", "there is no such environment in")):
+        kept = path.with_name(".kept")
+        path.rename(kept)
+        try:
+            with notebook("envkit-nb") as cell:
+                assert cell("print(1)").startswith(f"HostCannotRunError: nb cannot be used on this machine: {reason}")
+                assert "nb cannot be used" in cell("%envkit anyway")
+                assert reason in cell("%envkit status")
+        finally:
+            kept.rename(path)
 
 
 @pytest.mark.full
