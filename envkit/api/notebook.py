@@ -178,7 +178,7 @@ def export_notebook(
 
 def _make_page(command: Sequence[str], notebook: dict[str, Any], page: Path, env: dict[str, str]) -> tuple[str, ...]:
     """Write a page of a notebook; return what a reader should know of it."""
-    if not can_convert():
+    if not can_convert() or notebook["nbformat"] < 4:
         notes: tuple[str, ...] = (
             "formulas are drawn by MathJax, from the network; pip install 'envkit[notebook]' does without",
         )

@@ -28,18 +28,44 @@ def can_convert() -> bool:
 
 
 def with_mathml(notebook: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return a notebook whose texts hold MathML in place of LaTeX, and how many formulas could not be converted."""
+    """Return a notebook with MathML in place of LaTeX, and how many formulas could not be converted.
+
+    Formulas stand in texts, and in what cells put out as Markdown or LaTeX, such as the expressions of SymPy.
+    """
     failed = 0
     cells = []
     for cell in notebook.get("cells", ()):
+        made = cell
         if isinstance(cell, dict) and cell.get("cell_type") == "markdown":
-            source = cell.get("source", "")
-            text, missed = _convert(source if isinstance(source, str) else "".join(source))
+            text, missed = _convert(_text(cell.get("source")))
+            made = {**cell, "source": text}
             failed += missed
-            cells.append({**cell, "source": text})
-        else:
-            cells.append(cell)
+        elif isinstance(cell, dict) and isinstance(cell.get("outputs"), list):
+            pairs = [_output(output) for output in cell["outputs"]]
+            made = {**cell, "outputs": [output for output, _ in pairs]}
+            failed += sum(missed for _, missed in pairs)
+        cells.append(made)
     return {**notebook, "cells": cells}, failed
+
+
+def _output(output: Any) -> tuple[Any, int]:
+    data = output.get("data") if isinstance(output, dict) else None
+    if not isinstance(data, dict):
+        return output, 0
+    failed = 0
+    made = dict(data)
+    if "text/markdown" in data:
+        made["text/markdown"], failed = _convert(_text(data["text/markdown"]))
+    if "text/latex" in data and "text/html" not in data:
+        text, missed = _convert(_text(data["text/latex"]))
+        failed += missed
+        if not missed:
+            made["text/html"] = text  # which pages prefer
+    return {**output, "data": made}, failed
+
+
+def _text(source: object) -> str:
+    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
 
 
 def _convert(text: str) -> tuple[str, int]:

@@ -114,6 +114,16 @@ def test_formulas_become_mathml_and_prices_and_code_stay() -> None:
     assert 'display="block"' in first
     assert second.startswith("```\n$$c$$\n```\nand \\$d\\$, <math")
     assert (third, failed) == ("'$x$'", 0)
+    shown = [
+        {"output_type": "execute_result", "data": {"text/latex": ["$\\displaystyle ", "x^{2}$"], "text/plain": "x**2"}},
+        {"output_type": "display_data", "data": {"text/markdown": "**so** $y$", "text/latex": "$\\left( z$"}},
+        {"output_type": "stream", "text": "$5"},
+        None,
+    ]
+    made, failed = with_mathml({"cells": [{"cell_type": "code", "source": "", "outputs": shown}, "odd"]})
+    first, second, *rest = made["cells"][0]["outputs"]
+    assert (first["data"]["text/html"][:5], second["data"]["text/markdown"][:14]) == ("<math", "**so** <math x")
+    assert (failed, rest, "text/html" in second["data"]) == (1, shown[2:], False)
     hard = "$\\left( a$ and $\\unknown$, $x^2^3$\n"
     hard += "\\begin{align*}\na &= b\n\\end{align*}\n$$\\begin{aligned}a&=b\\end{aligned}$$"
     broken, failed = with_mathml({"cells": [{"cell_type": "markdown", "source": hard}]})
