@@ -32,6 +32,7 @@ _WAIT_S = 120.0  # to find one another: schedulers start nodes one after another
 _PATIENCE_S = 60.0  # for all at once
 _PAIR_S = 20.0  # for two
 _TWO = 2
+_OLD_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,10 @@ class Groups:
         home = self.volume.validations / generation / _FOLDER
         name = secrets.token_hex(6)
         with folder(self.volume.root, home, make=True) as here:
+            for old in here.names():  # of a run that was interrupted
+                with contextlib.suppress(OSError):
+                    if time.time() - here.state(old).st_mtime > _OLD_S:
+                        here.remove_tree(old)
             with here.enter(name, new=True) as place:
                 place.write(PLAN, plan.to_text())
             try:

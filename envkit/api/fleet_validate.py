@@ -42,6 +42,7 @@ class FleetCheck:
         name: An environment of the volume.
         level: As in `envkit.api.examine.ValidateOptions`.
         one_per_kind: Only on one node of each kind.
+        require_gpu: A node without a GPU that an environment for GPUs can be proven on is a failure.
         timeout_s: Limit for each check's process, in seconds.
         deadline_s: Seconds for all of it.
     """
@@ -49,6 +50,7 @@ class FleetCheck:
     name: str
     level: Level = "framework"
     one_per_kind: bool = False
+    require_gpu: bool = False
     timeout_s: float = 300.0
     deadline_s: float = 600.0
 
@@ -87,7 +89,7 @@ def validate_fleet(fleet: Fleet, check: FleetCheck, *, volume: Volume, reporter:
         )
         record, finding = _read(volume, answer, made)
         records.append(record)
-        findings += [finding] if finding is not None else _told(record)
+        findings += [finding] if finding is not None else _told(record, check)
     for record in records:
         if record.generation is not None:
             write_node_record(volume, record)
@@ -123,10 +125,10 @@ def _generation(volume: Volume, prefix: str) -> str | None:
     return path.name if split_generation(prefix) is not None and path.parent == volume.generations else None
 
 
-def _told(record: NodeRecord) -> list[NodeFinding]:
+def _told(record: NodeRecord, check: FleetCheck) -> list[NodeFinding]:
     """Return what failed on a node, or that nothing was proven there."""
     if record.verdict == "skip":
-        return [unproven(record.node)]
+        return [unproven(record.node, required=check.require_gpu)]
     return [NodeFinding(record.node, one) for one in _findings(record) if one.status in {"fail", "warn"}]
 
 

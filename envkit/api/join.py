@@ -32,9 +32,15 @@ def join_nodes(volume: Volume, name: str, place: Path, node: str, *, deadline_s:
         node: The name of this node in the plan.
 
     Raises:
-        UsageError: There is no such plan.
+        UsageError: There is no such plan, or it does not have this node.
         HostCannotRunError: No framework of the environment computes over nodes, or it does not start.
     """
+    plan = _read_plan(volume, place)
+    if not any(node in nodes for nodes in plan.meetings):
+        raise UsageError(
+            f"the plan in {place} has no node {node!r}",
+            hint=f"It has {', '.join(sorted(set().union(*plan.meetings))[:8])}.",
+        )
     prefix = resolve(volume, name)
     manifest = read_manifest(prefix)
     refuse_moved(manifest, prefix)
@@ -46,7 +52,6 @@ def join_nodes(volume: Volume, name: str, place: Path, node: str, *, deadline_s:
         raise HostCannotRunError(
             f"nothing in {prefix} computes over nodes", hint="It takes PyTorch with its torch.distributed."
         )
-    plan = _read_plan(volume, place)
     words = ["--plan", json.dumps(plan.to_probe(node, str(place), max(1.0, deadline_s - _LEAVE_S)))]
     words += ["--gpu", "1"] if plan.backend == "nccl" else []
     env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
@@ -68,7 +73,7 @@ def _read_plan(volume: Volume, place: Path) -> MeetingPlan:
     try:
         with folder(volume.root, place) as here:
             return MeetingPlan.parse(here.read(PLAN))
-    except (OSError, StoredError) as error:
+    except (OSError, ValueError) as error:  # or it is not on the volume
         raise UsageError(
             f"there is no plan to join in {place}: {error}", hint="`envkit fleet validate --level collective` makes it."
         ) from error

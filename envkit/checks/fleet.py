@@ -62,9 +62,9 @@ def failed(answer: NodeAnswer) -> NodeFinding:
     return NodeFinding(answer.node, Finding("node", "fail", fact))
 
 
-def unproven(node: str) -> NodeFinding:
+def unproven(node: str, *, required: bool) -> NodeFinding:
     """Return the finding on a node without the GPU that an environment needs to be proven."""
-    return NodeFinding(node, Finding("node", "skip", Fact(NODE_UNPROVEN)))
+    return NodeFinding(node, Finding("node", "fail" if required else "skip", Fact(NODE_UNPROVEN)))
 
 
 def settled(verdicts: Mapping[NodeVerdict, int]) -> NodeVerdict:

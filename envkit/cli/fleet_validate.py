@@ -23,6 +23,9 @@ def fleet_validate_command(
     one_per_kind: Annotated[
         bool, option("--one-per-kind", help="Only on one node of each kind: driver, GPUs, platform.")
     ] = False,
+    require_gpu: Annotated[
+        bool, option("--require-gpu", help="A node without a GPU to prove a CUDA environment on is at fault.")
+    ] = False,
     level: Annotated[
         str,
         option(
@@ -50,13 +53,20 @@ def fleet_validate_command(
     """Prove an environment on each node of a cluster, and name nodes that are slower than those like them.
 
     Exits 3 if the environment is at fault on some node; 4 if a node is, or gave no answer; else 0. In a prolog of Slurm
-    or an init container, `--via local --deadline 60` proves the node itself: anything but 0 keeps jobs off it.
+    or an init container, `--via local --require-gpu --deadline 60` proves the node itself: all but 0 keeps jobs off it.
     """
     from envkit.api.fleet_validate import FleetCheck, validate_fleet
     from envkit.cli.output import console, print_json
     from envkit.wire.fleet import fleet_validation_json
 
-    check = FleetCheck(name, level_of(level), one_per_kind=one_per_kind, timeout_s=timeout, deadline_s=deadline)
+    check = FleetCheck(
+        name,
+        level_of(level),
+        one_per_kind=one_per_kind,
+        require_gpu=require_gpu,
+        timeout_s=timeout,
+        deadline_s=deadline,
+    )
     session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
     fleet = fleet_of(via, nodes, arguments or ())
     found = validate_fleet(fleet, check, volume=session.find_volume(), reporter=session.reporter)

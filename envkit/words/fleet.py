@@ -113,7 +113,8 @@ FLEET_CURES: dict[str, str | Callable[..., str]] = {
     codes.NODE_NOT_GIVEN: "`squeue` shows who has it; wait with a longer --deadline, or leave it out with --nodes.",
     codes.NODE_SILENT: "Look whether it is busy or hangs; else give it longer with --deadline.",
     codes.NODE_SLOW: "Run `nvidia-smi -q -d PERFORMANCE,CLOCK` there: heat, power or another job may hold it back.",
-    codes.NODE_UNPROVEN: "Leave it out with --nodes, or ask for GPUs: `-- --gres=gpu:1`.",
+    codes.NODE_UNPROVEN: "Leave it out with --nodes, or ask for GPUs: `-- --gres=gpu:1`; `envkit detect` there says "
+    "why it sees none.",
     codes.GPU_MEMORY_BAD: "Drain the node and reset the GPU (`nvidia-smi --gpu-reset`); replace it if they come again.",
     codes.GPU_MEMORY_MENDED: "Drain the node and reset the GPU: `nvidia-smi --gpu-reset`.",
     codes.GPU_SLOWED: "Look at `nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER`, then at fans and power supply.",
