@@ -34,6 +34,10 @@ def main() -> None:
 
         if repeat_answer(sys.argv[2:]):
             return
+    import gc
+
+    # Hundreds of modules and few cycles: a collection for each 700 new objects is a twentieth of a short command.
+    gc.set_threshold(50_000, 20, 20)
     try:
         from envkit.cli.app import run
     except KeyboardInterrupt:  # `run` answers it from here on
