@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from envkit.errors import UnknownEnvironmentError
@@ -13,9 +14,9 @@ from envkit.models.manifest import Manifest, PipPackage
 from envkit.values import replace
 
 
-def export_manifest(volume: Volume | None, reference: str) -> Manifest:
-    """Return the manifest of an environment or generation, under its present name."""
-    manifest = read_manifest(generation_of(volume, reference))
+def export_manifest(volume: Volume | None, reference: str, prefix: Path | None = None) -> Manifest:
+    """Return the manifest of an environment or generation, or of its profile at `prefix`, under its present name."""
+    manifest = read_manifest(prefix or generation_of(volume, reference))
     if manifest is None:
         raise UnknownEnvironmentError(
             f"{reference} was not made by envkit: there is no record of its request",

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from envkit.api.export import export_manifest, yaml_document
+from envkit.api.lock import name_environments
 from envkit.api.records import records_of
 from envkit.api.wheels import wheels_of
 from envkit.errors import IntegrityError, UnknownEnvironmentError
 from envkit.layout.exported import added_distributions, prefix_records, requested_specs
 from envkit.layout.generation import read_manifest
 from envkit.layout.lineage import generation_of
+from envkit.layout.profiles import profile_prefix, read_profiles
 from envkit.layout.volume import Volume
 from envkit.models.channel import parse_channel
 from envkit.models.inputs import Locked
 from envkit.models.manifest import Manifest
-from envkit.values import dataclass, field
+from envkit.values import dataclass, field, replace
 from envkit.wheels.locked import distribution_of
 
 
@@ -32,17 +34,19 @@ class Exported:
     added: tuple[tuple[str, str], ...] = ()  # distributions that pip brought, of which no lock is known
 
 
-def export_environment(volume: Volume | None, reference: str, *, pins: bool = False) -> Exported:
-    """Return an environment, whichever tool made it.
+def export_environment(
+    volume: Volume | None, reference: str, *, pins: bool = False, prefix: Path | None = None
+) -> Exported:
+    """Return an environment, whichever tool made it; with `prefix`, that one of its profiles.
 
     Raises:
         UnknownEnvironmentError: There is none of that name, or at that path.
         IntegrityError: Its records cannot be read.
     """
-    prefix = generation_of(volume, reference)
+    prefix = prefix or generation_of(volume, reference)
     if read_manifest(prefix) is None:
         return _foreign(prefix, pins=pins)
-    manifest = export_manifest(volume, reference)
+    manifest = export_manifest(volume, reference, prefix)
     try:
         channels = tuple(map(parse_channel, manifest.channels))
     except ValueError as error:
@@ -57,6 +61,27 @@ def export_environment(volume: Volume | None, reference: str, *, pins: bool = Fa
     defaults = {"cuda": "auto", "prefer": "version"}
     kept = {name: value for name, value in flags.items() if value != defaults[name]}
     return Exported(manifest.name, part, yaml_document(manifest, pins=pins), kept)
+
+
+def export_profiles(volume: Volume, reference: str) -> tuple[tuple[Locked, ...], dict[str, Any]]:
+    """Return all profiles of an environment as the parts of one lock file, and what the file notes of their machines.
+
+    None where it has no profiles.
+    """
+    prefix = generation_of(volume, reference)
+    profiles = read_profiles(str(prefix))
+    parts, machines = [], {}
+    for profile in profiles:
+        path = Path(profile_prefix(str(prefix), profile))
+        parts.append(replace(export_environment(volume, reference, prefix=path).part, environment=profile.name))
+    named = name_environments(parts)
+    for profile, part in zip(profiles, named, strict=True):
+        manifest = read_manifest(Path(profile_prefix(str(prefix), profile)))
+        target = (
+            {key: value for key, value in manifest.target.items() if value not in (None, [], False)} if manifest else {}
+        )
+        machines[profile.name] = {"environment": part.environment, **target}
+    return named, {"machines": machines} if machines else {}
 
 
 def _platform(manifest: Manifest) -> str | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from envkit.api.profiles import plan_profiles
 from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.wheels import solve_with_pip
-from envkit.errors import UnsatisfiableError
+from envkit.checks.hosts import group_kinds
+from envkit.errors import HostCannotRunError, NoAnswerError, UnsatisfiableError
 from envkit.models.inputs import Locked
+from envkit.models.manifest import RecordedRequest
 from envkit.models.request import Inquiry
-from envkit.values import dataclass
+from envkit.values import dataclass, replace
 from envkit.wheels.locked import distribution_of
 
 
@@ -51,6 +54,50 @@ def lock_targets(session: Session, wanted: Mapping[str, Inquiry]) -> tuple[Locke
         part = Locked("", plan.records, plan.channels, platform=platform, environment=environment, distributions=wheels)
         done.append(LockedTarget(name, part, plan, alike.name if alike else None))
     return tuple(done)
+
+
+def lock_pool(session: Session, inquiry: Inquiry) -> tuple[tuple[LockedTarget, ...], Mapping[str, Inquiry]]:
+    """Lock one part that runs on all machines of an inquiry; where there is none, one for each profile.
+
+    Returns:
+        The parts, and the machines of each by its name.
+
+    Raises:
+        EnvkitError: A machine has no answer.
+    """
+    kinds = group_kinds(inquiry.hosts)
+    one = {"hosts": inquiry}
+    if len({kind.target.subdir for kind in kinds}) == 1:
+        try:
+            return lock_targets(session, one), one
+        except (NoAnswerError, HostCannotRunError):
+            if len(kinds) == 1:
+                raise
+    plans = plan_profiles(session, inquiry, recorded=lambda part: RecordedRequest(specs=part.request.specs))
+    wanted = {part.name: part.inquiry for part in plans.parts}
+    parts = [
+        Locked(
+            "",
+            part.plan.records,
+            part.plan.channels,
+            platform=part.inquiry.target.subdir,
+            environment=part.name,
+            distributions=tuple(map(distribution_of, part.plan.pip.packages)) if part.plan.pip else (),
+        )
+        for part in plans.parts
+    ]
+    named = zip(plans.parts, name_environments(parts), strict=True)
+    return tuple(LockedTarget(part.name, locked, part.plan) for part, locked in named), wanted
+
+
+def name_environments(parts: Sequence[Locked]) -> tuple[Locked, ...]:
+    """Return parts of which the first of each platform is called ``default``; the others keep their names."""
+    seen: set[str | None] = set()
+    found = []
+    for part in parts:
+        found.append(part if part.platform in seen else replace(part, environment="default"))
+        seen.add(part.platform)
+    return tuple(found)
 
 
 def distinct_parts(targets: Sequence[LockedTarget]) -> tuple[Locked, ...]:

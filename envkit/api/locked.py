@@ -20,16 +20,16 @@ from envkit.installer.fetch import fetch
 from envkit.layout import lease
 from envkit.layout.gc import CACHE
 from envkit.layout.generation import known_manifest
-from envkit.layout.volume import check_name
+from envkit.layout.volume import Volume, check_name
 from envkit.models.build import Record, digest
 from envkit.models.codes.inputs import LOCK_PART
 from envkit.models.fact import Advice
 from envkit.models.host import MachineKind, Target
 from envkit.models.inputs import Locked, LockFile
-from envkit.models.manifest import PipPackage, RecordedRequest
+from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
 from envkit.models.pip import PipWish
 from envkit.models.results import CreateResult
-from envkit.values import replace
+from envkit.values import dataclass, replace
 from envkit.wheels.locked import package_of
 from envkit.wheels.plan import PipPlan
 from envkit.wire.results import target_json
@@ -93,53 +93,90 @@ def create_locked(
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
-    target = target or Target.from_host(session.host)
+    part = plan_part(session, locked, options, target=target or Target.from_host(session.host), wish=wish)
+    if options.dry_run:
+        return planned_result(session, name, part.plan)
+    with changing(session, name) as change:
+        existing = known_manifest(change.prefix) if change.prefix is not None and not options.replace else None
+        if change.prefix is not None and not options.replace:
+            if existing is not None and part.is_in(existing):
+                return reused_result(
+                    session, existing, name=name, report=revalidate(session, existing, validate=options.proof != "none")
+                )
+            raise taken(name)
+        # From here on `clean` removes no package that was fetched.
+        with lease.hold(change.volume, CACHE, shared=True, reporter=session.reporter, wait_s=CLEAN_WAIT_S):
+            plan, recorded, missing = settle_part(session, change.volume, part, options)
+            made = change.make(plan, recorded, target=part.target, verb="create --file", proof=options.proof)
+    return made_result(session, name, plan, replace(made, fetched=missing))
+
+
+def taken(name: str) -> EnvironmentExistsError:
+    """Return the refusal of a name that holds something else than a file lists."""
+    return EnvironmentExistsError(
+        f"{name} is there already", hint="Choose another name with -n, or make a new generation with --replace."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPart:
+    """Exact packages that are to be installed for a machine."""
+
+    locked: Locked  # the packages, each with a digest
+    plan: Plan  # the same, as far as the file tells
+    target: Target
+    wish: PipWish  # which distributions may be built, and whether folders may be installed
+
+    @property
+    def wheels(self) -> tuple[PipPackage, ...]:
+        """The Python distributions."""
+        return self.plan.pip.packages if self.plan.pip else ()
+
+    def is_in(self, manifest: Manifest) -> bool:
+        """Return whether a generation holds exactly these packages."""
+        return (manifest.digest, wheels_of(manifest)) == (digest(self.locked.records), self.wheels)
+
+
+def plan_part(
+    session: Session, locked: Locked, options: CreateOptions, *, target: Target, wish: PipWish | None = None
+) -> LockedPart:
+    """Check a part of a lock file before anything is downloaded; see `create_locked`."""
     if options.proof != "none":
         _refuse(locked, target)
     wheels = _wheels(locked, wish or PipWish())
     locked = complete_digests(session, locked)
-    bare, channels = locked.records, locked.channels
-    pip = PipPlan(wheels) if wheels else None
     kinds = (MachineKind((), target),) if options.proof != "none" and target.gpus else ()
-    planned = Plan(bare, channels, pip=pip, kinds=kinds)
-    refuse_elsewhere(planned, target, session.host)
-    if options.dry_run:
-        return planned_result(session, name, planned)
-    with changing(session, name) as change:
-        volume, reporter = change.volume, session.reporter
-        existing = known_manifest(change.prefix) if change.prefix is not None and not options.replace else None
-        if change.prefix is not None and not options.replace:
-            if existing is not None and (existing.digest, wheels_of(existing)) == (digest(bare), wheels):
-                return reused_result(
-                    session, existing, name=name, report=revalidate(session, existing, validate=options.proof != "none")
-                )
-            raise EnvironmentExistsError(
-                f"{name} is there already", hint="Choose another name with -n, or make a new generation with --replace."
-            )
-        # From here on `clean` removes no package that was fetched.
-        with lease.hold(volume, CACHE, shared=True, reporter=reporter, wait_s=CLEAN_WAIT_S):
-            missing = tuple(record for record in bare if not cached(volume, record))
-            caches = session.settings.caches
-            fetch(volume, bare, channels=channels, policy=session.policy, reporter=reporter, caches=caches)
-            # A file that names no dependencies is completed by the packages' own index.
-            records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
-            if options.proof != "none":
-                _refuse(replace(locked, records=records), target)
-            plan = replace(planned, records=records)
-            specs = tuple(f"{r.name}=={r.version}={r.build}" for r in records)
-            described = target_json(target) if target.described else {}
-            recorded = RecordedRequest(
-                specs=specs,
-                platform=target.subdir,
-                target=described,
-                variables=dict(options.variables),
-                source_sha256=options.source_sha256,
-                pip=tuple(map(pinned_requirement, wheels)),
-                pip_builds=wish.builds if wish else (),
-                pip_local=wish.local if wish else False,
-            )
-            made = change.make(plan, recorded, target=target, verb="create --file", proof=options.proof)
-    return made_result(session, name, plan, replace(made, fetched=missing))
+    plan = Plan(locked.records, locked.channels, pip=PipPlan(wheels) if wheels else None, kinds=kinds)
+    refuse_elsewhere(plan, target, session.host)
+    return LockedPart(locked, plan, target, wish or PipWish())
+
+
+def settle_part(
+    session: Session, volume: Volume, part: LockedPart, options: CreateOptions
+) -> tuple[Plan, RecordedRequest, tuple[Record, ...]]:
+    """Fetch the packages of a part, and complete what the file says of them by their own index.
+
+    Returns:
+        The plan, the request for its manifest, and the packages that were not in the cache.
+    """
+    bare, target = part.locked.records, part.target
+    missing = tuple(record for record in bare if not cached(volume, record))
+    caches = session.settings.caches
+    fetch(volume, bare, channels=part.locked.channels, policy=session.policy, reporter=session.reporter, caches=caches)
+    records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
+    if options.proof != "none":
+        _refuse(replace(part.locked, records=records), target)
+    recorded = RecordedRequest(
+        specs=tuple(f"{r.name}=={r.version}={r.build}" for r in records),
+        platform=target.subdir,
+        target=target_json(target) if target.described else {},
+        variables=dict(options.variables),
+        source_sha256=options.source_sha256,
+        pip=tuple(map(pinned_requirement, part.wheels)),
+        pip_builds=part.wish.builds,
+        pip_local=part.wish.local,
+    )
+    return replace(part.plan, records=records), recorded, missing
 
 
 def _wheels(locked: Locked, wish: PipWish) -> tuple[PipPackage, ...]:

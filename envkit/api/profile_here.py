@@ -7,7 +7,7 @@ from pathlib import Path
 from envkit.api.session import Session
 from envkit.checks.hosts import group_kinds
 from envkit.checks.requests import requests_differ
-from envkit.errors import EnvironmentExistsError, IntegrityError, UnknownEnvironmentError
+from envkit.errors import EnvironmentExistsError, HostCannotRunError, IntegrityError, UnknownEnvironmentError
 from envkit.host.wire import host_to_json
 from envkit.layout.generation import read_manifest
 from envkit.layout.lineage import generation_of
@@ -51,6 +51,15 @@ def referenced(session: Session, volume: Volume | None, reference: str, profile:
     if found is not None:
         return found
     return profile_here(session, prefix, reference.partition("@")[0]) if "/" not in reference else prefix
+
+
+def profile_or_link(session: Session, volume: Volume | None, reference: str, profile: str | None) -> Path:
+    """Return what `referenced` returns, or the generation of the link where no profile serves this machine."""
+    try:
+        return referenced(session, volume, reference, profile)
+    except HostCannotRunError:
+        session.reporter.note("no profile serves this machine: this is the one that the link names")
+        return generation_of(volume, reference)
 
 
 def named_profile(prefix: Path, reference: str, profile: str | None) -> Path | None:

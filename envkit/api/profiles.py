@@ -48,7 +48,7 @@ def plan_profiles(
     done: list[ProfilePlan] = []
     for group in _groups(inquiry, matrix):
         done += _planned(session, replace(inquiry, hosts=group, target=common_target(group)), recorded)
-    return ProfilePlans(_named(session.knowledge, _merged(session, done, recorded)), matrix)
+    return ProfilePlans(name_profiles(session.knowledge, _merged(session, done, recorded)), matrix)
 
 
 def pool_matrix(session: Session, inquiry: Inquiry) -> PoolMatrix | None:
@@ -117,7 +117,7 @@ def _merged(
     return list(found.values())
 
 
-def _named(knowledge: Knowledge, parts: Sequence[ProfilePlan]) -> tuple[ProfilePlan, ...]:
+def name_profiles(knowledge: Knowledge, parts: Sequence[ProfilePlan]) -> tuple[ProfilePlan, ...]:
     """Return the plans with their names, in the order in which a machine takes them."""
     builds = {id(part): _decisive(knowledge, part) for part in parts}
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # The parameters that have an effect on a lock file.
 _FOR_LOCKS = (
     "name", "prefix", "file", "environment", "locked", "frozen", "allow_build", "allow_local", "persist", "platform",
-    "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "replace", "dry_run", "no_validate", "require_gpu", "engine",
-    "offline", "bytecode", "_yes", "as_json", "progress",
+    "driver", "gpu", "cuda_arch", "glibc", "no_gpu", "hosts", "replace", "dry_run", "no_validate", "require_gpu",
+    "engine", "offline", "bytecode", "_yes", "as_json", "progress",
 )  # fmt: skip
 # The parameters that have an effect on a clone.
 _FOR_CLONES = ("name", "prefix", "clone", "persist", "no_validate", "_yes", "as_json", "progress")
@@ -149,7 +149,7 @@ def create_command(
         _refuse_flags(source, given_flags(call, _FOR_LOCKS))
         wish = options.parse_pip(None, None, allow_build, None, local=allow_local)
         named = (_named(source, name), environment)
-        return finish(_create_locked(session, source, how, flags, named, wish), (), as_json=as_json)
+        return finish(_create_locked(session, source, how, flags, hosts, named, wish), (), as_json=as_json)
     if environment is not None:
         raise UsageError(
             "--environment names an environment of a lock file, and there is none", hint="-n names the new environment."
@@ -252,14 +252,24 @@ def _named(lock: LockFile, name: str | None) -> str:
 
 
 def _create_locked(
-    session: Session, lock: LockFile, how: CreateOptions, flags: Described, named: tuple[str, str | None], wish: PipWish
+    session: Session,
+    lock: LockFile,
+    how: CreateOptions,
+    flags: Described,
+    hosts: list[Path] | None,
+    named: tuple[str, str | None],
+    wish: PipWish,
 ) -> CreateResult:
     from envkit.api.locked import choose_part, create_locked
     from envkit.inputs.made_for import variables_of
 
-    target, _ = describe(session, None, flags)
+    target, machines = describe(session, hosts, flags, platforms=True)
     how = values.replace(how, variables=variables_of(lock))
     name, environment = named
+    if machines:
+        from envkit.api.locked_profiles import create_for_machines
+
+        return create_for_machines(session, lock, named, how, hosts=machines, wish=wish)
     part = choose_part(session, lock, target, environment=environment, any_host=how.proof == "none")
     return create_locked(session, name, part, how, target=target, wish=wish)
 

@@ -39,26 +39,39 @@ def export_command(
     ] = "environment",
     explicit: Annotated[bool, option("--explicit", help="Short for --format explicit.")] = False,
     pins: Annotated[bool, option("--pins", help="Print every package with its version and build.")] = False,
+    profile: Annotated[
+        str | None,
+        option(
+            "--profile",
+            metavar="NAME",
+            show_default="that of this machine; in a pixi.lock all",
+            help="One of its profiles (`envkit show`).",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Print a file that makes it again: its request, or exactly its packages.
 
     It may be made by any tool that keeps conda-meta (conda, mamba, pixi): give its path.
     """
-    from envkit.api.exported import export_environment
+    from envkit.api.exported import export_environment, export_profiles
+    from envkit.api.profile_here import profile_or_link
     from envkit.cli.output import print_json
+    from envkit.outputs.pixi_lock import pixi_lock_text
 
     kind = _format(kind, explicit=explicit, pins=pins)
     name = which.anything(name, given, prefix)
     session = options.session_of(persist, name=name)
-    exported = export_environment(None if "/" in name else session.find_volume(), name, pins=pins)
+    volume = None if "/" in name else session.find_volume()
+    parts, noted = export_profiles(volume, name) if volume is not None and kind == "pixi" and not profile else ((), {})
+    exported = export_environment(volume, name, pins=pins, prefix=profile_or_link(session, volume, name, profile))
     if exported.added and kind not in {"environment", "requirements"}:
         session.reporter.note(f"{len(exported.added)} distributions that pip installed are not in the file")
     if kind == "environment" and as_json:
         flags = {"flags": dict(exported.flags)} if exported.flags else {}
         print_json({**exported.document, **flags})
         return
-    text = _text(kind, exported)
+    text = pixi_lock_text(parts, noted) if len(parts) > 1 else _text(kind, exported)
     if as_json:
         print_json({kind: text.splitlines()})
     else:

@@ -42,7 +42,11 @@ def lock_command(
     ] = None,
     hosts: Annotated[
         list[Path] | None,
-        option("--hosts", metavar="FILE", help="Output of `envkit detect --json`: one part that runs on all."),
+        option(
+            "--hosts",
+            metavar="FILE",
+            help="Output of `envkit detect --json`: one part that runs on all, or as few as they need.",
+        ),
     ] = None,
     output: Annotated[
         str,
@@ -79,7 +83,7 @@ def lock_command(
     `envkit create -f pixi.lock` takes the part that runs on its machine. In a pixi.lock, a second machine of one
     platform is an environment of its own; the other formats get a file for each then.
     """
-    from envkit.api.lock import lock_targets
+    from envkit.api.lock import lock_pool, lock_targets
     from envkit.inputs.made_for import content_of
 
     session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)
@@ -98,9 +102,14 @@ def lock_command(
     if check:
         return _check(session, recipe, asked, machines, output, as_json=as_json)
     targets, pool = _targets(session, machines, hosts, glibc)
-    wanted = {name: _inquiry(session, recipe, asked, target, pool) for name, target in targets.items()}
+    wanted: Mapping[str, Inquiry] = {
+        name: _inquiry(session, recipe, asked, target, pool) for name, target in targets.items()
+    }
     _refuse_overwriting(chosen, output, replace=replace)
-    locked = lock_targets(session, wanted)
+    if pool:
+        locked, wanted = lock_pool(session, wanted["hosts"])
+    else:
+        locked = lock_targets(session, wanted)
     made_for = {
         "files": content_of(recipe),
         "request": _noted(session, asked),
@@ -153,7 +162,9 @@ def _targets(
                 raise UsageError(f"--for {text} is given twice", hint="Name each machine once.")
             found[name] = target
         return found, {}
-    target, pool = describe(session, hosts, Described(None, None, (), (), glibc if not hosts else None, no_gpu=False))
+    target, pool = describe(
+        session, hosts, Described(None, None, (), (), glibc if not hosts else None, no_gpu=False), platforms=True
+    )
     return {"hosts" if pool else "this machine": target}, pool
 
 

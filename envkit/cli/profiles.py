@@ -31,6 +31,8 @@ def print_profiles(out: Console, profiles: Sequence[ProfileInfo]) -> None:
             size_words(info.download_bytes),
             literal(machines_words(info.kinds)),
         )
+    if not any(info.pick for info in profiles):  # of a lock file
+        view.drop("build")
     out.print(view)
 
 

@@ -269,6 +269,28 @@ def test_doctor_links_all_profiles_anew(made: Shell) -> None:
     made.ok("remove", "worn")
 
 
+def test_a_lock_of_all_profiles_makes_them_again(made: Shell, tmp_path: Path) -> None:
+    pool = str(write_pool(tmp_path / "pool.jsonl"))
+    lock = tmp_path / "pixi.lock"
+    channel = ("-c", str(made.channel), "--override-channels")
+    locked = made.ok("lock", "pytorch", *channel, "--hosts", pool, "-o", str(lock), "--json").json
+    assert [row["machine"] for row in locked["machines"]] == ["cuda13.0", "cuda11.8", "cpu"]
+    words = ("create", "-n", "again", "-f", str(lock), "--hosts", pool, "--json")
+    assert len(made.ok(*words).json["profiles"]) == 3
+    assert made.ok(*words).json["reused"]
+    assert _builds(made, "again") == list(HOSTS)
+    exported = tmp_path / "exported-pixi.lock"
+    exported.write_text(made.ok("export", "train", "--format", "pixi").out)
+    assert made.ok(*words[:3], "-f", str(exported), "--hosts", pool, "--json").json["reused"]
+    new = made.ok("export", "train", "--explicit", "--profile", "cuda13.0").out
+    assert NEW in new
+    assert CPU in made.ok("export", "train", "--explicit", **HOSTS[CPU]).out
+    lost = write_pool(tmp_path / "lost.jsonl", [*MACHINES, machine("k", "390.157", "9.1", "Tesla K80", "3.7")])
+    refused = made.run("create", "-n", "lost", "-f", str(lock), "--hosts", str(lost))
+    assert (refused.code, "for k: " in refused.err) == (4, True)
+    made.ok("remove", "again")
+
+
 def test_packs_and_copies_are_those_of_the_machine(made: Shell, tmp_path: Path) -> None:
     pytest.importorskip("conda_pack")
     for build, host in HOSTS.items():
