@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.api.change import changing
-from envkit.api.profile_here import existing_profile
+from envkit.api.profile_here import existing_profile, keep_machines
 from envkit.api.profile_plan import ProfilePlans
 from envkit.api.publish import check_publishable
 from envkit.api.results import (
@@ -23,7 +23,7 @@ from envkit.api.validate import revalidate
 from envkit.checks.hosts import group_kinds
 from envkit.checks.lacking import Lacking
 from envkit.checks.requests import requests_differ
-from envkit.errors import EnvironmentExistsError, HostCannotRunError, NoAnswerError
+from envkit.errors import EnvironmentExistsError, EnvkitError, HostCannotRunError, NoAnswerError
 from envkit.layout.generation import active, is_moved, known_manifest, read_manifest, refuse_foreign
 from envkit.layout.opening import check_writable
 from envkit.layout.volume import Volume, check_name
@@ -62,8 +62,10 @@ def create_environment(session: Session, name: str, inquiry: Inquiry, options: C
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
-    recorded = _recorded(inquiry, options)
     volume = session.volume
+    if options.replace and not inquiry.hosts:
+        inquiry = keep_machines(session, name, inquiry)
+    recorded = _recorded(inquiry, options)
     before = _replaced(volume, name, recorded) if options.replace else None
     if before is not None:
         from envkit.api.retarget import keep_target
@@ -120,15 +122,17 @@ def _planned(
     kinds = group_kinds(inquiry.hosts)
     platforms = {kind.target.subdir for kind in kinds}
     several = len(kinds) > 1 and not options.alone
+    first: EnvkitError | None = None
     if len(platforms) < 2 or not several:
         try:
             return plan_around(partial(_solve, session, inquiry, before), session)
-        except (NoAnswerError, HostCannotRunError):
+        except (NoAnswerError, HostCannotRunError) as error:
             if not several:
                 raise
+            first = error
     from envkit.api.profiles import plan_profiles
 
-    plans = plan_profiles(session, inquiry, recorded=lambda part: _recorded(part, options))
+    plans = plan_profiles(session, inquiry, recorded=lambda part: _recorded(part, options), first=first)
     if len(plans.parts) > 1:
         return plans
     return plans.parts[0].plan

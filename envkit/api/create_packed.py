@@ -58,13 +58,14 @@ def create_packed(session: Session, name: str, inquiry: Inquiry, options: Create
     Raises:
         EnvkitError: Whatever is raised, the volume is as it was.
     """
+    options = replace(options, alone=True)
     if options.dry_run or active(session.volume, name) is not None:
         return create_environment(session, name, inquiry, options)
     with scratch() as folder:
         settings = replace(session.settings, volume=folder / "volume")
         reporter = _WithoutNotes(session.reporter)
         inner = replace(session, settings=settings, reporter=reporter, indexes=session.index_dir)
-        result = create_environment(inner, name, inquiry, replace(options, alone=True))
+        result = create_environment(inner, name, inquiry, options)
         made = read_manifest(Path(str(result.prefix)))
         if made is None:
             raise IntegrityError(f"{result.prefix} has no manifest", hint="Run it again.")

@@ -9,7 +9,7 @@ from envkit.api.session import Session
 from envkit.api.solve import Plan
 from envkit.api.wheels import solve_with_pip
 from envkit.checks.hosts import group_kinds
-from envkit.errors import HostCannotRunError, NoAnswerError, UnsatisfiableError
+from envkit.errors import EnvkitError, HostCannotRunError, NoAnswerError, UnsatisfiableError
 from envkit.models.inputs import Locked
 from envkit.models.manifest import RecordedRequest
 from envkit.models.request import Inquiry
@@ -67,13 +67,17 @@ def lock_pool(session: Session, inquiry: Inquiry) -> tuple[tuple[LockedTarget, .
     """
     kinds = group_kinds(inquiry.hosts)
     one = {"hosts": inquiry}
+    first: EnvkitError | None = None
     if len({kind.target.subdir for kind in kinds}) == 1:
         try:
             return lock_targets(session, one), one
-        except (NoAnswerError, HostCannotRunError):
+        except (NoAnswerError, HostCannotRunError) as error:
             if len(kinds) == 1:
                 raise
-    plans = plan_profiles(session, inquiry, recorded=lambda part: RecordedRequest(specs=part.request.specs))
+            first = error
+    plans = plan_profiles(
+        session, inquiry, recorded=lambda part: RecordedRequest(specs=part.request.specs), first=first
+    )
     wanted = {part.name: part.inquiry for part in plans.parts}
     parts = [
         Locked(

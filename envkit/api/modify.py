@@ -10,8 +10,9 @@ from envkit.api.gate import Solve, make_around, plan_around
 from envkit.api.held import find_held
 from envkit.api.make import Made, Proof
 from envkit.api.make_profiles import make_profiles
+from envkit.api.profile_here import pool_of
 from envkit.api.profile_plan import ProfilePlan, ProfilePlans
-from envkit.api.profile_set import plans_for, pool_of, read_set
+from envkit.api.profile_set import plans_for, read_set
 from envkit.api.records import records_of
 from envkit.api.results import (
     made_profiles_result,

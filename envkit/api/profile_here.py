@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from envkit.api.session import Session
-from envkit.checks.hosts import group_kinds
+from envkit.checks.hosts import common_target, group_kinds
 from envkit.checks.requests import requests_differ
 from envkit.errors import EnvironmentExistsError, HostCannotRunError, IntegrityError, UnknownEnvironmentError
 from envkit.host.wire import host_to_json
-from envkit.layout.generation import read_manifest
+from envkit.layout.generation import active, known_profiles, read_manifest
 from envkit.layout.lineage import generation_of
 from envkit.layout.profiles import prefix_for, profile_prefix, read_profiles
 from envkit.layout.volume import Volume
+from envkit.models.host import Target
 from envkit.models.manifest import Manifest, RecordedRequest
 from envkit.models.request import Inquiry
 from envkit.profiles import Facts, Profile, choose_profile, facts_of
 from envkit.values import replace
-from envkit.wire.results import target_json
+from envkit.wire.results import target_from_json, target_json
 from envkit.words.requests import instead_words, unlike_words
 
 _MACHINE = {"target", "platform"}
@@ -60,6 +62,15 @@ def profile_or_link(session: Session, volume: Volume | None, reference: str, pro
     except HostCannotRunError:
         session.reporter.note("no profile serves this machine: this is the one that the link names")
         return generation_of(volume, reference)
+
+
+def pool_of(profile: Profile) -> Mapping[str, Target]:
+    """Return the machines that a profile was chosen for, by name."""
+    return {
+        name: replace(target_from_json(dict(kind["target"])), described=frozenset({"hosts"}))
+        for kind in profile.machines
+        for name in kind["names"]
+    }
 
 
 def named_profile(prefix: Path, reference: str, profile: str | None) -> Path | None:
@@ -119,6 +130,22 @@ def existing_profile(
     if manifest is None:
         raise IntegrityError(f"{path} has no manifest", hint=f"See `envkit doctor {name}`.")
     return manifest
+
+
+def keep_machines(session: Session, name: str, inquiry: Inquiry) -> Inquiry:
+    """Return an inquiry for the machines of the profiles that it replaces, unless flags describe another machine.
+
+    What one machine replaces, the others go on using.
+    """
+    prefix = active(session.volume, name)
+    profiles = known_profiles(prefix) if prefix is not None else ()
+    if not profiles or inquiry.target.described - session.host.overridden:
+        return inquiry
+    hosts = {name: target for profile in profiles for name, target in pool_of(profile).items()}
+    session.reporter.note(f"{name} is made again for the machines of its profiles; --hosts names others")
+    first = next(iter(hosts.values())).subdir
+    common = common_target({name: target for name, target in hosts.items() if target.subdir == first})
+    return replace(inquiry, hosts=hosts, target=common)
 
 
 def _refuse_others(name: str, profiles: tuple[Profile, ...], inquiry: Inquiry) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from envkit.api.profile_here import pool_of
 from envkit.api.profile_plan import ProfilePlan, ProfilePlans
 from envkit.api.session import Session
 from envkit.api.solve import Plan, plan_of
@@ -12,7 +13,6 @@ from envkit.checks.lacking import Lacking
 from envkit.errors import IntegrityError
 from envkit.layout.generation import read_manifest
 from envkit.layout.profiles import profile_prefix, read_profiles
-from envkit.models.host import Target
 from envkit.models.manifest import Manifest
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.profiles import Profile
@@ -41,15 +41,6 @@ def read_set(prefix: Path) -> list[tuple[Profile, Manifest]]:
             )
         found.append((profile, manifest))
     return found
-
-
-def pool_of(profile: Profile) -> Mapping[str, Target]:
-    """Return the machines that a profile was chosen for, by name."""
-    return {
-        name: replace(target_from_json(dict(kind["target"])), described=frozenset({"hosts"}))
-        for kind in profile.machines
-        for name in kind["names"]
-    }
 
 
 def profile_set(session: Session, prefix: Path) -> ProfilePlans:

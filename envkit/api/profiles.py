@@ -30,12 +30,19 @@ from envkit.words.profiles import unserved
 
 
 def plan_profiles(
-    session: Session, inquiry: Inquiry, *, recorded: Callable[[Inquiry], RecordedRequest]
+    session: Session,
+    inquiry: Inquiry,
+    *,
+    recorded: Callable[[Inquiry], RecordedRequest],
+    first: EnvkitError | None = None,
 ) -> ProfilePlans:
     """Choose the fewest builds that serve every machine of an inquiry, and solve for each.
 
     Args:
+        session: Settings and services.
+        inquiry: The request, and the machines.
         recorded: Returns the request for a part of the machines as manifests keep it.
+        first: Why no one build serves all; it is raised where profiles would not help.
 
     Raises:
         HostCannotRunError: A machine has none.
@@ -43,11 +50,18 @@ def plan_profiles(
     """
     matrix = pool_matrix(session, inquiry)
     if matrix is not None and matrix.unserved:
+        if first is not None and len(matrix.unserved) == len(matrix.rows):
+            raise first
         message, hint = unserved(inquiry.request, matrix.unserved)
         raise HostCannotRunError(message, hint=hint)
     done: list[ProfilePlan] = []
     for group in _groups(inquiry, matrix):
-        done += _planned(session, replace(inquiry, hosts=group, target=common_target(group)), recorded)
+        try:
+            done += _planned(session, replace(inquiry, hosts=group, target=common_target(group)), recorded)
+        except NoAnswerError:
+            if isinstance(first, NoAnswerError):
+                raise first from None
+            raise
     return ProfilePlans(name_profiles(session.knowledge, _merged(session, done, recorded)), matrix)
 
 

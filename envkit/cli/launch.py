@@ -11,11 +11,19 @@ from envkit.activated import environ_of
 from envkit.activation import plan_activate, plan_deactivate, replace_process
 from envkit.client.standing import standing_note
 from envkit.client.use import share_for_life
-from envkit.client.volume import chosen_generation, environment_name, load_manifest, locate_volume, settle, unknown
+from envkit.client.volume import (
+    chosen_beside,
+    chosen_generation,
+    environment_name,
+    load_manifest,
+    locate_volume,
+    settle,
+    unknown,
+)
 from envkit.errors import EnvkitError, UnknownEnvironmentError, UsageError
 from envkit.layout.mounting import enter_packed, is_packed
 from envkit.marks import calling_shells, leave_mark
-from envkit.paths import PRIVATE
+from envkit.paths import GENERATIONS, PRIVATE
 from envkit.printable import printable
 from envkit.shells import detect_shell, dialect, render
 
@@ -47,6 +55,8 @@ def find_place(name: str, persist: str | os.PathLike[str] | None) -> Place:
     prefix = os.path.realpath(name)
     if not os.path.isdir(prefix):
         raise UnknownEnvironmentError(f"there is no environment at {name}", hint="Check the path.")
+    if os.path.islink(name.rstrip("/")) and os.path.basename(os.path.dirname(prefix)) == GENERATIONS:
+        prefix = chosen_beside(prefix, name)
     return Place(prefix, environment_name(prefix))
 
 

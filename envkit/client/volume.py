@@ -86,10 +86,16 @@ def chosen_generation(root: str, name: str) -> str | None:
         IntegrityError: The profiles are damaged.
     """
     prefix = linked_generation(root, name)
-    if prefix is None:
-        return None
+    return None if prefix is None else chosen_beside(prefix, name)
+
+
+def chosen_beside(prefix: str, name: str) -> str:
+    """Return the generation that this host gets, given the one that a link names; see `chosen_generation`."""
+    if not os.path.lexists(os.path.join(prefix, PROFILES)):
+        return prefix
     from envkit.layout.profiles import prefix_for
 
+    root = os.path.dirname(os.path.dirname(os.path.dirname(prefix)))
     return prefix_for(prefix, name, lambda: _facts_now(root, prefix))
 
 

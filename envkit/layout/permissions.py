@@ -14,11 +14,11 @@ from pathlib import Path
 
 from envkit.errors import TamperedError
 from envkit.layout import lease
-from envkit.layout.generation import list_generations
+from envkit.layout.generation import list_generations, pointed_to
 from envkit.layout.launcher import own_python
 from envkit.layout.private import folder, folder_mode, inner_bits, shared_bits
 from envkit.layout.trust import guards_caches, trusts_group
-from envkit.layout.volume import Volume, environments
+from envkit.layout.volume import Volume
 from envkit.models.codes.files import OPENED, SEALED, TIGHTENED
 from envkit.models.fact import Fact
 from envkit.models.volume import PathsOf, SharingState
@@ -32,7 +32,7 @@ def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
     """Find what keeps users from working on a volume that its root lets them use, and what lets in others."""
     made = list(list_generations(volume))
     kept = [*_children(volume, volume.packages), *_children(volume, volume.bytecode)]
-    pointed_to = {*(path for _, path in environments(volume)), own_python(volume)}
+    named = {volume.generations / generation for generation in pointed_to(volume)} | {own_python(volume)}
     wrong = [*_wrong_folders(volume), *_wrong_cache(volume)]
     return SharingState(
         str(volume.root),
@@ -42,7 +42,7 @@ def read_sharing(volume: Volume, packages: Sequence[Path]) -> SharingState:
         closed=_owned(
             # A generation is closed until it is published.
             path
-            for path in [*pointed_to.intersection(made), *kept]
+            for path in [*named.intersection(made), *kept]
             if path is not None and not os.access(path, os.R_OK | os.X_OK)
         ),
         not_removable=_owned(

@@ -203,6 +203,23 @@ def test_what_is_not_for_all_is_not_made_at_all(made: Shell, tmp_path: Path) -> 
     assert not (made.volume / "half").is_symlink()
 
 
+def test_what_no_machine_has_is_told_as_ever(made: Shell, tmp_path: Path) -> None:
+    pool = str(write_pool(tmp_path / "pool.jsonl"))
+    words = ("-n", "none", "-c", str(made.channel), "--override-channels", "--hosts", pool, "--json")
+    told = {spec: made.run("create", spec, *words) for spec in ("nonesuch", "pytorch=1.0")}
+    assert {spec: outcome.code for spec, outcome in told.items()} == {"nonesuch": 1, "pytorch=1.0": 1}
+
+
+def test_a_new_generation_stays_for_the_machines_of_the_old(made: Shell) -> None:
+    made.ok("clone", "train", "more")
+    again = made.create("pytorch>=2", name="more", args=("--replace",))
+    assert [profile["name"] for profile in again["profiles"]] == ["cuda13.0", "cuda11.8", "cpu"]
+    assert (
+        made.ok("run", str(made.volume / "more"), "--", "which-build", **HOSTS[NEW]).out.strip() == NEW
+    )  # by its link
+    made.ok("remove", "more")
+
+
 def test_two_at_once_make_one(made: Shell, tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pool.jsonl")
     words = (*ENVKIT, "create", "pytorch", "-n", "twice", "-c", str(made.channel), "--override-channels", "--json")
