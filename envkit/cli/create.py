@@ -285,7 +285,7 @@ def _refuse_flags(lock: LockFile, flags: Sequence[str]) -> None:
         raise UsageError(
             f"{lock.path} is {article(lock.format)}: it lists exact packages, so that {', '.join(flags)} would have no "
             "effect",
-            hint="Leave that out. --replace, --no-validate, --require-gpu and --offline go with such a file.",
+            hint="Leave that out. --hosts, --replace, --no-validate, --require-gpu and --offline go with such a file.",
         )
 
 

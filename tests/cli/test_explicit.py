@@ -48,7 +48,6 @@ def explicit(tmp_path: Path, *lines: str) -> Path:
         (["--cuda", "12.4"], "--cuda"),
         (["--python", "3.11"], "--python"),
         (["--prefer", "native"], "--prefer"),
-        (["--hosts", "hosts.json"], "--hosts"),
         (["--fix"], "--fix"),
         (["-c", "conda-forge", "numpy"], "SPEC, --channel"),
     ],
