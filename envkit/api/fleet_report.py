@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from envkit.api.environments import list_environments
 from envkit.checks.fleet import oddities
 from envkit.checks.fleet_figures import figures_of, slow_nodes
-from envkit.errors import EnvkitError
+from envkit.errors import EnvkitError, SettingsError
 from envkit.host.wire import host_from_json
 from envkit.layout.node_records import read_node_records
 from envkit.layout.profiles import read_profiles
@@ -34,6 +35,7 @@ from envkit.models.manifest import ValidationRecord
 from envkit.models.node_record import NodeRecord
 from envkit.models.report import Finding
 from envkit.models.results import EnvironmentInfo
+from envkit.values import replace
 from envkit.wire.results import finding_from_json, target_json
 
 _PAST = 30  # outcomes in a strip
@@ -86,9 +88,26 @@ def _read(volume: Volume, info: EnvironmentInfo) -> _Known:
     return _Known(
         info,
         generations,
-        [record for generation in generations for record in read_all_validations(volume, generation)],
-        [record for generation in generations for record in read_node_records(volume, generation)],
+        [
+            replace(record, host=_sound(record.host))
+            for generation in generations
+            for record in read_all_validations(volume, generation)
+        ],
+        [
+            replace(record, host=_sound(record.host))
+            for generation in generations
+            for record in read_node_records(volume, generation)
+        ],
     )
+
+
+def _sound(host: dict[str, Any]) -> dict[str, Any]:
+    """Return a machine, or nothing if what is said of it cannot be: members of a volume write what they like."""
+    try:
+        host_from_json(host, where="")
+    except SettingsError:
+        return {}
+    return host
 
 
 def _key(host: Mapping[str, Any]) -> _Key:
@@ -155,7 +174,7 @@ def _figures(each: _Known, places: Mapping[_Key, int]) -> Iterator[ReportFigure]
         if not record.host:
             continue
         for figure in figures_of(_findings(record.findings)):
-            if figure.name.endswith(_RATE):
+            if figure.name.endswith(_RATE) and math.isfinite(figure.value):
                 device = "" if figure.device is None else f" {figure.device}"
                 points[places[_key(record.host)], figure.check, figure.name].append(
                     (record.node + device, figure.value)
@@ -197,7 +216,9 @@ def _findings(documents: Iterable[Mapping[str, Any]]) -> list[Finding]:
     found = []
     for document in documents:
         try:
-            found.append(finding_from_json(document))
+            finding = finding_from_json(document)
         except (LookupError, TypeError, ValueError):
             continue
+        if finding.status in _GRAVITY:
+            found.append(finding)
     return found

@@ -144,7 +144,10 @@ class DaskFleet:
     def _unreachable(self, why: str) -> HostCannotRunError:
         hint = "Give the address that `dask scheduler` prints; its distributed has to be of the version of yours."
         if self._address.startswith("tls:"):
-            hint = "Dask's configuration names the certificates: DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its like."
+            hint = (
+                "Dask's configuration names the certificates (distributed.comm.tls), or the variables "
+                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._CLIENT__CERT and ..._CLIENT__KEY."
+            )
         return HostCannotRunError(f"no Dask scheduler answers at {self._address}: {_first_line(why)}", hint=hint)
 
     async def _reply(self, asked: Awaitable[T]) -> T:
@@ -239,6 +242,8 @@ class _Asking:
             said = _first_line(f"{type(result).__name__}: {result}")
             if type(result).__name__ == "KilledWorker":
                 return NodeAnswer(node, "lost", said="its Dask worker died, and again when it was restarted")
+            if "connection-lost" in said:
+                return NodeAnswer(node, "lost", said="Dask's scheduler has gone")
             self.strange = said
             return NodeAnswer(node, "lost", said=said)
         state, code, stdout, errors, elapsed_s = result

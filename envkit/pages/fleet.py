@@ -13,6 +13,7 @@ from envkit.words.say import say
 from envkit.words.values import figure_words, host_words, plural, size_words
 
 _SLOW = 0.9  # of the usual value, as in `envkit.checks.fleet_figures`
+_MOST = 2000  # characters of a sentence
 _STATES = {"pass": "works", "fail": "fails", "skip": "not proven", "none": "no answer"}
 _BADGES = {"pass": "pass", "fail": "fail", "skip": "skip", "none": "fail", "warn": "warn"}
 
@@ -72,7 +73,7 @@ def _tiles(report: FleetReport) -> list[tuple[str, str]]:
 
 def _task(task: ReportTask) -> _Task:
     finding = task.finding
-    return _Task(_BADGES.get(finding.status, "skip"), task.environment, task.node, say(finding), cure(finding))
+    return _Task(_BADGES.get(finding.status, "skip"), task.environment, task.node, say(finding)[:_MOST], cure(finding))
 
 
 def _by_environment(report: FleetReport) -> Mapping[str, Sequence[_Figure]]:

@@ -32,7 +32,7 @@ def ask(dask: DaskCluster, deadline_s: float = 60, **commands: str) -> dict[str,
 
 
 def wait(until: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not until():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -54,12 +54,14 @@ def test_hosts_are_nodes(envkit: Envkit, dask: DaskCluster) -> None:
     assert (options.code, "takes no options of srun" in options.err) == (2, True)
 
 
-def test_a_busy_worker_is_not_waited_for(dask: DaskCluster, tmp_path: Path) -> None:
-    begun = tmp_path / "begun"
+def test_a_busy_worker_is_not_waited_for(dask: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "_GRACE_S", 1.0)
+    begun, done = tmp_path / "begun", tmp_path / "done"
     with ThreadPoolExecutor(1) as thread:
-        first = thread.submit(ask, dask, n3=f"touch {begun}; sleep 6")
+        first = thread.submit(ask, dask, 250, n3=f"touch {begun}; while [ ! -e {done} ]; do sleep 0.1; done")
         wait(begun.exists)
         second = ask(dask, 2, n3="echo no", n2="echo yes")
+        done.touch()
         assert (second["n3"].state, second["n2"].stdout) == ("queued", b"yes\n")
         assert first.result()["n3"].state == "ended"
 
@@ -86,6 +88,7 @@ def test_a_worker_that_hangs_or_dies_is_named(
     dask: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "_REPLY_S", 2.0)
+    monkeypatch.setattr(adapter, "_GRACE_S", 1.0)
     dask.add("n4")
     pid = tmp_path / "pid"
     dask.workers["n3"].send_signal(signal.SIGSTOP)
@@ -103,7 +106,7 @@ def test_a_worker_that_hangs_or_dies_is_named(
 
     started = time.monotonic()
     answers = {answer.node: answer for answer in asked.ask(words, deadline_s=5, heard=heard)}
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert {name: answer.state for name, answer in answers.items()} == {
         "n1": "ended",
         "n2": "ended",
@@ -122,17 +125,28 @@ def test_where_no_scheduler_answers_it_is_said_at_once(envkit: Envkit, monkeypat
         started = time.monotonic()
         refused = envkit("fleet", "detect", "--via", nobody, "--json")
         assert (refused.code, refused.json["error"]["code"]) == (4, "host-cannot-run")
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 60
         silent.listen()  # and never accepts
         monkeypatch.setattr(adapter, "_CONNECT_S", 0.5)
+        monkeypatch.setattr(adapter, "_REPLY_S", 0.5)
         with pytest.raises(HostCannotRunError, match="no Dask scheduler answers at tcp://127"):
             DaskFleet(parse_dask(nobody)).nodes()
 
 
 @pytest.mark.full
-def test_a_scheduler_without_workers(tmp_path: Path) -> None:
-    with dask_cluster.start(tmp_path, []) as lonely, pytest.raises(HostCannotRunError, match="has no workers"):
-        fleet(lonely).nodes()
+def test_a_scheduler_without_workers_and_one_that_dies(tmp_path: Path) -> None:
+    with dask_cluster.start(tmp_path, []) as lonely:
+        with pytest.raises(HostCannotRunError, match="has no workers"):
+            fleet(lonely).nodes()
+        lonely.add("n1")
+        assert lonely.scheduler is not None
+        begun = tmp_path / "begun"
+        with ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(ask, lonely, 100, n1=f"echo $$ > {begun}; sleep 1000")
+            wait(lambda: begun.exists() and begun.read_text())
+            lonely.scheduler.kill()
+            answer = asked.result()["n1"]
+        assert (answer.state, answer.said) == ("lost", "Dask's scheduler has gone")
 
 
 @pytest.mark.full

@@ -96,6 +96,35 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return made
 
 
+def test_what_others_wrote_on_the_volume_breaks_nothing(shell: Shell, tmp_path: Path) -> None:
+    """Members of a shared volume may write what they like."""
+    folder = Volume(shell.volume).validations / shell.prefix("new").name / "nodes"
+    good = outcome(shell.prefix("new").name, "odd", H100, 1e14).to_json()
+    odd: dict[str, Any] = {
+        "gpus": {**good, "host": {**H100, "gpus": 5}},
+        "driver": {**good, "host": {**H100, "driver_version": ["x"]}},
+        "finding": {**good, "findings": [{"check": 3}, {"status": "fail"}]},
+        "status": {**good, "findings": [finding("worse", "x")]},
+        "figures": {**good, "findings": [finding("pass", "x", figures={"a_per_s": float("nan"), "b_per_s": 1e999})]},
+        "long": {**good, "findings": [finding("fail", "x" * 100_000)]},
+        "time": {**good, "created": "tomorrow\u202e"},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for name, document in odd.items():
+            (folder / f"n-{name}.json").write_text(json.dumps({**document, "node": name}))
+        (folder / "n-none.json").write_text("{")
+        page = tmp_path / "page.html"
+        shell.ok("fleet", "report", "-o", str(page))
+        assert page.stat().st_size < 100_000
+        assert "nan" not in page.read_text().lower().replace("finance", "")
+        shell.ok("fleet", "report", "--json")
+    finally:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
 def texts(items: Iterable[dict[str, Any]], *members: str) -> set[tuple[object, ...]]:
     return {tuple(item[member] for member in members) for item in items}
 
@@ -143,6 +172,7 @@ def test_the_page_is_clicked(shell: Shell, browser: Browser, tmp_path: Path) -> 
     assert browser.visit(page, use) == [4, 2, "true", 1, "1 of 4", None, 12, True, []]
 
 
+@pytest.mark.full
 def test_an_empty_volume_has_a_page(browser: Browser, tmp_path: Path) -> None:
     shell = Shell.below(tmp_path)
     shell.publish(travelling())

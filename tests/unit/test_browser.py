@@ -21,6 +21,7 @@ BAD = {
 }
 
 
+@pytest.mark.full
 def test_each_defect_of_a_page_is_seen(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(GOOD.replace("MORE", "<button onclick=\"this.textContent='done'\">go</button>"))
