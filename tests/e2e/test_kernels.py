@@ -50,6 +50,7 @@ def volume(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "-c",
             channel,
             "--override-channels",
+            "--no-validate",
             "--persist",
             folder / "envs",
         ]

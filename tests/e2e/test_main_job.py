@@ -18,6 +18,12 @@ def channel(wheel_channel: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A volume of several tests: Python's bytecode is compiled once."""
+    return tmp_path_factory.mktemp("main-job") / "envs"
+
+
 def test_main_job(envkit: Envkit, channel: str, tmp_path: Path) -> None:
     volume = tmp_path / "envs"
     only = ("-c", channel, "--override-channels")
@@ -99,17 +105,17 @@ def _has_bytecode_of_its_own(prefix: Path) -> None:
         assert list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")), source
 
 
-def test_environment_from_a_file(envkit: Envkit, channel: str, tmp_path: Path) -> None:
+def test_environment_from_a_file(envkit: Envkit, channel: str, volume: Path, tmp_path: Path) -> None:
     (tmp_path / "environment.yml").write_text(
         f"name: fromfile\nchannels: [{channel}]\ndependencies:\n  - python\n  - rich\nvariables:\n  COLOUR: blue\n"
     )
-    made = envkit("create", "--persist", tmp_path / "envs", "--json")
+    made = envkit("create", "--persist", volume, "--json")
     assert made.code == 0, made.err
     assert made.json["environment"] == "fromfile"
     ran = envkit(
         "run",
         "--persist",
-        tmp_path / "envs",
+        volume,
         "fromfile",
         "--",
         "python",
@@ -119,8 +125,8 @@ def test_environment_from_a_file(envkit: Envkit, channel: str, tmp_path: Path) -
     assert ran.out.strip() == "blue"
 
 
-def test_second_environment_shares_files(envkit: Envkit, channel: str, tmp_path: Path) -> None:
-    only = ("-c", channel, "--override-channels", "--persist", str(tmp_path / "envs"), "--json")
+def test_second_environment_shares_files(envkit: Envkit, channel: str, volume: Path) -> None:
+    only = ("-c", channel, "--override-channels", "--persist", str(volume), "--json")
     one = envkit("create", "numpy", "-n", "one", *only)
     two = envkit("create", "numpy", "-n", "two", *only)
     assert (one.code, two.code) == (0, 0), two.out
@@ -146,8 +152,8 @@ def test_a_broken_list_of_bytecode_is_made_again(envkit: Envkit, channel: str, t
         assert [sorted(json.loads(path.read_text())["files"]) for path in lists] == before, content
 
 
-def test_bytecode_is_left_out_where_that_is_asked_for(envkit: Envkit, channel: str, tmp_path: Path) -> None:
-    only = ("-c", channel, "--override-channels", "--persist", str(tmp_path / "envs"), "--no-validate", "--json")
+def test_bytecode_is_left_out_where_that_is_asked_for(envkit: Envkit, channel: str, volume: Path) -> None:
+    only = ("-c", channel, "--override-channels", "--persist", str(volume), "--no-validate", "--json")
     none = envkit("create", "numpy", "-n", "none", "--bytecode", "none", *only)
     assert list(Path(none.json["prefix"]).glob("lib/python3*/site-packages/numpy/**/*.pyc")) == []
     _has_bytecode_of_its_own(Path(envkit("create", "numpy", "-n", "now", *only).json["prefix"]))
@@ -159,13 +165,12 @@ def _holds_the_prefix(path: Path, prefix: str) -> bool:
     return prefix.encode() in path.read_bytes()
 
 
-def test_damaged_environment_fails_validation(envkit: Envkit, channel: str, tmp_path: Path) -> None:
-    volume = tmp_path / "envs"
-    made = envkit("create", "numpy", "-n", "train", "--persist", volume, "-c", channel, "--override-channels", "--json")
+def test_damaged_environment_fails_validation(envkit: Envkit, channel: str, volume: Path) -> None:
+    made = envkit("create", "numpy", "-n", "hurt", "--persist", volume, "-c", channel, "--override-channels", "--json")
     prefix = Path(made.json["prefix"])
     victim = next(prefix.glob("lib/python3*/site-packages/numpy/_core/_multiarray_umath*.so"))
     victim.unlink()
-    validated = envkit("validate", "train", "--persist", volume, "--json")
+    validated = envkit("validate", "hurt", "--persist", volume, "--json")
     assert validated.code == 3
     failed = {f["code"]: f for f in validated.json["findings"] if f["status"] == "fail"}
     assert set(failed) == {"files-damaged", "import-failed"}

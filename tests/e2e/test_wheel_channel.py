@@ -7,14 +7,15 @@ import hashlib
 import http.server
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,20 @@ def run(arguments: Sequence[str], env: dict[str, str]) -> Outcome:
     return run_program(arguments, env=env, timeout_s=3600)
 
 
+def _used_s() -> float:
+    """Processor time of all children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @dataclass(frozen=True)
 class Made:
+    """A channel, and the processor time that making it took."""
+
     out: Path
     cache: Path
     env: dict[str, str]
+    cost_s: float = 0.0
 
     def packages(self) -> list[Path]:
         return sorted(self.out.glob("*/*.conda"))
@@ -93,10 +103,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Made:
     # The wheelhouse's pip is newer than any: this run takes the real one.
     channel = Made(folder / "out", folder / "cache", environment(wheelhouse, PIP_CONSTRAINT=str(folder / "real-pip")))
     (folder / "real-pip").write_text("pip<99\n")
+    started_s = _used_s()
     outcome = channel.again()
     assert outcome.code == 0, outcome.err
     assert outcome.out.strip() == channel.out.as_uri()
-    return channel
+    return replace(channel, cost_s=_used_s() - started_s)
 
 
 def ask_client(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -296,15 +307,16 @@ def test_an_extra_that_was_asked_for_is_among_the_dependencies(made: Made) -> No
 
 def test_a_second_run_is_quick_and_changes_nothing(made: Made) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.out.rglob("*")}
-    started = time.monotonic()
+    started_s = _used_s()
     outcome = made.again()
     assert outcome.code == 0, outcome.err
-    assert time.monotonic() - started < 30
+    assert _used_s() - started_s < made.cost_s / 2
     assert {path: path.stat().st_mtime_ns for path in made.out.rglob("*")} == before
 
 
 def test_a_damaged_wheel_in_the_cache_is_fetched_again(made: Made, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
+    shutil.copytree(made.cache, cache, ignore=shutil.ignore_patterns("stable*abi*"))
     outcome = run(command(tmp_path / "one", cache, "stable-abi"), made.env)
     assert outcome.code == 0, outcome.err
     for wheel in cache.glob("wheels/*/stable_abi*.whl"):
