@@ -32,7 +32,8 @@ def figures_words(results: Results) -> str:
     machine = f"{m['processor']}, {m['cores']} cores, {m['system']}, {m['file_system']}, {m['date']}"
     head = (
         f"Medians on {machine},\nwith {tools};\n"
-        "caches of packages are full, or empty where it says cold; the page cache is warm."
+        "caches of packages are full, or empty where it says cold; the page cache is warm.\n"
+        "envkit makes bytecode of all packages, micromamba of those that are noarch."
     )
     left_out = [line for line in notes(results) if line.startswith("not measured")]
     pictures = [
