@@ -15,6 +15,7 @@ from envkit.models.codes.inputs import FILE_PLATFORMS
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.inputs import LockFile, Recipe
+from envkit.models.problem import cause_of, problem_of
 from envkit.models.progress import Reporter
 from envkit.models.recipe import Expected, RecipeOutcome
 from envkit.models.request import Inquiry
@@ -118,7 +119,8 @@ def _solved(session: Session, recipe: Recipe, machine: str, inquiry: Inquiry) ->
     except ChannelError as error:
         return replace(outcome, state="unanswered", code=error.code, text=error.message)
     except (HostCannotRunError, NoAnswerError, UsageError) as error:
-        return replace(outcome, code=error.code, text=error.message)
+        problem = problem_of(error)
+        return replace(outcome, code=error.code, text=error.message if problem is None else cause_of(problem))
     count = len(plan.records) + (len(plan.pip.packages) if plan.pip is not None else 0)
     names = {record.name for record in plan.records}
     wanted = recipe.block.frameworks if recipe.block is not None else ()

@@ -13,6 +13,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -68,17 +69,35 @@ class Owner:
                 f"Give it to a user once: chown -R {DEFAULT_UID}:{DEFAULT_UID} {DATA}",
             )
         self.home = DATA / "home"
-        self.name = self._account() if self.is_root else USER
+        if self.is_root:
+            self._account()
 
-    def _account(self) -> str:
-        """Return the account's name; the root file system is new at each start, so that it may have to be added."""
+    def _account(self) -> None:
+        """Add the account to the root file system, which is new after each `docker compose up`.
+
+        Another account of the image may have the same uid; this one has the home and the shell.
+        """
         with contextlib.suppress(KeyError):
-            return pwd.getpwuid(self.uid).pw_name
+            pwd.getpwnam(USER)
+            return
         with Path("/etc/passwd").open("a", encoding="utf-8") as file:
             file.write(f"{USER}:x:{self.uid}:{self.gid}::{self.home}:/bin/bash\n")
         with Path("/etc/shadow").open("a", encoding="utf-8") as file:
             file.write(f"{USER}:*:19000::::::\n")  # no password fits `*`; unlike `!` it is no locked account
-        return USER
+
+    @contextlib.contextmanager
+    def acting(self) -> Iterator[None]:
+        """Let the block do what the owner may do: links in a volume lead root nowhere, and NFS may not know root."""
+        if not self.is_root:
+            yield
+            return
+        os.setegid(self.gid)
+        os.seteuid(self.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
     def command(self) -> dict[str, object]:
         """Return what makes a child of `subprocess` run as the owner."""
@@ -86,21 +105,17 @@ class Owner:
 
     def make(self, path: Path, mode: int = 0o755) -> Path:
         """Make a folder that belongs to the owner."""
-        path.mkdir(parents=True, exist_ok=True)
-        if self.is_root and path.stat().st_uid != self.uid:
-            os.chown(path, self.uid, self.gid)
-        if mode != 0o755:
-            path.chmod(mode)
+        with self.acting():
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
         return path
 
     def give(self, path: Path, text: str) -> Path:
         """Write a file that only the owner may read."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        path.chmod(0o600)
-        if self.is_root:
-            os.chown(path, self.uid, self.gid)
+        with self.acting():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            path.chmod(0o600)
         return path
 
     def variables(self) -> dict[str, str]:
@@ -108,8 +123,8 @@ class Owner:
         kept = {name: value for name, value in os.environ.items() if name not in {"DATA", "SECRETS"}}
         own = {
             "HOME": self.home,
-            "USER": self.name,
-            "LOGNAME": self.name,
+            "USER": USER,
+            "LOGNAME": USER,
             "SHELL": "/bin/bash",
             "CONDA_ENVS_PATH": ENVS,
         }
@@ -159,13 +174,31 @@ class Service:
 def token_file(owner: Owner) -> Path:
     """Return the file with JupyterLab's token: a secret of the engine, else one on the volume, made at first."""
     given = SECRETS / "jupyter_token"
-    if given.is_file() and given.read_text(encoding="utf-8").strip():
-        run = owner.make(Path("/run/envkit"), 0o700)
-        return owner.give(run / "jupyter_token", given.read_text(encoding="utf-8").strip())
     kept = owner.home / ".jupyter_token"
+    if given.is_file() and given.read_text(encoding="utf-8").strip():
+        return owner.give(kept, given.read_text(encoding="utf-8").strip())
     if not kept.exists():
         owner.give(kept, secrets.token_urlsafe(32))
     return kept
+
+
+def host_key() -> Path:
+    """Return the key of the SSH server: kept on the volume by root, so that clients know it again."""
+    folder = DATA / ".ssh-host"
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        state = folder.lstat()
+        if not stat.S_ISDIR(state.st_mode) or state.st_uid != 0:
+            raise PermissionError(f"{folder} is not root's own folder")
+    except OSError as error:  # a file server that does not know root
+        say(f"the SSH server has a new key at each start: {error}")
+        folder = Path("/run/envkit-ssh")
+        folder.mkdir(mode=0o700, exist_ok=True)
+    key = folder / "ssh_host_ed25519_key"
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    return key
 
 
 def sshd(owner: Owner) -> Service | None:
@@ -174,24 +207,26 @@ def sshd(owner: Owner) -> Service | None:
     if not owner.is_root or not Path(program).exists():
         say("no SSH: it needs sshd, and to be started as root")
         return None
-    folder = owner.make(owner.home / ".ssh", 0o700)
-    keys = SECRETS / "authorized_keys"
-    if keys.is_file():
-        owner.give(folder / "authorized_keys", keys.read_text(encoding="utf-8"))
-    host = DATA / ".ssh-host"
-    host.mkdir(mode=0o700, exist_ok=True)
-    key = host / "ssh_host_ed25519_key"
-    if not key.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    os.chown(host, 0, 0)
+    folder = owner.home / ".ssh"
+    try:
+        owner.make(folder, 0o700)
+        keys = SECRETS / "authorized_keys"
+        if keys.is_file():
+            owner.give(folder / "authorized_keys", keys.read_text(encoding="utf-8"))
+        elif not (folder / "authorized_keys").exists():
+            say(f"no SSH key: put one into {folder}/authorized_keys, or give the secret authorized_keys")
+    except OSError as error:
+        say(f"no SSH: {error}")
+        return None
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     ports = (f"{service.upper()}_PORT={port}" for service, port in PORTS.items())
     given = " ".join((f"CONDA_ENVS_PATH={ENVS}", f"PATH={os.environ['PATH']}", f"ENVKIT_ENV={NAME}", *ports))
     config = Path("/run/envkit-sshd.conf")
     lines = (
-        f"Port {PORTS['ssh']}", f"HostKey {key}", "PidFile none", "UsePAM no", "PermitRootLogin no", "StrictModes yes",
+        f"Port {PORTS['ssh']}", f"HostKey {host_key()}", "PidFile none", "UsePAM no", "PermitRootLogin no",
+        "StrictModes yes",
         "PasswordAuthentication no", "KbdInteractiveAuthentication no", "AuthenticationMethods publickey",
-        f"AuthorizedKeysFile {folder}/authorized_keys", f"AllowUsers {owner.name}", "X11Forwarding no",
+        f"AuthorizedKeysFile {folder}/authorized_keys", f"AllowUsers {USER}", "X11Forwarding no",
         "Subsystem sftp internal-sftp", f"SetEnv {given}",
     )  # fmt: skip
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -318,7 +353,13 @@ def main(words: Sequence[str]) -> int:
     owner.make(owner.home)
     owner.make(ENVS)
     if not words or words[0] == "serve":
-        return serve(owner)
+        try:
+            return serve(owner)
+        except OSError as error:
+            stop(
+                str(error),
+                f"May user {owner.uid} write {DATA}, and does it exist? envkit doctor --container says more.",
+            )
     if words[0] == "health":
         code = envkit(owner, "validate", NAME, "--level", "driver", "--deadline", "20", "-q")
         return 1 if code else 0  # engines know no other
@@ -332,7 +373,7 @@ def become(owner: Owner, command: Sequence[str]) -> NoReturn:
         os.setgroups([])
         os.setgid(owner.gid)
         os.setuid(owner.uid)
-    os.execvpe(command[0], command, owner.variables())
+    os.execvpe(command[0], list(command), owner.variables())
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ OWNER = 12345  # nobody has this uid in the image
 SOURCES = ("import os, sys\nsys.prefix", "import numpy as np\nx = np.arange(4.0)\nfloat(x @ x)", "os.getuid()")
 BLOCK = "envkit: {for: A test., kernel: true, ports: {jupyter: 8888, ssh: 2222}}"
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]  # the image is built once, in minutes
 
 
 @pytest.fixture(scope="module")

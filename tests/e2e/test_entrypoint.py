@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from container_engine import Container, Image, free_ports, skip_unless_able
 from harness import ROOT
 
 OWNER = 12345
+# pyenv's Python may be in the home of root, which is closed to others.
+OPEN = f"chmod o+x {Path(sys.executable).resolve().parts[1]}"
 # What `jupyter lab` is asked for, answered by a server of one page that shows who it is.
 LAB = b"""#!/bin/sh
 for word; do case $word in --port=*) port=${word#--port=} ;; --ServerApp.root_dir=*) cd "${word#*=}" ;; esac; done
@@ -32,6 +35,33 @@ def image(isolation: Path) -> Image:
     entrypoint = (sys.executable, str(ROOT / "recipes" / "container" / "entrypoint.py"))
     path = f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return Image((Path("/"),), {"PATH": path}, "/", entrypoint, ("serve",), (), (), ())
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("home/.ssh", "no SSH: [Errno 13] Permission denied: '/data/home/.ssh/authorized_keys'"),
+        (".ssh-host", "the SSH server has a new key at each start: /data/.ssh-host is not root's own folder"),
+    ],
+)
+def test_links_of_the_owner_lead_root_nowhere(image: Image, tmp_path: Path, link: str, said: str) -> None:
+    volume = tmp_path / "volume"
+    (volume / "home").mkdir(parents=True)
+    (volume / link).symlink_to("/etc")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "authorized_keys").write_text("ssh-ed25519 AAAA me\n")
+    for path in (volume, volume / "home"):
+        os.chown(path, OWNER, OWNER)
+    binds = {volume: "data", tmp_path / "secrets": "run/secrets"}
+    command = f"{sys.executable} {image.entrypoint[1]}; ls /etc > /data/listed"
+    image = replace(image, entrypoint=("sh", "-c", command), command=("sh",))
+    env = {"ENVKIT_RECIPE": "nothing", "SSH_PORT": str(free_ports(1)[0])}
+    container = Container(image, tmp_path / "scratch", binds=binds, env=env, prepare=OPEN)
+    assert container.engine.wait(60) == 0
+    assert said in container.text()
+    assert "there is no environment work" in container.text()
+    written = set((volume / "listed").read_text().split()) - set(os.listdir("/etc"))
+    assert not {"authorized_keys", "ssh_host_ed25519_key"} & written
 
 
 def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
