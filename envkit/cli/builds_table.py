@@ -17,6 +17,7 @@ from envkit.printable import printable
 from envkit.words.advice import TOPICS
 from envkit.words.reasons import phrase
 from envkit.words.say import say
+from envkit.words.tiers import TIER_SYMBOLS
 from envkit.words.values import size_words
 
 _FIRST = ("runs", "version", "CUDA", "Python", "channel")
@@ -24,15 +25,6 @@ _ALL = (*_FIRST, "size", "date", "build", "why")
 _COLUMNS = (_ALL, (*_FIRST, "size", "date", "why"), (*_FIRST, "why"), _FIRST, _FIRST[:4], _FIRST[:3])
 _COLUMNS_OF_EACH = (_ALL, (*_FIRST, "build", "why"))
 _CELL = 6  # width of a column of the matrix
-TIER_SYMBOLS = {
-    Tier.NATIVE: ("N", "native"),
-    Tier.MINOR: ("m", "minor: older driver of the same major"),
-    Tier.JIT: ("j", "jit: compiled at first start"),
-    Tier.COMPAT: ("c", "compat: through cuda-compat"),
-    Tier.UNKNOWN: ("?", "unknown"),
-    Tier.CPU: ("o", "on the CPU"),
-    Tier.NO: ("x", "does not run"),
-}
 
 
 def print_builds(

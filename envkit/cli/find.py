@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from envkit.cli import options
@@ -49,6 +50,9 @@ def find_command(
     wheels: Annotated[
         bool, option("--wheels", help="List the wheels of PyTorch instead, and the command for uv and pip.")
     ] = False,
+    html: Annotated[
+        Path | None, option("--html", metavar="FILE", help="Write the matrix of GPUs and drivers as an HTML page, too.")
+    ] = None,
     fix: Fix = False,
     engine: options.EngineOption = None,
     offline: options.Offline = False,
@@ -106,6 +110,11 @@ def find_command(
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
         hinted(error, result.corrections, call, request)
+    if html is not None:
+        from envkit.cli.page import write_page
+        from envkit.pages.find import find_page
+
+        write_page(html, lambda created: find_page(result, created=created))
 
     def show() -> int:
         if as_json:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from envkit.builds.families import channel_name
-from envkit.cli.builds_table import TIER_SYMBOLS
 from envkit.cli.ink import Text
 from envkit.cli.output import TIER_STYLE, Console, literal, table
 from envkit.cli.tables import Table
 from envkit.models.build import Build, Verdict
 from envkit.models.host import MachineKind
 from envkit.models.pool import PoolMatrix, PoolRow
+from envkit.words.tiers import TIER_SYMBOLS
 from envkit.words.values import gpu_words, join, kinds_words
 
 _ROWS = 40

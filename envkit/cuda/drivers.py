@@ -23,6 +23,11 @@ def _branches() -> tuple[tuple[int, ...], tuple[CudaVersion, ...]]:
     return tuple(row["branch"] for row in rows), tuple(CudaVersion.parse(row["ceiling"]) for row in rows)
 
 
+def known_branches() -> tuple[int, ...]:
+    """Return the driver branches that the tables know, the oldest first."""
+    return _branches()[0]
+
+
 def newest_branch() -> int:
     """Return the newest driver branch that the tables know."""
     return _branches()[0][-1]

@@ -69,6 +69,12 @@ def known_gpus() -> tuple[str, ...]:
     return tuple(name for row in load_table("gpus")["gpus"] for name in row["names"])
 
 
+def capabilities() -> tuple[ComputeCapability, ...]:
+    """Return the architectures of the table, without those of Jetson boards."""
+    rows = [row for row in load_table("gpus")["gpus"] if row["kind"] != "tegra"]
+    return tuple(dict.fromkeys(ComputeCapability.parse(row["compute_capability"]) for row in rows))
+
+
 @cache
 def gpus_of(capability: ComputeCapability) -> tuple[str, ...]:
     """Return the first name of each row of the table with an architecture: the data centre's, then others."""

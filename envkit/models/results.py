@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from envkit.values import dataclass, field
 
 if TYPE_CHECKING:  # each verb has one kind of result
-    from envkit.models.build import Record, Tier, Verdict
+    from envkit.models.build import Build, Record, Tier, Verdict
     from envkit.models.fact import Advice, Answer, Reason
     from envkit.models.host import Host, Target
     from envkit.models.manifest import Manifest, PastValidation, PipPackage, ValidationRecord
@@ -199,7 +199,12 @@ class Cell:
     """The builds of one version and CUDA."""
 
     best: Verdict  # the one that runs best
-    number: int  # how many there are
+    builds: tuple[Build, ...]
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self.builds)
 
     @property
     def tier(self) -> Tier:

@@ -44,4 +44,8 @@ def make_matrix(verdicts: Iterable[Verdict]) -> Matrix:
 
 
 def _cells(row: dict[str, list[Verdict]]) -> dict[str, Cell]:
-    return {column: Cell(min(found, key=lambda v: v.tier.rank), len(found)) for column, found in row.items()}
+    return {column: _cell(found) for column, found in row.items()}
+
+
+def _cell(found: list[Verdict]) -> Cell:
+    return Cell(min(found, key=lambda v: v.tier.rank), tuple(verdict.build for verdict in found))
