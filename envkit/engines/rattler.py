@@ -18,7 +18,7 @@ from envkit.index.store import IndexStore, Rests
 from envkit.models.build import Record
 from envkit.models.problem import Problem, problem_of, unsatisfiable
 from envkit.models.solve import SolveTask
-from envkit.models.spec import parse_match_spec
+from envkit.models.spec import parse_match_spec, with_channel
 
 if TYPE_CHECKING:
     from envkit.engines.rattler_native import NativeGateway
@@ -45,10 +45,10 @@ class RattlerEngine:
     def _query(self, spec: str, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         name = named_package(spec)
         parsed = parse_match_spec(spec)
-        if is_simple_spec(spec):
+        if is_simple_spec(with_channel(spec, None)):
             known = self._store(access).records([name], platforms)
             if known is not None:
-                fits = [simple_matches(parsed, record) for record in known]
+                fits = [simple_matches(parsed, one) and in_channel(parsed.channel, one.channel) for one in known]
                 return QueryResult(name, *_parted(known, fits))
         from envkit.engines.rattler_native import match_spec
 

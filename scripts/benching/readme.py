@@ -38,8 +38,8 @@ def figures_words(results: Results) -> str:
     left_out = [line for line in notes(results) if line.startswith("not measured")]
     pictures = [
         "![Seconds for each piece of work](scripts/benching/figures/speed.svg)",
-        "[Growth](scripts/benching/figures/growth.svg) with records, files, environments and processes;",
-        "[all figures](scripts/benching/figures/speed.json).",
+        "![Processor time by records, files, environments and processes](scripts/benching/figures/growth.svg)",
+        "[All figures](scripts/benching/figures/speed.json), with minima, processor time, memory and modules.",
     ]
     return "\n\n".join([head, speed_table(results, goals=False), *left_out, "\n".join(pictures)])
 
