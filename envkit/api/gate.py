@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +23,7 @@ from envkit.models.fact import Advice
 from envkit.models.gpucode import GpuPackage
 from envkit.models.manifest import PipPackage
 from envkit.models.progress import Reporter
+from envkit.values import replace
 from envkit.wheels.install import distribution_files
 from envkit.wire.results import lacking_json
 from envkit.words.refusals import no_gpu_code

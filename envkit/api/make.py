@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +49,7 @@ from envkit.models.host import Host, Target
 from envkit.models.manifest import LockedPackage, Manifest, PipPart, RecordedRequest
 from envkit.models.report import Report
 from envkit.paths import PROFILES
-from envkit.values import dataclass
+from envkit.values import dataclass, replace
 from envkit.wire.results import lacking_json, members, target_json
 from envkit.words.say import say
 from envkit.words.values import size_words

@@ -26,25 +26,31 @@ def install_checkout(root: Path, venv: Path, say: Say) -> Path:
     Raises:
         NotInstalledError: pip failed.
     """
-    note, wanted = venv / "checkout", _digest(root)
-    if not note.exists() or note.read_text() != wanted:
+    note, wanted = venv / "checkout", _digests(root)
+    known = note.read_text().split() if note.exists() else ["", ""]
+    if known != wanted:
         say("installing this checkout")
-        shutil.rmtree(venv, ignore_errors=True)
         python = venv / "bin" / "python"
-        _run(sys.executable, "-m", "venv", "--upgrade-deps", venv)
-        _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", root)
-        note.write_text(wanted)
+        pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        note.unlink(missing_ok=True)
+        if known[0] == wanted[0]:
+            _run(*pip, "--no-deps", "--force-reinstall", root)
+        else:
+            shutil.rmtree(venv, ignore_errors=True)
+            _run(sys.executable, "-m", "venv", "--upgrade-deps", venv)
+            _run(*pip, root)
+        note.write_text("\n".join(wanted))
     return venv / "bin"
 
 
-def _digest(root: Path) -> str:
-    """Return a digest of what is installed, and of the Python that it is installed for."""
-    found = hashlib.sha256(sys.version.encode())
-    folders = (root / "envkit", root / "recipes")
-    files = [path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts]
-    for path in sorted([root / "pyproject.toml", *(path for path in files if path.is_file())]):
+def _digests(root: Path) -> list[str]:
+    """Return digests of what says which packages envkit needs, and for which Python, and of what is installed."""
+    needs = hashlib.sha256(sys.version.encode() + (root / "pyproject.toml").read_bytes())
+    found = needs.copy()
+    files = [path for folder in (root / "envkit", root / "recipes") for path in folder.rglob("*")]
+    for path in sorted(path for path in files if path.is_file() and "__pycache__" not in path.parts):
         found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()
+    return [needs.hexdigest(), found.hexdigest()]
 
 
 def _run(*words: str | Path) -> None:

@@ -37,6 +37,7 @@ from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask, VirtualPackage
 from envkit.models.spec import parse_match_spec
+from envkit.values import replace
 
 PLATFORMS = ("linux-64", "noarch")
 PACKAGES = [
@@ -428,6 +429,21 @@ def test_servers_are_asked_as_their_headers_allow(channel: Path, tmp_path: Path)
             os.utime(channel / subdir / "repodata.json", (2_000_000_000, 2_000_000_000))
         assert query(url, access) == "3 True"
         assert query(url, access) == "3 False"
+
+
+@pytest.mark.usefixtures("channel")
+def test_no_server_is_asked_twice_by_one_command(tmp_path: Path) -> None:
+    with answering(tmp_path) as (url, asked):
+        access = access_of(tmp_path, url)
+        patient = replace(access, policy=NetworkPolicy(retries=3))
+        RattlerEngine().query("app", platforms=PLATFORMS, access=access)
+        asked.clear()
+        engine = RattlerEngine()
+        for each in (access, patient):
+            assert len(engine.query("app", platforms=PLATFORMS, access=each).matching) == 2
+        assert engine.records(["lib"], platforms=PLATFORMS, access=patient)
+        read = [path for path, _ in asked if path.endswith(("repodata.json", ".zst", ".bz2"))]
+        assert len(read) == len(set(read)), asked
 
 
 def test_shards_are_read_as_the_native_engine_reads_them(channel: Path, tmp_path: Path) -> None:
