@@ -196,8 +196,9 @@ class Stage:
             self.do(self.step(PYTHON, _HERE / "fill.py", volume, self.payloads, str(count)))
 
     def latency(self, microseconds: int) -> dict[str, str]:
-        """Return variables with which each call that names a file of this stage takes longer."""
-        root = {"LATENCY_ROOT": str(self.work), "LATENCY_US": str(microseconds)}
+        """Return variables with which each call that names a file of this stage takes longer, but for envkit's own."""
+        own = Path(self.peers.programs[ENVKIT]).parent.parent
+        root = {"LATENCY_ROOT": str(self.work), "LATENCY_SPARE": str(own), "LATENCY_US": str(microseconds)}
         return {"LD_PRELOAD": str(self._latency_library), **root}
 
     @cached_property

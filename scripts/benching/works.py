@@ -59,8 +59,11 @@ def find(stage: Stage, channels: Sequence[str], *, copies: int = 1, known: bool 
     envkit has the indexes and, unless it is `known`, no answer that it gave before.
     """
     flags = channel_flags(*channels)
+    ours = stage.envkit("find", "pytorch", *flags, **more)
+    if known:
+        stage.do(ours)  # fetches the indexes; what is said next is kept
     cases = [
-        Case(ENVKIT, [stage.envkit("find", "pytorch", *flags, **more)], None if known else stage.forget, copies),
+        Case(ENVKIT, [ours], None if known else stage.forget, copies),
         Case(MICROMAMBA, [stage.micromamba("search", "pytorch", *flags, **more)], copies=copies),
         Case(RATTLER, [stage.bare("find", stage.bare_cache, "pytorch", *channels, **more)], copies=copies),
     ]
