@@ -339,7 +339,7 @@ def test_jupyter_s_own_python_answers_for_an_environment_that_is_gone(
 @pytest.mark.full
 def test_a_kernel_of_a_pack_has_it_mounted(envkit: Envkit, volume: Path, channel: Path) -> None:
     words = ("create", "ipykernel", "-n", "pk", "--packed", "--no-validate", "-c", channel, "--override-channels")
-    made = envkit(*words, "--persist", volume)
+    made = envkit(*words, "--persist", volume, timeout_s=600)
     assert made.code == 0, made.err
     assert not (volume / "pk" / "bin").exists()
     assert envkit("kernel", "install", "pk", "--persist", volume).code == 0
