@@ -58,6 +58,12 @@ class DaskCluster:
         """Kill the worker of a host."""
         _kill(self.workers.pop(host))
 
+    def send(self, number: int) -> None:
+        """Send a signal to all programs."""
+        for process in (*self.workers.values(), self.scheduler):
+            if process is not None:
+                process.send_signal(number)
+
     def stop(self) -> None:
         for process in (*self.workers.values(), self.scheduler):
             if process is not None:

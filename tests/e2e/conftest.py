@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -64,9 +65,17 @@ def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+def running_dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     """A Dask with workers on three hosts."""
     if (reason := dask_cluster.missing()) is not None:
         pytest.skip(reason)
     with dask_cluster.start(tmp_path_factory.mktemp("dask"), ["n1", "n2", "n3"]) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def dask(running_dask: DaskCluster) -> Iterator[DaskCluster]:
+    """The same; its programs, which are never idle, stand still between the tests that use it."""
+    running_dask.send(signal.SIGCONT)
+    yield running_dask
+    running_dask.send(signal.SIGSTOP)
