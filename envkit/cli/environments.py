@@ -121,6 +121,9 @@ def show_command(
         option("--profile", metavar="NAME", show_default="that of the link", help="One of its profiles."),
     ] = None,
     sizes: _Sizes = "recorded",
+    html: Annotated[
+        Path | None, option("--html", metavar="FILE", help="Write what is shown as one HTML page, too.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show an environment: its request, packages and last validation; with profiles, which machines get which."""
@@ -136,6 +139,11 @@ def show_command(
     info = show_environment(
         session.find_volume(), name, fingerprint=session.fingerprint, exact=exact, here=facts_now, profile=profile
     )
+    if html is not None:
+        from envkit.cli.page import write_page
+        from envkit.pages.environment import environment_page
+
+        write_page(html, lambda created: environment_page(info, created=created))
     if as_json:
         from envkit.cli.output import print_json
         from envkit.wire.results import show_json

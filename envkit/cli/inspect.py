@@ -13,7 +13,6 @@ from envkit.errors import HostCannotRunError, IntegrityError, UsageError
 if TYPE_CHECKING:
     from envkit.api.session import Session
     from envkit.models.host import Target
-    from envkit.models.inspection import Inspection
 
 
 def inspect_command(
@@ -57,7 +56,10 @@ def inspect_command(
     )
     result = inspect_code(session, what, shelf=shelf, target=_target(session, flags))
     if html is not None:
-        _write_html(html, result)
+        from envkit.cli.page import write_page
+        from envkit.pages.inspection import inspection_page
+
+        write_page(html, lambda created: inspection_page(result, created=created))
     if as_json:
         print_json(inspect_json(result))
     else:
@@ -80,14 +82,3 @@ def _target(session: Session, flags: Described) -> Target | None:
             hint="Name the GPU, too: --gpu h100, or --cuda-arch 9.0.",
         )
     return target
-
-
-def _write_html(path: Path, result: Inspection) -> None:
-    from envkit.cli.inspection_html import render_inspection_html
-    from envkit.layout.atomic import write_atomic
-
-    try:
-        write_atomic(path.absolute(), render_inspection_html(result))
-    except OSError as error:
-        hint = "Give another file with --html."
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error

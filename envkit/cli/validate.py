@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from envkit.models.host import Host
     from envkit.models.probe import Level
     from envkit.models.report import Finding, Report
-    from envkit.models.results import ValidateResult
 
 _MARGIN_S = (
     1.5  # for what comes before and after the checks: the start of Python, the reading of files, the end of children
@@ -93,7 +92,10 @@ def validate_command(
     )
     report = result.report
     if html is not None:
-        _write_html(html, result)
+        from envkit.cli.page import write_page
+        from envkit.pages.validation import validation_page
+
+        write_page(html, lambda _: validation_page(result))
     if as_json:
         print_json(validate_json(result, host_to_json(result.host)))
     else:
@@ -156,17 +158,6 @@ def _host(host: Host) -> str:
         return f"{gpus}, driver {host.driver_version}, up to CUDA {host.driver_cuda}"
     traces = f" (yet {', '.join(host.nvidia_traces)})" if host.nvidia_traces else ""
     return f"{host.subdir} without a usable NVIDIA GPU{traces}"
-
-
-def _write_html(path: Path, result: ValidateResult) -> None:
-    from envkit.cli.html import render_html
-    from envkit.layout.atomic import write_atomic
-
-    try:
-        write_atomic(path.absolute(), render_html(result))
-    except OSError as error:
-        hint = "Give another file with --html."
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
 
 
 def level_of(text: str) -> Level:

@@ -10,7 +10,7 @@ from typing import Any
 from envkit.models.version import ComputeCapability, CudaVersion
 
 _ROOT = Path(__file__).parent.parent
-TABLES = ("archs", "drivers", "forward_compat", "gpus", "libraries", "ptx", "toolkits")
+TABLES = ("archs", "drivers", "forward_compat", "gpus", "libraries", "peaks", "ptx", "toolkits")
 
 
 @cache

@@ -97,6 +97,10 @@ def test_pins_of_an_environment(shell: Shell) -> None:
     def there() -> dict[str, str]:
         return {p["name"]: p["version"] for p in shell.ok("show", "demo", "--json").json["packages"]}
 
+    page = shell.home / "demo.html"
+    shell.ok("show", "demo", "--html", str(page))
+    assert ">2 packages</h2>" in page.read_text()
+    assert "<td>app</td><td>1.0</td>" in page.read_text()
     upgraded = shell.ok("upgrade", "lib>=1", "app>=1", "-n", "demo", "--no-validate").out
     assert there() == {"app": "3.0", "lib": "2.0"}
     assert "lib 3.0 exists; `lib <3` of conda-meta/pinned holds it (--no-pin)" in upgraded

@@ -11,7 +11,7 @@ from browser import Browser, check_page
 from mounts import mounted
 
 from envkit.api.publish import check_publishable
-from envkit.cli.html import render_html
+from envkit.cuda.peaks import peak_of
 from envkit.errors import TamperedError
 from envkit.layout import validations
 from envkit.layout.volume import Volume
@@ -22,8 +22,10 @@ from envkit.models.fact import Fact
 from envkit.models.host import Gpu, Host
 from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.models.report import Finding, Recorded, Report
-from envkit.models.results import ValidateResult
+from envkit.models.results import EnvironmentInfo, ValidateResult
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
+from envkit.pages.environment import environment_page
+from envkit.pages.validation import validation_page
 from envkit.wire.results import finding_from_json, finding_json
 from envkit.words.values import figure_words
 
@@ -119,7 +121,7 @@ def hostile_page() -> str:
         host={"driver_version": HOSTILE, "gpus": [{"name": HOSTILE}]},
     )
     past = PastValidation(verdict="pass", created=HOSTILE)
-    return render_html(ValidateResult(report(finding), host, HOSTILE, None, ((past, record),)))
+    return validation_page(ValidateResult(report(finding), host, HOSTILE, None, ((past, record),)))
 
 
 def test_a_page_with_hostile_names_holds_only_text() -> None:
@@ -128,9 +130,12 @@ def test_a_page_with_hostile_names_holds_only_text() -> None:
     page.feed(text)
     assert page.tags <= {
         *("html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "section", "table", "thead"),
-        *("tbody", "tr", "th", "td", "span", "em", "code", "footer"),
+        *("tbody", "tr", "th", "td", "span", "em", "code", "footer", "div", "ul", "li", "svg", "rect"),
     }
-    assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class"}
+    assert page.attributes <= {
+        *("lang", "charset", "name", "content", "http-equiv", "class", "scope", "role", "aria-label", "tabindex"),
+        *("viewbox", "preserveaspectratio", "width", "height", "x", "y", "x1", "x2", "y1", "y2", "rx"),
+    }
     assert page.text.count(HOSTILE) >= 10
     assert "http://" not in text
     assert "https://" not in text
@@ -149,7 +154,7 @@ def test_a_page_says_what_was_found_where() -> None:
         gpus=(Gpu("NVIDIA H100", ComputeCapability(9, 0)),),
     )
     page = Page()
-    page.feed(render_html(ValidateResult(report(COMPUTED, HOST_FAULT), host, "train")))
+    page.feed(validation_page(ValidateResult(report(COMPUTED, HOST_FAULT), host, "train")))
     for words in (
         "NVIDIA H100 (9.0)",
         "570.86.10",
@@ -159,6 +164,30 @@ def test_a_page_says_what_was_found_where() -> None:
         "driver-mismatch",
     ):
         assert words in page.text
+
+
+def test_the_page_of_an_environment_holds_only_text(browser: Browser, tmp_path: Path) -> None:
+    info = EnvironmentInfo(HOSTILE, f"/{HOSTILE}", "/envs/.envkit/g/t-1", 5_000_000, problem=HOSTILE)
+    text = environment_page(info, created="now")
+    page = Page()
+    page.feed(text)
+    assert page.text.count(HOSTILE) >= 4
+    assert "img" not in page.tags
+    assert text.count("<script>") == 1
+    (tmp_path / "page.html").write_text(text)
+    check_page(browser, tmp_path / "page.html")
+
+
+def test_figures_stand_beside_the_peak_of_their_gpu() -> None:
+    figures = {"vadd_bytes_per_s": 2.68e12, "matmul_flop_per_s": 33.5e12, "context_s": 0.2}
+    computed = Finding("driver.kernel", "pass", Recorded("computed", None), data={"figures": figures, "gpu": True})
+    gpu = Gpu("NVIDIA H100 80GB HBM3", ComputeCapability(9, 0))
+    page = Page()
+    page.feed(validation_page(ValidateResult(report(computed), Host("linux-64", gpus=(gpu,)), "train")))
+    assert "80 % of 3.35 TB/s" in page.text
+    assert "50 % of 67 TFLOP/s" in page.text
+    assert peak_of("NVIDIA H100 80GB HBM3", "context_s") is None
+    assert peak_of("NVIDIA H100 NVL", "vadd_bytes_per_s") is None
 
 
 def record(verdict: str, created: str, fingerprint: str = "a" * 12) -> ValidationRecord:
