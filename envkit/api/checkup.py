@@ -44,17 +44,21 @@ from envkit.models.care import Subject
 from envkit.models.codes.files import BAD_MANIFEST, PACK_DAMAGED, PACK_SOUND, PROFILES_BROKEN, PROFILES_LOST
 from envkit.models.fact import Fact
 from envkit.models.host import Host
-from envkit.models.installed import Distribution, WrongFile, project_name
+from envkit.models.installed import Distribution, InstalledPackage, WrongFile, project_name
 from envkit.models.manifest import Manifest
+from envkit.models.progress import Reporter, working
 from envkit.models.report import Finding
 from envkit.paths import PACKED
 from envkit.plain import read_json
 from envkit.profiles import choose_profile, facts_of
 from envkit.scan.copies import find_copies
-from envkit.values import replace
+from envkit.values import dataclass, replace
+from envkit.words.values import plural
 
 
-def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, full: bool) -> list[Subject]:
+def check_subjects(
+    volume: Volume | None, reference: str | None, host: Host, *, full: bool, reporter: Reporter
+) -> list[Subject]:
     """Check what a reference names, or the volume and all its environments.
 
     Args:
@@ -62,35 +66,47 @@ def check_subjects(volume: Volume | None, reference: str | None, host: Host, *, 
         reference: A name, ``NAME@N`` or a path; None for the volume.
         host: This host.
         full: Hash every file, in the package cache too.
+        reporter: Is told of each environment, and of the bytes that are hashed.
 
     Raises:
         UnknownEnvironmentError: There is no such environment or prefix.
     """
     if reference is not None:
         prefix = generation_of(volume, reference)
-        return _with_profiles(volume, _subject(volume, reference, prefix, host, full=full), prefix, host, full=full)
+        look = _Look(volume, host, full, reporter)
+        return _with_profiles(look, _subject(look, reference, prefix), prefix)
     if volume is None:
         raise UnknownEnvironmentError("nothing to check", hint="Name an environment, a prefix or --persist DIR.")
     intruders = find_intruders(volume)
     if intruders:  # nothing else is looked at: what is read may be anybody's
         return [Subject("volume", str(volume.root), (tampered_finding(intruders),))]
-    first = Subject("volume", str(volume.root), tuple(_check_volume(volume, full=full)))
-    return [first, *_check_environments(volume, host, full=full)]
+    first = Subject("volume", str(volume.root), tuple(_check_volume(volume, full=full, reporter=reporter)))
+    return [first, *_check_environments(volume, _Look(volume, host, full, reporter))]
 
 
-def _check_environments(volume: Volume, host: Host, *, full: bool) -> Iterator[Subject]:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How environments are looked at."""
+
+    volume: Volume | None  # where names are looked up; None for a prefix alone
+    host: Host
+    full: bool  # hash every file
+    reporter: Reporter
+
+
+def _check_environments(volume: Volume, look: _Look) -> Iterator[Subject]:
     waiting = list(environments(volume))
     while waiting:
         name, prefix = waiting.pop(0)
-        subject = _subject(volume, name, prefix, host, full=full)
+        subject = _subject(look, name, prefix)
         now = active(volume, name) if not subject.healthy else prefix
         if now == prefix:
-            yield from _with_profiles(volume, subject, prefix, host, full=full)
+            yield from _with_profiles(look, subject, prefix)
         elif now is not None:  # else it was removed meanwhile
             waiting.insert(0, (name, now))
 
 
-def _with_profiles(volume: Volume | None, subject: Subject, prefix: Path, host: Host, *, full: bool) -> list[Subject]:
+def _with_profiles(look: _Look, subject: Subject, prefix: Path) -> list[Subject]:
     """Return a subject, and those of the profiles beside it, each called ``NAME:PROFILE``."""
     try:
         profiles = read_profiles(str(prefix))
@@ -101,12 +117,12 @@ def _with_profiles(volume: Volume | None, subject: Subject, prefix: Path, host: 
     if manifest is not None and manifest.profile is not None and not manifest.side:
         broken = Finding("profiles", "fail", Fact(PROFILES_LOST, generation=prefix.name))
         return [replace(subject, findings=(*subject.findings, broken))]
-    here = choose_profile(profiles, facts_of(host_to_json(host)))
+    here = choose_profile(profiles, facts_of(host_to_json(look.host)))
     found = [subject] if here is None or here.generation == prefix.name else [_elsewhere(subject)]
     for profile in profiles:
         if profile.generation != prefix.name:
             path = prefix.parent / profile.generation
-            beside = _subject(volume, f"{subject.name}:{profile.name}", path, host, full=full)
+            beside = _subject(look, f"{subject.name}:{profile.name}", path)
             found.append(beside if profile is here else _elsewhere(beside))
     return found
 
@@ -116,23 +132,26 @@ def _elsewhere(subject: Subject) -> Subject:
     return replace(subject, findings=tuple(f for f in subject.findings if f.check != "validation"))
 
 
-def _subject(volume: Volume | None, name: str, prefix: Path, host: Host, *, full: bool) -> Subject:
-    return Subject(name, str(prefix), tuple(_check_prefix(volume, name, prefix, host, full=full)))
+def _subject(look: _Look, name: str, prefix: Path) -> Subject:
+    with working(look.reporter, "check", name):
+        return Subject(name, str(prefix), tuple(_check_prefix(look, name, prefix)))
 
 
-def _check_volume(volume: Volume, *, full: bool) -> list[Finding]:
+def _check_volume(volume: Volume, *, full: bool, reporter: Reporter) -> list[Finding]:
     described = read_volume_file(volume)
     here = described is not None and _is_same(Path(described.mounted_at), volume.root)
     unfinished = [
         path.name for path in list_generations(volume) if not is_finished(path) and not lease.is_held(volume, path.name)
     ]
     packages = cached_packages(volume)
+    with working(reporter, "check", plural(len(packages), "package") + " of the cache", total=len(packages)):
+        damaged = _damaged(packages, full=full, reporter=reporter)
     lists = damaged_lists(volume)
     names = {package.parent.name: package.name for package in packages}
     return [
         volume_finding(str(volume.root), described, made=volume.private.is_dir(), here=here),
         *leftover_findings(unfinished),
-        cache_finding(len(packages), _damaged(packages, full=full), full=full),
+        cache_finding(len(packages), damaged, full=full),
         *bytecode_findings([str(p) for p in lists], [names.get(p.parts[-3], p.parts[-3]) for p in lists]),
         *sharing_findings(read_sharing(volume, packages)),
     ]
@@ -142,15 +161,23 @@ def _is_same(home: Path, root: Path) -> bool:
     return home == root or (home.exists() and home.samefile(root))
 
 
-def _damaged(packages: Sequence[Path], *, full: bool) -> dict[str, WrongFile]:
-    if full:
-        return {str(package): item for package in packages if (item := find_damage(package))}
-    name = "info/index.json"
-    return {str(p): WrongFile(p.name, name, "missing") for p in packages if not (p / name).is_file()}
+def _damaged(packages: Sequence[Path], *, full: bool, reporter: Reporter) -> dict[str, WrongFile]:
+    found = {}
+    for package in packages:
+        if full:
+            item = find_damage(package)
+        else:
+            name = "info/index.json"
+            item = None if (package / name).is_file() else WrongFile(package.name, name, "missing")
+        if item is not None:
+            found[str(package)] = item
+        reporter.advance("check", 1)
+    return found
 
 
-def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *, full: bool) -> list[Finding]:
+def _check_prefix(look: _Look, name: str, prefix: Path) -> list[Finding]:
     """Check one prefix of any origin: records, place, files, additions, permissions, validation."""
+    volume, full = look.volume, look.full
     if not prefix.is_dir():
         return [gone_finding(prefix.name, name)]
     if not os.access(prefix, os.R_OK | os.X_OK):
@@ -180,7 +207,7 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     findings.append(place_finding(manifest.prefix if manifest else None, repair, moved=moved))
     own = wrong_pins(prefix, manifest.own_files) if manifest is not None else []
     wrong = [
-        *find_wrong(prefix, packages, full=full),
+        *_wrong_files(look, name, prefix, packages),
         *own,
         *(item for distribution in pip for item in distribution.wrong),
     ]
@@ -190,8 +217,16 @@ def _check_prefix(volume: Volume | None, name: str, prefix: Path, host: Host, *,
     if ours and volume is not None:
         findings += barred_findings(str(volume.root), *read_barred(volume, prefix))
         if manifest is not None:
-            findings.append(_check_validation(volume, name, manifest, host))
+            findings.append(_check_validation(volume, name, manifest, look.host))
     return findings
+
+
+def _wrong_files(look: _Look, name: str, prefix: Path, packages: Sequence[InstalledPackage]) -> list[WrongFile]:
+    if not look.full:
+        return find_wrong(prefix, packages, full=False)
+    total = sum(size or 0 for package in packages for _, size, is_link in package.paths if not is_link)
+    with working(look.reporter, "read", f"files of {name}", total=total, unit="B"):
+        return find_wrong(prefix, packages, full=True, hashed=lambda size: look.reporter.advance("read", size))
 
 
 def _pack_finding(volume: Volume, prefix: Path, *, full: bool) -> Finding:

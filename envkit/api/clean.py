@@ -23,6 +23,7 @@ from envkit.layout.volume import Volume
 from envkit.models.care import CleanItem, CleanResult
 from envkit.models.codes.advice import NEEDED_ELSEWHERE
 from envkit.models.fact import Advice
+from envkit.models.progress import working
 from envkit.words.values import size_words
 
 
@@ -35,21 +36,22 @@ def clean(session: Session, keep: Keep, *, dry_run: bool) -> CleanResult:
     volume, reporter = session.find_volume(), session.reporter
     if not dry_run and volume.private.is_dir():
         session.make_volume()  # a volume that cannot be written is refused before anything is removed
-    rubbish = find_rubbish(volume, keep)
-    cache = default_cache_dir(os.environ)
-    elsewhere = find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
-    measured = user_measurements()
-    elsewhere += find_stale_measurements(measured, keep.younger_than_s) if measured else []
-    elsewhere += find_old_downloads(keep.younger_than_s)
-    gone = {item.path for item in rubbish.items}
-    wheels: list[CleanItem] = []
-    if volume.wheels.is_dir() and any(volume.wheels.iterdir()):
-        from envkit.api.wheels import unused_wheels
+    with working(reporter, "read", "what no environment needs"):
+        rubbish = find_rubbish(volume, keep)
+        cache = default_cache_dir(os.environ)
+        elsewhere = find_stale_indexes(Path(cache) / "index", keep.younger_than_s) if cache else []
+        measured = user_measurements()
+        elsewhere += find_stale_measurements(measured, keep.younger_than_s) if measured else []
+        elsewhere += find_old_downloads(keep.younger_than_s)
+        gone = {item.path for item in rubbish.items}
+        wheels: list[CleanItem] = []
+        if volume.wheels.is_dir() and any(volume.wheels.iterdir()):
+            from envkit.api.wheels import unused_wheels
 
-        wheels = unused_wheels(session, gone, keep.younger_than_s)
-    items, kept = [*rubbish.items, *elsewhere, *wheels], list(rubbish.kept)
-    # Measure before deleting.
-    freed, there = _freed(items), _freed(elsewhere)
+            wheels = unused_wheels(session, gone, keep.younger_than_s)
+        items, kept = [*rubbish.items, *elsewhere, *wheels], list(rubbish.kept)
+        # Measure before deleting.
+        freed, there = _freed(items), _freed(elsewhere)
     if not dry_run and items:
         reporter.start("clean", f"{len(items)} things")
         with _unlinking(volume, items):

@@ -28,7 +28,7 @@ def doctor(session: Session, reference: str | None, *, full: bool, fix: bool, al
     began = time.monotonic()
     volume = None if alone else session.find_volume()
     mended: list[Fact] = []
-    subjects = check_subjects(volume, reference, session.host, full=full)
+    subjects = check_subjects(volume, reference, session.host, full=full, reporter=session.reporter)
     tampered = any(f.code == TAMPERED for subject in subjects for f in subject.findings)
     if (
         fix
@@ -40,5 +40,5 @@ def doctor(session: Session, reference: str | None, *, full: bool, fix: bool, al
 
         mended = mend(session, subjects, reference)
         if mended:
-            subjects = check_subjects(volume, reference, session.host, full=full)
+            subjects = check_subjects(volume, reference, session.host, full=full, reporter=session.reporter)
     return Checkup(tuple(subjects), full, tuple(mended), round(time.monotonic() - began, 3))

@@ -15,6 +15,7 @@ from envkit.layout.contents import read_contents
 from envkit.layout.generation import active_name, read_manifest, refuse_moved
 from envkit.layout.lineage import generation_of
 from envkit.layout.records import installed_packages
+from envkit.models.progress import Reporter, working
 from envkit.outputs.explicit import explicit_text
 from envkit.outputs.image import ImageContent, ImageFormat, apptainer_text, dockerfile_text
 from envkit.outputs.requirements import requirements_text
@@ -46,7 +47,7 @@ def image_files(session: Session, reference: str, options: ImageOptions) -> Mapp
         raise UnknownEnvironmentError(f"{reference} was not made by envkit", hint="See the names with envkit list.")
     refuse_moved(manifest, prefix)
     name = active_name(prefix) or manifest.name
-    pack, extras = _pack_of(options.pack, prefix) if options.pack is not None else (None, ())
+    pack, extras = _pack_of(options.pack, prefix, session.reporter) if options.pack is not None else (None, ())
     locks = _locks(session, reference, name) if pack is None else {}
     contents = read_contents(prefix, installed_packages(prefix)[0], manifest)
     scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob("*.sh"))
@@ -67,7 +68,7 @@ def image_files(session: Session, reference: str, options: ImageOptions) -> Mapp
     return {f"{name}.def": apptainer_text(content), **locks}
 
 
-def _pack_of(path: Path, prefix: Path) -> tuple[tuple[str, str], tuple[str, ...]]:
+def _pack_of(path: Path, prefix: Path, reporter: Reporter) -> tuple[tuple[str, str], tuple[str, ...]]:
     """Return name and sha256 of a pack, and the paths in it that are not of the environment."""
     source = open_pack(path)
     source.close()
@@ -78,10 +79,12 @@ def _pack_of(path: Path, prefix: Path) -> tuple[tuple[str, str], tuple[str, ...]
             f"{path.name} is the pack of {source.index.manifest.generation}, not of {prefix.name}",
             hint=f"Pack it: envkit pack {prefix} -o {path.name}.",
         )
-    with path.open("rb") as file:
+    size = path.stat().st_size
+    with path.open("rb") as file, working(reporter, "read", path.name, total=size, unit="B"):
         digest = hashlib.sha256()
         while data := file.read(1 << 20):
             digest.update(data)
+            reporter.advance("read", len(data))
     return (path.name, digest.hexdigest()), (*sorted(source.index.extras), INDEX)
 
 

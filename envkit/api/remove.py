@@ -18,6 +18,7 @@ from envkit.layout.usage import in_use
 from envkit.layout.validations import read_validation
 from envkit.layout.volume import check_name
 from envkit.models.changes import RemoveResult, SwitchResult
+from envkit.models.progress import working
 
 
 def remove(session: Session, name: str) -> RemoveResult:
@@ -26,7 +27,11 @@ def remove(session: Session, name: str) -> RemoveResult:
     The link goes first: a crash after that leaves orphans, which `clean` removes. A generation that a process is using
     is left to `clean` as well.
     """
-    with changing(session, name, there=True) as change, writing(change.volume):
+    with (
+        changing(session, name, there=True) as change,
+        writing(change.volume),
+        working(session.reporter, "remove", name),
+    ):
         volume = change.volume
         prefixes = {change.prefix} if change.prefix is not None else set()
         # Without a manifest to read there is no lineage; then only what the link names goes.

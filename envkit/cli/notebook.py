@@ -92,7 +92,9 @@ def notebook_export_command(
     """
     from envkit.api.notebook import export_notebook
     from envkit.cli.output import console, mark, print_json
+    from envkit.cli.progress import make_reporter
     from envkit.client.volume import locate_volumes
+    from envkit.models.progress import working
 
     if path is None:
         raise UsageError(
@@ -100,7 +102,8 @@ def notebook_export_command(
         )
     home = _home(given, prefix, persist) or _home_of(path, persist)
     volumes = locate_volumes(persist)
-    made = export_notebook(path, kind, output, home=home, execute=execute, volumes=volumes)
+    with working(make_reporter("none" if as_json else "auto"), "export", f"{path.name} as {kind}"):
+        made = export_notebook(path, kind, output, home=home, execute=execute, volumes=volumes)
     if as_json:
         print_json({"export": asdict(made)})
         return

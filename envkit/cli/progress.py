@@ -61,7 +61,8 @@ class _LineReporter(Reporter):
 
     def finish(self, phase: Phase, text: str) -> None:
         seconds = time.monotonic() - self._began.pop(phase, time.monotonic())
-        self._write(phase, f"{text} ({seconds:.1f} s)")
+        if text:
+            self._write(phase, f"{text} ({seconds:.1f} s)")
 
     def note(self, text: str) -> None:
         sys.stderr.write(f"envkit: {printable(text)}\n")
@@ -121,7 +122,7 @@ class _BarReporter(Reporter):
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._began = 0.0
+        self._began: dict[Phase, float] = {}  # a phase may have others in it
         self._last = 0.0
         self._pending = 0
         _bars.append(self)
@@ -145,7 +146,7 @@ class _BarReporter(Reporter):
         self._progress = rich_progress.Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
         self._task = self._progress.add_task(f"{phase:>9}  {printable(text)}", total=total or None)
         self._progress.start()
-        self._began = time.monotonic()
+        self._began[phase] = time.monotonic()
 
     def advance(self, phase: Phase, amount: int, *, text: str | None = None) -> None:  # noqa: ARG002
         self._pending += amount
@@ -158,7 +159,9 @@ class _BarReporter(Reporter):
         from envkit.cli.output import console, mark
 
         self.clear()
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._began.pop(phase, time.monotonic())
+        if not text:
+            return
         line = mark("[dim]{}[/dim]  {} [dim]({} s)[/dim]", f"{phase:>9}", text, f"{seconds:.1f}")
         console(stderr=True).print(line)
 

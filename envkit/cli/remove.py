@@ -51,17 +51,17 @@ def remove_command(
     if not words and given is None and prefix is None:
         raise UsageError("no environment is given", hint="Give its name: the active one is not removed unnamed.")
     name, persist = which.environment(words[0] if words else None, given, prefix, persist)
-    _remove(name, persist, as_json=as_json)
+    _remove(name, persist, as_json=as_json, progress=progress)
     return 0
 
 
-def _remove(name: str, persist: Path | None, *, as_json: bool) -> None:
+def _remove(name: str, persist: Path | None, *, as_json: bool, progress: str) -> None:
     from envkit.api import remove
     from envkit.cli.output import console, mark, print_json
     from envkit.wire.volume import remove_json
     from envkit.words.values import plural, size_words
 
-    result = remove.remove(options.session_of(persist, name=name, as_json=as_json), name)
+    result = remove.remove(options.session_of(persist, name=name, as_json=as_json, progress=progress), name)
     if as_json:
         print_json(remove_json(result))
         return

@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envkit.models.installed import Distribution, InstalledPackage, WrongFile
@@ -30,15 +30,26 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool) -> list[WrongFile]:
+def find_wrong(
+    prefix: Path,
+    packages: Sequence[InstalledPackage],
+    *,
+    full: bool,
+    hashed: Callable[[int], None] = lambda _: None,
+) -> list[WrongFile]:
     """List the files that are missing, cannot be read, or differ from their record.
 
-    With `full`, hash every file, not only those modified after they were installed.
+    Args:
+        prefix: The environment.
+        packages: What is recorded in it.
+        full: Hash every file, not only those modified after they were installed.
+        hashed: Called with the bytes of each file that was hashed.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     wrong: list[WrongFile] = []
     to_hash: list[tuple[InstalledPackage, str]] = []
+    sizes: list[int] = []
     for package in packages:
         label = f"{package.name} {package.version}"
         for name, size, is_link in package.paths:
@@ -55,8 +66,11 @@ def find_wrong(prefix: Path, packages: Sequence[InstalledPackage], *, full: bool
                 wrong.append(WrongFile(label, name, "size", state.st_size, size))
             elif name in package.hashes and (full or state.st_mtime > package.linked_at + _LATER_S):
                 to_hash.append((package, name))
+                sizes.append(state.st_size)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        wrong += [found for found in pool.map(lambda item: _hash(prefix, *item), to_hash) if found]
+        for size, found in zip(sizes, pool.map(lambda item: _hash(prefix, *item), to_hash), strict=True):
+            wrong += [found] if found else []
+            hashed(size)
     return wrong
 
 

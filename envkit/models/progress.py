@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import Literal
 
 Phase = Literal[
@@ -21,7 +24,12 @@ Phase = Literal[
     "unpack",
     "stage",
     "nodes",
+    "check",
+    "remove",
+    "export",
 ]
+
+_LONG_S = 0.5  # what takes longer is worth a line
 
 
 class Reporter:
@@ -34,7 +42,7 @@ class Reporter:
         """Count `amount` more of the phase as done."""
 
     def finish(self, phase: Phase, text: str) -> None:
-        """End the phase; `text` is its outcome."""
+        """End the phase; `text` is its outcome, empty where there is nothing to tell."""
 
     def detail(self, text: str) -> None:
         """Tell what only somebody who looks for a fault wants to know."""
@@ -74,3 +82,16 @@ class Listener(Reporter):
         """See `Reporter.note`."""
         self.told = self.noted = True
         self._inner.note(text)
+
+
+@contextlib.contextmanager
+def working(reporter: Reporter, phase: Phase, text: str, *, total: int | None = None, unit: str = "") -> Iterator[None]:
+    """Show work whose outcome the command itself prints; it leaves a line only if it took over half a second."""
+    began = time.monotonic()
+    reporter.start(phase, text, total=total, unit=unit)
+    outcome = ""
+    try:
+        yield
+        outcome = text if time.monotonic() - began > _LONG_S else ""
+    finally:
+        reporter.finish(phase, outcome)

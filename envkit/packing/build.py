@@ -16,7 +16,7 @@ from envkit.errors import IntegrityError, UsageError, VolumeError
 from envkit.layout.refusal import is_refused
 from envkit.models.manifest import Manifest, ValidationRecord
 from envkit.models.pack import Embedded, PackedFile, PackFormat, PackIndex
-from envkit.models.progress import Reporter
+from envkit.models.progress import Reporter, working
 from envkit.packing.extras import conda_unpack_files
 from envkit.packing.listing import list_prefix, read_placeholders
 from envkit.packing.relocate import put_prefix
@@ -58,7 +58,8 @@ def make_pack(
         else:
             index, made = _with_placeholders(prefix, index)
             _write_tarball(part, prefix, index, made, level=level, reporter=reporter)
-        digest = _finish(part, out)
+        with working(reporter, "read", f"{out.name} for its sha256"):
+            digest = _finish(part, out)
     return digest, index
 
 

@@ -160,7 +160,7 @@ def inspect(volume: Volume, host: Host) -> None:
     survives(lambda: json.dumps(clean_json(clean(session, Keep(0, 0.0), dry_run=True))))
 
     def doctor() -> None:
-        for subject in checkup.check_subjects(volume, None, host, full=True):
+        for subject in checkup.check_subjects(volume, None, host, full=True, reporter=Reporter()):
             render_findings(subject.findings)
 
     survives(doctor)
