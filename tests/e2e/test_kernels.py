@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from formulas import cell_from
-from harness import Envkit, build_wheel_channel
+from harness import ENVKIT, Envkit, build_wheel_channel, kept_variables, run_program
 
 from envkit.kernels import install_kernel, list_kernels, remove_kernels, shared_dir, user_dir
 from envkit.paths import PROFILES
@@ -54,12 +54,9 @@ def volume(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "--persist",
             folder / "envs",
         ]
-        subprocess.run(
-            [sys.executable, "-m", "envkit", *words],
-            env={**os.environ, "HOME": str(folder)},
-            check=True,
-            capture_output=True,
-        )
+        env = {**kept_variables(), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+        made = run_program([*ENVKIT, *words], env=env)
+        assert made.code == 0, made.err
     yield folder / "envs"
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -103,65 +100,6 @@ _PATIENT_MS = 120_000
 WHERE = "import os, sys; print(sys.prefix, os.environ['CONDA_PREFIX'], os.environ['PATH'].split(':')[0])"
 
 
-def test_kernel_follows_the_next_generation(envkit: Envkit, volume: Path, channel: Path) -> None:
-    first = os.path.realpath(volume / "nb")
-    installed = envkit("kernel", "install", "nb", "--persist", volume, "--json")
-    assert installed.code == 0, installed.err
-    (kernel,) = installed.json["kernels"]
-    assert (kernel["name"], kernel["environment"], kernel["shared"]) == ("envkit-nb", "nb", False)
-    assert kernel["display_name"] == f"nb (Python {sys.version_info[0]}.{sys.version_info[1]})"
-    with notebook("envkit-nb") as cell:
-        assert cell(WHERE).split() == [first, first, f"{first}/bin"]
-        made = envkit(
-            "create",
-            "ipykernel",
-            "numpy",
-            "-n",
-            "nb",
-            "--replace",
-            "-c",
-            channel,
-            "--override-channels",
-            "--persist",
-            volume,
-        )
-        assert made.code == 0, made.err
-        second = os.path.realpath(volume / "nb")
-        assert second != first
-        # What runs keeps its generation; what starts gets the next one.
-        assert cell("import xml.dom; print(xml.dom.__file__.startswith(sys.prefix), sys.prefix)").split() == [
-            "True",
-            first,
-        ]
-        with notebook("envkit-nb") as other:
-            assert other(WHERE).split() == [second, second, f"{second}/bin"]
-    # With profiles, the kernel starts in the generation that is for this machine, which has no GPU.
-    subdir = envkit("detect", "--json").json["facts"]["subdir"]
-    rule = Path(second, PROFILES)
-    names = {profile: Path(prefix).name for profile, prefix in (("gpu", second), ("cpu", first))}
-    rule.write_text(rule_text(tuple(Profile(key, name, subdir, key == "gpu") for key, name in names.items())))
-    try:
-        with notebook("envkit-nb") as cell:
-            assert cell(WHERE).split() == [first, first, f"{first}/bin"]
-    finally:
-        rule.unlink()
-
-
-def test_a_notebook_cell_uses_the_api(volume: Path, isolation: Path) -> None:
-    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
-    source = str(Path(__file__).parents[2])
-    with notebook("envkit-nb") as cell:
-        assert cell("%pip install six").startswith("This environment is a generation of envkit")
-        assert "envkit install -n nb six" in cell("%pip install six")
-        assert cell(f"import sys; sys.path.append({source!r}); import envkit") == ""
-        shown = cell(f"envkit.require('nb', persist={str(volume)!r})")
-        assert "<table>" in shown
-        assert "validated: pass" in shown
-        assert cell(f"envkit.require('nb', persist={str(volume)!r}).activate()") == ""  # it runs there already
-        refused = cell(f"envkit.require('plain', persist={str(volume)!r}).activate()")
-        assert refused.startswith("UsageError: the process of a notebook")
-
-
 @contextmanager
 def made_for_cuda(prefix: Path) -> Iterator[None]:
     """The manifest of a generation says that it holds CUDA builds, which this machine has no GPU for."""
@@ -174,38 +112,81 @@ def made_for_cuda(prefix: Path) -> Iterator[None]:
         path.write_text(text)
 
 
-def test_what_cannot_run_answers_in_the_notebook(volume: Path, isolation: Path) -> None:
-    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
-    with made_for_cuda(Path(os.path.realpath(volume / "nb"))), notebook("envkit-nb") as cell:
-        refused = cell("print(1)")
-        assert refused.startswith("HostCannotRunError: nb cannot be used on this machine: it holds CUDA 12.6 builds")
-        assert "envkit create -n nb-cpu --cuda none 'ipykernel' 'numpy'" in refused
-        assert "cannot be used: it holds CUDA 12.6" in cell("%envkit status")
-        assert cell("%envkit anyway").startswith("cells run now")
-        assert cell("print(1)") == "1\n"
-
-
-def test_envkit_answers_in_a_notebook(envkit: Envkit, volume: Path, isolation: Path, channel: Path) -> None:
-    install_kernel(str(volume), "nb", env={"HOME": str(isolation)})
-    plain = install_kernel(str(volume), "nb", shared=True, display_name="Mine", env={"HOME": str(isolation)})
+def test_kernel_follows_the_next_generation(envkit: Envkit, volume: Path, channel: Path, isolation: Path) -> None:
+    first = os.path.realpath(volume / "nb")
+    installed = envkit("kernel", "install", "nb", "--persist", volume, "--json")
+    assert installed.code == 0, installed.err
+    (kernel,) = installed.json["kernels"]
+    assert (kernel["name"], kernel["environment"], kernel["shared"]) == ("envkit-nb", "nb", False)
+    assert kernel["display_name"] == f"nb (Python {sys.version_info[0]}.{sys.version_info[1]})"
+    mine = install_kernel(str(volume), "nb", shared=True, display_name="Mine", env={"HOME": str(isolation)})
+    start = Path(kernel["path"], "start.py")
     with notebook("envkit-nb") as cell:
-        assert cell("print([name for name in dir() if 'envkit' in name])") == "[]\n"
-        shown = cell("%envkit status")
-        assert f"generation   {os.path.basename(os.path.realpath(volume / 'nb'))}" in shown  # noqa: PTH119 - of a link
-        assert re.search(r"validated +pass \d{4}-\d\d-\d\d, no driver, here", shown)
-        assert "numpy" in cell("%envkit why numpy")
-        assert "unknown-environment" in cell("%envkit show nothing")
-        assert "No closing quotation" in cell("%envkit 'x")
-        before = json.loads((user_dir(os.environ) / "envkit-nb" / "kernel.json").read_text())["display_name"]
-        start = user_dir(os.environ) / "envkit-nb" / "start.py"
+        assert cell(WHERE).split() == [first, first, f"{first}/bin"]
         start.write_text("# of an older envkit")
-        words = ("create", "ipykernel", "numpy", "-n", "nb", "--replace", "--no-validate", "-c", channel)
-        assert envkit(*words, "--override-channels", "--persist", volume).code == 0
+        words = ("create", "ipykernel", "numpy", "-n", "nb", "--replace", "-c", channel, "--override-channels")
+        made = envkit(*words, "--persist", volume)
+        assert made.code == 0, made.err
+        second = os.path.realpath(volume / "nb")
+        assert second != first
+        # What runs keeps its generation; what starts gets the next one.
+        assert cell("import xml.dom; print(xml.dom.__file__.startswith(sys.prefix), sys.prefix)").split() == [
+            "True",
+            first,
+        ]
         assert "restart the kernel" in cell("%envkit status")
     assert "of an older envkit" not in start.read_text()
-    named = {k.display_name for k in list_kernels([str(volume)], os.environ)}
-    assert named == {before, "Mine"}
-    shutil.rmtree(plain.path)
+    assert {k.display_name for k in list_kernels([str(volume)], os.environ)} == {kernel["display_name"], "Mine"}
+    shutil.rmtree(mine.path)
+    with notebook("envkit-nb") as cell:
+        assert cell("print([name for name in dir() if 'envkit' in name])") == "[]\n"
+        assert cell(WHERE).split() == [second, second, f"{second}/bin"]
+        _envkit_answers(cell, second)
+        _the_api_answers(cell, str(volume))
+    # With profiles, the kernel starts in the generation that is for this machine, which has no GPU. That one cannot
+    # run here either, and answers.
+    subdir = envkit("detect", "--json").json["facts"]["subdir"]
+    rule = Path(second, PROFILES)
+    names = {profile: Path(prefix).name for profile, prefix in (("gpu", second), ("cpu", first))}
+    rule.write_text(rule_text(tuple(Profile(key, name, subdir, key == "gpu") for key, name in names.items())))
+    try:
+        with made_for_cuda(Path(first)), notebook("envkit-nb") as cell:
+            _what_cannot_run_answers(cell)
+            assert cell(WHERE).split() == [first, first, f"{first}/bin"]
+    finally:
+        rule.unlink()
+
+
+def _envkit_answers(cell: Cell, generation: str) -> None:
+    shown = cell("%envkit status")
+    assert f"generation   {Path(generation).name}" in shown
+    assert re.search(r"validated +pass \d{4}-\d\d-\d\d, no driver, here", shown)
+    assert "numpy" in cell("%envkit why numpy")
+    assert "unknown-environment" in cell("%envkit show nothing")
+    assert "No closing quotation" in cell("%envkit 'x")
+    refused = cell("%pip install six")
+    assert refused.startswith("This environment is a generation of envkit")
+    assert "envkit install -n nb six" in refused
+
+
+def _the_api_answers(cell: Cell, volume: str) -> None:
+    source = str(Path(__file__).parents[2])
+    assert cell(f"import sys; sys.path.append({source!r}); import envkit") == ""
+    shown = cell(f"envkit.require('nb', persist={volume!r})")
+    assert "<table>" in shown
+    assert "validated: pass" in shown
+    assert cell(f"envkit.require('nb', persist={volume!r}).activate()") == ""  # it runs there already
+    refused = cell(f"envkit.require('plain', persist={volume!r}).activate()")
+    assert refused.startswith("UsageError: the process of a notebook")
+
+
+def _what_cannot_run_answers(cell: Cell) -> None:
+    refused = cell("print(1)")
+    assert refused.startswith("HostCannotRunError: nb cannot be used on this machine: it holds CUDA 12.6 builds")
+    assert "envkit create -n nb-cpu --cuda none 'ipykernel' 'numpy'" in refused
+    assert "cannot be used: it holds CUDA 12.6" in cell("%envkit status")
+    assert cell("%envkit anyway").startswith("cells run now")
+    assert cell("print(1)") == "1\n"
 
 
 def test_a_notebook_of_formulas_ends_in_known_numbers(

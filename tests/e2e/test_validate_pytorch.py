@@ -116,6 +116,7 @@ def test_pytorch_computes_on_the_cpu(envkit: Envkit, torch_volume: Volume, tmp_p
     assert "gradients of attention" in page.read_text()
 
 
+@pytest.mark.full
 def test_the_notebook_of_formulas_has_pytorch_s_code_and_autograd_agrees(
     envkit: Envkit, torch_volume: Volume, tmp_path: Path
 ) -> None:
