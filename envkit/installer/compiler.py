@@ -153,10 +153,15 @@ class Compiler:
             return
         wanted = max(1, min(_MOST_WORKERS, usable_processors()))
         self._working = wanted
-        for _ in range(wanted):
+        for begun in range(wanted):
             thread = threading.Thread(target=self._serve, name="envkit-compiler", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system refuses it (ulimit -v, ulimit -u): fewer do
+                with self._state:
+                    self._working -= wanted - begun
+                return
             self._threads.append(thread)
-            thread.start()
 
     def take_done(self) -> list[_Package]:
         """Return the packages that were completed since; they may be kept after the next sync of the file system."""
@@ -259,7 +264,7 @@ class Compiler:
             for _ in range(_STARTS):
                 if self._closed or self._talk():
                     return
-        except (OSError, TamperedError):
+        except (OSError, TamperedError, MemoryError):
             return  # it cannot be started
         finally:
             with self._state:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from envkit.engines.starved import unstarved
 from envkit.layout.disk import measure
 
 if TYPE_CHECKING:
@@ -40,13 +41,15 @@ async def extract_within(client: Client, archive: Path, target: Path) -> None:
         TooLargeError: It expands to more than 200 times its size, and 512 MiB; `target` is gone.
         rattler.exceptions.ExtractError: It cannot be extracted.
         OSError: It cannot be written, or extracted.
+        MemoryError: The system refuses the threads for it.
     """
     import asyncio
 
     from rattler.package_streaming import download_and_extract
 
     limit = max(_FROM_BYTES, _RATIO * await asyncio.to_thread(_size, archive))
-    task = asyncio.ensure_future(download_and_extract(client, f"file://{quote(str(archive))}", target))
+    extracting = download_and_extract(client, f"file://{quote(str(archive))}", target)
+    task = asyncio.ensure_future(unstarved(client, extracting))
     size = 0
     try:
         # What cannot have been reached yet is not measured.

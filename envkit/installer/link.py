@@ -211,6 +211,7 @@ class _Job:
         from rattler.install import InstallerReporter
 
         from envkit.engines.rattler_native import to_rattler
+        from envkit.engines.starved import unstarved
 
         class Progress(InstallerReporter):
             def on_link_complete(self, index: int) -> None:
@@ -218,7 +219,8 @@ class _Job:
 
         layer = rattler.PackageCacheLayer(self.packages).with_validation_mode(rattler.ValidationMode.skip())
         try:
-            await rattler.install(
+            client = rattler.Client()  # without certificates: nothing is fetched
+            installing = rattler.install(
                 to_rattler([record for record, _ in self.homes]),
                 self.where[1],
                 alternative_target_prefix=self.where[0],
@@ -227,10 +229,11 @@ class _Job:
                 platform=rattler.Subdir(self.platform),
                 execute_link_scripts=False,
                 show_progress=False,
-                client=rattler.Client(),  # without certificates: nothing is fetched
+                client=client,
                 requested_specs=[rattler.MatchSpec(s, strict=False)._match_spec for s in self.requested],  # noqa: SLF001 - it wants the inner ones
                 reporter=Progress(),  # type: ignore[abstract]  # its empty methods are defaults
             )
+            await unstarved(client, installing)
         except (
             exceptions.InstallerError,
             exceptions.LinkError,

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import struct
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +129,26 @@ def test_bytecode_that_a_package_brings_is_used_if_python_would(cache: Cache, fr
     (package / brought).write_bytes(head)
     assert cache.compile() == ({"present": 1} if fresh else {"left": 1})
     assert cache.kept("brings") == ([] if fresh else None)
+
+
+@pytest.mark.parametrize(("allowed", "counts"), [(0, {}), (1, {"compiled": 1})])
+def test_threads_that_the_system_refuses(
+    cache: Cache, allowed: int, counts: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.add("pure", {f"{SITE}/pure.py": ""})
+    monkeypatch.setattr("envkit.installer.compiler.usable_processors", lambda: 3)
+    begin, begun = threading.Thread.start, 0
+
+    def start(thread: threading.Thread) -> None:
+        nonlocal begun
+        begun += 1
+        if begun > allowed:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert cache.compile() == counts
+    assert list(cache.volume.incoming.iterdir()) == []
 
 
 @pytest.mark.parametrize(
