@@ -31,7 +31,8 @@ s=$1; g=$(readlink -f "$2"); p=$g/bin/python; shift
 "$p" -I -c '' 2>/dev/null && exec "$p" -I "$s" "$@"
 for p in "$(tr '\\0' '\\n' 2>/dev/null </proc/$PPID/cmdline | head -n 1)" python3; do
   case "${p##*/}" in python*) ;; *) continue ;; esac
-  "$p" -I -c 'import sys; from importlib.util import find_spec as f; sys.exit(not f("ipykernel"))' 2>/dev/null &&
+  needs=ipykernel; [ ! -e "$g/.envkit-packed.json" ] || needs=json  # a pack has its own, once it is mounted
+  "$p" -I -c "import sys; from importlib.util import find_spec as f; sys.exit(not f('$needs'))" 2>/dev/null &&
     exec "$p" -I "$s" "$@"
 done
 echo "envkit: $1: its Python does not start ($g/bin/python), and no other has ipykernel to say so" >&2

@@ -41,6 +41,9 @@ def main(argv):
             env = activation.activated_environ(prefix, os.environ, name=name)
         except activation.ActivationError as error:
             refusal = ["its activation failed: %s" % error, "Look at its scripts in %s/etc/conda." % prefix]
+    if not can_go_on:  # the log has it even if this Python has no ipykernel to answer with
+        sys.stderr.write("envkit: %s cannot be used on this machine: %s\n%s\n" % (name, *refusal))
+        sys.stderr.flush()
     said = {"name": name, "volume": volume, "prefix": prefix, "refusal": refusal, "can_go_on": can_go_on}
     line = "__import__('runpy').run_path(%r)['load'](get_ipython(), %r)" % (os.path.join(_HERE, "session.py"), said)
     words = [python, "-m", "ipykernel_launcher", *arguments, "--IPKernelApp.exec_lines=" + line]

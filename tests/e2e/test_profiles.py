@@ -255,8 +255,9 @@ def test_a_kernel_starts_in_the_profile_of_its_machine(made: Shell, tmp_path: Pa
         done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
         assert done.stdout.split()[0] == str(_profiles(made, "nb")[NAMES[build]])
     lost = shell.env(PYTHONPATH=str(modules), PATH="/usr/bin:/bin", CONDA_OVERRIDE_CUDA="9.0", CONDA_PREFIX="none")
-    told = subprocess.run(words, env=lost, capture_output=True, text=True, check=False).stdout
-    assert "none of its profiles is for this machine" in told
+    told = subprocess.run(words, env=lost, capture_output=True, text=True, check=False)
+    for text in (told.stdout, told.stderr):  # the notebook and the log
+        assert "none of its profiles is for this machine" in text
     made.ok("remove", "nb")
 
 
