@@ -100,7 +100,11 @@ def _run(argv: Sequence[str]) -> int:
         if known is None:
             return _bug(error, wants_json=wants_json)
         known.hint = carry(known.hint, argv) if known.hint else known.hint
-        return _report(known, wants_json=wants_json)
+        try:
+            return _report(known, wants_json=wants_json)
+        except (ImportError, MemoryError):  # there is not even the memory to load what draws it
+            sys.stderr.write(printable_lines(f"error ({known.code}) {known.message}\n hint {known.hint}\n"))
+            return known.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from channels import Package, archive
 
+from envkit.cli import app
+
 _EXTRACT = """
 import asyncio, re, resource, sys
 from pathlib import Path
@@ -49,3 +51,15 @@ def test_an_extraction_without_a_thread_for_its_reads_ends(tmp_path: Path, limit
     command = [sys.executable, "-c", _EXTRACT, str(place), limit]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == (said, 0), done.stderr
+
+
+def test_an_error_is_told_without_the_memory_to_draw_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(app, "_call", call)
+    monkeypatch.setitem(sys.modules, "envkit.cli.output", None)  # importing it is an ImportError
+    assert app._run(["create", "app"]) == 4
+    assert capsys.readouterr().err.startswith("error (host-cannot-run) this process may not take as much memory")
