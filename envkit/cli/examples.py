@@ -80,7 +80,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "envkit fleet detect --via slurm --deadline 60 -- --account=lab --partition=gpu",
     ),
     "fleet constraint": (
-        "srun $(envkit fleet constraint train --for slurm --hosts pool.jsonl) envkit run train -- python train.py",
+        "envkit fleet constraint train --for slurm --hosts pool.jsonl",
         "envkit fleet constraint train --for kubernetes",
     ),
     "fleet report": (

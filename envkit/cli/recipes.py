@@ -212,7 +212,7 @@ def _inquiry(session: Session, recipe: Recipe, target: Target) -> Inquiry:
 
 
 def _render(outcomes: list[RecipeOutcome], wrong: list[str]) -> None:
-    from envkit.cli.output import console, mark, table
+    from envkit.cli.output import console, literal, mark, table
     from envkit.words.values import plural
 
     out = console()
@@ -223,7 +223,7 @@ def _render(outcomes: list[RecipeOutcome], wrong: list[str]) -> None:
         text = outcome.text
         if outcome.state == "refused" and outcome.ok and outcome.documented:
             text = outcome.documented
-        view.add_row(outcome.recipe, outcome.machine, mark(f"[{style}]{{}}[/{style}]", word), text)
+        view.add_row(outcome.recipe, outcome.machine, literal(word, style), text)
     out.print(view)
     if wrong:
         out.print(mark("[red]{}[/red] not as said: {}", plural(len(wrong), "recipe"), ", ".join(wrong)))
