@@ -100,8 +100,9 @@ def _run(argv: Sequence[str]) -> int:
         if known is None:
             return _bug(error, wants_json=wants_json)
         known.hint = carry(known.hint, argv) if known.hint else known.hint
+        lost = getattr(error, "filename", None) == OUTPUT  # nobody would read a document there
         try:
-            return _report(known, wants_json=wants_json)
+            return _report(known, wants_json=wants_json and not lost)
         except (ImportError, MemoryError):  # there is not even the memory to load what draws it
             sys.stderr.write(printable_lines(f"error ({known.code}) {known.message}\n hint {known.hint}\n"))
             return known.exit_code
