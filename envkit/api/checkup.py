@@ -108,6 +108,8 @@ def _check_environments(volume: Volume, look: _Look) -> Iterator[Subject]:
 
 def _with_profiles(look: _Look, subject: Subject, prefix: Path) -> list[Subject]:
     """Return a subject, and those of the profiles beside it, each called ``NAME:PROFILE``."""
+    if not os.access(prefix, os.R_OK | os.X_OK):  # the subject says so
+        return [subject]
     try:
         profiles = read_profiles(str(prefix))
     except TamperedError as error:
