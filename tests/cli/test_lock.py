@@ -88,6 +88,23 @@ def test_one_pixi_lock_for_many_machines(envkit: Envkit, folder: Path) -> None:
     assert "It has default, cpu, h100-580" in wrong.err
 
 
+def test_a_pool_of_two_platforms_has_a_part_for_each(envkit: Envkit, folder: Path) -> None:
+    facts = {"glibc": "2.31", "microarch": "x86_64_v3", "driver_version": None, "driver_cuda": None}
+    machines = [
+        {"name": name, "schema_version": 1, "facts": {**facts, "subdir": subdir, "gpus": []}}
+        for name, subdir in (("a", "linux-64"), ("mac", "osx-arm64"))
+    ]
+    (folder / "hosts.json").write_text(json.dumps(machines))
+    channel = (folder / "channel").as_uri()
+    lock(envkit, "pytorch", "-c", channel, "--override-channels", "--hosts", "hosts.json", "-o", "pixi.lock")
+    found = read_source(folder / "pixi.lock")
+    assert isinstance(found, LockFile)
+    assert {(part.environment, part.platform, len(part.records)) for part in found.parts} == {
+        ("default", "linux-64", 3),
+        ("default", "osx-arm64", 1),
+    }
+
+
 def test_other_formats_hold_one_machine_of_a_platform(envkit: Envkit, folder: Path) -> None:
     lock(envkit, *MACHINES[:4], "-o", "conda-lock.yml")
     lock(envkit, *MACHINES[4:], "-o", "cpu.yml", "--format", "conda-lock")
