@@ -122,7 +122,7 @@ def create_command(
     Repeating a request returns at once. Without SPEC, --file and --recipe: ./environment.yml, else recipe pytorch.
     """
     from envkit.api.create import CreateOptions
-    from envkit.inputs.selectors import select
+    from envkit.inputs.selectors import select_for_pool
     from envkit.models.inputs import LockFile
     from envkit.models.request import Inquiry
     from envkit.plan.corrections import find_corrections
@@ -156,7 +156,7 @@ def create_command(
         )
     target, machines = describe(session, hosts, flags, platforms=True)
     if source is not None:
-        source = tell_notes(session, select(source, target.subdir), target.subdir)
+        source = tell_notes(session, select_for_pool(source, target.subdir, machines), target.subdir)
         cuda = _value(call, source, "cuda", cuda)
         python = _value(call, source, "python", python)
         prefer = _value(call, source, "prefer", prefer)

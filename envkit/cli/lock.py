@@ -183,11 +183,11 @@ def _request(session: Session, recipe: Recipe, asked: Mapping[str, Any]) -> tupl
 def _inquiry(
     session: Session, recipe: Recipe, asked: Mapping[str, Any], target: Target, pool: Mapping[str, Target]
 ) -> Inquiry:
-    from envkit.inputs.selectors import select
+    from envkit.inputs.selectors import select_for_pool
     from envkit.models.request import Inquiry
     from envkit.words.say import say
 
-    recipe = select(recipe, target.subdir)
+    recipe = select_for_pool(recipe, target.subdir, pool)
     for note in recipe.notes:
         session.reporter.note(say(note))
     request, channels = _request(session, recipe, asked)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from envkit.errors import RecipeError
 from envkit.models.codes.inputs import LINE_DROPPED
 from envkit.models.fact import Advice
+from envkit.models.host import Target
 from envkit.models.inputs import Recipe
 from envkit.patterns import regex
 from envkit.values import replace
@@ -45,6 +49,27 @@ def is_selector(expression: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def select_for_pool(recipe: Recipe, platform: str, pool: Mapping[str, Target]) -> Recipe:
+    """Return a recipe for one platform, which machines of a pool share, of other platforms too.
+
+    Raises:
+        RecipeError: The lines of the recipe differ between the platforms, so that no one request holds for all.
+    """
+    chosen = select(recipe, platform)
+    for other in sorted({machine.subdir for machine in pool.values()} - {platform}):
+        if _lines(select(recipe, other)) != _lines(chosen):
+            raise RecipeError(
+                f"lines of {recipe.path} hold for {platform} and not for {other}, and the machines have both",
+                hint="Give the machines of each platform apart (two files for --hosts), or name them: lock --for "
+                "a100/550 --for cpu/osx-arm64.",
+            )
+    return chosen
+
+
+def _lines(recipe: Recipe) -> tuple[object, ...]:
+    return recipe.dependencies, recipe.pip
 
 
 def select(recipe: Recipe, platform: str) -> Recipe:

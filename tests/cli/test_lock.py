@@ -105,6 +105,19 @@ def test_a_pool_of_two_platforms_has_a_part_for_each(envkit: Envkit, folder: Pat
     }
 
 
+def test_a_file_whose_lines_differ_by_platform_is_refused_for_a_pool_of_both(envkit: Envkit, folder: Path) -> None:
+    machines = [
+        {"name": name, "schema_version": 1, "facts": {"glibc": "2.31", "subdir": subdir, "gpus": []}}
+        for name, subdir in (("a", "linux-64"), ("mac", "osx-arm64"))
+    ]
+    (folder / "hosts.json").write_text(json.dumps(machines))
+    for verb in (("lock", "-o", "pixi.lock"), ("create", "--dry-run")):
+        refused = envkit(*verb, "-f", "environment.yml", "--hosts", "hosts.json")
+        assert (refused.code, "hold for linux-64 and not for osx-arm64" in refused.err) == (2, True), refused.err
+    (folder / "hosts.json").write_text(json.dumps(machines[:1]))
+    assert envkit("lock", "-o", "pixi.lock", "-f", "environment.yml", "--hosts", "hosts.json").code == 0
+
+
 def test_other_formats_hold_one_machine_of_a_platform(envkit: Envkit, folder: Path) -> None:
     lock(envkit, *MACHINES[:4], "-o", "conda-lock.yml")
     lock(envkit, *MACHINES[4:], "-o", "cpu.yml", "--format", "conda-lock")
