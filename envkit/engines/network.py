@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import envkit
+from envkit.engines.memory import check_memory
 from envkit.models.channel import Channel
 from envkit.models.network import NetworkPolicy
 
@@ -45,6 +46,7 @@ def make_client(policy: NetworkPolicy, channels: Sequence[Channel] = ()) -> Clie
     rewrites it on the way out. py-rattler 0.28 reads proxies and certificates from the environment, when the client is
     made and never again.
     """
+    check_memory()
     mirrors = {
         channel.url: [channel.secret_url, *channel.mirrors] for channel in channels if channel.token or channel.mirrors
     }

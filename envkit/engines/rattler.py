@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.engines.base import Capabilities, ChannelAccess, QueryResult, in_channel, named_package
+from envkit.engines.memory import check_memory
 from envkit.engines.stored import ask_servers, is_simple_spec, simple_matches
 from envkit.errors import UnsatisfiableError
 from envkit.index.solved import SolvedTask
@@ -114,6 +115,7 @@ class RattlerEngine:
         names = [parse_match_spec(spec).name for spec in task.specs]
         with store.subsets(names, task.platforms) as subsets:
             if subsets is not None:
+                check_memory()
                 from envkit.engines.rattler_native import solve_subsets
 
                 return solve_subsets(task, subsets, access)
@@ -144,6 +146,7 @@ class RattlerEngine:
     def _gateway(self, access: ChannelAccess) -> NativeGateway:
         """Return the gateway for `access`; one is kept for each, since it holds the indexes that it has read."""
         if access not in self._gateways:
+            check_memory()
             from envkit.engines.rattler_native import NativeGateway
 
             self._was_native = True

@@ -107,7 +107,7 @@ def test_a_limit_on_memory(shell: Shell, megabytes: int) -> None:
         shell, f"ulimit -v {megabytes * 1024}; envkit create app -c {shell.channel} --override-channels -n demo"
     )
     assert "this is a bug" not in done.stderr, done.stderr
-    assert done.returncode != 70
+    assert done.returncode in {0, 4}, done.stderr
     shell.create("app", name="later")
 
 
