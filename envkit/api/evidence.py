@@ -1,4 +1,4 @@
-"""What the answers of a session rest on: states of files, whether they are there or not."""
+"""Evidence that the answers of a session rest on: states of files, whether they are there or not."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class ValidateOptions:
         return self.timeout_s if self.until is None else min(self.timeout_s, self.until - time.monotonic())
 
     def is_late(self) -> bool:
-        """Whether the answer is due."""
+        """Return whether the answer is due."""
         return self.limit_s <= 0
 
 

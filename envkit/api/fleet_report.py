@@ -46,7 +46,7 @@ _Key = tuple[object, ...]
 
 
 class _Known(NamedTuple):
-    """What the volume has of one environment."""
+    """Validations of one environment that the volume has."""
 
     info: EnvironmentInfo
     generations: tuple[str, ...]

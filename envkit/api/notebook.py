@@ -22,7 +22,7 @@ from envkit.recipes import load_notebook
 from envkit.values import dataclass
 
 KINDS = {"py": "python", "html": "html", "pdf": "pdf"}
-"""What a notebook is exported to, and nbconvert's name for it."""
+"""Formats that a notebook is exported to, and nbconvert's names for them."""
 
 _SCRIPT_HEAD = "#!/usr/bin/env python\n# coding: utf-8"  # of nbconvert's scripts
 

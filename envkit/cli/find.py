@@ -65,7 +65,7 @@ def find_command(
     from envkit.api.find import find_builds
     from envkit.cli.found import Keeper
     from envkit.cli.output import print_json
-    from envkit.errors import EnvkitError
+    from envkit.errors import EnvkitError, UsageError
     from envkit.models.request import Inquiry
     from envkit.models.spec import is_pattern
     from envkit.wire.results import find_json, names_json
@@ -82,6 +82,8 @@ def find_command(
     target, machines = describe(session, hosts, flags, platforms=True)
     settings = session.settings
     if is_pattern(spec):
+        if html is not None:
+            raise UsageError("--html is for one package, not for names", hint="Give a package, such as pytorch.")
         from envkit.api.names import find_names
 
         asked = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
@@ -96,6 +98,7 @@ def find_command(
 
         asked = Inquiry(request, target, machines)
         result = find_wheels(session, asked)
+        _write_html(html, result)
         if as_json:
             print_json(find_json(result, everything=everything, matrix=matrix, fixed=()))
             return result.error.exit_code if isinstance(result.error, EnvkitError) else 0
@@ -110,11 +113,7 @@ def find_command(
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
         hinted(error, result.corrections, call, request)
-    if html is not None:
-        from envkit.cli.page import write_page
-        from envkit.pages.find import find_page
-
-        write_page(html, lambda created: find_page(result, created=created))
+    _write_html(html, result)
 
     def show() -> int:
         if as_json:
@@ -127,6 +126,14 @@ def find_command(
         return 0
 
     return keeper.show(result, show)
+
+
+def _write_html(path: Path | None, result: FindResult) -> None:
+    if path is not None:
+        from envkit.cli.page import write_page
+        from envkit.pages.find import find_page
+
+        write_page(path, lambda created: find_page(result, created=created))
 
 
 def _render(

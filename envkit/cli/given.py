@@ -1,4 +1,4 @@
-"""What `create` is given beside packages: files, recipes, and what these ask for."""
+"""Files and recipes that `create` is given beside packages, and the flags that they stand for."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class CachedIndex:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the server said of an index when it was fetched, or asked for again."""
+    """Headers of a server's answer for an index, from when it was fetched, or asked for again."""
 
     url: str  # of the file: ``repodata.json``, ``repodata.json.zst`` or the list of shards
     path: Path  # the file whose time of change says when the index was last known to be that of the channel

@@ -357,3 +357,13 @@ def test_download_only_fills_the_cache(tmp_path: Path) -> None:
         archive.unlink()
     assert shell.ok(*words).code == 0
     assert (shell.volume / "demo/lib/tool.txt").is_file()
+
+
+def test_a_page_is_written_or_refused_never_left_out(shell: Shell) -> None:
+    words = ("-c", str(shell.channel), "--override-channels", "--html", str(shell.home / "page.html"))
+    assert shell.run("find", "tool", *words).code == 0
+    assert "<h1>tool</h1>" in (shell.home / "page.html").read_text()
+    refused = shell.run("find", "t*", *words)
+    assert (refused.code, "--html is for one package" in refused.err) == (2, True)
+    lost = shell.run("find", "tool", *words[:-1], str(shell.home / "no" / "page.html"))
+    assert (lost.code, "--html" in lost.err) == (2, True)
