@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from envkit.models.changes import states_of
 from envkit.models.outcome import Outcome
-from envkit.models.results import EnvironmentInfo
+from envkit.models.results import EnvironmentInfo, ProfileState
 from envkit.pages.frame import render_page
 from envkit.pages.validation import environment_facts
-from envkit.words.values import plural, size_words
+from envkit.words.profiles import need_words
+from envkit.words.values import join, plural, size_words
+
+_NAMES = 8  # of the machines of a profile
+
+
+class _Profile(NamedTuple):
+    name: str
+    marks: list[str]
+    machines: str
+    needs: str
+    size: str
+    verdict: str | None
+    validated: str
 
 
 def environment_page(info: EnvironmentInfo, *, created: str) -> str:
@@ -34,6 +49,7 @@ def environment_page(info: EnvironmentInfo, *, created: str) -> str:
         info=info,
         facts=[(name, value) for name, value in facts if value],
         reasons=reasons,
+        profiles=[_profile(state) for state in info.profiles],
         packages=[
             (package, size_words(package.size_bytes), (package.size_bytes or 0) / most)
             for package in sorted(packages, key=lambda one: -(one.size_bytes or 0))
@@ -43,8 +59,25 @@ def environment_page(info: EnvironmentInfo, *, created: str) -> str:
     )
 
 
+def _profile(state: ProfileState) -> _Profile:
+    outcome = state.info.validated
+    return _Profile(
+        state.rule.name,
+        [word for word, holds in (("link", state.is_main), ("this machine", state.here)) if holds],
+        join(state.rule.names, most=_NAMES),
+        need_words(state.rule),
+        size_words(state.info.size_bytes),
+        outcome.verdict if outcome else None,
+        state.info.problem or (_when(outcome) if outcome else "never"),
+    )
+
+
 def _outcome(record: Outcome | None) -> str:
-    return "never" if record is None else f"{record.verdict} {record.created} ({_machine(record)})"
+    return "never" if record is None else f"{record.verdict} {_when(record)}"
+
+
+def _when(record: Outcome) -> str:
+    return f"{record.created} ({_machine(record)})"
 
 
 def _machine(record: Outcome) -> str:

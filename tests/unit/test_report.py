@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html.parser
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import Browser, check_page
@@ -21,11 +24,13 @@ from envkit.models.codes.files import FILES_SOUND
 from envkit.models.fact import Fact
 from envkit.models.host import Gpu, Host
 from envkit.models.manifest import PastValidation, ValidationRecord
+from envkit.models.outcome import Outcome
 from envkit.models.report import Finding, Recorded, Report
-from envkit.models.results import EnvironmentInfo, ValidateResult
+from envkit.models.results import EnvironmentInfo, ProfileState, ValidateResult
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.pages.environment import environment_page
 from envkit.pages.validation import validation_page
+from envkit.profiles import Profile
 from envkit.wire.results import finding_from_json, finding_json
 from envkit.words.values import figure_words
 
@@ -167,7 +172,9 @@ def test_a_page_says_what_was_found_where() -> None:
 
 
 def test_the_page_of_an_environment_holds_only_text(browser: Browser, tmp_path: Path) -> None:
+    rule = Profile("cpu", "t-00000001", "linux-64", machines=({"names": [HOSTILE], "target": {}},))
     info = EnvironmentInfo(HOSTILE, f"/{HOSTILE}", "/envs/.envkit/g/t-1", 5_000_000, problem=HOSTILE)
+    info = replace(info, profiles=(ProfileState(rule, info, is_main=True, here=False),))
     text = environment_page(info, created="now")
     page = Page()
     page.feed(text)
@@ -176,6 +183,30 @@ def test_the_page_of_an_environment_holds_only_text(browser: Browser, tmp_path: 
     assert text.count("<script>") == 1
     (tmp_path / "page.html").write_text(text)
     check_page(browser, tmp_path / "page.html")
+
+
+def test_the_page_of_an_environment_lists_its_profiles() -> None:
+    rules = (
+        Profile("gpu", "t-00000001", "linux-64", gpu=True, driver="580.65.06", capabilities=("7.5", "10.0")),
+        Profile("cpu", "t-00000002", "linux-64", gpu=False, glibc="2.28", machines=_machines("login", "ci")),
+    )
+    outcome = Outcome("pass", "2026-11-26", "f" * 12, {"driver_version": "580"})
+    infos = [EnvironmentInfo("t", "/e/t", f"/e/.envkit/g/{rule.generation}", 3_000_000) for rule in rules]
+    states = (
+        ProfileState(rules[0], replace(infos[0], validated=outcome), is_main=True, here=False),
+        ProfileState(rules[1], infos[1], is_main=False, here=True),
+    )
+    page = Page()
+    page.feed(environment_page(replace(infos[0], profile="gpu", profiles=states), created="now"))
+    rows = [row.strip() for row in page.text.partition("sizevalidated")[2].split("\n")]
+    assert [row for row in rows if row][:2] == [
+        "gpu linklinux-64, driver 580.65.06, compute capability 7.5, 10.03.0 MBpass 2026-11-26 (driver 580, no GPU)",
+        "cpu this machinelogin, cilinux-64, glibc 2.28, no GPU3.0 MBnever",
+    ]
+
+
+def _machines(*names: str) -> tuple[Mapping[str, Any], ...]:
+    return ({"names": list(names), "target": {"subdir": "linux-64"}},)
 
 
 def test_figures_stand_beside_the_peak_of_their_gpu() -> None:
