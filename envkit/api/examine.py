@@ -96,7 +96,9 @@ def validate_prefix(
     count = sum(len(package.paths) for package in packages)
     own = wrong_pins(prefix, manifest.own_files) if manifest is not None else []
     wrong = [*find_wrong(prefix, packages, full=False), *own]
-    if manifest is not None and manifest.pip:
+    virtual = not packages and options.level != "driver" and (prefix / "pyvenv.cfg").is_file()
+    if virtual or (manifest is not None and manifest.pip):
+        repair = Repair("pip") if virtual else repair
         added = distributions(prefix, packages, full=False)
         count += sum(distribution.files for distribution in added)
         wrong += [item for distribution in added for item in distribution.wrong]
@@ -107,7 +109,7 @@ def validate_prefix(
 
         ran += explain_kernels(prefix, ran, host)
     ran += copies_findings(find_copies(prefix)) if contents.for_gpu else []
-    if packages:
+    if packages or virtual:
         if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):
             wrong = _look_closer(prefix, packages, wrong, ran)
         findings.append(files_finding(wrong, repair, files=count, full=False, lenient=manifest is None))

@@ -72,13 +72,17 @@ class DriverRun:
         """The loaded libcuda where it hides the driver's.
 
         A copy in the environment is always foreign there. One that a variable of the loader led to hides something only
-        when the system has another: container hosts also publish the real one through LD_LIBRARY_PATH.
+        when the system has another: container hosts also publish the real one through LD_LIBRARY_PATH. That of the very
+        version of the kernel's module is the driver's own, wherever it lies.
         """
         if not self.libcuda.get("path"):
             return None
         kind, through = str(self.libcuda.get("kind")), self.libcuda.get("through")
         if self.libcuda.get("owner") == "environment":
             return Shadow(self.library_path, kind)
+        version = self.libcuda.get("library_version")
+        if kind == "driver" and version is not None and version == self.host.get("kernel_driver_version"):
+            return None
         others = [path for path in list_of(self.libcuda.get("system_copies")) if path != self.libcuda.get("path")]
         return Shadow(self.library_path, kind, str(through)) if through and others else None
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from envkit.checks.gpu_errors import classify_error
+from envkit.checks.gpu_errors import classify_error, lacking_package, missing_cudnn
 from envkit.checks.interpreter import ending_of, foreign_finding, import_ending, said_last
 from envkit.checks.tolerance import tolerance
 from envkit.frameworks.row import FrameworkRow
@@ -18,6 +18,8 @@ from envkit.models.codes.frameworks import (
     COMPUTED_RIGHT,
     COMPUTED_WRONG,
     CPU_BUILD,
+    CUDA_LIBRARY_ELSEWHERE,
+    CUDNN_INCOMPLETE,
     DRIVER_FAILED,
     FRAMEWORK_CRASHED,
     FRAMEWORK_DEVICE,
@@ -29,10 +31,11 @@ from envkit.models.codes.frameworks import (
     NO_GPU,
     NOT_APPLICABLE,
     NOTHING_COMPUTED,
+    PACKAGES_DISAGREE,
     SEES_NO_GPU,
     THROUGHPUT_FAILED,
 )
-from envkit.models.fact import Fact
+from envkit.models.fact import Code, Fact
 from envkit.models.probe import ProbeOutcome, list_of, mapping_of
 from envkit.models.report import Finding
 from envkit.values import dataclass, replace
@@ -107,6 +110,7 @@ def framework_findings(
     if build is not None and run.outcome.facts.get("version"):
         data = {"version": run.outcome.facts.get("version"), "build": dict(run.build)}
         findings.append(Finding(key, "pass", build, data=data))
+        findings += _elsewhere(run)
     seen: set[str] = set()
     for record in run.checks:
         device = str(record.get("device"))
@@ -124,6 +128,14 @@ def framework_findings(
     elif run.gpus.state == "ok" and not any(device.get("kind") == "gpu" for device in run.devices):
         findings += _cpu_build(run)
     return findings
+
+
+def _elsewhere(run: Run) -> Iterator[Finding]:
+    """Warn of CUDA libraries that came from the machine: where they are not, or are others, it does not run."""
+    if files := [str(file) for file in list_of(run.outcome.facts.get("libraries_elsewhere"))]:
+        key, title = run.framework.key, run.framework.title
+        fact = Fact(CUDA_LIBRARY_ELSEWHERE, title=title, files=files)
+        yield Finding(f"{key}.libraries", "warn", fact, data={"files": files}, subject=key)
 
 
 def _cpu_build(run: Run) -> Iterator[Finding]:
@@ -194,8 +206,19 @@ def _record_findings(run: Run, record: Mapping[str, object]) -> Iterator[Finding
                     fact = Fact(THROUGHPUT_FAILED, step=step, error=error, cause=code)
                     yield Finding(name, "warn", fact, None, blames, data)
                 case _:
-                    fact = Fact(COMPUTE_FAILED, step=step, error=error)
-                    yield Finding(name, "fail", fact, code, blames, data, key)
+                    fact = _failure(run, step, error, code)
+                    shown = code if fact.code == COMPUTE_FAILED else None
+                    yield Finding(name, "fail", fact, shown, blames, data, key)
+
+
+def _failure(run: Run, step: Fact, error: str, code: Code) -> Fact:
+    """Return what failed, with what its cure has to name."""
+    if code == CUDNN_INCOMPLETE:
+        return Fact(CUDNN_INCOMPLETE, step=step, error=error, missing=missing_cudnn(run.outcome.stderr_tail))
+    package = lacking_package(error) if code == COMPUTE_FAILED else None
+    if package not in (None, run.framework.module):
+        return Fact(PACKAGES_DISAGREE, step=step, error=error, title=run.framework.title, package=package)
+    return Fact(COMPUTE_FAILED, step=step, error=error)
 
 
 def _computed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from envkit.models.codes import driver, frameworks
 from envkit.models.codes.driver import DRIVER_TOO_OLD
 from envkit.models.codes.frameworks import COMPUTE_FAILED
@@ -30,6 +32,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], Code], ...] = (
     (("uncorrectable ecc", "ecc error"), driver.ECC_ERROR),
     (("system not yet initialized", "system_not_ready"), driver.FABRIC_MANAGER),
     (("no space left on device", "shared memory segment"), frameworks.SHARED_MEMORY),
+    (("sublibrary_loading_failed",), frameworks.CUDNN_INCOMPLETE),
     (("cudnn",), frameworks.CUDNN_FAILED),
     (("cublas", "cusolver", "cusparse", "cufft", "nvrtc", "nvjitlink"), frameworks.CUDA_LIBRARY_FAILED),
     (("nccl",), frameworks.NCCL_FAILED),
@@ -41,3 +44,21 @@ def classify_error(text: str) -> tuple[Code, Blame | None]:
     lowered = text.lower()
     code = next((code for needles, code in _TEXTS if any(n in lowered for n in needles)), COMPUTE_FAILED)
     return code, "environment" if code == DRIVER_TOO_OLD else code.blames
+
+
+def missing_cudnn(stderr: str) -> str | None:
+    """Return the library that cuDNN says on standard error that it misses, by the name that packages give it."""
+    if found := re.search(r"Unable to load any of \{([^}]*)\}", stderr):  # cuDNN 9
+        names = [name.strip() for name in found[1].split(",")]
+        return next((name for name in names if re.fullmatch(r"\S+\.so\.\d+", name)), names[0])
+    found = re.search(r"Could not (?:load library|locate) (libcudnn\S*?|cudnn\S*?)\.?(?:\s|$)", stderr)  # cuDNN 8
+    return found[1] if found else None
+
+
+def lacking_package(error: str) -> str | None:
+    """Return the package in which an AttributeError or ImportError did not find what it looked for."""
+    found = re.match(
+        r"AttributeError: module '(\w+)[\w.]*' has no attribute|ImportError: cannot import name '\w+' from '(\w+)",
+        error,
+    )
+    return found and (found[1] or found[2])

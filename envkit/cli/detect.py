@@ -30,7 +30,7 @@ def detect_command(
     from envkit.host.wire import host_to_json
     from envkit.wheels.uv import find_uv, uv_version
     from envkit.words.gpu_health import health_words
-    from envkit.words.values import size_words
+    from envkit.words.values import memory_words
 
     host = detect_host(refresh=refresh)
     if as_json:
@@ -48,7 +48,7 @@ def detect_command(
             view.add_row(name, text, host.sources.get(name, ""))
     for number, gpu in enumerate(host.gpus):
         kind = "MIG instance" if gpu.mig else "GPU"
-        text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}, {size_words(gpu.memory_bytes)}"
+        text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}, {memory_words(gpu.memory_bytes)}"
         view.add_row(f"{kind} {number}", text, host.sources.get("gpus", ""))
     if not host.gpus:
         view.add_row("GPUs", "none", host.sources.get("gpus", ""))

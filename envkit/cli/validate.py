@@ -156,8 +156,13 @@ def _host(host: Host) -> str:
     gpus = ", ".join(f"{gpu.name} ({gpu.compute_capability})" for gpu in host.gpus)
     if gpus:
         return f"{gpus}, driver {host.driver_version}, up to CUDA {host.driver_cuda}"
-    traces = f" (yet {', '.join(host.nvidia_traces)})" if host.nvidia_traces else ""
-    return f"{host.subdir} without a usable NVIDIA GPU{traces}"
+    if not host.nvidia_traces:
+        return f"{host.subdir} without a usable NVIDIA GPU"
+    from envkit.words.values import plural
+
+    first, *others = host.nvidia_traces  # the first says most
+    more = f", and {plural(len(others), 'sign')} more in `envkit detect`" if others else ""
+    return f"{host.subdir} without a usable NVIDIA GPU (yet {first}{more})"
 
 
 def level_of(text: str) -> Level:

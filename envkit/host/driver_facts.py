@@ -73,15 +73,15 @@ def conclude_driver(
         if failed := answers.failures.get(stage):
             draft.notes.append(f"{interface} {failed}")
             draft.traces.append(f"{interface} {failed}")
-    cuda = answers.libcuda
+    cuda, stub = answers.libcuda, None
     if cuda and (_STUB in cuda.numbers or "/stubs/" in (cuda.library or "")):
-        where = cuda.library or "libcuda"
-        draft.notes.append(f"{where} is a toolkit's stub, not a driver: take it off LD_LIBRARY_PATH")
+        stub = cuda.library or "libcuda"
+        draft.notes.append(f"{stub} is a toolkit's stub, not a driver: take it off LD_LIBRARY_PATH")
         cuda = None
     version = _driver_version(readings, answers, draft)
     ceiling = _ceiling(answers, cuda, draft)
     compat = _is_compat(readings, cuda, draft)
-    devices = _usable(_merge(answers, cuda, draft), answers, cuda, draft)
+    devices = _usable(_merge(answers, cuda, draft), answers, cuda, draft, stub)
     selection = select_visible(env.get("CUDA_VISIBLE_DEVICES"), devices)
     draft.notes += selection.notes
     if devices and not selection.devices:
@@ -201,15 +201,15 @@ def _in_cuda_order(nvml: tuple[Device, ...], listed: tuple[Device, ...], draft: 
 
 
 def _usable(
-    devices: tuple[Device, ...], answers: Answers, cuda: DriverAnswer | None, draft: Draft
+    devices: tuple[Device, ...], answers: Answers, cuda: DriverAnswer | None, draft: Draft, stub: str | None
 ) -> tuple[Device, ...]:
-    """Return the devices, or none if CUDA cannot start on any."""
+    """Return the devices, or none if CUDA cannot start on any; `stub` is the path of a libcuda that is none."""
     if not devices:
         # A library that fails is a sign of NVIDIA, whatever the error.
         loaded = [answer for answer in (answers.nvml, cuda, answers.nvidia_smi) if answer and _is_loaded(answer)]
         draft.traces += [_explain(answer.interface, error) for answer in loaded for error in answer.errors]
         return ()
-    why = _why_unusable(answers, cuda)
+    why = f"{stub} hides the driver's libcuda" if stub else _why_unusable(answers, cuda)
     if why is None:
         return devices
     draft.notes.append(f"{_list(devices)}: listed, and not usable: {why}")

@@ -109,6 +109,7 @@ ATTRIBUTES = (  # CUdevice_attribute
     ("memory_bus_bits", 37),
     ("l2_cache_bytes", 38),
 )
+_L2_CACHE_BYTES = dict(ATTRIBUTES)["l2_cache_bytes"]
 
 Shape = Tuple[Tuple[int, int], Tuple[int, int]]  # grid and block, x and y
 CUdeviceptr = c_uint64
@@ -812,26 +813,51 @@ class Device:
             first, second = allocate(driver, stack, size), allocate(driver, stack, size)
             timer = Timer(driver, stack)
             ways = (
-                ("host_to_device_bytes_per_s", "cuMemcpyHtoD_v2", first, pinned.value, size),
-                ("device_copy_bytes_per_s", "cuMemcpyDtoD_v2", second, first, 2 * size),  # read and written
-                ("device_to_host_bytes_per_s", "cuMemcpyDtoH_v2", pinned.value, second, size),
+                ("host_to_device_bytes_per_s", "cuMemcpyHtoD_v2", first, pinned.value),
+                ("device_copy_bytes_per_s", "cuMemcpyDtoD_v2", second, first),
+                ("device_to_host_bytes_per_s", "cuMemcpyDtoH_v2", pinned.value, second),
             )
             for _ in range(self.options.repeats):
                 driver.check_time()
                 ctypes.memmove(pinned, expected, size)
                 for address in (first, second):
                     driver.call("cuMemsetD8_v2", address, POISON, size)
-                for key, call, target, source, moved in ways:
+                for key, call, target, source in ways:
                     if key == "device_to_host_bytes_per_s":
                         ctypes.memset(pinned, POISON, size)
                     seconds = timer.seconds(functools.partial(driver.call, call, target, source, size))
-                    best[key] = max(best.get(key) or 0.0, per_second(moved, seconds) or 0.0)
+                    best[key] = max(best.get(key) or 0.0, per_second(size, seconds) or 0.0)
                 driver.call("cuCtxSynchronize")
                 found = ctypes.string_at(pinned, size)
                 if found != expected:
                     compare(expected, found, "B")
+        best["device_copy_bytes_per_s"] = self.copy_rate(min(free.value // 8, 1 << 30))
         self.figures.update((key, value or None) for key, value in best.items())
         return {"size_bytes": size}
+
+    def copy_rate(self, at_most: int) -> float:
+        """Bytes that a copy on the device reads and writes in a second, `at_most` so many at once.
+
+        A copy must be larger than the cache, and several are timed as one: starting one takes as long as 16 MiB.
+        """
+        driver, cache = self.driver, 0
+        with contextlib.suppress(CallError):
+            cache = self.attribute(_L2_CACHE_BYTES)
+        size = max(4096, min(max(self.options.copy_bytes, 4 * cache), at_most))
+        copies = 4 if cache else 1
+        best = 0.0
+        with contextlib.ExitStack() as stack:
+            first, second = allocate(driver, stack, size), allocate(driver, stack, size)
+            timer = Timer(driver, stack)
+
+            def copy() -> None:
+                for _ in range(copies):
+                    driver.call("cuMemcpyDtoD_v2", second, first, size)
+
+            for _ in range(1 + self.options.repeats):  # the first use of a buffer is slower
+                driver.check_time()
+                best = max(best, per_second(2 * size * copies, timer.seconds(copy)) or 0.0)
+        return best
 
 
 # --- the run --------------------------------------------------------------------------------------------------------

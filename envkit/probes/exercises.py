@@ -337,6 +337,9 @@ def worst_of(details):
 FIGURE_SIZE = {"cpu": 1024, "gpu": 4096}
 """Rows of the matrices by which throughput is measured, by the kind of device."""
 
+FIGURE_PRODUCTS = {"cpu": 1, "gpu": 8}
+"""Products that are asked for before one waits: starting one takes a GPU a tenth of the time of the product."""
+
 
 class Exercises:
     """The exercises on one device; a probe says how its framework does each step.

@@ -97,7 +97,7 @@ class Torch(exercises.Exercises):
 
     def throughput(self):
         """Figures, of which no verdict is made."""
-        torch, n = self.torch, exercises.FIGURE_SIZE[self.kind]
+        torch, n, at_once = self.torch, exercises.FIGURE_SIZE[self.kind], exercises.FIGURE_PRODUCTS[self.kind]
         figures = {}
         types = [("float32", torch.float32)]
         if self.kind == "gpu" and hasattr(torch, "bfloat16"):
@@ -106,10 +106,11 @@ class Torch(exercises.Exercises):
             a = torch.rand(n, n, device=self.device, dtype=dtype)
 
             def run(a=a):
-                torch.matmul(a, a)
+                for _ in range(at_once):
+                    torch.matmul(a, a)
                 self.synchronize()
 
-            figures["matmul_%s_flop_per_s" % name] = session.best_rate(2 * n**3, run)
+            figures["matmul_%s_flop_per_s" % name] = session.best_rate(at_once * 2 * n**3, run)
         return {"figures": figures, "size": n}
 
 

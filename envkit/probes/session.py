@@ -16,6 +16,7 @@ Nothing is judged here. The document::
     build           what the framework says of its build: cuda, cudnn, arch_list, ...
     devices         id ("cpu", "cuda:0", "mps"), kind ("cpu", "gpu"), name, compute_capability, ...
     answers         asked (all arguments), python (version, implementation): who answers, and to what
+    libraries_elsewhere  files of CUDA's libraries (not of the driver) that were loaded from outside of the environment
     checks          check, device (an id or null), outcome ("ok", "error", "skipped"), elapsed_s; with "ok" detail,
                     with "error" error_type and error, with "skipped" reason
 """
@@ -24,6 +25,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,10 @@ import tempfile
 import time
 
 TEXT_LIMIT = 2000
+CUDA_LIBRARY = re.compile(
+    r"lib(cudart|cublas|cublasLt|cudnn\w*|cufft|curand|cusolver|cusolverMg|cusparse|cusparseLt|cutensor|nccl|nvJitLink|"
+    r"nvrtc|nvrtc-builtins|nvshmem_host)\.so"
+)
 WORKER = "--worker"
 
 
@@ -166,6 +172,7 @@ class Session:
 
     def finish(self):
         """Write the document and leave at once, without the exit handlers of frameworks."""
+        self.document["libraries_elsewhere"] = libraries_elsewhere()
         shutil.rmtree(self.scratch, ignore_errors=True)
         with os.fdopen(self.out, "w", encoding="utf-8") as file:
             file.write(json.dumps(self.document, default=str) + "\n")
@@ -177,6 +184,22 @@ def describe(error):
     """One line of an exception, bounded."""
     text = " ".join(str(error).split())
     return "%s: %s" % (type(error).__name__, text[:TEXT_LIMIT])
+
+
+def libraries_elsewhere():
+    """The CUDA libraries that are mapped into this process and lie outside of the environment, without the driver's."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+            paths = {line.split(None, 5)[-1].rstrip("\n") for line in file if "/" in line}
+    except OSError:
+        return []
+    own = tuple(
+        os.path.join(folder, "")
+        for prefix in {sys.prefix, sys.base_prefix, *filter(os.path.isdir, sys.path)}
+        for folder in (prefix, os.path.realpath(prefix))
+        if folder.rstrip("/") not in ("", "/usr", "/usr/local")
+    )
+    return sorted(path for path in paths if CUDA_LIBRARY.match(os.path.basename(path)) and not path.startswith(own))
 
 
 def cuda_of_cupy(cupy):

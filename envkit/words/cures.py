@@ -223,6 +223,12 @@ CURES: dict[str, str | Callable[..., str]] = {
     frameworks.COMPUTE_FAILED: _ABOVE,
     frameworks.CPU_BUILD: "If it should: `envkit find {package} --cuda auto` shows the builds that do.",
     frameworks.CUDA_LIBRARY_FAILED: "A CUDA library does not fit: look for copies in LD_LIBRARY_PATH.",
+    frameworks.CUDA_LIBRARY_ELSEWHERE: "Install what brings it into the environment; `envkit doctor` says whether a "
+    "package has lost it.",
+    frameworks.CUDNN_INCOMPLETE: lambda missing=None: (
+        f"Install cuDNN again{f': {missing} is missing, or of another version' if missing else ''}; `envkit doctor` "
+        "says whether a package has lost it."
+    ),
     frameworks.CUDNN_FAILED: "cuDNN does not fit: another copy of it may come first on the path.",
     frameworks.DEADLINE: "Give it longer with --deadline, or see in the findings above what takes its time.",
     frameworks.DRIVER_FAILED: "Cure what the driver level found first.",
@@ -242,6 +248,8 @@ CURES: dict[str, str | Callable[..., str]] = {
     frameworks.NO_KERNEL_IMAGE: f"The build has no code for this GPU. {_FIND}",
     frameworks.NO_PYTHON: lambda home=None: "Make the virtual environment again." if home is not None else "",
     frameworks.NOTHING_COMPUTED: "Make the environment again; if it stays, please report this.",
+    frameworks.PACKAGES_DISAGREE: "{title} was made for another version of {package} than this: install an older "
+    "{package}, or a newer {title}.",
     frameworks.PYTHON_FOREIGN: "Look at that file: it answers in place of Python. Remove it, or make the environment "
     "again with create --replace.",
     frameworks.PYTHON_BROKEN: _said("Make the environment again."),

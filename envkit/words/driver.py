@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from envkit.models.codes import driver as codes
 from envkit.models.probe import Shadow, TraceStep
-from envkit.words.values import join
+from envkit.words.values import join, memory_words
 
 _STEPS = {
     "version": "driver version",
@@ -97,7 +97,7 @@ def _done(where: str, check: str, about: Mapping[str, object]) -> str:
             text = f"{about.get('count') or 'some'} visible"
         case "device":
             memory = about.get("memory_total_bytes")
-            size = f", {memory / 2**30:.1f} GiB" if isinstance(memory, int) else ""
+            size = f", {memory_words(memory)}" if isinstance(memory, int) else ""
             text = f"compute capability {about.get('compute_capability')}{size}{', MIG' if about.get('mig') else ''}"
         case "vadd" | "reduce":
             text = f"{about.get('elements_count')} elements, exact"

@@ -103,6 +103,10 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
     codes.COMPUTED_WRONG: _wrong,
     codes.COMPUTE_FAILED: _FAILED,
     codes.CPU_BUILD: "{title} is a CPU build, in an environment with CUDA builds: it does not use the GPU",
+    codes.CUDA_LIBRARY_ELSEWHERE: lambda title, files: (
+        f"{title} uses {join(files)}, which the environment does not hold: it fails where that is not there"
+    ),
+    codes.CUDNN_INCOMPLETE: _FAILED,
     codes.DRIVER_FAILED: "{title} was not run on the GPU: the driver level failed, see above",
     codes.ENDED: _ended,
     codes.FRAMEWORK_BUILD: _build,
@@ -125,6 +129,7 @@ FRAMEWORKS: dict[str, str | Callable[..., str]] = {
         if home
         else "the environment has no Python; nothing was run in it"
     ),
+    codes.PACKAGES_DISAGREE: _FAILED,
     codes.PYTHON_BROKEN: "the environment's Python {ending}",
     codes.PYTHON_FOREIGN: _foreign,
     codes.PYTHON_STARTS: "Python {version} starts",

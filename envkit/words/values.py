@@ -73,6 +73,11 @@ def size_words(number: float | None) -> str:
     return f"{size:.1f} GB"
 
 
+def memory_words(number: int | None) -> str:
+    """Return the size of a GPU's memory in powers of 1024, as ``nvidia-smi`` counts it."""
+    return "?" if number is None else f"{number / 2**30:.1f} GiB"
+
+
 def figure_words(name: str, value: float) -> tuple[str, str]:
     """Return a figure as people read it: what was measured, and the number with the unit that ends its name."""
     for end, unit in (("_flop_per_s", "FLOP/s"), ("_bytes_per_s", "B/s"), ("_s", "s")):

@@ -60,12 +60,12 @@ def test_a_right_answer_passes_with_its_tolerance() -> None:
     findings = pytorch_findings(ran([check("matmul")], {"cuda": None}), NONE)
     assert [say(f) for f in findings] == [
         "PyTorch 2.13.0: a CPU build",
-        "matrix product on the CPU: relative error 1.0e-07, at most 2.7e-05",
+        "matrix product on the CPU: relative error 1.0e-07, at most 2.5e-06",
     ]
     assert findings[1].data["tolerance"] == tolerance("matmul", "float32", 112)
 
 
-@pytest.mark.parametrize("error_size", [1.0, 2.8e-5, "nan", "inf", "shape", None])
+@pytest.mark.parametrize("error_size", [1.0, 2.6e-6, "nan", "inf", "shape", None])
 def test_a_wrong_answer_fails(error_size: object) -> None:
     detail = {**RIGHT, "relative_error": error_size, "worst": {"index": 3, "found": 1.0, "expected": 2.0}}
     findings = pytorch_findings(ran([check("matmul", detail=detail)]), NONE)
@@ -297,16 +297,16 @@ def test_modules_that_import_and_that_do_not() -> None:
 
 @given(st.sampled_from(sorted(ALLOWANCES)), st.integers(1, 10_000), st.sampled_from(["float32", "float64", "bfloat16"]))
 def test_more_terms_never_allow_less(name: str, terms: int, arithmetic: str) -> None:
-    """gamma(n) grows with n (Higham, equation 3.5)."""
+    """The bound grows with the number of roundings."""
     assert 0 < tolerance(name, arithmetic, terms) < tolerance(name, arithmetic, terms + 1)
 
 
 def test_tolerances_keep_out_what_is_less_exact() -> None:
     """One TF32 product has 11 bits; over 112 random terms such errors add up to about 2^-12 / sqrt(112)."""
-    assert tolerance("matmul", "float32", 112) < 2**-11 / 112**0.5
+    assert tolerance("matmul", "float32", 112) < 0.2 * 2**-12 / 112**0.5
     assert tolerance("bf16", "bfloat16", 112) < 0.05
     assert tolerance("compile", "exact", 0) == 0
     with pytest.raises(ValueError, match="unknown arithmetic"):
         tolerance("matmul", "float8", 3)
     with pytest.raises(ValueError, match="no bound"):
-        tolerance("matmul", "float32", 2**24)
+        tolerance("matmul", "float32", 2**49)

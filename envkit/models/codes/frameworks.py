@@ -17,6 +17,7 @@ IMPORT_CRASHED = _finding("import-crashed", "Importing a module crashed.")
 IMPORT_FAILED = _finding("import-failed", "A module does not import.")
 IMPORT_HUNG = _finding("import-hung", "Importing a module does not end.")
 NO_PYTHON = _finding("no-python", "The environment has no Python, or the one that it links to is gone.", None)
+PACKAGES_DISAGREE = _finding("packages-disagree", "A framework wants something of a package that it does not have.")
 PYTHON_FOREIGN = _finding("python-foreign", "Something else answered in place of the environment's Python.")
 PYTHON_BROKEN = _finding("python-broken", "The environment's Python does not start.")
 
@@ -25,7 +26,11 @@ COMPILE_FAILED = _finding("compile-failed", "Compiled functions do not work; the
 COMPUTE_FAILED = _finding("compute-failed", "A computation failed.")
 CPU_BUILD = _finding("cpu-build", "A framework is a CPU build in an environment with CUDA builds.")
 CUDA_LIBRARY_FAILED = _finding("cuda-library-failed", "A CUDA library failed.")
+CUDA_LIBRARY_ELSEWHERE = _finding(
+    "cuda-library-elsewhere", "A framework uses a CUDA library of the machine, not of the environment."
+)
 CUDNN_FAILED = _finding("cudnn-failed", "The cuDNN library failed.")
+CUDNN_INCOMPLETE = _finding("cudnn-incomplete", "A library of cuDNN does not find another of them.")
 DEADLINE = _finding("deadline", "The deadline passed before everything was checked.", "host")
 DRIVER_FAILED = _finding("driver-failed", "A framework was not run on the GPU, since the driver level failed.", None)
 FRAMEWORK_CRASHED = _finding("{framework}-crashed", "The framework crashed.")
