@@ -11,7 +11,7 @@ from envkit.checks.files import (
     added_findings,
     closed_finding,
     duplicate_findings,
-    files_finding,
+    files_findings,
     gone_finding,
     manifest_finding,
     no_manifest_finding,
@@ -214,8 +214,8 @@ def _check_prefix(look: _Look, name: str, prefix: Path) -> list[Finding]:
         *(item for distribution in pip for item in distribution.wrong),
     ]
     files = sum(len(p.paths) for p in packages) + sum(d.files for d in pip)
-    findings.append(files_finding(wrong, repair, files=files, full=full))
-    findings += added_findings(added, repair, ours=manifest is not None, full=full)
+    findings += files_findings(wrong, repair, files=files, full=full)
+    findings += added_findings(added, repair, ours=manifest is not None)
     if ours and volume is not None:
         findings += barred_findings(str(volume.root), *read_barred(volume, prefix))
         if manifest is not None:
@@ -260,7 +260,7 @@ def _check_venv(prefix: Path, *, full: bool) -> list[Finding]:
     there = (prefix / "pyvenv.cfg").is_file()
     found = distributions(prefix, [], full=full) if there else []
     home = str(python.resolve()) if there else None
-    return venv_findings(str(prefix), home, found, exists=python.exists(), full=full)
+    return venv_findings(str(prefix), home, found, exists=python.exists())
 
 
 def _check_validation(volume: Volume, name: str, manifest: Manifest, host: Host) -> Finding:

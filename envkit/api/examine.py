@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from envkit.checks.driver_probe import check_driver
-from envkit.checks.files import files_finding, record_findings
+from envkit.checks.files import files_findings, record_findings
 from envkit.checks.foresight import copies_findings
 from envkit.checks.framework import Gpus
 from envkit.checks.frameworks import is_cuda_build, judge_collective, judge_framework
@@ -112,7 +112,7 @@ def validate_prefix(
     if packages or virtual:
         if any(finding.status == "fail" and finding.blames == "environment" for finding in ran):
             wrong = _look_closer(prefix, packages, wrong, ran)
-        findings.append(files_finding(wrong, repair, files=count, full=False, lenient=manifest is None))
+        findings += files_findings(wrong, repair, files=count, full=False, lenient=manifest is None)
     findings += ran
     report = Report(
         prefix=str(prefix),

@@ -214,7 +214,7 @@ def forget_damaged(session: Session, manifest: Manifest) -> None:
     damaged = [
         canonicalize_name(distribution.name)
         for distribution in found
-        if any(item.fault in {"size", "sha256", "unreadable"} for item in distribution.wrong)
+        if any(item.fault in {"size", "sha256", "unreadable", "certificates"} for item in distribution.wrong)
     ]
     if names.intersection(damaged):
         uv = make_uv(session.wheel_cache, session.policy, session.reporter)

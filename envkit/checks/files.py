@@ -9,6 +9,7 @@ from typing import Any
 from envkit.models.codes.files import (
     ADDED_BY_HAND,
     BAD_RECORD,
+    CERTIFICATES_ADDED,
     CLOSED,
     DISTRIBUTIONS_SOUND,
     DUPLICATE_RECORDS,
@@ -97,10 +98,10 @@ def place_finding(made_at: str | None, repair: Repair, *, moved: bool) -> Findin
     return Finding("place", "fail", Fact(MOVED, made_at=made_at, repair=repair))
 
 
-def files_finding(
+def files_findings(
     wrong: Sequence[WrongFile], repair: Repair, *, files: int, full: bool, lenient: bool = False
-) -> Finding:
-    """Judge the files of a prefix.
+) -> list[Finding]:
+    """Judge the files of a prefix; certificates that were added to a package's are no damage.
 
     Args:
         wrong: Those that differ from their records.
@@ -109,21 +110,33 @@ def files_finding(
         full: Whether each was hashed.
         lenient: Only warn: users install over conda packages with pip.
     """
-    if not wrong:
-        return Finding("files", "pass", Fact(FILES_SOUND, files=files, full=full), data={"files": files})
-    listed = [Fact(FAULT, file=item) for item in wrong[:_LISTED]]
-    fact = Fact(FILES_DAMAGED, wrong=listed, count=len(wrong), files=files, repair=repair)
-    return Finding("files", "warn" if lenient else "fail", fact, data={"wrong": listed, "files": files})
+    found = _wrong_findings(wrong, repair, files=files, lenient=lenient)
+    if any(finding.code == FILES_DAMAGED for finding in found):
+        return found
+    sound = Fact(FILES_SOUND, files=files - len(wrong), full=full)
+    return [Finding("files", "pass", sound, data={"files": files}), *found]
 
 
-def added_findings(found: Sequence[Distribution], repair: Repair, *, ours: bool, full: bool) -> list[Finding]:
+def _wrong_findings(wrong: Sequence[WrongFile], repair: Repair, *, files: int, lenient: bool = False) -> list[Finding]:
+    damaged = [item for item in wrong if item.fault != "certificates"]
+    added = [item.path for item in wrong if item.fault == "certificates"]
+    found = []
+    if damaged:
+        listed = [Fact(FAULT, file=item) for item in damaged[:_LISTED]]
+        fact = Fact(FILES_DAMAGED, wrong=listed, count=len(damaged), repair=repair)
+        found.append(Finding("files", "warn" if lenient else "fail", fact, data={"wrong": listed, "files": files}))
+    if added:
+        found.append(Finding("certificates", "warn", Fact(CERTIFICATES_ADDED, paths=added)))
+    return found
+
+
+def added_findings(found: Sequence[Distribution], repair: Repair, *, ours: bool) -> list[Finding]:
     """Judge what pip and others put beside the packages.
 
     Args:
         found: The distributions.
         repair: How to cure it.
         ours: Whether envkit made the prefix: its generations are never changed in place.
-        full: Whether each file was hashed.
     """
     if not found:
         return []
@@ -132,12 +145,10 @@ def added_findings(found: Sequence[Distribution], repair: Repair, *, ours: bool,
     data = {"distributions": [f"{d.name}=={d.version}" for d in found]}
     findings = [Finding("added", status, fact, blames="environment" if ours else None, data=data)]
     wrong = [item for distribution in found for item in distribution.wrong]
-    return [*findings, files_finding(wrong, repair, files=len(wrong), full=full)] if wrong else findings
+    return [*findings, *_wrong_findings(wrong, repair, files=len(wrong))]
 
 
-def venv_findings(
-    prefix: str, python: str | None, found: Sequence[Distribution], *, exists: bool, full: bool
-) -> list[Finding]:
+def venv_findings(prefix: str, python: str | None, found: Sequence[Distribution], *, exists: bool) -> list[Finding]:
     """Judge a prefix without conda records: a virtual environment, or none at all.
 
     Args:
@@ -145,7 +156,6 @@ def venv_findings(
         python: The interpreter that it points to; None if it is no virtual environment.
         found: Its distributions.
         exists: Whether there is such an interpreter.
-        full: Whether each file was hashed.
     """
     if python is None:
         return [Finding("environment", "fail", Fact(NOT_AN_ENVIRONMENT, prefix=prefix))]
@@ -154,9 +164,10 @@ def venv_findings(
     else:
         first = Finding("python", "fail", Fact(NO_PYTHON, home=python), blames="environment")
     wrong = [item for distribution in found for item in distribution.wrong]
-    if wrong:
-        return [first, files_finding(wrong, Repair("pip"), files=len(wrong), full=full)]
-    return [first, Finding("files", "pass", Fact(DISTRIBUTIONS_SOUND, count=len(found)))]
+    more = _wrong_findings(wrong, Repair("pip"), files=len(wrong))
+    if any(finding.code == FILES_DAMAGED for finding in more):
+        return [first, *more]
+    return [first, Finding("files", "pass", Fact(DISTRIBUTIONS_SOUND, count=len(found))), *more]
 
 
 def validation_finding(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from envkit.models.installed import Distribution, InstalledPackage, WrongFile
 from envkit.plain import LARGEST_TEXT_BYTES, open_plain, read_plain
+from envkit.values import replace
 
 _CHUNK = 1 << 20
 # A package's record is written right after its files. A file that is newer by more was changed later.
@@ -63,7 +64,7 @@ def find_wrong(
             if not state.st_mode & 0o444:
                 wrong.append(WrongFile(label, name, "closed"))
             elif size is not None and state.st_size != size:
-                wrong.append(WrongFile(label, name, "size", state.st_size, size))
+                wrong.append(_of_other_size(prefix / name, WrongFile(label, name, "size", state.st_size, size)))
             elif name in package.hashes and (full or state.st_mtime > package.linked_at + _LATER_S):
                 to_hash.append((package, name))
                 sizes.append(state.st_size)
@@ -110,11 +111,33 @@ def _check_record(site: Path, rows: Sequence[list[str]], label: str, *, full: bo
             yield WrongFile(label, row[0], "missing")
             continue
         if row[2].isascii() and row[2].isdigit() and row[2].lstrip("0") != (str(size) if size else ""):
-            yield WrongFile(label, row[0], "size", size, int(row[2][:30]))  # int() refuses thousands of digits
+            expected = int(row[2][:30])  # int() refuses thousands of digits
+            yield _of_other_size(path, WrongFile(label, row[0], "size", size, expected))
         elif full and row[1].startswith("sha256="):
             digest = base64.urlsafe_b64encode(bytes.fromhex(sha256_of(path))).decode().rstrip("=")
             if digest != row[1][7:].rstrip("="):
                 yield WrongFile(label, row[0], "sha256")
+
+
+_BUNDLES = ("certifi/cacert.pem", "ssl/cacert.pem", "ssl/cert.pem")
+"""Ends of paths of trusted certificates: of certifi, also inside pip, and of conda's ca-certificates."""
+
+
+def _of_other_size(path: Path, found: WrongFile) -> WrongFile:
+    """Return a file of another size, as one to which certificates were added if it is that.
+
+    Networks that look into TLS have an authority of their own, and add it to the files that programs read. What was
+    there before is not known, only how long it was; so the file has to be longer, and valid.
+    """
+    if not found.path.endswith(_BUNDLES) or (found.size_bytes or 0) <= (found.expected_bytes or 0):
+        return found
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=_read(path))
+    except (OSError, ValueError):  # SSLError is an OSError
+        return found
+    return replace(found, fault="certificates")
 
 
 def _read(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from envkit.values import dataclass, field
 
-Fault = Literal["missing", "closed", "unreadable", "size", "sha256"]
+Fault = Literal["missing", "closed", "unreadable", "size", "sha256", "certificates"]
 
 
 def project_name(text: str) -> str:
@@ -42,13 +42,17 @@ class BadRecord:
 
 @dataclass(frozen=True, slots=True)
 class WrongFile:
-    """One file that differs from its record."""
+    """One file that differs from its record.
+
+    Attributes:
+        fault: ``closed`` has no read bits; ``certificates`` has more of them than it was installed with.
+    """
 
     package: str  # the package or distribution that brought it
     path: str  # path in the prefix, or in the extracted package
-    fault: Fault  # ``missing``, ``closed`` (no read bits), ``unreadable``, or another ``size`` or ``sha256``
-    size_bytes: int | None = None  # its size, for ``size``
-    expected_bytes: int | None = None  # the size in the record, for ``size``
+    fault: Fault
+    size_bytes: int | None = None  # its size, for ``size`` and ``certificates``
+    expected_bytes: int | None = None  # the size in the record, for these
     error: str = ""  # the system's message, for ``unreadable``
 
 

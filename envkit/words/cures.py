@@ -196,6 +196,8 @@ CURES: dict[str, str | Callable[..., str]] = {
     files.BYTECODE_DAMAGED: "--fix removes these lists: the next environment compiles the packages again.",
     files.CACHE_DAMAGED: "--fix takes them out of the cache; they are fetched again when they are needed.",
     files.CACHE_WRITABLE: "--fix takes the right to write away.",
+    files.CERTIFICATES_ADDED: "Keep them if your network needs them. The next update of the package takes them away; a "
+    "file of them all that SSL_CERT_FILE names stays.",
     files.CLOSED: "Ask the owner to run `envkit doctor --fix`.",
     files.DUPLICATE_RECORDS: _repair,
     files.FILES_DAMAGED: _repair,

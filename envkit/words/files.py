@@ -25,13 +25,14 @@ def _fault(file: WrongFile) -> str:
         "unreadable": f"cannot be read: {file.error}",
         "size": f"has {file.size_bytes} bytes, not {file.expected_bytes}",
         "sha256": "was changed: its sha256 is another",
+        "certificates": "has more certificates",
     }[file.fault]
     return f"{file.path} ({file.package}) {said}"
 
 
-def _damaged(wrong: Sequence[str], count: int, files: int) -> str:
+def _damaged(wrong: Sequence[str], count: int) -> str:
     more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
-    return f"{count} of {files} files: {join(wrong[:_SHOWN], '; ')}{more}"
+    return f"{'1 file differs' if count == 1 else f'{count} files differ'}: {join(wrong[:_SHOWN], '; ')}{more}"
 
 
 def _cached(wrong: Sequence[str], packages: int) -> str:
@@ -88,6 +89,7 @@ FILES: dict[str, str | Callable[..., str]] = {
         f"{len(paths)} files of cached packages can be written, and through them every environment that shares them: "
         f"{_some(paths)}"
     ),
+    codes.CERTIFICATES_ADDED: lambda paths: f"certificates were added to {_some(paths)}",
     codes.CLOSED: lambda paths, owners: (
         f"{'1 directory belongs' if len(paths) == 1 else f'{len(paths)} directories belong'} to {join(owners)} and "
         f"cannot be read by you: {_some(paths)}"

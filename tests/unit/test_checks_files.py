@@ -10,7 +10,7 @@ from envkit.checks.files import (
     added_findings,
     closed_finding,
     duplicate_findings,
-    files_finding,
+    files_findings,
     gone_finding,
     manifest_finding,
     no_manifest_finding,
@@ -30,7 +30,7 @@ MISSING = WrongFile("app 1.0", "share/app.txt", "missing")
 
 def cured(repair: Repair) -> str:
     """How damaged files are cured."""
-    return str(cure(files_finding([MISSING], repair, files=1, full=False)))
+    return str(cure(*files_findings([MISSING], repair, files=1, full=False)))
 
 
 def manifest_of(*names: str) -> Manifest:
@@ -54,24 +54,24 @@ def validation(verdict: Any) -> ValidationRecord:
 
 
 def test_sound_files_pass_and_say_how_they_were_compared() -> None:
-    finding = files_finding([], FIX, files=7, full=True)
+    [finding] = files_findings([], FIX, files=7, full=True)
     assert (finding.status, finding.code, finding.data) == ("pass", None, {"files": 7})
     assert "7 files" in say(finding)
     assert "sha256" in say(finding)
-    assert "sha256" not in say(files_finding([], FIX, files=7, full=False))
+    assert "sha256" not in say(*files_findings([], FIX, files=7, full=False))
 
 
 def test_damaged_files_blame_the_environment() -> None:
-    finding = files_finding([MISSING] * 120, FIX, files=200, full=False)
+    [finding] = files_findings([MISSING] * 120, FIX, files=200, full=False)
     assert (finding.status, finding.code, finding.blames) == ("fail", "files-damaged", "environment")
-    assert "120 of 200" in say(finding)
+    assert "120 files differ: " in say(finding)
     assert "117 more" in say(finding)
     assert len(finding.data["wrong"]) == 100  # type: ignore[arg-type]
 
 
 def test_changed_files_of_other_tools_may_be_meant() -> None:
-    assert files_finding([MISSING], Repair("tool"), files=1, full=False, lenient=True).status == "warn"
-    assert files_finding([], Repair("tool"), files=1, full=False, lenient=True).status == "pass"
+    assert files_findings([MISSING], Repair("tool"), files=1, full=False, lenient=True)[0].status == "warn"
+    assert files_findings([], Repair("tool"), files=1, full=False, lenient=True)[0].status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_made_the_prefix_decides_how_damage_is_cured(repair: Repair, words:
     ],
 )
 def test_each_fault_of_a_file_has_words(item: WrongFile, words: str) -> None:
-    assert words in say(files_finding([item], FIX, files=1, full=False))
+    assert words in say(*files_findings([item], FIX, files=1, full=False))
 
 
 def test_the_manifest_names_what_is_installed() -> None:
@@ -139,40 +139,40 @@ def test_a_moved_prefix_fails() -> None:
 
 def test_a_generation_is_never_added_to() -> None:
     found = [Distribution("six", "1.0", "pip", ())]
-    [ours] = added_findings(found, FIX, ours=True, full=False)
+    [ours] = added_findings(found, FIX, ours=True)
     assert (ours.code, ours.status, ours.blames) == ("added-by-hand", "fail", "environment")
     assert ours.data == {"distributions": ["six==1.0"]}
 
 
 def test_users_add_to_environments_of_other_tools() -> None:
     found = [Distribution(f"d{n}", "1.0", "pip", ()) for n in range(7)]
-    [theirs] = added_findings(found, Repair("tool"), ours=False, full=False)
+    [theirs] = added_findings(found, Repair("tool"), ours=False)
     assert (theirs.status, theirs.blames, cure(theirs)) == ("warn", None, None)
     assert "2 more" in say(theirs)
-    assert added_findings([], Repair("tool"), ours=False, full=False) == []
+    assert added_findings([], Repair("tool"), ours=False) == []
 
 
 def test_files_that_were_added_are_checked_too() -> None:
     found = [Distribution("six", "1.0", "pip", (WrongFile("six", "six.py", "missing"),))]
-    codes = [finding.code for finding in added_findings(found, FIX, ours=True, full=False)]
+    codes = [finding.code for finding in added_findings(found, FIX, ours=True)]
     assert codes == ["added-by-hand", "files-damaged"]
 
 
 def test_a_virtual_environment_needs_the_python_that_made_it() -> None:
-    sound = venv_findings("/venv", "/usr/bin/python3", [], exists=True, full=False)
+    sound = venv_findings("/venv", "/usr/bin/python3", [], exists=True)
     assert [finding.status for finding in sound] == ["pass", "pass"]
-    [python, _] = venv_findings("/venv", "/usr/bin/python3", [], exists=False, full=False)
+    [python, _] = venv_findings("/venv", "/usr/bin/python3", [], exists=False)
     assert (python.code, python.status) == ("no-python", "fail")
 
 
 def test_damage_in_a_virtual_environment_is_cured_by_pip() -> None:
     found = [Distribution("six", "1.0", "pip", (WrongFile("six", "six.py", "missing"),))]
-    [_, files] = venv_findings("/venv", "/usr/bin/python3", found, exists=True, full=False)
+    [_, files] = venv_findings("/venv", "/usr/bin/python3", found, exists=True)
     assert (files.code, cure(files)) == ("files-damaged", cured(Repair("pip")))
 
 
 def test_a_folder_may_be_no_environment() -> None:
-    [finding] = venv_findings("/somewhere", None, [], exists=False, full=False)
+    [finding] = venv_findings("/somewhere", None, [], exists=False)
     assert (finding.code, finding.status) == ("not-an-environment", "fail")
 
 

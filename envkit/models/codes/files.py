@@ -22,6 +22,7 @@ BARRED = _finding("barred", "Files of an environment are closed to users of its 
 BYTECODE_DAMAGED = _finding("bytecode-damaged", "Packages lack bytecode, and their lists hide that.", None)
 CACHE_DAMAGED = _finding("cache-damaged", "Cached packages are damaged.")
 CACHE_WRITABLE = _finding("cache-writable", "Files that environments share can be written.", None)
+CERTIFICATES_ADDED = _finding("certificates-added", "Certificates were added to those that a package trusts.", None)
 CLOSED = _finding("closed", "The owner keeps something closed to this user.", "host")
 DUPLICATE_RECORDS = _finding("duplicate-records", "A package has several records in conda-meta.")
 FILES_DAMAGED = _finding("files-damaged", "Files differ from what was installed.")
