@@ -112,9 +112,9 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
     failure: EnvkitError | None = None
     tried: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     unsolved: list[tuple[Verdict, object]] = []
-    for pick, way in product(picks, ways):
+    for pick, loose, way in product(picks, (False, True), ways):
         candidate_records = [v.build.record for v in (*candidates.ranked, *candidates.lower)] if candidates else []
-        task = plan_solve(request, target, pick, candidate_records, installed=installed, around=way)
+        task = plan_solve(request, target, pick, candidate_records, installed=installed, around=way, loose=loose)
         if (task.specs, task.constraints) in tried:
             continue
         tried.add((task.specs, task.constraints))
@@ -128,14 +128,14 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             records, opened = solve_by_priority(session, task, used, pinned=inquiry.pinned)
         except UnsatisfiableError as error:
             failure = failure or error
-            unsolved += [(pick, _cause(error))] if pick is not None else []
+            unsolved += [(pick, _cause(error))] if pick is not None and not loose else []
             continue
         refusals = _refusals(records, inquiry, session.knowledge)
         if refusals:
             failure = failure or HostCannotRunError(
                 will_not_run(refusals), hint="See what runs with `envkit find`, or pin another version."
             )
-            unsolved += [(pick, refusals[0])] if pick is not None else []
+            unsolved += [(pick, refusals[0])] if pick is not None and not loose else []
             continue
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", plural(len(records), "package") + (f", {exact_words(taken)}" if taken else ""))

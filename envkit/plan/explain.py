@@ -143,6 +143,12 @@ def _raised(host: Target, driver: DriverVersion) -> Target:
     return _with_driver(host, driver)
 
 
+def _is_rebuild(one: Build, other: Build) -> bool:
+    """Return whether two builds are of one version for one CUDA."""
+    first, second = one.record, other.record
+    return (first.name, first.version, one.build_cuda) == (second.name, second.version, other.build_cuda)
+
+
 def explain(
     ranked: Sequence[Verdict],
     request: Request,
@@ -163,6 +169,7 @@ def explain(
     chosen = taken or pick(ranked)
     answers: list[Answer] = []
     if chosen is not None:
+        unsolved = [item for item in unsolved if not _is_rebuild(item[0].build, chosen.build)]
         answers += [Answer(THIS_BUILD, fact) for fact in _this(chosen, request, among_all=not unsolved)]
         for verdict, why in unsolved[:_SHOWN]:
             answers.append(Answer(NOT_NEWER, Advice(UNSOLVED_BUILD, build=verdict.build, why=why)))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from envkit.builds.classify import classify
 from envkit.builds.dependency import demands_on, record_matches
 from envkit.builds.families import channel_name
 from envkit.builds.version import version_key
@@ -26,6 +27,8 @@ ASSUMED = {"glibc": "2.28", "osx": "13.0"}
 
 _PYTHON_IN_BUILD = regex(r"py\d\.?\d{1,2}(?=_|h[0-9a-f]|$)")
 _HASH = regex(r"h[0-9a-f]{6,9}(?=_|$)")
+_NUMBER = regex(r"_\d+$")
+_BLAS = regex(r"(?<=_)(mkl|generic|openblas)(?=_)")
 _ARCHSPEC_OF_SUBDIR = {"linux-64": "x86_64", "osx-64": "x86_64", "win-64": "x86_64", "linux-aarch64": "aarch64"}
 
 
@@ -82,22 +85,48 @@ def build_pattern(build_string: str) -> str:
 def _pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
     """Return the pick as a spec: exact, or with any Python where none was named and all such builds are alike."""
     build, record = pick.build, pick.build.record
-    channel = next((spec.channel for spec in request.parsed if spec.name == record.name and spec.channel), None)
-    before = f"{channel}::" if channel else ""
-    exact = f"{before}{record.name} =={record.version} {record.build}"
     reason = f"the build chosen for this target: tier {pick.tier.value}"
+    exact = Pin(f"{_of_version(record, request)} {record.build}", reason)
     if request.python is not None or build.python is None:
-        return Pin(exact, reason)
+        return exact
     pattern = build_pattern(record.build)
-    alike = [
-        other
-        for other in records
-        if other.name == record.name and other.version == record.version and fnmatchcase(other.build, pattern)
-    ]
     same = (record.build_number, record.channel, record.raw.get("flags"))
+    alike = _alike(record, pattern, records)
     if any((other.build_number, other.channel, other.raw.get("flags")) != same for other in alike):
-        return Pin(exact, reason)
-    return Pin(f"{before}{record.name} =={record.version} {pattern}", f"{reason}; any Python")
+        return exact
+    return Pin(f"{_of_version(record, request)} {pattern}", f"{reason}; any Python")
+
+
+def _loose_pin(pick: Verdict, request: Request, records: Sequence[Record]) -> Pin:
+    """Return the pick as a spec that leaves its build number and BLAS open, too, where all such builds are of its kind.
+
+    Builds of a version differ by these in the versions of the packages around, and the newest need not exist for each
+    Python.
+    """
+    build, record = pick.build, pick.build.record
+    strict = _pin(pick, request, records)
+    close = build_pattern(record.build)
+    pattern = re.sub(r"\*+", "*", _BLAS.sub("*", _NUMBER.sub("_*", close)))
+    alike = _alike(record, pattern, records)
+    kinds = {(other.channel, *_kind(classify(other))) for other in alike}
+    if len(alike) == len(_alike(record, close, records)) or kinds != {(record.channel, *_kind(build))}:
+        return strict
+    return Pin(f"{_of_version(record, request)} {pattern}", f"{strict.reason}, or another of its version and kind")
+
+
+def _of_version(record: Record, request: Request) -> str:
+    channel = next((spec.channel for spec in request.parsed if spec.name == record.name and spec.channel), None)
+    return f"{f'{channel}::' if channel else ''}{record.name} =={record.version}"
+
+
+def _alike(record: Record, pattern: str, records: Sequence[Record]) -> list[Record]:
+    """Return the builds of a record's version that fit a pattern."""
+    named = (record.name, record.version)
+    return [other for other in records if (other.name, other.version) == named and fnmatchcase(other.build, pattern)]
+
+
+def _kind(build: Build) -> tuple[object, ...]:
+    return build.variant, build.build_cuda
 
 
 def _companions(build: Build, constraints: _Constraints) -> None:
@@ -180,6 +209,7 @@ def plan_solve(
     *,
     installed: Sequence[Record] = (),
     around: Sequence[str] = (),
+    loose: bool = False,
 ) -> SolveTask:
     """Plan what to ask the solver.
 
@@ -190,6 +220,7 @@ def plan_solve(
         records: The candidates, to see whether the pin may leave the Python open.
         installed: Records that the solution keeps where it can.
         around: Constraints that keep out packages without code for the target's GPU (`envkit.plan.around`).
+        loose: Whether any build of the pick's version and kind will do.
     """
     constraints: _Constraints = {}
     parsed = request.parsed
@@ -197,7 +228,7 @@ def plan_solve(
     specs = list(request.specs)
     pins: list[Pin] = []
     if pick is not None:
-        pin = _pin(pick, request, records)
+        pin = (_loose_pin if loose else _pin)(pick, request, records)
         pins.append(pin)
         specs.append(pin.spec)
         _companions(pick.build, constraints)

@@ -310,3 +310,31 @@ def test_the_command_of_a_correction_can_be_copied(envkit: Envkit, tmp_path: Pat
     command = refused.err[refused.err.rindex("envkit create") :].strip()
     assert command.startswith("envkit create cuda-version=12.1 -c file://")
     assert command.endswith("--persist 'my envs' --override-channels --driver 550 --dry-run")
+
+
+def test_a_rebuild_for_the_python_of_the_rest_comes_before_an_older_version(envkit: Envkit, tmp_path: Path) -> None:
+    def torch(version: str, blas: str, python: str, number: int) -> Package:
+        build = f"cpu_{blas}_py{python.replace('.', '')}_h{number:06}_{number}"
+        return Package("pytorch", version, build, depends=[f"python {python}.*"], record={"build_number": number})
+
+    channel = write_channel(
+        tmp_path / "channel",
+        [
+            *(torch("2.10.0", *kind) for kind in (("mkl", "3.14", 104), ("mkl", "3.12", 103), ("generic", "3.13", 3))),
+            *(torch("2.9.0", "mkl", python, 100) for python in ("3.12", "3.13")),
+            *(Package("python", f"{python}.1") for python in ("3.12", "3.13", "3.14")),
+            *(Package("app", version, depends=[f"python {version}.*"]) for version in ("3.12", "3.13")),
+        ],
+    )
+    words = ("create", "pytorch", "-c", channel, "--override-channels", "--cuda", "none", "--dry-run", "--json")
+    found = {}
+    for app in ("", "app=3.12", "app=3.13"):
+        made = envkit(*words, *([app] if app else []), "--persist", "envs")
+        assert made.code == 0, made.err
+        found[app] = made.json["pick"]["build"]
+        assert "does not go together" not in made.out
+    assert found == {
+        "": "cpu_mkl_py314_h000104_104",
+        "app=3.12": "cpu_mkl_py312_h000103_103",
+        "app=3.13": "cpu_generic_py313_h000003_3",
+    }

@@ -13,6 +13,7 @@ from envkit.plan.corrections import find_corrections
 from envkit.plan.limits import limits
 from envkit.plan.rank import conservative, nearest, pick, rank, solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve, virtual_packages
+from envkit.values import replace
 from envkit.words.say import say
 
 BASE = Target("linux-64", glibc="2.35", microarch="x86_64_v3")
@@ -201,6 +202,18 @@ def test_conda_forge_stands_alone_and_the_pin_leaves_the_python_open() -> None:
 def test_a_named_python_pins_the_record() -> None:
     task = _task("auto", _target("550", "a100"), "pytorch", python="3.11")
     assert task.specs == ("pytorch", "pytorch ==2.12.1 cuda129_mkl_py311_h0000000_300", "python 3.11.*")
+
+
+def test_a_loose_pin_leaves_open_what_rebuilds_differ_in() -> None:
+    request = Request(("pytorch",), channels=(CF, PT))
+    [chosen, *_] = rank(_verdicts(request, _target("550", "a100")), request, _target("550", "a100"))
+    number = replace(chosen.build.record, build="cuda129_generic_py310_h1234567_7", build_number=7)
+    for records, pin in (
+        ([*RECORDS, number], "pytorch ==2.12.1 cuda129_*_py*_*_*"),
+        (RECORDS, plan_solve(request, BASE, chosen, RECORDS).specs[1]),  # there are no others
+        ([*RECORDS, replace(number, channel=PT)], "pytorch ==2.12.1 cuda129_mkl_py*_*_300"),
+    ):
+        assert plan_solve(request, BASE, chosen, records, loose=True).specs[1] == pin
 
 
 def test_channel_pytorch_brings_nvidia_and_conda_forge() -> None:
