@@ -24,6 +24,7 @@ from envkit.values import dataclass
 KINDS = {"py": "python", "html": "html", "pdf": "pdf"}
 """Formats that a notebook is exported to, and nbconvert's names for them."""
 
+_PRINTED = "pre { white-space: pre-wrap !important; overflow-wrap: anywhere }"
 _SCRIPT_HEAD = "#!/usr/bin/env python\n# coding: utf-8"  # of nbconvert's scripts
 
 
@@ -149,7 +150,8 @@ def export_notebook(
     if kind == "pdf" and browser is None and not has_latex():
         raise PackageNotFoundError(
             "nothing here can make a PDF: no Chromium, Chrome or Edge, and no xelatex with pandoc",
-            hint=f"Install one of them (apt-get install chromium), or: envkit notebook export {path} --to html",
+            hint=f"apt-get install chromium; or a page, which every browser prints: envkit notebook export {path} "
+            "--to html",
         )
     notes: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix="envkit-notebook-") as temporary:
@@ -164,7 +166,7 @@ def export_notebook(
             page = folder / f"{path.stem}.html"
             notes = _make_page(command, _read(source), page, env)
             if browser is not None:
-                _set_base(page, path)
+                _fit_for_print(page, path)
                 print_pdf(browser, page, made, folder / "profile")
         else:
             run_nbconvert(command, source, KINDS[kind], made, env=env)
@@ -194,11 +196,11 @@ def _make_page(command: Sequence[str], notebook: dict[str, Any], page: Path, env
     return notes
 
 
-def _set_base(page: Path, notebook: Path) -> None:
-    """Let a page find the images that lie beside its notebook."""
+def _fit_for_print(page: Path, notebook: Path) -> None:
+    """Let a page find the images that lie beside its notebook, and break lines that paper is too narrow for."""
     text = page.read_text(encoding="utf-8")
-    base = f'<head><base href="{notebook.absolute().parent.as_uri()}/">'
-    page.write_text(text.replace("<head>", base, 1), encoding="utf-8")
+    head = f'<head><base href="{notebook.absolute().parent.as_uri()}/"><style>{_PRINTED}</style>'
+    page.write_text(text.replace("<head>", head, 1), encoding="utf-8")
 
 
 def _frameworks(prefix: Path) -> tuple[str, ...]:

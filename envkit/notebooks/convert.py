@@ -18,6 +18,9 @@ _TIME_LIMIT_S = 600.0
 _TAIL = 4000
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+# Of Debian and Ubuntu; nbconvert names the first, third and fourth, and its template needs the second.
+_LATEX_PACKAGES = "texlive-xetex texlive-latex-recommended texlive-fonts-recommended texlive-plain-generic pandoc"
+_NO_FILE = re.compile(r"! (?:LaTeX Error: File `|I can't find file `)([^']+)'|(\S+\.(?:sty|cls)) not found")
 _NOTHING = "data:text/javascript,"  # an empty script; templates load what these options name
 _MAC_BROWSERS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -81,6 +84,7 @@ def run_nbconvert(
 
     Raises:
         ValidationFailedError: A cell failed.
+        PackageNotFoundError: LaTeX lacks a package.
         UsageError: The notebook cannot be converted.
     """
     words: list[str | Path] = [*command, "--to", kind, "--output-dir", output.parent, "--output", output.stem, notebook]
@@ -90,6 +94,7 @@ def run_nbconvert(
         words += ["--execute", "--ExecutePreprocessor.timeout=-1"]
     ended = run_child(words, timeout_s=None if execute else _TIME_LIMIT_S, env=env, stderr_tail=_TAIL)
     if ended.state != "done" or not output.is_file():
+        _refuse_latex(notebook, ended.error_text)
         what = f"nbconvert {ended.ending or 'wrote nothing'} for {notebook.name}: {_last(ended)}"
         if execute:
             raise ValidationFailedError(what, hint="Run it in JupyterLab, where the cell that failed shows why.")
@@ -116,6 +121,29 @@ def print_pdf(browser: str, page: Path, output: Path, profile: Path) -> None:
             f"{browser} {ended.ending or 'wrote no PDF'}: {_last(ended)}",
             hint="Export to html, and print that with a browser.",
         )
+
+
+def _refuse_latex(notebook: Path, said: str) -> None:
+    """Raise what LaTeX said, if it failed; it says why before the end of its log.
+
+    Raises:
+        PackageNotFoundError: It lacks a package.
+        UsageError: It cannot set a formula or a character of the notebook.
+    """
+    lines = said.splitlines()
+    number = next((number for number, line in enumerate(lines) if line.startswith("! ")), None)
+    if number is None:
+        return
+    if missing := _NO_FILE.search("\n".join(lines[number : number + 3])):
+        raise PackageNotFoundError(
+            f"LaTeX has no {printable(missing[1] or missing[2])}, which nbconvert needs to make a PDF",
+            hint=f"apt-get install {_LATEX_PACKAGES}; or a browser, which needs no LaTeX: apt-get install chromium",
+        )
+    place = next((line for line in lines[number:] if re.match(r"l\.\d+ ", line)), "").partition(" ")[2]
+    raise UsageError(
+        f"LaTeX cannot set {notebook.name}: {printable(lines[number][2:])} {printable(place.strip())}".rstrip(),
+        hint="Correct that formula, or install a browser, which needs no LaTeX: apt-get install chromium.",
+    )
 
 
 def _last(ended: ChildResult) -> str:

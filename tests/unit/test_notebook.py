@@ -9,11 +9,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from browser import Browser
 from formulas import cell_from
 
 from envkit.api import notebook as api
 from envkit.errors import PackageNotFoundError, RecipeError, UsageError, VolumeError
-from envkit.notebooks.convert import find_nbconvert
+from envkit.notebooks.convert import find_nbconvert, has_latex, run_nbconvert
 from envkit.notebooks.excerpt import excerpt
 from envkit.notebooks.mathml import with_mathml
 from envkit.notebooks.source import FRAMEWORKS, cells_for
@@ -168,3 +169,59 @@ def test_export_refuses_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(PackageNotFoundError, match="can make a PDF") as error:
         api.export_notebook(path, "pdf", None)
     assert "apt-get install chromium" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("said", "raised", "words"),
+    [
+        (
+            "! Undefined control sequence.\nl.419 \\[\\wrong\n                       {x}\\]\n? \n! Emergency stop.",
+            UsageError,
+            r"LaTeX cannot set n.ipynb: Undefined control sequence. \[\wrong",
+        ),
+        (
+            "! LaTeX Error: File `tcolorbox.sty' not found.\n\nType X to quit or <RETURN> to proceed,",
+            PackageNotFoundError,
+            "LaTeX has no tcolorbox.sty",
+        ),
+        ("! I can't find file `x.tex'.\n<*> x.tex", PackageNotFoundError, "LaTeX has no x.tex"),
+    ],
+)
+def test_what_latex_says_is_told(said: str, raised: type[Exception], words: str, tmp_path: Path) -> None:
+    """It says why far before the end of what nbconvert prints."""
+    convert = tmp_path / "nbconvert"
+    text = f"Traceback\n{said}\nTranscript written on notebook.log."
+    convert.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{text}\nEND\nexit 1\n")
+    convert.chmod(0o755)
+    with pytest.raises(raised) as error:
+        run_nbconvert([str(convert)], tmp_path / "n.ipynb", "pdf", tmp_path / "n.pdf", env={"PATH": "/usr/bin:/bin"})
+    assert words in str(error.value)
+    assert "apt-get install" in str(vars(error.value)["hint"])
+
+
+@pytest.mark.full
+def test_pdf_of_a_browser_and_of_latex(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real ones, where they are installed; on paper no line is cut."""
+    path = tmp_path / "n.ipynb"
+    notebook = nbformat.v4.new_notebook()
+    long = "x = " + " + ".join(f"value_{number}" for number in range(60))
+    notebook.cells = [nbformat.v4.new_markdown_cell("Gradient: $\\nabla f = 2 x$"), nbformat.v4.new_code_cell(long)]
+    nbformat.write(notebook, path)
+    api.export_notebook(path, "pdf", None)
+    assert path.with_suffix(".pdf").read_bytes()[:5] == b"%PDF-"
+    api.export_notebook(path, "html", None)
+    page = path.with_suffix(".html")
+    wide = "() => Math.max(...[...document.querySelectorAll('pre')].map(one => one.scrollWidth - one.clientWidth))"
+    assert browser.visit(page, lambda visit: visit.page.evaluate(wide), width=700) > 0
+    api._fit_for_print(page, path)
+    assert browser.visit(page, lambda visit: visit.page.evaluate(wide), width=700) == 0
+    if not has_latex():
+        pytest.skip("needs xelatex and pandoc")
+    monkeypatch.setattr(api, "find_browser", lambda: None)
+    made = api.export_notebook(path, "pdf", tmp_path / "latex.pdf")
+    assert Path(made.path).read_bytes()[:5] == b"%PDF-"
+    notebook.cells[0].source = "$$\\wrong{x}$$"
+    nbformat.write(notebook, path)
+    with pytest.raises(UsageError, match="Undefined control sequence"):
+        api.export_notebook(path, "pdf", tmp_path / "wrong.pdf")
+    assert not (tmp_path / "wrong.pdf").exists()
