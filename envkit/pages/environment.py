@@ -77,7 +77,7 @@ def _outcome(record: Outcome | None) -> str:
 
 
 def _when(record: Outcome) -> str:
-    return f"{record.created} ({_machine(record)})"
+    return f"{record.created.replace('T', ' ')[:16]} ({_machine(record)})"
 
 
 def _machine(record: Outcome) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from browser import Browser, Visit, check_page
+from fleets import finding, machine, outcome
 from harness import Shell
 from packages import travelling
 
@@ -16,56 +17,13 @@ from envkit.layout.node_records import write_node_record
 from envkit.layout.validations import write_validation
 from envkit.layout.volume import Volume
 from envkit.models.manifest import PastValidation, ValidationRecord
-from envkit.models.node_record import NodeRecord, NodeVerdict
 from envkit.pages.charts import bars
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-def machine(gpu: str, capability: str, driver: str) -> dict[str, Any]:
-    return {
-        "subdir": "linux-64",
-        "glibc": "2.36",
-        "microarch": "x86_64_v3",
-        "driver_version": driver,
-        "driver_cuda": "12.8",
-        "gpus": [{"name": gpu, "compute_capability": capability}],
-    }
-
-
 H100 = machine("NVIDIA H100", "9.0", "570.86.10")
 A100 = machine(f"NVIDIA A100 {HOSTILE}", "8.0", "570.86.10")
-
-
-def finding(status: str, text: str, **data: object) -> dict[str, Any]:
-    return {
-        "check": "driver.matmul",
-        "status": status,
-        "blames": None,
-        "code": None,
-        "text": text,
-        "hint": None,
-        "data": data,
-    }
-
-
-def outcome(generation: str, node: str, host: dict[str, Any], rate: float, verdict: NodeVerdict = "pass") -> NodeRecord:
-    findings = (
-        finding("pass", "computed", figures={"matmul_flop_per_s": rate, "matmul_s": 1.0}, gpu=True),
-        *((finding("fail", f"{node} computed wrong"),) if verdict == "fail" else ()),
-    )
-    return NodeRecord(
-        node=node,
-        via="slurm",
-        level="driver",
-        verdict=verdict,
-        created="2026-11-20T10:00:00+00:00",
-        seconds=4.2,
-        generation=generation,
-        fingerprint=str(host["gpus"][0]["compute_capability"]),
-        host=host if verdict != "none" else {},
-        findings=findings if verdict != "none" else (finding("fail", "no answer in 60 s"),),
-    )
 
 
 @pytest.fixture(scope="module")

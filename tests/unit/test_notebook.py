@@ -203,10 +203,8 @@ def test_what_latex_says_is_told(said: str, raised: type[Exception], words: str,
 def test_pdf_of_a_browser_and_of_latex(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real ones, where they are installed; on paper no line is cut."""
     path = tmp_path / "n.ipynb"
-    notebook = nbformat.v4.new_notebook()
     long = "x = " + " + ".join(f"value_{number}" for number in range(60))
-    notebook.cells = [nbformat.v4.new_markdown_cell("Gradient: $\\nabla f = 2 x$"), nbformat.v4.new_code_cell(long)]
-    nbformat.write(notebook, path)
+    _write_notebook(path, "Gradient: $\\nabla f = 2 x$", long)
     api.export_notebook(path, "pdf", None)
     assert path.with_suffix(".pdf").read_bytes()[:5] == b"%PDF-"
     api.export_notebook(path, "html", None)
@@ -220,8 +218,15 @@ def test_pdf_of_a_browser_and_of_latex(browser: Browser, tmp_path: Path, monkeyp
     monkeypatch.setattr(api, "find_browser", lambda: None)
     made = api.export_notebook(path, "pdf", tmp_path / "latex.pdf")
     assert Path(made.path).read_bytes()[:5] == b"%PDF-"
-    notebook.cells[0].source = "$$\\wrong{x}$$"
-    nbformat.write(notebook, path)
+    _write_notebook(path, "$$\\wrong{x}$$", long)
     with pytest.raises(UsageError, match="Undefined control sequence"):
         api.export_notebook(path, "pdf", tmp_path / "wrong.pdf")
     assert not (tmp_path / "wrong.pdf").exists()
+
+
+def _write_notebook(path: Path, text: str, code: str) -> None:
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": text},
+        {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None},
+    ]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells}))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pictures
 import pytest
 from browser import Browser, check_page
 from mounts import mounted
@@ -16,6 +17,7 @@ from mounts import mounted
 from envkit.api.publish import check_publishable
 from envkit.cuda.peaks import peak_of
 from envkit.errors import TamperedError
+from envkit.host.wire import host_to_json
 from envkit.layout import validations
 from envkit.layout.volume import Volume
 from envkit.models.codes import frameworks
@@ -31,7 +33,7 @@ from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.pages.environment import environment_page
 from envkit.pages.validation import validation_page
 from envkit.profiles import Profile
-from envkit.wire.results import finding_from_json, finding_json
+from envkit.wire.results import finding_from_json, finding_json, validate_json
 from envkit.words.values import figure_words
 
 COMPUTED = Finding(
@@ -219,6 +221,14 @@ def test_figures_stand_beside_the_peak_of_their_gpu() -> None:
     assert "50 % of 67 TFLOP/s" in page.text
     assert peak_of("NVIDIA H100 80GB HBM3", "context_s") is None
     assert peak_of("NVIDIA H100 NVL", "vadd_bytes_per_s") is None
+
+
+def test_a_page_can_be_made_of_the_document() -> None:
+    """So that the README's picture shows a machine that the picture is not taken on."""
+    host = Host("linux-64", gpus=(Gpu("NVIDIA H100 80GB HBM3", ComputeCapability(9, 0)),))
+    result = ValidateResult(report(COMPUTED, FILES), host, "train")
+    document = json.loads(json.dumps(validate_json(result, host_to_json(host))))
+    assert pictures.report_page(document) == validation_page(result)
 
 
 def record(verdict: str, created: str, fingerprint: str = "a" * 12) -> ValidationRecord:

@@ -21,7 +21,7 @@ if (source) {
   };
   const show = () => {
     const shown = machine();
-    if (driver) driver.disabled = gpu.value === "asked" || gpu.value === "none";
+    if (driver) driver.closest("label").hidden = gpu.value === "asked" || gpu.value === "none";
     cells.forEach((cell, index) => {
       const [name, letter, words] = tiers[verdicts[shown[index]][0]];
       cell.className = `tier ${name}`;
