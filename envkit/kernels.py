@@ -53,6 +53,8 @@ class Kernel:
         shared: Whether it is on the volume rather than in the user's folder.
         named: Whether somebody chose `display_name`; else it follows the environment and the machine.
         problem: Why it would not start, or None.
+        here: Its name for people on this machine, where that is asked for; `display_name` is as it was written last,
+            perhaps by another machine of the volume.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Kernel:
     shared: bool
     named: bool = False
     problem: str | None = None
+    here: str | None = None
 
 
 def user_dir(env: Mapping[str, str]) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from envkit.api.records import records_of
 from envkit.builds.classify import classify
@@ -12,23 +13,44 @@ from envkit.checks.verdict import judge
 from envkit.cuda.gpus import parse_gpu
 from envkit.errors import EnvkitError
 from envkit.frameworks.table import row_of
+from envkit.host.wire import host_to_json
 from envkit.kernels import Kernel, install_kernel, list_kernels
-from envkit.layout.generation import active, read_manifest
+from envkit.layout.generation import active, known_profiles, read_manifest
 from envkit.layout.volume import Volume
 from envkit.models.build import Verdict
 from envkit.models.host import Host, Target
 from envkit.models.kernel import KernelFacts
 from envkit.models.manifest import Manifest
+from envkit.profiles import choose_profile, facts_of
+from envkit.values import replace
 from envkit.words.kernels import kernel_words
 
 
 def shown_name(volume: Volume, name: str, host: Host) -> str | None:
-    """Return what a kernel of an environment is called on this machine; None where its manifest cannot be read."""
+    """Return what a kernel of an environment is called on this machine; None where its manifest cannot be read.
+
+    Of an environment with profiles it is that of this machine's, or of the link's where none serves it.
+    """
     prefix = active(volume, name)
+    if prefix is not None and (rules := known_profiles(prefix)):
+        chosen = choose_profile(rules, facts_of(host_to_json(host)))
+        prefix = volume.generations / chosen.generation if chosen is not None else prefix
     manifest = read_manifest(prefix) if prefix is not None else None
     if manifest is None:
         return None
     return kernel_words(_facts(name, manifest, host))
+
+
+def kernels_here(kernels: Sequence[Kernel], host: Host) -> list[Kernel]:
+    """Return kernels with their names on a machine; a damaged environment's keep what their files say."""
+    named = []
+    for kernel in kernels:
+        shown = None
+        if not kernel.named and not kernel.problem:
+            with contextlib.suppress(EnvkitError, OSError):
+                shown = shown_name(Volume(Path(kernel.volume)), kernel.environment, host)
+        named.append(replace(kernel, here=shown or kernel.display_name))
+    return named
 
 
 def refresh_kernels(volume: Volume, name: str, host: Host, env: Mapping[str, str] | None = None) -> list[Kernel]:

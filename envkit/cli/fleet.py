@@ -162,21 +162,21 @@ def fleet_of(via: str | None, nodes: str | None, arguments: Sequence[str], *, gp
 
 
 def _render_kinds(out: Console, kinds: Sequence[HostKind]) -> None:
-    from envkit.cli.output import table
+    from envkit.cli.output import fitting, table
+    from envkit.words.values import ranges_words
 
-    view = table("nodes", "GPUs", "driver", "up to CUDA", "platform", "which")
+    view = table("nodes", "GPUs", "driver", "up to CUDA", "platform", "which", whole=("driver",))
     for kind in kinds:
         host = kind.host
-        more = f" and {len(kind.nodes) - _SHOWN} more" if len(kind.nodes) > _SHOWN else ""
         view.add_row(
             str(len(kind.nodes)),
             gpus_words(host),
             str(host.driver_version or "none"),
             str(host.driver_cuda or "none"),
             f"{host.subdir}, glibc {host.glibc}" if host.glibc else host.subdir,
-            ", ".join(kind.nodes[:_SHOWN]) + more,
+            ranges_words(kind.nodes, most=_SHOWN),
         )
-    out.print(view)
+    out.print(fitting(out, view, "platform", "up to CUDA"))
 
 
 def gpus_words(host: Host) -> str:

@@ -107,11 +107,11 @@ def fleet_join_command(
 
 
 def _render(out: Console, found: FleetValidation) -> None:
-    from envkit.cli.output import STATUS_STYLE, mark, table
+    from envkit.cli.output import STATUS_STYLE, fitting, mark, table
     from envkit.host.wire import host_from_json
     from envkit.words.values import figure_words
 
-    view = table("", "node", "GPUs", "driver", "took", "generation", whole=("node",))
+    view = table("", "node", "GPUs", "driver", "took", "generation", whole=("node", "took", "generation"))
     for record in found.nodes:
         host = host_from_json(record.host) if record.host else None
         verdict = "fail" if record.verdict == "none" else record.verdict
@@ -123,7 +123,7 @@ def _render(out: Console, found: FleetValidation) -> None:
             f"{record.seconds:.1f} s" if host else "",
             record.generation or "",
         )
-    out.print(view)
+    out.print(fitting(out, view, "generation", "driver"))
     render_node_findings(out, found.findings)
     for group in found.groups:
         speed = figure_words("all_reduce_bytes_per_s", group.whole.bytes_per_s)[1] if group.whole.bytes_per_s else ""

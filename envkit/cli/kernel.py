@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit.cli import options, which
@@ -10,6 +11,7 @@ from envkit.cli.declared import option
 from envkit.values import asdict
 
 if TYPE_CHECKING:
+    from envkit.cli.output import Console
     from envkit.kernels import Kernel
 
 
@@ -58,12 +60,16 @@ def kernel_install_command(
 
 
 def kernel_list_command(*, persist: options.Persist = None, as_json: options.Json = False) -> None:
-    """List the kernels that envkit has registered."""
-    from envkit.cli.output import console, mark, print_json, table
+    """List the kernels that envkit has registered, by their names on this machine."""
+    from envkit.cli.output import console, print_json
     from envkit.client.volume import locate_volumes
     from envkit.kernels import list_kernels
 
     found = list_kernels(locate_volumes(persist), os.environ)
+    if any(not kernel.named and not kernel.problem for kernel in found):
+        from envkit.api.kernel import kernels_here
+
+        found = kernels_here(found, options.session_of(persist).host)
     if as_json:
         print_json(_json(found))
         return
@@ -71,12 +77,31 @@ def kernel_list_command(*, persist: options.Persist = None, as_json: options.Jso
     if not found:
         out.print("no kernels yet; register one with `envkit kernel install NAME`")
         return
+    render_kernels(out, found)
+
+
+def render_kernels(out: Console, kernels: Sequence[Kernel]) -> None:
+    """Print kernels, and which of them still have another machine's name in their files."""
+    from envkit.cli.output import mark, table, without
+
     view = table("kernel", "shown as", "environment", "for", "folder", whole=("kernel", "environment", "for"))
-    for kernel in found:
+    for kernel in kernels:
         state = mark("[red]{}[/red]", kernel.problem) if kernel.problem else kernel.environment
         users = "all" if kernel.shared else "this user"
-        view.add_row(kernel.name, kernel.display_name, state, users, kernel.path)
-    out.print(view)
+        view.add_row(kernel.name, kernel.here or kernel.display_name, state, users, kernel.path)
+    out.print(without(out, view, "folder"))
+    for kernel in kernels:
+        if kernel.here not in {None, kernel.display_name}:
+            shared = " --shared" if kernel.shared else ""
+            out.print(
+                mark(
+                    "{}: a Jupyter without envkit shows '{}'; [bold]envkit kernel install {}{}[/bold] names it anew",
+                    kernel.name,
+                    kernel.display_name,
+                    kernel.environment,
+                    shared,
+                )
+            )
 
 
 def kernel_remove_command(

@@ -112,6 +112,31 @@ def join(values: Iterable[object], between: str = ", ", *, most: int | None = No
     return between.join(words[:most] if more > 0 else words) + (f" and {more} more" if more > 0 else "")
 
 
+def ranges_words(names: Iterable[str], *, most: int) -> str:
+    """Return names of nodes as Slurm writes them, ``gpu-[001-048,050]``; beyond `most` groups, how many more names."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for name in names:
+        stem = name.rstrip("0123456789")
+        digits = name[len(stem) :]
+        numbers = groups.setdefault((stem, len(digits)), [])
+        numbers.append(int(digits or 0))
+    told = [_group_words(stem, width, sorted(numbers)) for (stem, width), numbers in list(groups.items())[:most]]
+    more = sum(len(numbers) for numbers in list(groups.values())[most:])
+    return ", ".join(told) + (f" and {more} more" if more else "")
+
+
+def _group_words(stem: str, width: int, numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return stem + (f"{numbers[0]:0{width}}" if width else "")
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return f"{stem}[{','.join('-'.join(f'{end:0{width}}' for end in run) for run in runs)}]"
+
+
 @cache
 def _wordings() -> Mapping[type, Callable[[Any], str]]:
     """Return how values of each class are said."""

@@ -254,6 +254,8 @@ def test_a_kernel_starts_in_the_profile_of_its_machine(made: Shell, tmp_path: Pa
         env = shell.env(PYTHONPATH=str(modules), PATH="/usr/bin:/bin", **host)
         done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
         assert done.stdout.split()[0] == str(_profiles(made, "nb")[NAMES[build]])
+        (listed,) = shell.ok("kernel", "list", "--json", **host).json["kernels"]
+        assert f"PyTorch {'2.5' if build == OLD else '2.9'}" in listed["here"]
     lost = shell.env(PYTHONPATH=str(modules), PATH="/usr/bin:/bin", CONDA_OVERRIDE_CUDA="9.0", CONDA_PREFIX="none")
     told = subprocess.run(words, env=lost, capture_output=True, text=True, check=False)
     for text in (told.stdout, told.stderr):  # the notebook and the log

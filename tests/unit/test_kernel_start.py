@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from envkit import kernels
-from envkit.api.kernel import refresh_kernels
+from envkit.api.kernel import kernels_here, refresh_kernels
 from envkit.cuda.drivers import driver_ceiling, least_drivers
 from envkit.layout.generation import write_manifest
 from envkit.layout.volume import Volume
@@ -222,10 +222,14 @@ def test_a_kernel_is_named_anew_on_another_machine_and_a_chosen_name_stays(
         shown = {kernel.shared: kernel.display_name for kernel in refresh_kernels(volume, "train", machine_, env)}
         assert shown == {False: name, True: "Ours"}
         assert {k.shared: k.display_name for k in kernels.list_kernels([str(volume.root)], env)} == shown
-    # A Jupyter that has envkit tells it at each listing, whatever the file says.
+    # A Jupyter that has envkit tells it at each listing, whatever the file says; and so does `kernel list`.
+    listed = kernels.list_kernels([str(volume.root)], env)
     manager = jupyter.MachineKernelSpecManager(ensure_native_kernel=False)
     for machine_, name in MACHINES:
         manager._host = machine_
         assert manager.get_all_specs()["envkit-train"]["spec"]["display_name"] == name
+        here = kernels_here(listed, machine_)
+        assert {kernel.shared: kernel.here for kernel in here} == {False: name, True: "Ours"}
     (volume.generations / "train-0a1b2c3d" / ".envkit.json").write_text("{")
+    assert {k.here for k in kernels_here(listed, MACHINES[0][0])} == {MACHINES[-1][1], "Ours"}
     assert manager.get_all_specs()["envkit-train"]["spec"]["display_name"] == MACHINES[-1][1]
