@@ -71,6 +71,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--cuda", action="store_true", help="package what needs NVIDIA's wheels, and those too")
     parser.add_argument(
+        "--bytecode",
+        action="store_true",
+        help="put the bytecode of their modules into packages for one platform, as conda-build does; tests of what "
+        "compiles go without",
+    )
+    parser.add_argument(
         "--torch-index", metavar="URL", help="where CPU wheels of PyTorch are, besides pip's configured indexes"
     )
     parser.add_argument(
@@ -123,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pip_options=("--extra-index-url", options.torch_index) if options.torch_index else (),
             cache=options.cache.resolve(),
             cuda=options.cuda or options.with_torch == "cuda",
+            bytecode=options.bytecode,
         )
         with progress_on(console) as report:
             packages = make_channel(work, report)

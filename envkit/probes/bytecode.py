@@ -6,10 +6,10 @@ Run by the environment's own Python (3.7 and newer):
 
 MODE is that of folders in the cache, in octal. FILES is a JSON file with a list of [key, path]: the key of the package
 (its archive's digest) and the path of a ``.py`` file in the prefix. The cache holds the ``__pycache__`` folders of the
-prefix below ``<key>/<TAG>/``; a file there fits when its header has the source's mtime and size, as the interpreter
-itself demands (PEP 552). The path inside the code object is set right by the import system on loading. One JSON
-line on stdout says what was done, and which packages (``incomplete``) have modules whose bytecode could not be written
-or kept.
+prefix below ``<key>/<TAG>/``; a file there fits when its header has the source's mtime and size, or its hash, as the
+interpreter itself demands (PEP 552). The path inside the code object is set right by the import system on loading. One
+JSON line on stdout says what was done, and which packages (``incomplete``) have modules whose bytecode could not be
+written or kept.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import struct
 import sys
 
 
-def fits(pyc, state):
+def fits(pyc, source, state):
     """Whether the interpreter would take this bytecode for a source with this state."""
     try:
         with open(pyc, "rb") as file:
@@ -31,6 +31,9 @@ def fits(pyc, state):
     want = importlib.util.MAGIC_NUMBER + struct.pack(
         "<III", 0, int(state.st_mtime) & 0xFFFFFFFF, state.st_size & 0xFFFFFFFF
     )
+    if head[:4] == want[:4] and head[4:8] in (b"\1\0\0\0", b"\3\0\0\0"):  # valid by the hash of its source
+        with open(source, "rb") as file:
+            return head[8:] == importlib.util.source_hash(file.read())
     return head == want
 
 
@@ -38,10 +41,10 @@ def place(source, cached):
     """Put bytecode beside one source; return what was done."""
     state = os.stat(source)
     target = importlib.util.cache_from_source(source)
-    if fits(target, state):
+    if fits(target, source, state):
         return "present"
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    if fits(cached, state):
+    if fits(cached, source, state):
         try:
             os.link(cached, target)
             return "linked"

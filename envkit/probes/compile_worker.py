@@ -23,6 +23,7 @@ import sys
 
 MEMORY_BYTES = 4 << 30
 FULL = (28, 122)  # ENOSPC, EDQUOT
+HASHED = (b"\1\0\0\0", b"\3\0\0\0")  # flags of bytecode that holds the hash of its source, unchecked or checked
 
 
 class StaleError(Exception):
@@ -89,15 +90,23 @@ def header(state):
     )
 
 
-def is_shipped(home, source, state):
-    """Whether the package brings the bytecode of this source."""
+def is_shipped(home, source):
+    """Check whether the package brings the bytecode of this source, valid by its time and size or by its hash."""
     try:
-        content, _ = read(home, importlib.util.cache_from_source(source))
+        descriptor = os.open(importlib.util.cache_from_source(source), os.O_RDONLY, dir_fd=home)
     except OSError:
         return False
-    if content[:16] != header(state):
-        raise StaleError
-    return True
+    try:
+        head = os.read(descriptor, 16)
+    finally:
+        os.close(descriptor)
+    if head == header(os.stat(source, dir_fd=home)):
+        return True
+    if head[:4] == importlib.util.MAGIC_NUMBER and head[4:8] in HASHED:
+        text, _ = read(home, source)
+        if head[8:] == importlib.util.source_hash(text):
+            return True
+    raise StaleError
 
 
 class Stage:
@@ -137,10 +146,10 @@ def work(stage, request):
     try:
         for source, path, shipped in request["modules"]:
             try:
-                text, state = read(home, source)
-                if shipped and is_shipped(home, source, state):
+                if shipped and is_shipped(home, source):
                     done = "present"
                 else:
+                    text, state = read(home, source)
                     code = compile(text, request["prefix"] + "/" + path, "exec", dont_inherit=True)
                     cached = importlib.util.cache_from_source(path)
                     mode = state.st_mode & 0o777 | 0o200

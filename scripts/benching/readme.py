@@ -33,7 +33,7 @@ def figures_words(results: Results) -> str:
     head = (
         f"Medians on {machine},\nwith {tools};\n"
         "caches of packages are full, or empty where it says cold; the page cache is warm.\n"
-        "envkit makes bytecode of all packages, micromamba of those that are noarch."
+        "Packages for one platform bring bytecode, as those of conda-build do; envkit and micromamba compile the rest."
     )
     left_out = [line for line in notes(results) if line.startswith("not measured")]
     pictures = [

@@ -141,8 +141,8 @@ class Stage:
 
     @cached_property
     def torch(self) -> str:
-        """The URL of a channel of Python, numpy and PyTorch for the CPU."""
-        return self._made("torch-channel", [_SCRIPTS / "wheel_channel.py"], "--with-torch")
+        """The URL of a channel of Python, numpy and PyTorch for the CPU, with the bytecode that real packages bring."""
+        return self._made("pytorch-channel", [_SCRIPTS / "wheel_channel.py"], "--with-torch", "--bytecode")
 
     def _made(self, name: str, script: Sequence[Path | str], *words: str) -> str:
         if not (self.root / name / ".whole").exists():

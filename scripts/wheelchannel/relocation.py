@@ -1,6 +1,6 @@
 """An installed CPython to the relocatable conda package `python`.
 
-Left out, to keep the package small and self-contained: what is in site-packages, bytecode, the test suites and
+Left out, to keep the package small and self-contained: what is in site-packages, its own bytecode, the test suites and
 their extension modules, static libraries, manual pages, and the modules that would pull in a desktop or a network
 service's libraries (tkinter with idlelib and turtledemo, nis). The libraries of the system that the rest needs come
 along in `lib/`, all but glibc's own, libstdc++ and libgcc_s, which every manylinux wheel takes from the host.
@@ -24,6 +24,7 @@ from typing import Any, Final
 from wheelchannel.artifact import PLACEHOLDER, Entry, Package, write_package
 from wheelchannel.errors import ChannelError
 from wheelchannel.interpreter import Interpreter
+from wheelchannel.shipped import with_bytecode
 
 _LEFT_OUT_FOLDERS: Final = {
     *("__pycache__", "site-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "idle_test"),
@@ -97,7 +98,9 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def build_python(interpreter: Interpreter, patchelf: Path, staging: Path, target_folder: Path) -> Path:
+def build_python(
+    interpreter: Interpreter, patchelf: Path, staging: Path, target_folder: Path, *, bytecode: bool = False
+) -> Path:
     """Write the package `python`.
 
     Args:
@@ -105,6 +108,7 @@ def build_python(interpreter: Interpreter, patchelf: Path, staging: Path, target
         patchelf: The patchelf program.
         staging: An empty folder for the files that are changed.
         target_folder: Where the package goes.
+        bytecode: Whether it brings the bytecode of its modules.
 
     Returns:
         The package's path.
@@ -131,6 +135,8 @@ def build_python(interpreter: Interpreter, patchelf: Path, staging: Path, target
     entries = [*_entries(staged, interpreter), *(Entry(path, target=link) for path, link in staged.links.items())]
     package = _plan(interpreter, entries, _glibc(staging))
     target = target_folder / package.file_name
+    if bytecode:
+        entries = with_bytecode(entries, interpreter, interpreter.built_at)
     write_package(package, entries, _license(interpreter), target)
     return target
 

@@ -10,7 +10,7 @@ import io
 import re
 import zipfile
 from calendar import timegm
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,7 @@ from typing import Final
 from wheelchannel.artifact import PLACEHOLDER, Entry, Package, write_package
 from wheelchannel.errors import INTEGRITY, ChannelError
 from wheelchannel.interpreter import Interpreter
+from wheelchannel.shipped import with_bytecode
 
 # Another installer writes its own: these say how pip installed, or sign what has changed.
 _DROPPED: Final = {"RECORD", "RECORD.jws", "RECORD.p7s", "REQUESTED", "INSTALLER", "direct_url.json"}
@@ -83,7 +84,9 @@ def layout_for(package: Package, interpreter: Interpreter) -> Layout:
     return Layout(interpreter.site_packages, "bin", headers)
 
 
-def build_package(package: Package, wheel: Path, interpreter: Interpreter, target: Path) -> None:
+def build_package(
+    package: Package, wheel: Path, interpreter: Interpreter, target: Path, *, bytecode: bool = False
+) -> None:
     """Write the package of a wheel.
 
     Args:
@@ -91,6 +94,7 @@ def build_package(package: Package, wheel: Path, interpreter: Interpreter, targe
         wheel: The wheel file.
         interpreter: The interpreter that it is for.
         target: Where the package goes.
+        bytecode: Whether one that is for one platform brings its bytecode.
 
     Raises:
         ChannelError: The wheel is damaged, or asks for a place outside the prefix.
@@ -120,12 +124,16 @@ def build_package(package: Package, wheel: Path, interpreter: Interpreter, targe
                 record[entry.path] = _digest(entry, None)
             listing = _record(record, f"{layout.site_packages}/{dist_info}/RECORD", layout)
             entries[listing.path] = listing
+            timestamp_ms = _timestamp_ms(members)
             complete = replace(
                 package,
-                index={**package.index, "timestamp": _timestamp_ms(members)},
+                index={**package.index, "timestamp": timestamp_ms},
                 entry_points=tuple(points) if by_installer else (),
             )
-            write_package(complete, entries.values(), _licenses(archive, members, dist_info), target)
+            files: Iterable[Entry] = entries.values()
+            if bytecode and not by_installer:
+                files = with_bytecode(files, interpreter, timestamp_ms // 1000)
+            write_package(complete, files, _licenses(archive, members, dist_info), target)
     except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, configparser.Error) as error:
         raise ChannelError(f"{wheel.name} is not a sound wheel: {error}", exit_code=INTEGRITY) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import py_compile
 import struct
 import sys
 import threading
@@ -20,6 +21,7 @@ from envkit.installer.compiler import compiling
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
+from envkit.probes import bytecode
 
 SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
 SITE = f"lib/python{SERIES}/site-packages"
@@ -120,15 +122,18 @@ def test_modules_are_compiled_for_where_they_will_be(cache: Cache) -> None:
     assert cache.compile() == {}  # all is known
 
 
+@pytest.mark.parametrize("mode", ["TIMESTAMP", "CHECKED_HASH", "UNCHECKED_HASH"])
 @pytest.mark.parametrize("fresh", [True, False])
-def test_bytecode_that_a_package_brings_is_used_if_python_would(cache: Cache, fresh: bool) -> None:
+def test_bytecode_that_a_package_brings_is_used_if_python_would(cache: Cache, mode: str, fresh: bool) -> None:
     brought = f"{SITE}/__pycache__/brings.{PYC}"
-    package = cache.add("brings", {f"{SITE}/brings.py": "", brought: ""})
-    state = (package / SITE / "brings.py").stat()
-    head = importlib.util.MAGIC_NUMBER + struct.pack("<III", 0, int(state.st_mtime), state.st_size + (not fresh))
-    (package / brought).write_bytes(head)
+    package = cache.add("brings", {f"{SITE}/brings.py": "A = 1\n", brought: ""})
+    source = package / SITE / "brings.py"
+    py_compile.compile(str(source), str(package / brought), invalidation_mode=py_compile.PycInvalidationMode[mode])
+    if not fresh:
+        source.write_text("A = 22\n")
     assert cache.compile() == ({"present": 1} if fresh else {"left": 1})
     assert cache.kept("brings") == ([] if fresh else None)
+    assert bytecode.fits(package / brought, source, source.stat()) is fresh  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(("allowed", "counts"), [(0, {}), (1, {"compiled": 1})])

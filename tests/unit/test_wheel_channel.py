@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
+import sys
 import tarfile
 import zipfile
+from importlib.util import source_from_cache as cache_source
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from packaging.tags import parse_tag
 from packaging.version import Version
 from rattler import IndexJson, MatchSpec, PathsJson, VersionSpec
 from rattler import Version as CondaVersion
+from rattler.package_streaming import extract
 from wheel_channel import main
 from wheel_factory import write_wheel
 from wheelchannel import specs
@@ -38,6 +42,7 @@ from envkit.builds.dependency import spec_matches
 from envkit.builds.record import record_from_repodata
 from envkit.models.spec import parse_match_spec
 from envkit.models.version import CudaVersion
+from envkit.probes import bytecode
 
 PY311 = Interpreter("3.11.7", Path("/somewhere"), "linux-64", 1_700_000_000)
 ENVIRONMENT = {
@@ -333,10 +338,11 @@ def contents(package: Path) -> dict[str, bytes]:
     return found
 
 
-def build(folder: Path, wheel_path: Path, **metadata: object) -> Path:
+def build(folder: Path, wheel_path: Path, *, by: Interpreter | None = None, **metadata: object) -> Path:
+    """The package of a wheel; with bytecode if there is an interpreter to make it."""
     planned = plan_package(wheel(wheel_path.name, **metadata), PY311, ENVIRONMENT, ())  # type: ignore[arg-type]
     target = folder / planned.file_name
-    build_package(planned, wheel_path, PY311, target)
+    build_package(planned, wheel_path, by or PY311, target, bytecode=by is not None)
     return target
 
 
@@ -377,6 +383,26 @@ def test_a_platform_wheel_brings_its_entry_points(tmp_path: Path) -> None:
     assert "../../../bin/X-go,," in record
     assert any(line.startswith("x/__init__.py,sha256=") for line in record)
     assert not any("REQUESTED" in line for line in record)
+
+
+def test_a_platform_wheel_brings_bytecode_that_holds_where_it_is_extracted(tmp_path: Path) -> None:
+    this = Interpreter(platform.python_version(), Path(sys.base_prefix), "linux-64", 1_700_000_000)
+    files = {"x/__init__.py": "A = 1\n", "x/tests/y.py": "", "x/template.py": "{{ x }} =\n"}
+    source = write_wheel(tmp_path, "x", tag="cp311-cp311-manylinux_2_28_x86_64", files=files)
+    package = build(tmp_path, source, by=this)
+    found = contents(package)
+    site = this.site_packages
+    names = [name for name in found if name.endswith(".pyc")]
+    tag = sys.implementation.cache_tag
+    assert names == [f"{site}/x/__pycache__/__init__.{tag}.pyc", f"{site}/x/tests/__pycache__/y.{tag}.pyc"]
+    assert PLACEHOLDER.encode() in found[names[0]]
+    assert not any(line.get("prefix_placeholder") for line in json.loads(found["info/paths.json"])["paths"])
+    extract(package, tmp_path / "out")
+    for name in names:
+        module = tmp_path / "out" / cache_source(name)
+        assert bytecode.fits(tmp_path / "out" / name, module, module.stat())  # type: ignore[no-untyped-call]
+    pure = build(tmp_path, write_wheel(tmp_path, "pure", files=files), by=this)
+    assert not any(name.endswith(".pyc") for name in contents(pure))
 
 
 def test_a_script_that_is_an_entry_point_too_comes_once(tmp_path: Path) -> None:
