@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envkit.errors import RecipeError
-from envkit.inputs.environment_yml import parse_environment_yml
-from envkit.models.inputs import Recipe
 from envkit.paths import recipes_folder
+
+if TYPE_CHECKING:
+    from envkit.models.inputs import Recipe
+
+_TABLE = Path(__file__).parent / "data" / "reference" / "recipes.txt"
 
 
 def builtin_names() -> tuple[str, ...]:
     """Return the names of the shipped recipes, sorted."""
     return tuple(sorted(path.stem for path in Path(recipes_folder()).glob("*.yml")))
+
+
+def builtin_rows() -> list[list[str]]:
+    """Return the name, the audience and the packages of each shipped recipe, without reading the recipes."""
+    return [line.split("\t") for line in _TABLE.read_text(encoding="utf-8").splitlines()]
+
+
+def builtin_table() -> str:
+    """Return the file that `builtin_rows` reads, made from the recipes."""
+    found = [load_builtin(name) for name in builtin_names()]
+    rows = [(one.name or "", one.block.audience if one.block else "", " ".join(one.dependencies)) for one in found]
+    return "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
 
 
 def builtin_path(name: str) -> Path:
@@ -52,5 +68,7 @@ def load_builtin(name: str) -> Recipe:
     Raises:
         RecipeError: There is no recipe of that name.
     """
+    from envkit.inputs.environment_yml import parse_environment_yml
+
     path = builtin_path(name)
     return parse_environment_yml(path.read_bytes(), path)

@@ -11,6 +11,7 @@ from referring.files import files_page
 from referring.variables import variables_page
 
 from envkit.cli.usage import summaries
+from envkit.recipes import builtin_table
 
 __all__ = ["FOLDER", "reference"]
 
@@ -26,6 +27,7 @@ def reference() -> dict[str, str]:
         "exit-codes.md": exit_codes_page(),
         "files.md": files_page(),
         "json.md": json_page(),
+        "recipes.txt": builtin_table(),
         "variables.md": variables_page(),
     }
 

@@ -24,17 +24,16 @@ _STYLES = {"runs": "green", "refused": "yellow", "lacking": "red", "unanswered":
 def recipes_command(*, as_json: options.Json = False) -> None:
     """List the recipes that envkit brings; show one, check your own."""
     from envkit.cli.output import console, fitting, print_json, table
-    from envkit.recipes import builtin_names, load_builtin
-    from envkit.wire.recipes import recipe_json
+    from envkit.recipes import builtin_names, builtin_rows, load_builtin
 
-    found = [load_builtin(name) for name in builtin_names()]
     if as_json:
-        print_json({"recipes": [recipe_json(recipe) for recipe in found]})
+        from envkit.wire.recipes import recipe_json
+
+        print_json({"recipes": [recipe_json(load_builtin(name)) for name in builtin_names()]})
         return
     view = table("recipe", "for", "packages", whole=("recipe",))
-    for recipe in found:
-        audience = recipe.block.audience if recipe.block is not None else ""
-        view.add_row(recipe.name or "", audience, " ".join(recipe.dependencies))
+    for row in builtin_rows():
+        view.add_row(*row)
     out = console()
     out.print(fitting(out, view, "packages"))
     out.print("Make one with `envkit create --recipe NAME`; `envkit recipes show NAME` says where it runs.")
