@@ -13,7 +13,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Literal, NamedTuple
+from typing import IO, Literal
+
+from envkit.tuples import NamedTuple
 
 ChildState = Literal["done", "failed", "crashed", "timed-out", "flooded", "not-started"]
 

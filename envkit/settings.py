@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -190,8 +189,8 @@ def _torch_index(env: Mapping[str, str], own: object, file: Path, origins: dict[
 
 def _seconds(value: object, origin: str) -> float:
     with contextlib.suppress(ValueError):
-        seconds = float(value) if isinstance(value, int | float | str) else math.nan
-        if 1 <= seconds < math.inf and not isinstance(value, bool):
+        seconds = float(value) if isinstance(value, int | float | str) else float("nan")
+        if 1 <= seconds < float("inf") and not isinstance(value, bool):
             return seconds
     raise SettingsError(f"{origin}: {value!r} is no time to wait", hint="Give seconds, at least 1, such as 60.")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from envkit.activation import Steps, is_variable, quote
 from envkit.errors import UsageError
+from envkit.tuples import NamedTuple
 
 
 def _nothing(*_: str) -> str:

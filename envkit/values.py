@@ -1,8 +1,8 @@
 """Dataclasses that cost little to define: most commands load a hundred of them and make instances of ten.
 
 Those of the standard library compile six functions for each class, half a millisecond on Pythons before 3.13, and its
-module loads `inspect`. Here `__init__` is compiled at the first instance, and the other methods are shared. All else
-is as there: checkers, `dataclasses.fields`, `dataclasses.replace` and `dataclasses.asdict` see no difference.
+module loads `inspect`. Here `__init__` is compiled once a class has many instances, and the other methods are shared.
+All else is as there: checkers, `dataclasses.fields`, `dataclasses.replace` and `dataclasses.asdict` see no difference.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ __all__ = ["MISSING", "asdict", "dataclass", "field", "fields", "replace"]
 
 T = TypeVar("T")
 _SPEC = "__envkit_fields__"
+_FEW = 16  # instances are made without an `__init__` of their own
+_made_of: dict[type, int] = {}
 
 
 class _Missing:
@@ -131,12 +133,38 @@ def _owner(cls: type) -> type:
 
 
 def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
-    """Compile the class's own `__init__`, and call it."""
-    init = type(self).__init__
-    for cls in reversed(type(self).__mro__):  # a subclass may call that of its base
-        if cls.__dict__.get("__init__") is _first_init:
-            init = cls.__init__ = _compiled_init(cls)  # type: ignore[misc]
-    init(self, *args, **kwargs)
+    """Set the fields of an instance; compile the class's own `__init__` once it has made a few."""
+    owner = next(cls for cls in type(self).__mro__ if cls.__dict__.get("__init__") is _first_init)
+    _made_of[owner] = _made_of.get(owner, 0) + 1
+    if _made_of[owner] > _FEW or not _set_members(self, owner, args, kwargs):
+        owner.__init__ = _compiled_init(owner)  # type: ignore[misc]
+        owner.__init__(self, *args, **kwargs)  # type: ignore[misc]
+
+
+def _set_members(self: Any, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Set the fields as the class's own `__init__` would; return False where that would refuse."""
+    given = dict(zip(cls.__match_args__, args, strict=False))
+    if len(given) < len(args) or not given.keys().isdisjoint(kwargs):
+        return False
+    given.update(kwargs)
+    for member in _members(cls):
+        name = member.name
+        if name in given and member.init:
+            value = given.pop(name)
+        elif member.default_factory is not _MISSING:
+            value = member.default_factory()
+        elif member.default is not _MISSING:
+            value = member.default
+        elif member.init:
+            return False
+        else:
+            continue  # `__post_init__` sets it
+        object.__setattr__(self, name, value)
+    if given:
+        return False
+    if hasattr(cls, "__post_init__"):
+        self.__post_init__()
+    return True
 
 
 def _compiled_init(cls: type) -> Callable[..., None]:
@@ -169,7 +197,7 @@ def _compiled_init(cls: type) -> Callable[..., None]:
     if hasattr(cls, "__post_init__"):
         body.append(" self.__post_init__()")
     parameters = ", ".join(["self", *positional, *(["*", *named] if named else [])])
-    exec(f"def __init__({parameters}):\n" + "\n".join(body or [" pass"]), space)  # noqa: S102 - of our own classes
+    exec(f"def __init__({parameters}):\n" + "\n".join(body or [" pass"]), space)
     init: Callable[..., None] = space["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__module__ = cls.__module__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError
 from envkit.layout.disk import Share, shares
@@ -14,16 +14,16 @@ from envkit.layout.outcomes import outcomes_of
 from envkit.layout.profiles import read_profiles
 from envkit.layout.volume import Volume, environments
 from envkit.layout.weighing import inventories_of
+from envkit.models.listing import EnvironmentInfo, ProfileState, VolumeListing
 from envkit.models.outcome import Outcome
-from envkit.models.results import EnvironmentInfo, ProfileState, VolumeListing
-from envkit.profiles import Facts, Profile, choose_profile
 from envkit.values import replace
 
 if TYPE_CHECKING:  # `list` needs no manifest where there is an inventory
     from envkit.models.manifest import Manifest
+    from envkit.profiles import Facts, Profile
 
 
-Here = Callable[[], Facts]
+Here: TypeAlias = "Callable[[], Facts]"
 """Returns what a rule of profiles looks at of this machine."""
 
 
@@ -77,6 +77,8 @@ def _with_profiles(
     """Return the link's generation with the profiles beside it."""
     if not rule:
         return main
+    from envkit.profiles import choose_profile
+
     chosen = choose_profile(tuple(rule), here()) if here is not None else None
     place = os.path.dirname(main.prefix)  # noqa: PTH120 - a text
     states = []
@@ -169,7 +171,7 @@ def _checked(info: EnvironmentInfo, prefix: Path, inventory: Inventory) -> Envir
 def _examined(info: EnvironmentInfo, prefix: Path) -> EnvironmentInfo:
     """Add the manifest of an environment, or what is wrong with it."""
     from envkit.layout.generation import is_moved, read_manifest
-    from envkit.models.changes import states_of
+    from envkit.models.package_state import states_of
 
     manifest: Manifest | None = None
     problem = None

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.api.environments import list_environments
 from envkit.checks.fleet import oddities
@@ -31,10 +31,11 @@ from envkit.models.fleet_report import (
     Standing,
 )
 from envkit.models.host import Host, Target
+from envkit.models.listing import EnvironmentInfo
 from envkit.models.manifest import ValidationRecord
 from envkit.models.node_record import NodeRecord
 from envkit.models.report import Finding
-from envkit.models.results import EnvironmentInfo
+from envkit.tuples import NamedTuple
 from envkit.values import replace
 from envkit.wire.results import finding_from_json, target_json
 

@@ -13,8 +13,9 @@ from envkit.layout.lineage import directories_of, generation_of, generations_of,
 from envkit.layout.records import installed_packages
 from envkit.layout.validations import latest_validation, read_validation
 from envkit.layout.volume import Volume, check_name
-from envkit.models.changes import Difference, GenerationInfo, History, PackageState, SwitchResult, difference, states_of
+from envkit.models.changes import Difference, GenerationInfo, History, SwitchResult, difference
 from envkit.models.manifest import Manifest
+from envkit.models.package_state import PackageState, states_of
 from envkit.profiles import choose_profile, facts_of
 from envkit.wire.results import members
 

@@ -33,11 +33,12 @@ from envkit.layout.generation import read_manifest, resolve
 from envkit.layout.pinned import read_pinned
 from envkit.layout.volume import Volume, check_name
 from envkit.models.build import Record, digest
-from envkit.models.changes import ChangeResult, Difference, PackageState, difference, pip_states, states_of
+from envkit.models.changes import ChangeResult, Difference, difference
 from envkit.models.channel import Channel
 from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.manifest import Manifest, PipPackage, RecordedRequest
+from envkit.models.package_state import PackageState, pip_states, states_of
 from envkit.models.pip import PipWish, joined_sections, recorded_wish, with_logins
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.profiles import Profile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.builds.families import channel_name
 from envkit.builds.inferred import Known
@@ -13,6 +13,7 @@ from envkit.cuda.tables import load_table
 from envkit.models.build import ArchList, Record, Relative
 from envkit.models.gpucode import Architecture
 from envkit.models.version import CudaVersion
+from envkit.tuples import NamedTuple
 
 _OFFSET = 100  # conda-forge adds 100 (mkl) and 200 (cuda) to the recipe's own build number
 

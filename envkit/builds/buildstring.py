@@ -15,11 +15,11 @@ The grammars (conda recipes of pytorch/builder, the conda-forge feedstocks and A
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from envkit.models.build import Variant
 from envkit.models.version import CudaVersion
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 _DOTTED = regex(r"cuda(\d{1,2})\.(\d{1,2})(?:\.\d+)?")
 _PLAIN = regex(r"(?:cuda|(?<![a-z])cu)(\d{2,3})(?![\d.])")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.builds.version import version_matches
 from envkit.models.build import Record
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 _NUMBER = regex(r"(\d+)(?:\.(\d+))?")
 

@@ -14,13 +14,13 @@ in onnxruntime, Hopper of CUDA 11.8 in PyTorch); `tests/unit/test_inferred.py` c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from envkit.builds.version import VersionKey
 from envkit.cuda.architectures import compiles_exactly, is_tegra, supported_archs
 from envkit.models.build import ArchList, Relative
 from envkit.models.gpucode import Architecture
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.tuples import NamedTuple
 
 
 class Known(NamedTuple):

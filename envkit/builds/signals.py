@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import VersionBounds, version_bounds
@@ -12,6 +12,7 @@ from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.models.build import Variant
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.models.version import CudaVersion
+from envkit.tuples import NamedTuple
 
 _RUNTIME = ("cuda-cudart", "cuda-nvrtc", "cuda-cupti", "cuda-nvtx", "cuda-runtime", "cuda-libraries")
 _SELECTORS: dict[str, dict[str, Variant]] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from envkit.builds.buildstring import BuildString, parse_build_string
 from envkit.builds.families import is_cuda_library
 from envkit.builds.flags import read_flags
@@ -13,6 +11,7 @@ from envkit.frameworks.table import TOOLKIT_PACKAGES
 from envkit.models.build import Claim, Record, disagree
 from envkit.models.fact import Reason
 from envkit.models.version import CudaVersion
+from envkit.tuples import NamedTuple
 
 _OLDEST_MAJOR = 7  # conda has no older toolkit; a smaller number is a package's own version
 

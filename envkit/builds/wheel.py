@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.builds.knowledge import Knowledge, shipped_knowledge
 from envkit.cuda.tables import load_table
@@ -12,6 +12,7 @@ from envkit.frameworks.table import wheel_row
 from envkit.models.build import ArchList, Build, Record, Variant
 from envkit.models.version import CudaVersion
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 CHANNEL = "pypi"
 """The channel of wheels, in tables and verdicts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from envkit.cuda.drivers import (
     at_least,
@@ -29,6 +28,7 @@ from envkit.models.codes.reasons import (
 from envkit.models.fact import Reason
 from envkit.models.host import Gpu, Target
 from envkit.models.version import CudaVersion, DriverVersion
+from envkit.tuples import NamedTuple
 
 
 class DriverVerdict(NamedTuple):

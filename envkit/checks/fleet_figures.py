@@ -6,12 +6,12 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from envkit.models.codes.fleet import NODE_SLOW
 from envkit.models.fact import Fact
 from envkit.models.fleet import NodeFinding
 from envkit.models.report import Finding
+from envkit.tuples import NamedTuple
 
 TOLERATED = 0.10  # behind the median; equal GPUs are within a few percent of each other
 _LEAST = 3  # samples of which a median says something

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from envkit.checks.driver import judge_driver
 from envkit.checks.gpucode import judge_package
@@ -23,6 +22,7 @@ from envkit.models.gpucode import GpuPackage
 from envkit.models.host import Target
 from envkit.models.report import Finding
 from envkit.models.version import CudaVersion
+from envkit.tuples import NamedTuple
 
 
 class BuiltWith(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from envkit.checks.driver import ceiling_of
 from envkit.checks.gpucode import judge_package
@@ -37,6 +36,7 @@ from envkit.models.fact import Reason
 from envkit.models.gpucode import GpuPackage
 from envkit.models.host import Gpu, Target
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.tuples import NamedTuple
 from envkit.values import replace
 
 

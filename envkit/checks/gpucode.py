@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from envkit.builds.libraries import Role, library_role
 from envkit.checks.driver import ceiling_of
@@ -21,6 +20,7 @@ from envkit.models.codes.reasons import (
 from envkit.models.fact import Reason
 from envkit.models.gpucode import GpuLibrary, GpuPackage
 from envkit.models.host import Gpu, Target
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from envkit.checks.gpucode import CodeVerdict, judge_package
 from envkit.models.build import Record, Tier
@@ -12,6 +11,7 @@ from envkit.models.codes.reasons import JIT, LIBRARY_WITHOUT_CODE
 from envkit.models.fact import Advice, Reason
 from envkit.models.gpucode import GpuPackage
 from envkit.models.host import MachineKind
+from envkit.tuples import NamedTuple
 
 
 class Lacking(NamedTuple):

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from envkit.cli.circumstances import Copied, circumstances
 from envkit.client.volume import chosen_generation, find_validation, locate_volume, locate_volumes
@@ -26,6 +26,7 @@ from envkit.layout.private import folder, read_file, trusted_owners
 from envkit.paths import MANIFEST, PRIVATE, validation_folders
 from envkit.patterns import regex
 from envkit.printable import printable_lines
+from envkit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from envkit.api.session import Session

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shlex
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from envkit.errors import EnvkitError
 from envkit.patterns import regex
+
+if TYPE_CHECKING:
+    import re
 
 _VOLUME = ("--persist",)
 _INDEXES = ("-c", "--channel", "--override-channels", "--engine", "--offline")
@@ -29,6 +31,9 @@ _COMMAND = regex(rf"\benvkit ({'|'.join(_TAKES)})\b(?![-/.\w])")
 def carry(hint: str, argv: Sequence[str]) -> str:
     """Return a hint whose commands have the flags that the command line `argv` gave for volume and channels."""
     given = _given(argv)
+    if not given:
+        return hint
+    import shlex
 
     def complete(match: re.Match[str]) -> str:
         told = hint[match.end() :].partition("`")[0]
@@ -37,11 +42,13 @@ def carry(hint: str, argv: Sequence[str]) -> str:
         flags = [words for words in given if words[0] in _TAKES[match[1]] and words[0] not in told.split()]
         return " ".join([match[0], *(shlex.join(words) for words in flags)])
 
-    return _COMMAND.sub(complete, hint) if given else hint
+    return _COMMAND.sub(complete, hint)
 
 
 def volume_flag(root: str, name: str) -> str:
     """Return the ``--persist`` that a command about an environment needs, after a blank, if it needs one."""
+    import shlex
+
     from envkit.client.volume import locate_volume
 
     with contextlib.suppress(EnvkitError, OSError):

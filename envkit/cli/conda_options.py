@@ -6,9 +6,9 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from envkit.errors import UsageError
+from envkit.tuples import NamedTuple
 
 _MAKES = ("create", "install", "upgrade", "uninstall", "remove")
 _SOLVES = ("create", "install", "upgrade")

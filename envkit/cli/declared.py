@@ -7,7 +7,9 @@ and `envkit.cli.typed` makes commands of typer from them, for messages and compl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from envkit.tuples import NamedTuple
 
 
 class Declared(NamedTuple):

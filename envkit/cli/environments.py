@@ -12,8 +12,8 @@ from envkit.cli.stage import StageOption, mounted_place, stage_place, staged_pla
 from envkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from envkit.models.listing import EnvironmentInfo, VolumeListing
     from envkit.models.outcome import Outcome
-    from envkit.models.results import EnvironmentInfo, VolumeListing
 
 _Sizes = Annotated[
     str,
@@ -23,6 +23,11 @@ _Sizes = Annotated[
         help="recorded: as they were when a generation was made; exact: look at every file, which takes long.",
     ),
 ]
+_Profile = Annotated[
+    str | None,
+    option("--profile", metavar="NAME", show_default="that of the link", help="One of its profiles."),
+]
+_Html = Annotated[Path | None, option("--html", metavar="FILE", help="Write what is shown as one HTML page, too.")]
 
 
 def list_command(*, persist: options.Persist = None, sizes: _Sizes = "recorded", as_json: options.Json = False) -> None:
@@ -116,21 +121,16 @@ def show_command(
     given: which.Name = None,
     prefix: which.Prefix = None,
     persist: options.Persist = None,
-    profile: Annotated[
-        str | None,
-        option("--profile", metavar="NAME", show_default="that of the link", help="One of its profiles."),
-    ] = None,
+    profile: _Profile = None,
     sizes: _Sizes = "recorded",
-    html: Annotated[
-        Path | None, option("--html", metavar="FILE", help="Write what is shown as one HTML page, too.")
-    ] = None,
+    html: _Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Show an environment: its request, packages and last validation; with profiles, which machines get which."""
     from envkit.api.environments import show_environment
     from envkit.cli.output import console, fitting, mark, table
     from envkit.host.profile_facts import facts_now
-    from envkit.models.changes import states_of
+    from envkit.models.package_state import states_of
     from envkit.words.values import plural, size_words
 
     exact = _is_exact(sizes)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
+from envkit.annotations import evaluate
 from envkit.cli.declared import Declared
 from envkit.errors import UsageError
+from envkit.tuples import NamedTuple
 
 HELP = ("--help", "-h")
 
@@ -62,7 +64,7 @@ def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     for name in names:
         annotation = function.__annotations__[name]
         if isinstance(annotation, str):
-            annotation = eval(annotation, function.__globals__)  # noqa: S307 - our own
+            annotation = evaluate(annotation, function.__globals__)
         declared = next(iter(getattr(annotation, "__metadata__", ())), None)
         if isinstance(declared, Declared):
             kind, many = _kind(annotation.__origin__)

@@ -9,7 +9,8 @@ from envkit.cli.declared import argument
 
 if TYPE_CHECKING:
     from envkit.cli.output import Console
-    from envkit.models.changes import Difference, PackageChange, PackageState
+    from envkit.models.changes import Difference, PackageChange
+    from envkit.models.package_state import PackageState
 
 _ROOM_FOR_BUILDS = 60  # columns
 

@@ -5,7 +5,6 @@ Written for pipes as well as terminals, without rich: loading it takes longer th
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from envkit.cli.terminal import styled
@@ -102,6 +101,8 @@ def columns_of(text: str) -> int:
 
 
 def _columns(character: str) -> int:
+    import unicodedata
+
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

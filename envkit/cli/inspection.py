@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from envkit.cli.ink import Text, joined
 from envkit.cli.output import TIER_STYLE, Console, console, labelled, literal, mark, table
@@ -19,6 +18,7 @@ from envkit.models.fact import Reason
 from envkit.models.gpucode import Architecture, GpuLibrary, GpuPackage, PtxCode
 from envkit.models.inspection import Inspection, PackageVerdict
 from envkit.models.version import ComputeCapability
+from envkit.tuples import NamedTuple
 from envkit.words.say import say
 from envkit.words.values import join, size_words, target_words
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from envkit.activated import environ_of
 from envkit.activation import plan_activate, plan_deactivate, replace_process
@@ -26,6 +26,7 @@ from envkit.marks import calling_shells, leave_mark
 from envkit.paths import GENERATIONS, PRIVATE
 from envkit.printable import printable
 from envkit.shells import detect_shell, dialect, render
+from envkit.tuples import NamedTuple
 
 # The options that need no command line parser, each by its meaning.
 _RUN = {"--persist": "persist", "-n": "name", "--name": "name", "--stage": "stage"}

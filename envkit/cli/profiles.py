@@ -8,8 +8,9 @@ from envkit.cli.carried import volume_flag
 from envkit.cli.ink import Text
 from envkit.cli.output import Console, console, labelled, literal, mark, table
 from envkit.cli.pool_table import is_worth_a_table, machines_words, print_pool
+from envkit.models.listing import EnvironmentInfo
 from envkit.models.pool import ProfileInfo
-from envkit.models.results import CreateResult, EnvironmentInfo
+from envkit.models.results import CreateResult
 from envkit.words.profiles import need_words
 from envkit.words.say import say
 from envkit.words.values import build_words, join, plural, size_words

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 from envkit.cli.declared import option
 from envkit.cli.options import parse_platform
 from envkit.errors import UsageError
+from envkit.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from envkit.api.session import Session

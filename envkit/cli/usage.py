@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from envkit.cli.commands import COMMANDS, GROUPS, commands_of, function_of, has_function, summary_of
 from envkit.cli.examples import EXAMPLES
 from envkit.cli.grammar import Parameter, parameters_of
 from envkit.cli.terminal import draws_boxes, has_styles, styled, terminal_width
 from envkit.errors import EXIT_CODES
+from envkit.tuples import NamedTuple
 
 ABOUT = (
     "Conda environments for GPUs: the build that runs on this driver and GPU, on a volume that stays, proven by a "

@@ -10,10 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit import errors
 from envkit.process import run_child
+from envkit.tuples import NamedTuple
 
 ORIGIN = "ENVKIT_PYTHON"
 """Variable that names the Python with envkit, for a process that `Environment.activate` moved to another Python."""

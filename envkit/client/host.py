@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.client.table import html_table, text_table
+from envkit.tuples import NamedTuple
 
 _SHOWN = ("subdir", "glibc", "microarch", "osx", "driver_version", "driver_cuda", "container", "jetson")
 

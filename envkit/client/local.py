@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.client.environment import Environment
 from envkit.client.report import ReportView
 from envkit.client.volume import chosen_generation, find_validation, load_manifest, locate_volume, settle
 from envkit.hashes import sha256
 from envkit.paths import recipes_folder
+from envkit.tuples import NamedTuple
 
 _OWN_HOST = "conda.anaconda.org"  # where plain names live
 _LONGEST_PORT = 6

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import HostCannotRunError, ValidationFailedError
+from envkit.tuples import NamedTuple
 
 if TYPE_CHECKING:  # a script that goes on asks a report whether it passed, and no more
     from envkit.client.host import HostView

@@ -15,13 +15,14 @@ PaddlePaddle 2.6, which has 673 for 7.0). Measured on 80 wheels of PyPI.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.cuda.architectures import fits_ptx, runs_sass
 from envkit.cuda.ptx import cuda_of_isa
 from envkit.models.gpucode import Architecture, GpuLibrary
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.tuples import NamedTuple
 
 Coverage = Literal["covered", "ptx", "partly", "none"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.cuda.architectures import is_tegra, parse_arch
 from envkit.cuda.tables import load_table
 from envkit.models.host import Gpu
 from envkit.models.version import ComputeCapability
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 GpuKind = Literal["datacenter", "workstation", "geforce", "tegra"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from envkit.cuda.tables import covers, load_table
 from envkit.models.version import ComputeCapability, CudaVersion
+from envkit.tuples import NamedTuple
 
 LIBRARY_NAMES = frozenset({"cudnn", "libcudnn", "libcublas"})
 """The packages that these rules are about."""

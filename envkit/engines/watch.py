@@ -17,8 +17,9 @@ import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 T = TypeVar("T")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
 from envkit.gpucode.source import FileBytes, MalformedCodeError
 from envkit.gpucode.tally import Tally
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 ELF_MAGIC = b"\x7fELF"
 _CORE = 4  # ET_CORE: the memory of a process, which may be larger than any disk (/proc/kcore)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envkit.host.cache import default_cache_dir, read_entry
 from envkit.host.fingerprint import Quick
 from envkit.host.tree import Tree
-from envkit.profiles import Facts, facts_of
+
+if TYPE_CHECKING:
+    from envkit.profiles import Facts
 
 
 def facts_now(
@@ -27,6 +29,8 @@ def facts_now(
         env: Variables; None for those of this process.
         cache_dir: The user's cache; None for the usual one.
     """
+    from envkit.profiles import facts_of
+
     variables = os.environ if env is None else env
     quick = Quick(Tree(root), variables)
     folder = cache_dir or default_cache_dir(variables)

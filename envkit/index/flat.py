@@ -8,12 +8,13 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.index.cached import CachedIndex, read_notes
 from envkit.index.entry import UnusualError, merged, plain_record, read_entries
 from envkit.index.split import UnsplittableError, split_index
 from envkit.index.table import DamagedError, NameTable, RecordRun, Stamp, make_table, read_table, table_bytes
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass
 
 _NEWER = b'.conda"'

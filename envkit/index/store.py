@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from envkit.builds.record import record_from_repodata
 from envkit.index.cached import CachedIndex, Notes, read_absence, read_notes, suspect_absence
@@ -24,6 +23,7 @@ from envkit.index.table import DamagedError
 from envkit.models.build import Record
 from envkit.paths import State, state_of
 from envkit.scratch import scratch
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 Opened = list[tuple[str, FlatIndex | ShardedIndex]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from envkit.index.flat import FlatIndex
 from envkit.index.sharded import ShardedIndex
+from envkit.tuples import NamedTuple
 
 
 class Subset(NamedTuple):

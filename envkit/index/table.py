@@ -14,8 +14,9 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 _FORMAT = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,9 +56,9 @@ def _tokens(env: Mapping[str, str]) -> dict[str, str]:
     folder = Path(named) / "data" if named else Path(config) / "binstar"
     found: dict[str, str] = {}
     try:
-        for path in sorted(folder.glob("*.token")):
-            url = unquote_plus(path.name.removesuffix(".token"))
-            token = path.read_text(encoding="utf-8").strip()
+        for name in sorted(name for name in os.listdir(folder) if name.endswith(".token")):
+            url = unquote_plus(name.removesuffix(".token"))
+            token = (folder / name).read_text(encoding="utf-8").strip()
             if token:
                 # Tokens are kept by the URL of the API; channels are at the same place with `conda` for `api`.
                 found[url] = found[re.sub(r"([./])api([./]|$)", r"\1conda\2", url, count=1)] = token

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from envkit.inputs.condarc import Entry, read_condarc
-from envkit.inputs.condarc_merge import merge, parse_number, parse_switch
-from envkit.models.conda_keys import KEYS, unknown_variables
+from envkit.inputs.condarc import Entry, may_be_key, read_condarc
 
 
 class CondaConfig:
@@ -27,6 +25,10 @@ class CondaConfig:
     @property
     def unheeded(self) -> tuple[tuple[str, str], ...]:
         """The keys that are set and not obeyed, and variables that are no key's; each with its origin."""
+        if not self.entries and not any(map(may_be_key, self._env)):
+            return ()
+        from envkit.models.conda_keys import KEYS, unknown_variables
+
         names = (name for name in self.entries if name not in KEYS or not KEYS[name].obeyed)
         variables = unknown_variables(self._env)
         return (*((name, self.origins[name]) for name in sorted(names)), *((name, name) for name in variables))
@@ -34,7 +36,12 @@ class CondaConfig:
     def get(self, name: str) -> Any:
         """Return the merged value of a key, or None."""
         entries = self.entries.get(name)
-        return merge(KEYS[name], entries, self._env) if entries else None
+        if not entries:
+            return None
+        from envkit.inputs.condarc_merge import merge
+        from envkit.models.conda_keys import KEYS
+
+        return merge(KEYS[name], entries, self._env)
 
     def list(self, name: str) -> list[str]:
         """Return the merged value of a list."""
@@ -52,9 +59,17 @@ class CondaConfig:
     def switch(self, name: str, *, default: bool = False) -> bool:
         """Return a value of yes or no."""
         value = self.get(name)
-        return default if value is None else parse_switch(value, name, self.origins[name])
+        if value is None:
+            return default
+        from envkit.inputs.condarc_merge import parse_switch
+
+        return parse_switch(value, name, self.origins[name])
 
     def number(self, name: str, default: float) -> float:
         """Return a number."""
         value = self.get(name)
-        return default if value is None else parse_number(value, name, self.origins[name])
+        if value is None:
+            return default
+        from envkit.inputs.condarc_merge import parse_number
+
+        return parse_number(value, name, self.origins[name])

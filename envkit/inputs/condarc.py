@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from envkit.errors import SettingsError
 from envkit.inputs.places import settings_paths
-from envkit.models.conda_keys import BY_ALIAS, BY_VARIABLE
 from envkit.patterns import regex
 from envkit.values import dataclass, field
 
@@ -32,6 +31,11 @@ class Entry:
     origin: str
     mark: Mark | None = None
     marks: Mapping[int | str, Mark] = field(default_factory=dict)
+
+
+def may_be_key(name: str) -> bool:
+    """Return whether a variable may be that of a key."""
+    return name.startswith("CONDA_")
 
 
 def condarc_files(env: Mapping[str, str]) -> list[Path]:
@@ -132,8 +136,13 @@ def read_condarc(env: Mapping[str, str]) -> list[dict[str, Entry]]:
     Raises:
         SettingsError: A file cannot be read, or has two names of one key.
     """
+    files = condarc_files(env)
+    if not files and not any(map(may_be_key, env)):
+        return []
+    from envkit.models.conda_keys import BY_ALIAS, BY_VARIABLE
+
     sources = []
-    for path in condarc_files(env):
+    for path in files:
         named: dict[str, Entry] = {}
         for text, entry in _read(path).items():
             if entry.value is None:

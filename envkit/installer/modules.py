@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from envkit.layout.private import read_file
 from envkit.models.build import Record
+from envkit.tuples import NamedTuple
 
 
 class Module(NamedTuple):

@@ -17,7 +17,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from envkit.errors import TamperedError, VolumeError
 from envkit.installer import cache
@@ -29,6 +28,7 @@ from envkit.layout.private import Folder, folder, read_file
 from envkit.layout.trust import trusted_users, trusts_group
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.tuples import NamedTuple
 from envkit.values import asdict, dataclass
 
 _NAME = ".verified.json"

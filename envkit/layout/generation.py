@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envkit.errors import EnvironmentExistsError, IntegrityError, TamperedError, UnknownEnvironmentError, VolumeError
 from envkit.layout import lease
@@ -20,8 +21,10 @@ from envkit.layout.volume import Volume, check_name, environments, linked
 from envkit.models.manifest import Manifest
 from envkit.models.stored import StoredError
 from envkit.paths import MANIFEST, split_generation
-from envkit.profiles import Profile
 from envkit.values import dataclass
+
+if TYPE_CHECKING:
+    from envkit.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from envkit.errors import TamperedError
 from envkit.layout.disk import BLOCK, Share
 from envkit.paths import INVENTORY, MANIFEST
+from envkit.tuples import NamedTuple
 from envkit.values import asdict, dataclass, field
 
 if TYPE_CHECKING:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from envkit.errors import HostCannotRunError, IntegrityError, TamperedError
-from envkit.profiles import Facts, Profile, RuleError, choose_profile, read_rule
+from envkit.paths import PROFILES
+
+if TYPE_CHECKING:  # few environments have profiles
+    from envkit.profiles import Facts, Profile
 
 
 def read_profiles(prefix: str) -> tuple[Profile, ...]:
@@ -15,6 +19,14 @@ def read_profiles(prefix: str) -> tuple[Profile, ...]:
     Raises:
         TamperedError: The rule is damaged, or not that of the generation's maker: it is not obeyed.
     """
+    try:
+        os.lstat(os.path.join(prefix, PROFILES))
+    except FileNotFoundError:
+        return ()
+    except OSError:
+        pass  # the reader says what it is
+    from envkit.profiles import RuleError, read_rule
+
     try:
         return read_rule(prefix)
     except RuleError as error:
@@ -63,6 +75,8 @@ def prefix_for(prefix: str, name: str, facts: Callable[[], Facts]) -> str:
     profiles = read_profiles(prefix)
     if not profiles:
         return prefix
+    from envkit.profiles import choose_profile
+
     machine = facts()
     chosen = choose_profile(profiles, machine)
     if chosen is None:

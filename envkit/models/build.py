@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from envkit.models.codes.reasons import RECORD_CONFLICT
 from envkit.models.fact import Reason
 from envkit.models.gpucode import Architecture, GpuPackage
 from envkit.models.version import CudaVersion
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 Variant = Literal["cpu", "cuda", "mps", "generic"]

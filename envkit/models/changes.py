@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from envkit.models.fact import Advice
+from envkit.models.package_state import PackageState
 from envkit.models.results import CreateResult
 from envkit.values import dataclass
 
-if TYPE_CHECKING:
-    from envkit.models.manifest import Manifest, PipPackage
-
 ChangeKind = Literal["added", "removed", "changed"]
-
-
-@dataclass(frozen=True, slots=True)
-class PackageState:
-    """One package as it is in an environment; `size_bytes` is its archive's size, as the index gives it."""
-
-    name: str
-    version: str
-    build: str
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +51,6 @@ class Difference:
     same: int
     before_bytes: int = 0
     after_bytes: int = 0
-
-
-def states_of(manifest: Manifest) -> list[PackageState]:
-    """Return the packages of a generation, and those of its pip section, whose build is called ``pip``."""
-    packages = [PackageState(p.name, p.version, p.build, p.size) for p in manifest.packages]
-    return packages + pip_states(manifest.pip.packages if manifest.pip else ())
-
-
-def pip_states(packages: Iterable[PipPackage]) -> list[PackageState]:
-    """Return the states of distributions."""
-    return [PackageState(p.name, p.version or p.commit or "?", "pip", p.size) for p in packages]
 
 
 def difference(before: Iterable[PackageState], after: Iterable[PackageState], *, names: tuple[str, str]) -> Difference:

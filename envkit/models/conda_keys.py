@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 KeyKind = Literal["text", "list", "map", "lists", "maps"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from envkit.tuples import NamedTuple
 
 FactKind = Literal["reason", "finding", "seen", "advice", "correction", "topic"]
 """``seen`` is part of a finding without being its code: what passed, and parts of sentences."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.models.fleet_group import FleetGroup
 from envkit.models.host import Host
 from envkit.models.node_record import NodeRecord
 from envkit.models.report import Finding
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass
 
 AnswerState = Literal["ended", "silent", "lost", "queued"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.models.node_record import NodeVerdict
 from envkit.models.report import Finding
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from envkit.models.version import ComputeCapability, CudaVersion
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 _ARCHITECTURE = regex(r"(\d{1,2}\.\d)([af]?)\Z")

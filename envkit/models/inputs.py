@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.models.build import Record
 from envkit.models.channel import Channel
 from envkit.models.fact import Advice
 from envkit.models.pip import PipSection
 from envkit.models.recipe import RecipeBlock
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 

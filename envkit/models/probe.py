@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.models.fact import Blame
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 Level = Literal["driver", "framework", "collective"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.models.codes.frameworks import GPU_NOT_ASKED, NO_GPU
 from envkit.models.fact import Blame, Code, Fact
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass, field
 
 Status = Literal["pass", "fail", "skip", "warn"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from envkit.models.build import Record
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass
 
 ChannelPriority = Literal["strict", "flexible", "disabled"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 
 _BRACKET = regex(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]")  # with lists in it: ``[flags=["cuda", "blas:*"]]``
 _KEY = regex(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,]*)")

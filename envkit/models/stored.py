@@ -6,11 +6,13 @@ Files come from other versions, other users and broken disks. A member that is n
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, cast, get_args, get_origin
 
+from envkit.annotations import evaluate
 from envkit.values import MISSING, fields
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-S = TypeVar("S", bound="Stored")
 _Reader = Callable[[Any], Any]
 
 
@@ -93,7 +94,11 @@ def _plain(value: Any) -> Any:
 @cache
 def _members(cls: Any) -> dict[str, tuple[_Reader, bool]]:
     """Return how each member of a class is read, and whether it may not lack."""
-    hints = get_type_hints(cls)
+    hints = {
+        name: evaluate(text, vars(sys.modules[base.__module__]))
+        for base in reversed(cls.__mro__)
+        for name, text in vars(base).get("__annotations__", {}).items()
+    }
     return {field.name: (_reader(hints[field.name]), _is_required(field)) for field in fields(cls)}
 
 

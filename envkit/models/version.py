@@ -7,9 +7,9 @@ toolkit or a driver's ceiling, a `ComputeCapability` (8.6) a GPU architecture, a
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from envkit.patterns import regex
+from envkit.tuples import NamedTuple
 from envkit.values import dataclass
 
 _TWO = regex(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.\d+)*\Z")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from envkit.models.changes import states_of
+from envkit.models.listing import EnvironmentInfo, ProfileState
 from envkit.models.outcome import Outcome
-from envkit.models.results import EnvironmentInfo, ProfileState
+from envkit.models.package_state import states_of
 from envkit.pages.frame import render_page
 from envkit.pages.validation import environment_facts
+from envkit.tuples import NamedTuple
 from envkit.words.profiles import need_words
 from envkit.words.values import join, plural, size_words
 

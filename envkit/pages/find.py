@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from envkit.models.build import Verdict
 from envkit.models.results import Cell, FindResult
 from envkit.pages.frame import render_page
 from envkit.plan.everywhere import MachineVerdicts, judge_everywhere, offered_branches, offered_gpus
 from envkit.printable import printable
+from envkit.tuples import NamedTuple
 from envkit.words.say import say
 from envkit.words.tiers import TIER_SYMBOLS
 from envkit.words.values import join, plural, target_words

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from envkit.models.fleet_report import FleetReport, ReportFigure, ReportKind, ReportTask
 from envkit.pages.charts import Bars, bars
 from envkit.pages.frame import render_page
+from envkit.tuples import NamedTuple
 from envkit.words.cures import cure
 from envkit.words.say import say
 from envkit.words.values import figure_words, host_words, plural, size_words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from envkit.cuda.architectures import runs_sass
 from envkit.cuda.coverage import main_sass
@@ -13,6 +12,7 @@ from envkit.models.build import Tier
 from envkit.models.gpucode import Architecture, GpuLibrary
 from envkit.models.inspection import Inspection
 from envkit.pages.frame import render_page
+from envkit.tuples import NamedTuple
 from envkit.words.say import say
 from envkit.words.values import join, size_words, target_words
 

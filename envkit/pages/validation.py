@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from envkit.cuda.peaks import peak_of
 from envkit.models.host import Host
@@ -11,6 +10,7 @@ from envkit.models.manifest import Manifest, PastValidation, ValidationRecord
 from envkit.models.report import Finding, Report
 from envkit.models.results import ValidateResult
 from envkit.pages.frame import render_page
+from envkit.tuples import NamedTuple
 from envkit.words.cures import cure
 from envkit.words.say import say
 from envkit.words.values import figure_words

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from envkit.builds.buildstring import parse_build_string
 from envkit.builds.dependency import version_bounds
 from envkit.builds.flags import read_flags
@@ -12,6 +10,7 @@ from envkit.frameworks.table import TOOLKIT_PACKAGES, row_of
 from envkit.models.request import CudaChoice, Request
 from envkit.models.spec import MatchSpec
 from envkit.models.version import CudaVersion
+from envkit.tuples import NamedTuple
 from envkit.values import replace
 
 

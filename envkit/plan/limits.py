@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from envkit.builds.version import version_key
 from envkit.checks.driver import wants_cuda
@@ -20,6 +19,7 @@ from envkit.models.fact import Advice
 from envkit.models.host import Target
 from envkit.models.request import CudaChoice, Request
 from envkit.plan.rank import conservative, pick, rank
+from envkit.tuples import NamedTuple
 from envkit.values import replace
 
 

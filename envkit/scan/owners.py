@@ -7,9 +7,9 @@ import json
 import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from envkit.models.gpucode import GpuLibrary, GpuPackage
+from envkit.tuples import NamedTuple
 
 _RECORD_BYTES = 256 << 20
 

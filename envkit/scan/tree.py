@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from envkit.gpucode.source import MalformedCodeError
 from envkit.models.gpucode import GpuLibrary
 from envkit.scan.file import read_library
+from envkit.tuples import NamedTuple
 
 _THREADS = 8  # they wait for the disk, not for a processor
 _LEAST_BYTES = 64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from envkit.errors import (
     ChannelError,
@@ -18,6 +17,7 @@ from envkit.errors import (
 from envkit.models.pip import Provided
 from envkit.patterns import regex
 from envkit.process import ChildResult
+from envkit.tuples import NamedTuple
 
 _PREFIX = regex(r"^(?:error|  cause|cause):\s*")
 _NO_WHEEL = regex(r"Wheels are required for `([^`]+)`")

@@ -10,19 +10,17 @@ from envkit.models.build import ArchList, Record, Relative, Verdict
 from envkit.models.codes.reasons import HIDDEN_BY_CHANNEL
 from envkit.models.fact import Answer, Fact, Reason
 from envkit.models.host import Gpu, Target
+from envkit.models.listing import EnvironmentInfo, ProfileState, VolumeListing
 from envkit.models.outcome import Outcome
 from envkit.models.problem import Problem
 from envkit.models.report import Finding, Recorded, Report
 from envkit.models.request import Correction, Request
 from envkit.models.results import (
     CreateResult,
-    EnvironmentInfo,
     FindResult,
     Matrix,
     NameListing,
-    ProfileState,
     ValidateResult,
-    VolumeListing,
 )
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.words.say import say

@@ -10,10 +10,10 @@ from envkit.models.changes import (
     Difference,
     GenerationInfo,
     History,
-    PackageState,
     RemoveResult,
     SwitchResult,
 )
+from envkit.models.package_state import PackageState
 from envkit.models.volume import ShareResult, VolumeReport
 from envkit.values import asdict, replace
 from envkit.wire.results import SCHEMA_VERSION, create_json, finding_json, members

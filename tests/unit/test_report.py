@@ -25,10 +25,11 @@ from envkit.models.codes.driver import DRIVER_MISMATCH, STEP_DONE
 from envkit.models.codes.files import FILES_SOUND
 from envkit.models.fact import Fact
 from envkit.models.host import Gpu, Host
+from envkit.models.listing import EnvironmentInfo, ProfileState
 from envkit.models.manifest import PastValidation, ValidationRecord
 from envkit.models.outcome import Outcome
 from envkit.models.report import Finding, Recorded, Report
-from envkit.models.results import EnvironmentInfo, ProfileState, ValidateResult
+from envkit.models.results import ValidateResult
 from envkit.models.version import ComputeCapability, CudaVersion, DriverVersion
 from envkit.pages.environment import environment_page
 from envkit.pages.validation import validation_page

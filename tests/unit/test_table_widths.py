@@ -18,9 +18,9 @@ from envkit.cli.profiles import print_states
 from envkit.host.wire import host_from_json
 from envkit.kernels import Kernel
 from envkit.models.fleet import FleetValidation, HostKind, NodeFinding
+from envkit.models.listing import EnvironmentInfo, ProfileState, VolumeListing
 from envkit.models.outcome import Outcome
 from envkit.models.report import Finding, Recorded
-from envkit.models.results import EnvironmentInfo, ProfileState, VolumeListing
 from envkit.profiles import Profile
 from envkit.words.values import ranges_words
 

@@ -207,3 +207,10 @@ def test_it_costs_little() -> None:
         return best
 
     assert cost(values) < cost(dataclasses) / 3
+
+
+def test_many_instances_are_as_the_first() -> None:
+    for name, args, more in CALLS:
+        once = behaviour(OURS[name], args, more)
+        for _ in range(40):
+            assert behaviour(OURS[name], args, more) == once
