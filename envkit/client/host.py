@@ -51,7 +51,7 @@ class HostView:
         sources = self.facts.get("sources", {})
         rows = [(n, str(self.facts[n]), str(sources.get(n, ""))) for n in _SHOWN if self.facts.get(n) is not None]
         for gpu in self.gpus:
-            memory = f", {gpu.memory_bytes / 1e9:.0f} GB" if gpu.memory_bytes else ""
+            memory = f", {gpu.memory_bytes / 2**30:.1f} GiB" if gpu.memory_bytes else ""
             text = f"{gpu.name or 'unknown'}, compute capability {gpu.compute_capability}{memory}"
             rows.append(("MIG instance" if gpu.mig else "GPU", text, str(sources.get("gpus", ""))))
         if not self.gpus:

@@ -848,6 +848,7 @@ class Device:
         best = 0.0
         with contextlib.ExitStack() as stack:
             first, second = allocate(driver, stack, size), allocate(driver, stack, size)
+            driver.call("cuMemsetD8_v2", first, POISON, size)
             timer = Timer(driver, stack)
 
             def copy() -> None:

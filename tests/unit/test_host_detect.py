@@ -295,6 +295,10 @@ def test_a_stub_of_libcuda_is_no_driver(machine: Machine) -> None:
     host = machine.detect()
     assert host.sources["driver_cuda"] == "NVML"
     assert any("is a toolkit's stub" in note for note in host.notes)
+    assert (host.gpus, host.nvidia_traces[0]) == (
+        (),
+        f"NVIDIA H100 80GB HBM3: {machine.root}/stubs/libcuda.so.1 hides the driver's libcuda",
+    )
 
 
 def test_a_container_without_the_compute_capability(machine: Machine) -> None:

@@ -1,0 +1,173 @@
+"""What an H200 with driver 580.159.04 answered, judged again: documents of all children, kept as they came.
+
+Recorded in a container of Ubuntu 24.04 whose driver is mounted at /usr/local/nvidia and led to by LD_LIBRARY_PATH, in a
+virtual environment with PyTorch 2.11, JAX 0.11, CuPy 14.2, numba 0.68 and ONNX Runtime 1.30: whole, with all GPU memory
+held by another process, without cuBLASLt or cuDNN's engines, and with GPUs hidden in four ways. UUIDs are blanked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envkit.checks.driver_probe import check_driver
+from envkit.checks.framework import Gpus
+from envkit.checks.frameworks import judge_collective, judge_framework
+from envkit.checks.interpreter import python_findings
+from envkit.checks.tolerance import tolerance
+from envkit.cuda.peaks import peak_of
+from envkit.frameworks.table import ROWS
+from envkit.host.answers import parse_answers
+from envkit.host.assemble import assemble_host
+from envkit.host.readings import read_machine
+from envkit.host.tree import Tree
+from envkit.models.host import Host
+from envkit.models.probe import ProbeOutcome, TraceStep
+from envkit.models.report import Finding, Report
+from envkit.words.cures import cure
+from envkit.words.say import say
+
+RECORDED = Path(__file__).parents[1] / "nvidia" / "h200"
+CASES = ("collective", "cublas", "engines", "full", "hidden", "nine", "device9", "stub", "nojit")
+GPU = "NVIDIA H200"
+
+
+@cache
+def recorded(name: str) -> dict[str, Any]:
+    """One case; tests do not change it."""
+    found: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    return found
+
+
+def outcome_of(kept: Mapping[str, Any]) -> ProbeOutcome:
+    """The outcome of a child, as `envkit.probe.run_probe` returned it."""
+    step = kept["last_step"]
+    values: dict[str, Any] = {key: kept[key] for key in ProbeOutcome.__match_args__ if key in kept}
+    values["command"], values["answered_by"] = tuple(kept["command"]), ()
+    values["last_step"] = step and TraceStep(**step)
+    return ProbeOutcome(**values)
+
+
+def judged(case: Mapping[str, Any]) -> list[Finding]:
+    """The findings of a case, in the order of its children."""
+    findings: list[Finding] = []
+    gpus = Gpus("none")
+    for kept in case["outcomes"]:
+        outcome = outcome_of(kept)
+        match kept["script"]:
+            case "modules.py":
+                findings += python_findings(outcome, kept["args"])
+            case "cuda_driver.py":
+                driver = check_driver([outcome])
+                gpus = Gpus("failed") if any(f.status == "fail" for f in driver) else Gpus("ok", 1)
+                findings += driver
+            case _:
+                framework, _, together = kept["args"][0].removesuffix(".py").partition("_")
+                judge = judge_collective if together else judge_framework
+                findings += judge(ROWS[framework], outcome, gpus)
+    return findings
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_answers_are_judged_as_on_that_machine(name: str) -> None:
+    case = recorded(name)
+    assert [[f.check, f.status, f.code and str(f.code), f.blames] for f in judged(case)] == case["findings"]
+
+
+def only(name: str, check: str) -> Finding:
+    (found,) = [finding for finding in judged(recorded(name)) if finding.check == check]
+    return found
+
+
+def test_the_drivers_own_library_hides_nothing_wherever_a_variable_found_it() -> None:
+    """Container engines of Kubernetes bring the driver to a folder of its own, and name that in LD_LIBRARY_PATH."""
+    case = json.loads(json.dumps(recorded("full")))
+    libcuda, host = (case["outcomes"][1]["document"][key] for key in ("libcuda", "host"))
+    assert (libcuda["through"], libcuda["system_copies"]) == ("LD_LIBRARY_PATH", ["/usr/lib/libcuda.so.1"])
+    host["kernel_driver_version"] = "570.86.15"
+    (finding,) = [f for f in judged(case) if f.check == "driver.library"]
+    assert str(finding.code) == "libcuda-shadowed", "one of another version still hides it"
+
+
+def test_a_library_that_the_machine_lends_is_named() -> None:
+    for check in ("pytorch.libraries", "jax.libraries"):
+        finding = only("cublas", check)
+        assert (finding.status, finding.blames) == ("warn", "environment")
+        assert "/usr/local/cuda-13.0/targets/x86_64-linux/lib/libcublasLt.so.13" in say(finding)
+    assert not [f for f in judged(recorded("collective")) if f.check.endswith(".libraries")]
+
+
+def test_what_is_missing_and_what_does_not_fit_is_in_the_cure() -> None:
+    assert "libcudnn_engines_runtime_compiled.so.9 is missing" in str(cure(only("engines", "pytorch.conv cuda:0")))
+    assert "libcudnn_engines_runtime_compiled.so.9" in str(cure(only("engines", "jax.conv")))
+    assert "an older numpy, or a newer numba" in str(cure(only("collective", "numba.kernel cuda:0")))
+    assert "who uses the GPU" in str(cure(only("full", "driver.context")))
+
+
+def test_bounds_are_neither_loose_nor_tight() -> None:
+    """A bound of more than 100 times the error would miss a lost bit; one that is half full would fail elsewhere."""
+    errors = [f for f in judged(recorded("collective")) if f.data.get("relative_error")]
+    assert len(errors) >= 20
+    for finding in errors:
+        error, limit = finding.data["relative_error"], finding.data["tolerance"]
+        assert isinstance(error, float)
+        assert isinstance(limit, float)
+        assert 2 * error < limit < 100 * error, (finding.check, error, limit)
+        assert limit == tolerance(
+            finding.check.partition(".")[2].partition(" ")[0],
+            str(finding.data["arithmetic"]),
+            int(str(finding.data["terms"])),
+        )
+
+
+def test_figures_are_those_that_pytorch_measures_itself_and_below_the_data_sheet() -> None:
+    own = json.loads((RECORDED / "host.json").read_text())["torch"]
+    report = Report("/data/venv", "", needs_gpu=True, findings=tuple(judged(recorded("collective"))))
+    told = {(check, name): value for check, name, value in report.figures}
+    for key, right in {
+        ("driver.bandwidth", "device_copy_bytes_per_s"): own["copy_1"],
+        ("pytorch.throughput cuda:0", "matmul_bfloat16_flop_per_s"): own["matmul_4096_bfloat16"],
+        ("pytorch.throughput cuda:0", "matmul_float32_flop_per_s"): own["matmul_4096_float32"],
+        ("jax.throughput cuda:0", "matmul_bfloat16_flop_per_s"): own["matmul_4096_bfloat16"],
+        ("jax.throughput cuda:0", "matmul_float32_flop_per_s"): own["matmul_4096_float32"],
+        ("cupy.throughput cuda:0", "matmul_float32_flop_per_s"): own["matmul_4096_float32"],
+    }.items():
+        assert told[key] == pytest.approx(right, rel=0.1), key
+        assert told[key] < (peak_of(GPU, key[1]) or 0), key
+
+
+def host_of(tmp_path: Path, answers: str, env: Mapping[str, str] | None = None) -> Host:
+    """The host by the answers of its drivers, with the files of its kernel module."""
+    kept = json.loads((RECORDED / "host.json").read_text())
+    for name in ("/proc/driver/nvidia/version", *(f"/dev/{node}" for node in kept["nodes"])):
+        path = tmp_path / name[1:]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(kept.get(name, ""))
+    env = env or {}
+    return assemble_host(
+        read_machine(Tree(tmp_path), env),
+        parse_answers(kept[answers]),
+        env=env,
+        overrides={},
+    )
+
+
+def test_the_machine_is_detected(tmp_path: Path) -> None:
+    host = host_of(tmp_path, "normal")
+    assert (str(host.driver_version), str(host.driver_cuda), host.nvidia_traces) == ("580.159.04", "13.0", ())
+    assert [(gpu.name, str(gpu.compute_capability), gpu.memory_bytes) for gpu in host.gpus] == [
+        (GPU, "9.0", 150754820096)  # 143771 MiB, as nvidia-smi says
+    ]
+
+
+def test_a_machine_whose_gpu_is_hidden_says_by_what(tmp_path: Path) -> None:
+    stub = host_of(tmp_path / "stub", "stub", {"LD_LIBRARY_PATH": "/opt/toolkit/stubs"})
+    assert stub.gpus == ()
+    assert stub.nvidia_traces[0] == f"{GPU}: /opt/toolkit/stubs/libcuda.so.1 hides the driver's libcuda"
+    hidden = host_of(tmp_path / "hidden", "normal", {"CUDA_VISIBLE_DEVICES": ""})
+    assert (hidden.gpus, hidden.nvidia_traces[0]) == ((), f"CUDA_VISIBLE_DEVICES hides {GPU}")
