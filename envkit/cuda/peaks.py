@@ -7,14 +7,12 @@ from typing import Any
 from envkit.cuda.tables import load_table
 
 _KINDS = (
-    ("vadd_bytes_per_s", "memory"),
     ("device_copy_bytes_per_s", "memory"),
-    ("matmul_flop_per_s", "float32"),
     ("matmul_float32_flop_per_s", "float32"),
     ("matmul_float16_flop_per_s", "float16"),
     ("matmul_bfloat16_flop_per_s", "float16"),
 )
-"""Names of figures, and what of a GPU bounds them."""
+"""Names of figures, and what of a GPU bounds them; not those of the driver level's plain kernels."""
 
 
 def peak_of(gpu: str | None, figure: str) -> float | None:

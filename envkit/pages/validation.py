@@ -29,7 +29,6 @@ class _Finding(NamedTuple):
 
 
 class _Figure(NamedTuple):
-    check: str
     what: str
     value: str
     peak: str | None
@@ -54,7 +53,8 @@ def validation_page(result: ValidateResult) -> str:
         environment=_filled(environment_facts(result.manifest, report.prefix)),
         host=_filled(_host_facts(host)),
         findings=[_finding(finding) for finding in report.findings],
-        figures=[_figure(gpu if report.on_gpu else None, *figure) for figure in report.figures],
+        first=[_finding(finding) for finding in report.findings if finding.status in {"fail", "warn"}],
+        figures=sorted((_figure(gpu if report.on_gpu else None, *f) for f in report.figures), key=lambda f: not f.peak),
         gpu=gpu,
         strip_of=[(moment.created, moment.verdict) for moment, _ in past],
         history=[_past(*one) for one in result.history],
@@ -109,10 +109,11 @@ def _finding(finding: Finding) -> _Finding:
 
 def _figure(gpu: str | None, check: str, name: str, value: float) -> _Figure:
     what, text = figure_words(name, value)
-    peak = peak_of(gpu, name)
+    peak = None if check.endswith(" cpu") else peak_of(gpu, name)
+    what = f"{check.replace('.throughput', '')}: {what}"
     share = min(1.0, value / peak) if peak else 0.0
     part = f"{100 * value / peak:.0f} %" if peak else ""
-    return _Figure(check, what, text, figure_words(name, peak)[1] if peak else None, share, part)
+    return _Figure(what, text, figure_words(name, peak)[1] if peak else None, share, part)
 
 
 def _past(past: PastValidation, record: ValidationRecord) -> Sequence[str]:

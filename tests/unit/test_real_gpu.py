@@ -1,76 +1,20 @@
-"""What an H200 with driver 580.159.04 answered, judged again: documents of all children, kept as they came.
-
-Recorded in a container of Ubuntu 24.04 whose driver is mounted at /usr/local/nvidia and led to by LD_LIBRARY_PATH, in a
-virtual environment with PyTorch 2.11, JAX 0.11, CuPy 14.2, numba 0.68 and ONNX Runtime 1.30: whole, with all GPU memory
-held by another process, without cuBLASLt or cuDNN's engines, and with GPUs hidden in four ways. UUIDs are blanked.
-"""
+"""What an H200 answered is judged again, by the same checks that judge a live host."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
+from real_gpu import CASES, GPU, RECORDED, host_of, judged, recorded, report_of
 
-from envkit.checks.driver_probe import check_driver
-from envkit.checks.framework import Gpus
-from envkit.checks.frameworks import judge_collective, judge_framework
-from envkit.checks.interpreter import python_findings
 from envkit.checks.tolerance import tolerance
 from envkit.cuda.peaks import peak_of
-from envkit.frameworks.table import ROWS
-from envkit.host.answers import parse_answers
-from envkit.host.assemble import assemble_host
-from envkit.host.readings import read_machine
-from envkit.host.tree import Tree
-from envkit.models.host import Host
-from envkit.models.probe import ProbeOutcome, TraceStep
-from envkit.models.report import Finding, Report
+from envkit.models.report import Finding
+from envkit.models.results import ValidateResult
+from envkit.pages.validation import validation_page
 from envkit.words.cures import cure
 from envkit.words.say import say
-
-RECORDED = Path(__file__).parents[1] / "nvidia" / "h200"
-CASES = ("collective", "cublas", "engines", "full", "hidden", "nine", "device9", "stub", "nojit")
-GPU = "NVIDIA H200"
-
-
-@cache
-def recorded(name: str) -> dict[str, Any]:
-    """One case; tests do not change it."""
-    found: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
-    return found
-
-
-def outcome_of(kept: Mapping[str, Any]) -> ProbeOutcome:
-    """The outcome of a child, as `envkit.probe.run_probe` returned it."""
-    step = kept["last_step"]
-    values: dict[str, Any] = {key: kept[key] for key in ProbeOutcome.__match_args__ if key in kept}
-    values["command"], values["answered_by"] = tuple(kept["command"]), ()
-    values["last_step"] = step and TraceStep(**step)
-    return ProbeOutcome(**values)
-
-
-def judged(case: Mapping[str, Any]) -> list[Finding]:
-    """The findings of a case, in the order of its children."""
-    findings: list[Finding] = []
-    gpus = Gpus("none")
-    for kept in case["outcomes"]:
-        outcome = outcome_of(kept)
-        match kept["script"]:
-            case "modules.py":
-                findings += python_findings(outcome, kept["args"])
-            case "cuda_driver.py":
-                driver = check_driver([outcome])
-                gpus = Gpus("failed") if any(f.status == "fail" for f in driver) else Gpus("ok", 1)
-                findings += driver
-            case _:
-                framework, _, together = kept["args"][0].removesuffix(".py").partition("_")
-                judge = judge_collective if together else judge_framework
-                findings += judge(ROWS[framework], outcome, gpus)
-    return findings
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -127,8 +71,7 @@ def test_bounds_are_neither_loose_nor_tight() -> None:
 
 def test_figures_are_those_that_pytorch_measures_itself_and_below_the_data_sheet() -> None:
     own = json.loads((RECORDED / "host.json").read_text())["torch"]
-    report = Report("/data/venv", "", needs_gpu=True, findings=tuple(judged(recorded("collective"))))
-    told = {(check, name): value for check, name, value in report.figures}
+    told = {(check, name): value for check, name, value in report_of("collective").figures}
     for key, right in {
         ("driver.bandwidth", "device_copy_bytes_per_s"): own["copy_1"],
         ("pytorch.throughput cuda:0", "matmul_bfloat16_flop_per_s"): own["matmul_4096_bfloat16"],
@@ -139,22 +82,6 @@ def test_figures_are_those_that_pytorch_measures_itself_and_below_the_data_sheet
     }.items():
         assert told[key] == pytest.approx(right, rel=0.1), key
         assert told[key] < (peak_of(GPU, key[1]) or 0), key
-
-
-def host_of(tmp_path: Path, answers: str, env: Mapping[str, str] | None = None) -> Host:
-    """The host by the answers of its drivers, with the files of its kernel module."""
-    kept = json.loads((RECORDED / "host.json").read_text())
-    for name in ("/proc/driver/nvidia/version", *(f"/dev/{node}" for node in kept["nodes"])):
-        path = tmp_path / name[1:]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(kept.get(name, ""))
-    env = env or {}
-    return assemble_host(
-        read_machine(Tree(tmp_path), env),
-        parse_answers(kept[answers]),
-        env=env,
-        overrides={},
-    )
 
 
 def test_the_machine_is_detected(tmp_path: Path) -> None:
@@ -171,3 +98,13 @@ def test_a_machine_whose_gpu_is_hidden_says_by_what(tmp_path: Path) -> None:
     assert stub.nvidia_traces[0] == f"{GPU}: /opt/toolkit/stubs/libcuda.so.1 hides the driver's libcuda"
     hidden = host_of(tmp_path / "hidden", "normal", {"CUDA_VISIBLE_DEVICES": ""})
     assert (hidden.gpus, hidden.nvidia_traces[0]) == ((), f"CUDA_VISIBLE_DEVICES hides {GPU}")
+
+
+def test_its_page_sets_figures_of_the_gpu_beside_its_peaks(tmp_path: Path) -> None:
+    page = validation_page(ValidateResult(report_of("collective"), host_of(tmp_path, "normal")))
+    assert "84 % of 4.8 TB/s" in page
+    assert "84 % of 989 TFLOP/s" in page
+    assert page.count('class="bar"') == 6, "not those of the CPU"
+    first, _, rest = page.partition(">Figures<")
+    assert "packages-disagree" in first, "what failed comes first"
+    assert ">Findings<" in rest
