@@ -1,8 +1,9 @@
 """Run a notebook over the API of a Jupyter server, in a kernel that it starts; for the Python of an environment.
 
-    python notebook_client.py URL TOKEN KERNEL PATH
+    python notebook_client.py URL TOKEN KERNEL PATH|COMMAND
 
-Prints the text of the cells' outputs as a JSON array. The notebook is the one that the server has at PATH.
+Prints the text of the cells' outputs as a JSON array. The notebook is the one that the server has at PATH. Anything but
+a notebook is a command, which is typed into a terminal of the server.
 """
 
 from __future__ import annotations
@@ -45,6 +46,19 @@ async def _run(url: str, token: str, kernel: str, path: str) -> list[str]:
     return outputs
 
 
+async def _type(url: str, token: str, command: str) -> list[str]:
+    terminal = (await _ask(f"{url}/api/terminals", token, "POST", {}))["name"]
+    place = f"{url.replace('http', 'ws', 1)}/terminals/websocket/{terminal}"
+    socket: Any = await websocket_connect(HTTPRequest(place, headers={"Authorization": f"token {token}"}))
+    await socket.write_message(json.dumps(["stdin", f"{command}; echo $((4444 * 2))\n"]))
+    text = ""
+    while "8888" not in text:
+        kind, *said = json.loads(await asyncio.wait_for(socket.read_message(), 60))
+        text += said[0] if kind == "stdout" else ""
+    await _ask(f"{url}/api/terminals/{terminal}", token, "DELETE")
+    return [text]
+
+
 async def _answer(socket: Any, asked: str) -> str:
     text = ""
     while True:
@@ -62,4 +76,6 @@ async def _answer(socket: Any, asked: str) -> str:
             return text
 
 
-sys.stdout.write(json.dumps(asyncio.run(_run(*sys.argv[1:5]))))
+URL, TOKEN, KERNEL, WHAT = sys.argv[1:5]
+RUNNING = _run(URL, TOKEN, KERNEL, WHAT) if WHAT.endswith(".ipynb") else _type(URL, TOKEN, WHAT)
+sys.stdout.write(json.dumps(asyncio.run(RUNNING)))

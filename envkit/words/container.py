@@ -100,7 +100,8 @@ CONTAINER_CURES: dict[str, str | Callable[..., str]] = {
     "set NVIDIA_DRIVER_CAPABILITIES=compute,utility.",
     codes.PORT_LOOPBACK: "Let it listen on 0.0.0.0 (`jupyter lab --ip=0.0.0.0`): publishing does not reach loopback.",
     codes.PORT_SILENT: f"Start the service; from outside the container, {_PUBLISH}.",
-    codes.PORT_TAKEN: "End that program, or give the service another port: on the host `-p 8889:{port}`.",
+    codes.PORT_TAKEN: "End that program, or give the service another port: on the host `-p 8889:{port}`, "
+    "or JUPYTER_PORT, SSH_PORT of the compose file.",
     codes.SHARED_MEMORY_SMALL: "Start the container with `--shm-size=8g` (`shm_size: 8gb`), or with --ipc=host.",
     codes.SPACE_SHORT: "Free some with `envkit clean`, or mount a larger volume.",
     codes.VOLUME_IN_LAYER: "Mount a volume there: `-v data:{volume}`, or `volumes:` of the compose file.",

@@ -8,9 +8,11 @@ later one, whatever happened to the container in between. Every part but sshd ru
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import stat
@@ -34,6 +36,8 @@ USER = "me"
 DEFAULT_UID = 1000
 GRACE_S = 8.0  # less than the ten seconds after which an engine kills
 HOST_CANNOT_RUN = 4  # of envkit: the environment is there, this machine's GPU is not
+# Of a shell or of this process; all else is of the container, and of everything that runs in it.
+_OWN = {"HOME", "USER", "LOGNAME", "SHELL", "TERM", "PWD", "OLDPWD", "SHLVL", "_", "DATA", "SECRETS", "JUPYTER_TOKEN"}
 _RETRY_S = (1.0, 60.0)  # pause before a service is started again: the first, the longest
 
 
@@ -201,6 +205,13 @@ def host_key() -> Path:
     return key
 
 
+def session_variables(owner: Owner) -> dict[str, str]:
+    """Return the variables of the container for sessions over SSH; an engine may bring the driver by them alone."""
+    own = {"ENVKIT_ENV": NAME, **{f"{service.upper()}_PORT": str(port) for service, port in PORTS.items()}}
+    given = {**owner.variables(), **own}.items()
+    return {name: text for name, text in given if name not in _OWN and name.isidentifier() and text.isprintable()}
+
+
 def sshd(owner: Owner) -> Service | None:
     """Return the SSH server: keys only, for the owner only; its host key stays on the volume."""
     program = shutil.which("sshd") or "/usr/sbin/sshd"
@@ -219,17 +230,22 @@ def sshd(owner: Owner) -> Service | None:
         say(f"no SSH: {error}")
         return None
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    ports = (f"{service.upper()}_PORT={port}" for service, port in PORTS.items())
-    given = " ".join((f"CONDA_ENVS_PATH={ENVS}", f"PATH={os.environ['PATH']}", f"ENVKIT_ENV={NAME}", *ports))
+    given = session_variables(owner)
     config = Path("/run/envkit-sshd.conf")
     lines = (
         f"Port {PORTS['ssh']}", f"HostKey {host_key()}", "PidFile none", "UsePAM no", "PermitRootLogin no",
         "StrictModes yes",
         "PasswordAuthentication no", "KbdInteractiveAuthentication no", "AuthenticationMethods publickey",
         f"AuthorizedKeysFile {folder}/authorized_keys", f"AllowUsers {USER}", "X11Forwarding no",
-        "Subsystem sftp internal-sftp", f"SetEnv {given}",
+        "Subsystem sftp internal-sftp",
+        # sshd_config(5) quotes as JSON does.
+        "SetEnv " + " ".join(json.dumps(f"{name}={value}", ensure_ascii=False) for name, value in given.items()),
     )  # fmt: skip
+    config.touch(mode=0o600)  # variables may be secrets
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # Login shells take PATH from /etc/profile, which reads these files last.
+    with contextlib.suppress(OSError):
+        Path("/etc/profile.d/envkit.sh").write_text(f"export PATH={shlex.quote(given['PATH'])}\n", encoding="utf-8")
     return Service("sshd", [program, "-D", "-e", "-f", config], os.environ, {})
 
 
@@ -261,6 +277,8 @@ def jupyter(owner: Owner) -> Service:
     words = (
         "envkit", "run", NAME, "--", "jupyter", "lab", "--no-browser", "--ip=0.0.0.0", f"--port={PORTS['jupyter']}",
         "--ServerApp.port_retries=0", f"--ServerApp.root_dir={notebooks}",
+        # Else a login shell, whose /etc/profile takes the environment off PATH.
+        "--ServerApp.terminado_settings={'shell_command': ['/bin/bash']}",
     )  # fmt: skip
     token = token_file(owner)
     say(f"JupyterLab on port {PORTS['jupyter']}; its token is in {token}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,14 @@ from recording_server import Recorded, record
 
 FOLDER = ROOT / "recipes" / "container"
 OWNER = 12345  # nobody has this uid in the image
-SOURCES = ("import os, sys\nsys.prefix", "import numpy as np\nx = np.arange(4.0)\nfloat(x @ x)", "os.getuid()")
+DRIVER = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64", "NVIDIA_VISIBLE_DEVICES": "all", "NCCL_DEBUG": "WARN"}
+"""Variables of an engine; device plugins bring the driver's libraries by the first."""
+SOURCES = (
+    "import os, sys\nsys.prefix",
+    "import numpy as np\nx = np.arange(4.0)\nfloat(x @ x)",
+    "os.getuid()",
+    f"[os.environ.get(name) for name in {list(DRIVER)}]",
+)
 BLOCK = "envkit: {for: A test., kernel: true, ports: {jupyter: 8888, ssh: 2222}}"
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]  # the image is built once, in minutes
@@ -59,7 +67,11 @@ class Day:
         (folder / "secrets").mkdir()
         shutil.copy(f"{self.key}.pub", folder / "secrets" / "authorized_keys")
         ports = {"JUPYTER": self.jupyter, "SSH": self.ssh, "TENSORBOARD": self.tensorboard}
-        self.env = {"ENVKIT_RECIPE": "environment.yml", **{f"{name}_PORT": str(port) for name, port in ports.items()}}
+        self.env = {
+            "ENVKIT_RECIPE": "environment.yml",
+            **DRIVER,
+            **{f"{name}_PORT": str(port) for name, port in ports.items()},
+        }
         self.starts = 0
 
     def start(self, **env: str) -> Container:
@@ -80,11 +92,11 @@ class Day:
             input=give, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
 
-    def run_notebook(self) -> list[Any]:
-        """Run the notebook through the server's API, from a shell over SSH."""
+    def run(self, what: str = "day.ipynb") -> list[Any]:
+        """Run a notebook, or a command in a terminal, through the server's API, from a shell over SSH."""
         client = (ROOT / "tests" / "notebook_client.py").read_text()
         place = f"http://127.0.0.1:{self.jupyter}"
-        command = f'envkit run work -- python - {place} "$(cat .jupyter_token)" envkit-work day.ipynb'
+        command = f'envkit run work -- python - {place} "$(cat .jupyter_token)" envkit-work {shlex.quote(what)}'
         done = self.login(command, give=client)
         assert done.returncode == 0, done.stderr
         outputs: list[Any] = json.loads(done.stdout)
@@ -122,9 +134,9 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
         (day.volume / "notebooks" / "day.ipynb").write_text(_notebook())
         token = (day.volume / "home" / ".jupyter_token").stat()
         assert (token.st_uid, token.st_mode & 0o777) == (OWNER, 0o600)
-        outputs = day.run_notebook()
+        outputs = day.run()
         prefix = os.readlink(day.volume / "envs" / "work").rsplit("/", 1)[-1]
-        assert outputs == [f"'/data/envs/.envkit/g/{prefix}'", "14.0", str(OWNER)]
+        assert outputs == [f"'/data/envs/.envkit/g/{prefix}'", "14.0", str(OWNER), str(list(DRIVER.values()))]
         health = first.execute(*image.health, env=image.env)
         assert health.returncode == 0, health.stdout
         _look_around(day, first)
@@ -143,11 +155,11 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
         assert len(channel.asked) == asked
         # Three seconds from the start to the port; on a machine that others use, processor time tells.
         assert min(waited_s, busy_s) < 3, (waited_s, busy_s)
-        assert day.run_notebook() == outputs
+        assert day.run() == outputs
         assert day.login("true").returncode == 0  # the host key is the same
         orphan = day.login("setsid sleep 300 >/dev/null 2>&1 </dev/null & sleep 0.1; echo $!")
         assert orphan.returncode == 0
-        assert not [pid for pid in again.processes() if "zombie" in _state(pid)]
+        assert not _zombies(again)
         inside = again.processes()
         stopping = time.monotonic()
         assert again.stop(15) == 143
@@ -158,7 +170,13 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
 
 
 def _look_around(day: Day, container: Container) -> None:
-    """TensorBoard is started when somebody asks for it; doctor finds everything in order."""
+    """Shells have the container's variables; TensorBoard is started when somebody asks; doctor finds all in order."""
+    over_ssh = day.login(f"bash -lc 'printenv {' '.join(DRIVER)}; command -v envkit'")
+    assert over_ssh.stdout.split() == [*DRIVER.values(), "/usr/local/bin/envkit"]
+    prefix = f"/data/envs/.envkit/g/{os.readlink(day.volume / 'envs' / 'work').rsplit('/', 1)[-1]}"
+    assert (
+        f"{DRIVER['LD_LIBRARY_PATH']} {prefix}/bin/python" in day.run("echo $LD_LIBRARY_PATH $(command -v python)")[0]
+    )
     started = day.login("nohup envkit-container tensorboard /data/home/runs >tb.log 2>&1 </dev/null & echo started")
     assert started.stdout == "started\n"
     container.wait_for(day.tensorboard, 60)
@@ -179,6 +197,16 @@ def test_what_is_wrong_is_said(image: Image, tmp_path: Path) -> None:
     assert roots.engine.wait(60) == 2
     assert "/data belongs to root" in roots.text()
     assert "chown -R 1000:1000 /data" in roots.text()
+
+
+def _zombies(container: Container) -> list[int]:
+    """Processes that nobody reaped in five seconds; the entrypoint does five times a second."""
+    until = time.monotonic() + 5
+    while dead := [pid for pid in container.processes() if "zombie" in _state(pid)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    return dead
 
 
 def _state(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -73,6 +74,11 @@ def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
     (volume / "mine.yml").write_text("channels: [file:///srv/channel, nodefaults]\ndependencies: [lab]\n")
     jupyter, ssh = free_ports(2)
     env = {"JUPYTER_PORT": str(jupyter), "SSH_PORT": str(ssh), "ENVKIT_RECIPE": "mine.yml", "DATA": "/data"}
+    given = {
+        "LD_LIBRARY_PATH": "/usr/local/nvidia/lib64", "NVIDIA_VISIBLE_DEVICES": "all", "CUDA_VISIBLE_DEVICES": "0,1",
+        "NCCL_IB_HCA": 'mlx5_0 "first" \\ # $HOME', "PATH": f"{image.env['PATH']}:/usr/local/nvidia/bin",
+    }  # fmt: skip
+    env |= {**given, "JUPYTER_TOKEN": "secret", "TERM": "dumb"}
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     (tmp_path / "secrets").mkdir()
@@ -86,23 +92,17 @@ def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
     try:
         container.wait_for(jupyter, 60)
         assert (volume / "notebooks" / "served-by").read_text().strip() == str(OWNER)
-        options = [
-            f"-o{name}" for name in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")
-        ]
-        words = [
-            "ssh",
-            "-F",
-            "none",
-            "-i",
-            str(key),
-            "-p",
-            str(ssh),
-            *options,
-            "me@127.0.0.1",
-            "id -u; echo $ENVKIT_ENV",
-        ]
-        said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-        assert said.stdout.split() == [str(OWNER), "work"], said.stderr
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")
+        login = ["ssh", "-F", "none", "-i", str(key), "-p", str(ssh), *(f"-o{option}" for option in options)]
+        show = f"{sys.executable} -c 'import json, os; print(json.dumps([os.getuid(), dict(os.environ)]))'"
+        # A command, and a login shell, which takes what it runs from its input.
+        for words, typed in (([show], ""), ([], f"{show}\nexit\n")):
+            command = [*login, "-T", "me@127.0.0.1", *words]
+            said = subprocess.run(command, input=typed, capture_output=True, text=True, check=False, timeout=60)
+            uid, there = json.loads(said.stdout.splitlines()[-1])
+            assert (uid, there["ENVKIT_ENV"], there["HOME"]) == (OWNER, "work", "/data/home"), said.stderr
+            assert {name: there.get(name) for name in given} == given
+            assert not {"JUPYTER_TOKEN", "SECRETS"} & set(there)
         [server] = [pid for pid in container.processes() if b"http.server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(server, signal.SIGKILL)
         until = time.monotonic() + 20
