@@ -1,9 +1,9 @@
 """Make the README's pictures of HTML pages.
 
-`find --html` answers out of the built-in table. `validate --html` tells what ``tests/reports/validate.json`` holds: the
-document that ``envkit validate NAME --json`` printed on a machine with a GPU; without that file, what this machine says
-of a small environment. `show --html` and `fleet report` tell of an environment with profiles, whose PyTorch is a
-stand-in, and of nodes that never were. No conda channel and no GPU is needed, but a Chromium on PATH.
+`find --html` answers out of the built-in table. `validate --html` tells what an H200 answered (`tests/real_gpu.py`), or
+what a file holds that ``envkit validate NAME --json`` printed on another machine. `show --html` and `fleet report` tell
+of an environment with profiles, whose PyTorch is a stand-in, and of nodes that never were. No conda channel and no GPU
+is needed, but a Chromium on PATH.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 
 from browser import Browser, Visit, missing, start
 from fleets import machine, outcome
-from harness import ROOT, Shell, build_wheel_channel
+from harness import Shell, build_wheel_channel
 from pools import PACKAGES, write_pool
+from real_gpu import host_of, report_of
 
 from envkit.host.wire import host_from_json
 from envkit.layout.node_records import write_node_record
@@ -31,9 +32,9 @@ from envkit.pages.validation import validation_page
 from envkit.wire.results import finding_from_json
 
 FIGURES = Path(__file__).parent / "figures"
-REPORT = ROOT / "tests" / "reports" / "validate.json"
+_CASE = "collective"  # of the H200
 _WIDTH = 900
-_HEIGHTS = {"find": 640, "show": 900, "validate": 640, "fleet": 860}
+_HEIGHTS = {"find": 640, "show": 900, "validate": 720, "fleet": 860}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pictures", description=__doc__)
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep the pages there")
     parser.add_argument(
-        "--report", metavar="FILE", type=Path, default=REPORT, help="what `envkit validate NAME --json` printed"
+        "--report", metavar="FILE", type=Path, help="what `envkit validate NAME --json` printed; else the H200's"
     )
     options = parser.parse_args(arguments)
     if why := missing():
@@ -51,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pages = Path(options.keep or scratch)
         pages.mkdir(parents=True, exist_ok=True)
         _write_pages(pages, Shell.below(Path(scratch)))
-        if options.report.is_file():
-            (pages / "validate.html").write_text(report_page(json.loads(options.report.read_bytes())))
+        report = report_page(json.loads(options.report.read_bytes())) if options.report else _h200_page(Path(scratch))
+        (pages / "validate.html").write_text(report, encoding="utf-8")
         FIGURES.mkdir(exist_ok=True)
         with start(Path(scratch) / "home") as browser:
             for name in _HEIGHTS:
@@ -67,8 +68,8 @@ def _write_pages(pages: Path, shell: Shell) -> None:
     asked = ("find", "pytorch", "--driver", "535", "--gpu", "t4", "--offline")
     shell.ok(*asked, "--html", str(pages / "find.html"))
     shell.create("pytorch", "python", "numpy", "rich", name="train", args=("-c", str(wheels), "--hosts", str(pool)))
-    for _ in range(3):  # a history
-        shell.ok("validate", "train", "--html", str(pages / "validate.html"))
+    for _ in range(2):  # a history
+        shell.ok("validate", "train")
     shell.ok("show", "train", "--html", str(pages / "show.html"))
     _write_nodes(shell)
     shell.ok("fleet", "report", "-o", str(pages / "fleet.html"))
@@ -92,6 +93,11 @@ def _write_nodes(shell: Shell) -> None:
     nodes += [outcome(generations["cuda13.0"], "b6", new, 0, "none")]
     for record in nodes:
         write_node_record(Volume(shell.volume), record)
+
+
+def _h200_page(scratch: Path) -> str:
+    report = report_of(_CASE)
+    return validation_page(ValidateResult(report, host_of(scratch / "host", "normal"), report.prefix))
 
 
 def report_page(document: Mapping[str, Any]) -> str:

@@ -213,7 +213,7 @@ def _machines(*names: str) -> tuple[Mapping[str, Any], ...]:
 
 
 def test_figures_stand_beside_the_peak_of_their_gpu() -> None:
-    figures = {"vadd_bytes_per_s": 2.68e12, "matmul_flop_per_s": 33.5e12, "context_s": 0.2}
+    figures = {"device_copy_bytes_per_s": 2.68e12, "matmul_float32_flop_per_s": 33.5e12, "context_s": 0.2}
     computed = Finding("driver.kernel", "pass", Recorded("computed", None), data={"figures": figures, "gpu": True})
     gpu = Gpu("NVIDIA H100 80GB HBM3", ComputeCapability(9, 0))
     page = Page()
@@ -221,7 +221,7 @@ def test_figures_stand_beside_the_peak_of_their_gpu() -> None:
     assert "80 % of 3.35 TB/s" in page.text
     assert "50 % of 67 TFLOP/s" in page.text
     assert peak_of("NVIDIA H100 80GB HBM3", "context_s") is None
-    assert peak_of("NVIDIA H100 NVL", "vadd_bytes_per_s") is None
+    assert peak_of("NVIDIA H100 NVL", "device_copy_bytes_per_s") is None
 
 
 def test_a_page_can_be_made_of_the_document() -> None:
