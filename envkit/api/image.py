@@ -12,7 +12,7 @@ from envkit.api.exported import export_environment
 from envkit.api.session import Session
 from envkit.errors import UnknownEnvironmentError, UsageError
 from envkit.layout.contents import read_contents
-from envkit.layout.generation import active_name, read_manifest, refuse_moved
+from envkit.layout.generation import active_name, known_profiles, read_manifest, refuse_moved
 from envkit.layout.lineage import generation_of
 from envkit.layout.records import installed_packages
 from envkit.models.progress import Reporter, working
@@ -42,6 +42,8 @@ def image_files(session: Session, reference: str, options: ImageOptions) -> Mapp
     """
     volume = session.find_volume()
     prefix = generation_of(volume, reference)
+    if options.pack is not None:
+        prefix = _packed_profile(options.pack, prefix)
     manifest = read_manifest(prefix)
     if manifest is None:
         raise UnknownEnvironmentError(f"{reference} was not made by envkit", hint="See the names with envkit list.")
@@ -66,6 +68,14 @@ def image_files(session: Session, reference: str, options: ImageOptions) -> Mapp
     if options.form == "dockerfile":
         return {"Dockerfile": dockerfile_text(content), **locks}
     return {f"{name}.def": apptainer_text(content), **locks}
+
+
+def _packed_profile(path: Path, prefix: Path) -> Path:
+    """Return the profile of an environment that a pack is of; `prefix` if it is of none."""
+    source = open_pack(path)
+    source.close()
+    profiles = [prefix.parent / profile.generation for profile in known_profiles(prefix)]
+    return next((each for each in profiles if str(each) == source.index.prefix), prefix)
 
 
 def _pack_of(path: Path, prefix: Path, reporter: Reporter) -> tuple[tuple[str, str], tuple[str, ...]]:

@@ -89,7 +89,7 @@ def _documented(recipe: Recipe, platform: str) -> str:
 def check_recipe(
     session: Session, recipe: Recipe, inquiries: Mapping[str, Inquiry], *, required: bool
 ) -> list[RecipeOutcome]:
-    """Solve a recipe for machines; nothing is downloaded or made.
+    """Solve a recipe for machines; nothing is downloaded or made. Each answer advances the reporter's phase ``solve``.
 
     Args:
         inquiries: The recipe's request for each machine, by the machine's name.
@@ -99,9 +99,9 @@ def check_recipe(
     quiet = Session(session.settings, session.policy, Reporter(), session.engine)
     found = []
     for name, inquiry in inquiries.items():
-        session.reporter.start("solve", f"{recipe.name} for {name}")
         outcome = _solved(quiet, recipe, name, inquiry)
-        session.reporter.finish("solve", f"{recipe.name} for {name}: {outcome.state}")
+        session.reporter.advance("solve", 1, text=f"{recipe.name} for {name}")
+        session.reporter.detail(f"{recipe.name} for {name}: {outcome.state}")
         documented = said.get(name) or ""
         expected: Expected | None = "refused" if documented else "runs" if name in said else None
         expected = "runs" if required else expected

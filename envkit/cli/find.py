@@ -13,6 +13,7 @@ from envkit.cli.grammar import Invocation
 from envkit.cli.target import Described, TargetFlags, describe
 
 if TYPE_CHECKING:
+    from envkit.models.progress import Reporter
     from envkit.models.request import Correction
     from envkit.models.results import FindResult, NameListing
     from envkit.settings import Settings
@@ -98,7 +99,7 @@ def find_command(
 
         asked = Inquiry(request, target, machines)
         result = find_wheels(session, asked)
-        _write_html(html, result)
+        _write_html(html, result, session.reporter)
         if as_json:
             print_json(find_json(result, everything=everything, matrix=matrix, fixed=()))
             return result.error.exit_code if isinstance(result.error, EnvkitError) else 0
@@ -113,7 +114,7 @@ def find_command(
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
         hinted(error, result.corrections, call, request)
-    _write_html(html, result)
+    _write_html(html, result, session.reporter)
 
     def show() -> int:
         if as_json:
@@ -128,12 +129,14 @@ def find_command(
     return keeper.show(result, show)
 
 
-def _write_html(path: Path | None, result: FindResult) -> None:
+def _write_html(path: Path | None, result: FindResult, reporter: Reporter) -> None:
     if path is not None:
         from envkit.cli.page import write_page
+        from envkit.models.progress import working
         from envkit.pages.find import find_page
 
-        write_page(path, lambda created: find_page(result, created=created))
+        with working(reporter, "export", f"{path.name}: each build for each GPU and driver"):
+            write_page(path, lambda created: find_page(result, created=created))
 
 
 def _render(

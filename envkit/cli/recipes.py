@@ -121,8 +121,10 @@ def recipes_check_command(
     """
     from envkit.api.recipes import check_recipe, machines_of, read_recipes, wrong_recipes
     from envkit.cli.output import print_json
+    from envkit.models.progress import working
     from envkit.recipes import builtin_names, load_builtin
     from envkit.wire.recipes import outcome_json
+    from envkit.words.values import plural
 
     session = options.session_of(None, engine=engine, offline=offline, as_json=as_json, progress=progress)
     found = read_recipes(place) if place is not None else [load_builtin(name) for name in builtin_names()]
@@ -133,10 +135,15 @@ def recipes_check_command(
             raise UsageError(f"--only {min(unknown)}: there is no such recipe", hint=f"One of {names}.")
         found = [recipe for recipe in found if recipe.name in only]
     given = _given(machines, hosts)
+    asked = [
+        (recipe, {name: _inquiry(session, recipe, target) for name, target in machines_of(recipe, given).items()})
+        for recipe in found
+    ]
+    total = sum(len(inquiries) for _, inquiries in asked)
     outcomes = []
-    for recipe in found:
-        inquiries = {name: _inquiry(session, recipe, t) for name, t in machines_of(recipe, given).items()}
-        outcomes += check_recipe(session, recipe, inquiries, required=bool(given))
+    with working(session.reporter, "solve", f"{plural(len(found), 'recipe')} on their machines", total=total):
+        for recipe, inquiries in asked:
+            outcomes += check_recipe(session, recipe, inquiries, required=bool(given))
     wrong = wrong_recipes(outcomes)
     unanswered = any(outcome.state == "unanswered" for outcome in outcomes)
     if as_json:

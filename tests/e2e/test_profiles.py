@@ -263,6 +263,13 @@ def test_a_kernel_starts_in_the_profile_of_its_machine(made: Shell, tmp_path: Pa
     made.ok("remove", "nb")
 
 
+def test_an_image_takes_the_profile_that_its_pack_is_of(made: Shell, tmp_path: Path) -> None:
+    pack = tmp_path / "train.tar.zst"
+    made.ok("pack", "train", "-o", str(pack), "--profile", "cpu")
+    made.ok("image", "train", "--pack", str(pack), "-o", str(tmp_path))
+    assert _profiles(made)["cpu"].name in (tmp_path / "Dockerfile").read_text()
+
+
 def test_a_rule_that_is_lost_or_foreign_is_told(made: Shell) -> None:
     made.ok("clone", "train", "hurt")
     path = made.prefix("hurt") / PROFILES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_each_runs_where_it_says_and_is_refused_where_it_says(check: Check) -> N
     assert found["mxnet"]["a100-550"]["code"] == "cpu"
     assert found["tensorflow-2.9-jupyter"]["t4-470"]["text"].startswith("tensorflow 2.9.1 cuda112py310")
     assert found["tensorflow-2.9-jupyter"]["rtx-5090-570"]["code"] == "host-cannot-run"
+
+
+def test_progress_is_one_bar_over_all_recipes_and_machines(envkit: Envkit, channels: str, isolation: Path) -> None:
+    (isolation / ".condarc").write_text(f"default_channels: [{channels}/pkgs/main]\n")
+    words = ("recipes", "check", "--only", "mxnet", "--only", "mps", "--json", "--progress", "jsonl")
+    said = envkit(*words, env={"CONDA_CHANNEL_ALIAS": channels})
+    events = [json.loads(line) for line in said.err.splitlines()]
+    (started,) = [event for event in events if event["event"] == "start"]
+    assert (started["phase"], started["total"]) == ("solve", len(said.json["outcomes"]))
+    assert sum(event["amount"] for event in events if event["event"] == "advance") == started["total"] > 2
 
 
 _PACKAGES = "python=3.9 pytorch torchvision torchaudio pytorch-cuda=12.1"
