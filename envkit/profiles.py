@@ -58,7 +58,7 @@ class RuleError(ValueError):
 
 
 class Facts(NamedTuple):
-    """What a rule looks at of a machine.
+    """The facts of a machine that rules look at.
 
     Attributes:
         subdir: conda's name of the platform.

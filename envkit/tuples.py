@@ -26,7 +26,7 @@ _KEPT = {"__new__", "__slots__", "_fields", "_field_defaults"}
 
 
 class _Tuple(tuple[Any, ...]):
-    """What named tuples share."""
+    """The base of all named tuples."""
 
     __slots__ = ()
 

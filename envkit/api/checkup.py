@@ -86,7 +86,7 @@ def check_subjects(
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How environments are looked at."""
+    """A way to look at environments."""
 
     volume: Volume | None  # where names are looked up; None for a prefix alone
     host: Host

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CreateOptions:
-    """How ``create`` works, apart from what it makes."""
+    """Options of ``create``, apart from what it makes."""
 
     dry_run: bool = False  # only plan
     download_only: bool = False  # with `dry_run`: fetch what was planned into the cache, too

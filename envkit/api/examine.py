@@ -42,7 +42,7 @@ _LIBRARY = (".so", ".dylib")
 
 @dataclass(frozen=True, slots=True)
 class ValidateOptions:
-    """How thoroughly to validate.
+    """The thoroughness of a validation.
 
     Attributes:
         level: ``driver``: files, interpreter and the GPU itself. ``framework``: also what is installed there.

@@ -26,7 +26,7 @@ from envkit.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
-    """How an image is made, apart from what it holds."""
+    """Options of an image, apart from what it holds."""
 
     form: ImageFormat = "dockerfile"
     base: str = "docker.io/library/debian:12-slim"  # the image to start from

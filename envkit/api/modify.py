@@ -53,7 +53,7 @@ _Merge = Callable[[Manifest], _Merged]
 
 @dataclass(frozen=True, slots=True)
 class ModifyOptions:
-    """How a modification works, apart from what it changes."""
+    """Options of a modification, apart from what it changes."""
 
     channels: tuple[Channel, ...] = ()  # asked before those that the environment was made from
     only_channels: bool = False  # ask no others

@@ -22,7 +22,7 @@ _WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PackOptions:
-    """How `pack` works, apart from what it packs."""
+    """Options of `pack`, apart from what it packs."""
 
     output: Path | None = None  # the file to make; None for one named after the generation
     form: PackFormat = "tar.zst"

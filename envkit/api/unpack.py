@@ -32,7 +32,7 @@ from envkit.wire.results import members
 
 @dataclass(frozen=True, slots=True)
 class UnpackOptions:
-    """How `unpack` works, apart from what it unpacks."""
+    """Options of `unpack`, apart from what it unpacks."""
 
     name: str | None = None  # the environment; None for its name when it was packed
     sha256: str | None = None  # of the file, which is read and compared before anything of it is believed

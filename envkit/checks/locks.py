@@ -82,7 +82,7 @@ def best_part(parts: Sequence[Locked], target: Target) -> tuple[Locked | None, l
 
 @dataclass(frozen=True, slots=True)
 class LockDrift:
-    """How a lock differs from the files that it should lock."""
+    """The differences between a lock and the files that it should lock."""
 
     added: tuple[str, ...] = ()  # entries of the files that the lock was not made from
     removed: tuple[str, ...] = ()  # entries that it was made from, and that the files have no longer

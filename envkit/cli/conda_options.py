@@ -15,7 +15,7 @@ _SOLVES = ("create", "install", "upgrade")
 
 
 class Meaning(NamedTuple):
-    """How an option of conda is read: as other words, as a key of conda's configuration, or not at all."""
+    """The reading of an option of conda: as other words, as a key of conda's configuration, or not at all."""
 
     words: tuple[str, ...] = ()  # what stands for it
     key: tuple[str, str] | None = None  # the key of conda's configuration; an empty value: the option's own

@@ -79,7 +79,7 @@ class Pace:
 
 
 class Patience(NamedTuple):
-    """How long a transfer is waited for, in seconds."""
+    """The time that a transfer is waited for, in seconds."""
 
     stall_s: float  # for it to go on
     connect_s: float  # for its connection

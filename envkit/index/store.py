@@ -31,7 +31,7 @@ Opened = list[tuple[str, FlatIndex | ShardedIndex]]
 
 
 class Rests(NamedTuple):
-    """What an answer rests on: states of files, whether they are there or not, and until when it may be given."""
+    """The grounds of an answer: states of files, whether they are there or not, and until when it may be given."""
 
     states: Mapping[str, State | None]
     until_s: float  # seconds since 1970

@@ -19,7 +19,7 @@ _MARKED = regex(rb"#\s*!(?:final|top|bottom)")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one file or variable says of a key.
+    """A key as one file or variable has it.
 
     Attributes:
         origin: The path of the file, or the name of the variable.

@@ -32,7 +32,7 @@ _GENERATION = regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*-[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """What one user has noted."""
+    """The notes of one user."""
 
     ended: tuple[tuple[int, int], ...] = ()  # begin and end, in nanoseconds
     open: tuple[tuple[int, str], ...] = ()  # begin, and the generation that is being made

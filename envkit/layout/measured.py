@@ -48,7 +48,7 @@ def read_measured(volume: Volume | None, sha256: str) -> GpuPackage | None:
 
 
 class MeasuredStore:
-    """What was measured on this machine. The folders are listed once; a file is read when it is asked for."""
+    """The measurements of this machine. The folders are listed once; a file is read when it is asked for."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         """List folders; what is in several is read from the first where it is sound."""

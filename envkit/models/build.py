@@ -149,7 +149,7 @@ class Build:
 
 
 class Tier(str, Enum):
-    """How well a build runs on a target, best first.
+    """The ways in which a build runs on a target, best first.
 
     Attributes:
         rank: Position in the order, 0 is best.

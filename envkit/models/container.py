@@ -22,7 +22,7 @@ class PortUse:
 
 @dataclass(frozen=True, slots=True)
 class GpuAccess:
-    """What of the host's GPUs was given to the container."""
+    """The host's GPUs as the container was given them."""
 
     module: str | None = None  # version of the host's kernel module, which a container sees in any case
     nodes: tuple[str, ...] = ()  # device files of GPUs

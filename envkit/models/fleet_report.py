@@ -19,7 +19,7 @@ class ReportKind(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How an environment does on one kind of machine; see `ReportEnvironment.standings`."""
+    """The state of an environment on one kind of machine; see `ReportEnvironment.standings`."""
 
     verdict: NodeVerdict  # of the last validation
     created: str  # when that was, in ISO 8601, UTC

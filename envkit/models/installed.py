@@ -69,7 +69,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """How to cure damage in a prefix, which depends on the tool that made it.
+    """The cure of damage in a prefix, which depends on the tool that made it.
 
     Attributes:
         by: ``fix``: envkit made it, and an environment points to it. ``create``: envkit made it, and none does.

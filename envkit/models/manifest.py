@@ -73,7 +73,7 @@ class PipPackage(Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipPart(Stored):
-    """What the pip section of a request became.
+    """The outcome of the pip section of a request.
 
     Attributes:
         packages: The distributions that were installed, sorted by name.
@@ -139,7 +139,7 @@ class RecordedRequest(Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Stored):
-    """What a generation is and where it comes from.
+    """The record of a generation: its packages and origin.
 
     Attributes:
         envkit_version: The envkit that made it.

@@ -7,7 +7,7 @@ from envkit.values import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class NetworkPolicy:
-    """How the network may be used."""
+    """Permissions and limits for the use of the network."""
 
     offline: bool = False  # use caches only
     retries: int = 3  # how often a failed transfer is tried again

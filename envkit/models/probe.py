@@ -28,7 +28,7 @@ class TraceStep:
 
 @dataclass(frozen=True, slots=True)
 class ProbeOutcome:
-    """How a probe ended and what it said.
+    """The end of a probe, and its words.
 
     Attributes:
         state: ``done``: a document came and the exit status was 0. ``crashed``: a signal not sent from here.

@@ -36,7 +36,7 @@ class RecipeBlock:
 
 @dataclass(frozen=True, slots=True)
 class RecipeOutcome:
-    """What came of solving a recipe for one machine."""
+    """The outcome of solving a recipe for one machine."""
 
     recipe: str  # its name
     machine: str  # the machine's name

@@ -9,7 +9,7 @@ from envkit.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SettingSource:
-    """What one flag, variable or file says of a setting; without credentials."""
+    """A setting as one flag, variable or file has it; without credentials."""
 
     origin: str  # the name of the variable, or the path of the file
     value: Any

@@ -14,7 +14,7 @@ Trust = Literal["owner", "group"]
 
 @dataclass(frozen=True, slots=True)
 class ShareResult:
-    """How a volume is shared.
+    """The sharing of a volume.
 
     Attributes:
         volume: Root of the volume.

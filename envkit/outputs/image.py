@@ -28,7 +28,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class ImageContent:
-    """What an image holds.
+    """The content of an image.
 
     Attributes:
         name: The environment.

@@ -26,7 +26,7 @@ _RECORDS = "conda-meta/"
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """What the record of a package says of one of its files."""
+    """A file as the record of its package has it."""
 
     sha256: str  # as it is in the prefix; empty where it is not known
     original: str  # sha256 of the package's file
