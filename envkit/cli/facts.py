@@ -43,11 +43,11 @@ def facts_command(
 
 
 def _render(known: CodeKnowledge, *, limit: int | None) -> None:
-    from envkit.cli.output import console, labelled, literal
+    from envkit.cli.output import console, fitting, labelled, literal
 
     out = console()
     if known.facts:
-        out.print(_facts_table(known.facts))
+        out.print(fitting(out, _facts_table(known.facts), "channel", "PTX", "known"))
     else:
         out.print("No list of its own is known.", style="yellow")
     if known.gaps is None:
@@ -60,7 +60,7 @@ def _render(known: CodeKnowledge, *, limit: int | None) -> None:
         out.print(literal(f"\nEvery CUDA build of {where} has a list of its own."))
         return
     out.print(literal(f"\nOnly inferred, or not known, of {where}:", "bold"))
-    out.print(_gaps_table(known.gaps[:limit]))
+    out.print(fitting(out, _gaps_table(known.gaps[:limit]), "channel"))
     if limit is not None and len(known.gaps) > limit:
         out.print(f"and {len(known.gaps) - limit} more: --all, --json", style="dim italic")
 
@@ -69,7 +69,9 @@ def _facts_table(facts: tuple[CodeFact, ...]) -> Table:
     from envkit.cli.output import literal, table
     from envkit.words.values import join
 
-    view = table("package", "versions", "CUDA", "machine code", "PTX", "channel", "known")
+    view = table(
+        "package", "versions", "CUDA", "machine code", "PTX", "channel", "known", whole=("package", "versions")
+    )
     for fact in facts:
         place = " here" if fact.here else ""
         origin = f"measured{place} {fact.date}" if fact.origin == "measured" else f"table of {fact.date}"

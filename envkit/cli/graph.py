@@ -71,7 +71,7 @@ def why_command(
 ) -> None:
     """Say why a package is in an environment, or who needs it in a channel."""
     from envkit.api.graph import environment_graph, index_users
-    from envkit.cli.output import console, literal, print_json, table
+    from envkit.cli.output import console, fitting, literal, print_json, table
     from envkit.errors import PackageNotFoundError
     from envkit.wire.graph import why_json
 
@@ -99,7 +99,7 @@ def why_command(
         view = table("package", "version", "needs", whole=("package", "version"))
         for user in users:
             view.add_row(*map(literal, (user.name, graph.versions[user.name], user.spec)))
-        out.print(view)
+        out.print(fitting(out, view, "version"))
     for chain in graph.chains(package):
         if len(chain) > 2:  # two are in the table
             out.print(literal("  " + " > ".join(chain), "dim"))

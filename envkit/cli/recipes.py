@@ -141,7 +141,9 @@ def recipes_check_command(
     ]
     total = sum(len(inquiries) for _, inquiries in asked)
     outcomes = []
-    with working(session.reporter, "solve", f"{plural(len(found), 'recipe')} on their machines", total=total):
+    with working(
+        session.reporter, "solve", f"{plural(total, 'answer')} of {plural(len(found), 'recipe')}", total=total
+    ):
         for recipe, inquiries in asked:
             outcomes += check_recipe(session, recipe, inquiries, required=bool(given))
     wrong = wrong_recipes(outcomes)

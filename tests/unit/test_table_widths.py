@@ -10,6 +10,7 @@ import pytest
 from fleets import machine, outcome
 
 from envkit.cli.environments import _render_listing
+from envkit.cli.facts import _render as _render_facts
 from envkit.cli.fleet import _render_kinds
 from envkit.cli.fleet_validate import _render
 from envkit.cli.kernel import render_kernels
@@ -17,7 +18,9 @@ from envkit.cli.output import Console
 from envkit.cli.profiles import print_states
 from envkit.host.wire import host_from_json
 from envkit.kernels import Kernel
+from envkit.models.facts import CodeFact, CodeKnowledge
 from envkit.models.fleet import FleetValidation, HostKind, NodeFinding
+from envkit.models.gpucode import Architecture
 from envkit.models.listing import EnvironmentInfo, ProfileState, VolumeListing
 from envkit.models.outcome import Outcome
 from envkit.models.report import Finding, Recorded
@@ -106,14 +109,35 @@ def test_a_table_fits_and_keeps_its_words(render: Callable[[Console], None], wid
     assert not any(line.endswith(" ") for line in file.getvalue().splitlines())
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
-def test_the_list_fits(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
+def _listing() -> None:
     _render_listing(VolumeListing("/data/envs", (_environment(),), 9), "default")
+
+
+def _facts() -> None:
+    gpus = frozenset(map(Architecture.parse, ("7.0", "8.0", "9.0", "10.0f", "12.0")))
+    facts = [
+        CodeFact(name, ">=1.14.3,<1.15", "12.9", "conda-forge", (), gpus, gpus, "measured", "x", "2026-11-25")
+        for name in ("tensorflow-gpu-base", "jax-cuda12-pjrt")
+    ]
+    _render_facts(CodeKnowledge(None, tuple(facts)), limit=None)
+
+
+PRINTED: Mapping[Callable[[], None], str] = {
+    _listing: "train: cuda13.0 cpu* 88 9.0 GB 2026-11-26 570.86.10, A100-SXM4-80GB)",
+    _facts: "tensorflow-gpu-base jax-cuda12-pjrt >=1.14.3,<1.15 12.9 10.0f",
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+@pytest.mark.parametrize("render", PRINTED, ids=lambda render: render.__name__.strip("_"))
+def test_what_is_printed_fits_the_terminal(
+    render: Callable[[], None], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    render()
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= width
-    kept = {"train:", "cuda13.0", "cpu*", "88", "9.0", "GB", "2026-11-26", "570.86.10,", "A100-SXM4-80GB)"}
-    assert kept <= set(shown.split())
+    assert [word for word in PRINTED[render].split() if word not in shown.split()] == []
 
 
 @pytest.mark.parametrize(
