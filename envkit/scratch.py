@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from types import ModuleType
 from envkit.errors import VolumeError
 
 _PREFIX = "envkit-run-"
+_USUAL = ("/tmp", "/var/tmp", "/usr/tmp")  # what is made in them is closed to others
 # Made by probes, without a lock. No validation takes so long.
 _UNLOCKED = "envkit-probe-"
 _UNLOCKED_AGE_S = 24 * 3600.0
@@ -41,29 +40,67 @@ def scratch() -> Iterator[Path]:
     Raises:
         VolumeError: There is no folder for temporary files, or it is full.
     """
+    made = _make()
     try:
-        made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise VolumeError(
-            f"no folder for temporary files can be made: {error.strerror}",
-            hint="Name one on this host, with some space, in TMPDIR.",
-        ) from error
-    with made as name:
         fcntl = _locks()
         if fcntl is None:
-            yield Path(name)
+            yield made
             return
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            yield Path(name)
+            yield made
         finally:
             os.close(descriptor)
+    finally:
+        _remove(made)
+
+
+def _make() -> Path:
+    """Make a private folder, where `tempfile` would; its import takes longer than a small solve reads and writes."""
+    error: OSError | None = None
+    for place in _places():
+        try:
+            made = Path(place).absolute() / f"{_PREFIX}{os.urandom(6).hex()}"
+            made.mkdir(mode=0o700)
+        except OSError as refused:
+            error = error or refused
+        else:
+            return made
+    raise VolumeError(
+        f"no folder for temporary files can be made: {error.strerror if error else 'there is none'}",
+        hint="Name one on this host, with some space, in TMPDIR.",
+    ) from error
+
+
+def _places() -> Iterator[str]:
+    """Yield the folders that `tempfile` tries, in its order."""
+    if os.name != "posix":
+        import tempfile
+
+        yield tempfile.gettempdir()
+        return
+    yield from (place for name in ("TMPDIR", "TEMP", "TMP") if (place := os.environ.get(name)))
+    yield from (*_USUAL, os.curdir)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with what is in it, as far as that can be done."""
+    try:
+        for name in os.listdir(folder):
+            (folder / name).unlink()
+        folder.rmdir()
+    except OSError:  # folders in it, mostly
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep_scratch() -> int:
     """Remove this user's scratch folders of runs that were killed; return how many."""
+    import tempfile
+
     swept = 0
     home = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
@@ -88,7 +125,7 @@ def _sweep(path: Path) -> bool:
         if not private or time.time() - state.st_mtime < least:
             return False
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
     except OSError:  # its run lives, or nothing tells
         return False
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from envkit.api.session import Session
 from envkit.errors import EnvironmentExistsError, EnvkitError, IntegrityError
+from envkit.hashes import sha256
 from envkit.host.cache import default_cache_dir, read_entry, write_entry
-from envkit.layout import gc, lease
+from envkit.layout import lease
 from envkit.layout.atomic import sync_directory
 from envkit.layout.generation import active, publish, read_manifest, refuse_foreign, refuse_moved, resolve
 from envkit.layout.lineage import next_origin
@@ -115,6 +115,8 @@ def changing(session: Session, name: str, *, there: bool | None = None, also: st
     with contextlib.ExitStack() as leases:
         for one in sorted(standings):  # in one order: two renames cannot wait for each other
             leases.enter_context(lease.hold(volume, f"{one}.name", reporter=session.reporter, wait_s=lease.NAME_WAIT_S))
+        from envkit.layout import gc
+
         if swept := gc.remove_leftovers(volume):
             session.reporter.note(f"removed {swept} leftovers of runs that died")
         for one, expected in standings.items():
@@ -140,7 +142,7 @@ def _warn_root(session: Session, volume: Volume) -> None:
     if owner is None:
         return
     cache = default_cache_dir(os.environ)
-    name = f"now-root-{hashlib.sha256(os.fsencode(volume.root)).hexdigest()[:16]}"
+    name = f"now-root-{sha256(os.fsencode(volume.root)).hexdigest()[:16]}"
     if cache is not None:
         if read_entry(cache, name) is not None:
             return

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from envkit.api.change import changing
 from envkit.api.profile_here import existing_profile, keep_machines
 from envkit.api.profile_plan import ProfilePlans
-from envkit.api.publish import check_publishable
 from envkit.api.results import (
     made_profiles_result,
     made_result,
@@ -19,7 +18,6 @@ from envkit.api.results import (
     reused_result,
 )
 from envkit.api.session import Session
-from envkit.api.validate import revalidate
 from envkit.checks.hosts import group_kinds
 from envkit.checks.lacking import Lacking
 from envkit.checks.requests import requests_differ
@@ -158,11 +156,17 @@ def _planned_result(session: Session, name: str, plan: Plan | ProfilePlans) -> C
 
 
 def _solve(session: Session, inquiry: Inquiry, before: Manifest | None, passed: Sequence[Lacking]) -> Plan:
-    from envkit.api.retarget import refuse_loss
-    from envkit.api.wheels import solve_with_pip
+    if inquiry.pip is None or not inquiry.pip.section:  # then nothing of pip and uv is loaded
+        from envkit.api.solve import solve_request
 
-    plan = solve_with_pip(session, inquiry, passed=passed)
+        plan = solve_request(session, inquiry, passed=passed)
+    else:
+        from envkit.api.wheels import solve_with_pip
+
+        plan = solve_with_pip(session, inquiry, passed=passed)
     if before is not None:
+        from envkit.api.retarget import refuse_loss
+
         refuse_loss(before, inquiry.request, inquiry.target, plan.choice)
     return plan
 
@@ -213,6 +217,9 @@ def _existing(
 
 
 def _reused(session: Session, name: str, manifest: Manifest, options: CreateOptions) -> CreateResult:
+    from envkit.api.publish import check_publishable
+    from envkit.api.validate import revalidate
+
     report = revalidate(session, manifest, validate=options.proof != "none")
     refusal = check_publishable(name, report, require_gpu=True) if options.proof == "gpu" else None
     if refusal is not None:

@@ -14,7 +14,6 @@ from envkit.builds.knowledge import Knowledge
 from envkit.checks.hosts import judge_worst
 from envkit.checks.lacking import Lacking, judge_code
 from envkit.errors import HostCannotRunError, NoAnswerError, NoGpuCodeError
-from envkit.installer.measure import known_code, measure_code, measure_files
 from envkit.layout.measured import measured_store
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
@@ -24,7 +23,6 @@ from envkit.models.gpucode import GpuPackage
 from envkit.models.manifest import PipPackage
 from envkit.models.progress import Reporter
 from envkit.values import replace
-from envkit.wheels.install import distribution_files
 from envkit.wire.results import lacking_json
 from envkit.words.refusals import no_gpu_code
 from envkit.words.say import say
@@ -49,6 +47,8 @@ Solve = Callable[[Sequence[Lacking]], Plan]
 def refuse_known(volume: Volume, plan: Plan) -> None:
     """Refuse a plan, before anything is downloaded, by what was measured of its packages before."""
     if plan.kinds:
+        from envkit.installer.measure import known_code
+
         _refuse(plan, known_code(volume, plan.records))
 
 
@@ -58,7 +58,11 @@ def refuse_lacking(volume: Volume, plan: Plan, reporter: Reporter) -> tuple[Advi
     Raises:
         NoGpuCodeError: A package holds no code for a GPU of the machines that the plan is for.
     """
-    return _refuse(plan, measure_code(volume, plan.records, reporter)) if plan.kinds else ()
+    if not plan.kinds:
+        return ()
+    from envkit.installer.measure import measure_code
+
+    return _refuse(plan, measure_code(volume, plan.records, reporter))
 
 
 def judge_measured(volume: Volume, plan: Plan) -> Plan:
@@ -84,6 +88,9 @@ def refuse_lacking_wheels(
     """
     if not plan.kinds or not packages:
         return ()
+    from envkit.installer.measure import measure_files
+    from envkit.wheels.install import distribution_files
+
     reporter.start("gpu code", plural(len(packages), "wheel"), total=len(packages))
     paths: dict[str, list[str]] = {}
     for path, package in distribution_files(prefix, packages):

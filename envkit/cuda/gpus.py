@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from functools import cache
 from typing import Literal
 
@@ -126,6 +125,8 @@ def parse_gpu(text: str) -> Gpu:
         raise ValueError(f"{text!r} is the name of several GPUs: write {options}")
     model = _find(bare)
     if model is None:
+        from difflib import get_close_matches
+
         near = get_close_matches(_key(bare), list(_models()), n=4, cutoff=0.5)
         names = list(dict.fromkeys(_models()[key].name for key in near)) or ["H100", "A100", "RTX 4090", "T4"]
         raise ValueError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -77,6 +76,8 @@ def remember_outage(cache: Path, url: str, cause: str) -> None:
     path = _file(cache, url)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        import tempfile
+
         handle, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(cause)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -123,7 +122,7 @@ def incoming(volume: Volume) -> Iterator[Folder]:
 
     The lease is taken first, so a directory without a holder always belongs to a dead run.
     """
-    name = f"fetch-{secrets.token_hex(4)}"
+    name = f"fetch-{os.urandom(4).hex()}"
     with (
         folder(volume.root, volume.incoming, make=True) as home,
         lease.hold(volume, name),
