@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -33,9 +34,11 @@ from envkit.models.problem import cause_of, problem_of
 from envkit.models.progress import Reporter
 from envkit.models.request import Inquiry, Request
 from envkit.models.solve import ChannelPriority, SolveTask
+from envkit.models.spec import parse_match_spec
 from envkit.plan.around import pass_over, ways_around
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
+from envkit.plan.pythons import other_pythons
 from envkit.plan.rank import rank, solve_candidates
 from envkit.plan.solve_task import ASSUMED, framework_of, plan_solve
 from envkit.settings import Settings, resolve_channels
@@ -47,6 +50,7 @@ from envkit.words.say import say
 from envkit.words.values import exact_words, plural
 
 _ATTEMPTS = 12
+_ELSE = "See what runs with `envkit find`, or pin another version."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +99,22 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
     access = channel_access(asked, session.policy, index)
     candidates: Candidates | None = None
     picks: Sequence[Verdict | None] = [None]
+    every: list[Record] = []
     if framework is not None:
         spec = next((text for text, spec in request.pairs if spec.name == framework), framework)
-        try:
-            candidates = judge_spec(session, inquiry, spec, access=access, ordered=chosen)
-        except ChannelError as error:
-            if not inquiry.channels and table_knows(framework, target.subdir):
-                error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
-            raise
+        candidates = _candidates(session, inquiry, spec, access, ordered=chosen)
+        every = _records((*candidates.ranked, *candidates.lower, *candidates.rejected, *candidates.others))
         if passed:
             ranked = rank(pass_over(candidates.ranked, passed), request, target)
             candidates = replace(candidates, ranked=tuple(ranked))
         picks = _picks(candidates, inquiry, installed, session.settings.priority)
+    alike = _records((*candidates.ranked, *candidates.lower)) if candidates else []
     ways = _ways(session, passed, candidates, inquiry, access)
     reporter.start("solve", " ".join(request.specs))
-    failure: EnvkitError | None = None
+    failed = _Failed()
     tried: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
-    unsolved: list[tuple[Verdict, object]] = []
     for pick, loose, way in product(picks, (False, True), ways):
-        candidate_records = [v.build.record for v in (*candidates.ranked, *candidates.lower)] if candidates else []
-        task = plan_solve(request, target, pick, candidate_records, installed=installed, around=way, loose=loose)
+        task = plan_solve(request, target, pick, alike, installed=installed, around=way, loose=loose)
         if (task.specs, task.constraints) in tried:
             continue
         tried.add((task.specs, task.constraints))
@@ -123,23 +123,24 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             if chosen
             else channel_access(_unique((*(_of(asked, task.channels) or asked), *more)), session.policy, index)
         )
+        solve = partial(solve_by_priority, session, task, used, pinned=inquiry.pinned)
+        unsolved = pick if not loose else None
+        if (reason := other_pythons(task, request, every)) is not None:
+            failed.spare(solve, unsolved, say(reason))
+            continue
         _tell(reporter, task)
         try:
-            records, opened = solve_by_priority(session, task, used, pinned=inquiry.pinned)
+            records, opened = solve()
         except UnsatisfiableError as error:
-            failure = failure or error
-            unsolved += [(pick, _cause(error))] if pick is not None and not loose else []
+            failed.add(error, unsolved, _cause(error))
             continue
         refusals = _refusals(records, inquiry, session.knowledge)
         if refusals:
-            failure = failure or HostCannotRunError(
-                will_not_run(refusals), hint="See what runs with `envkit find`, or pin another version."
-            )
-            unsolved += [(pick, refusals[0])] if pick is not None and not loose else []
+            failed.add(HostCannotRunError(will_not_run(refusals), hint=_ELSE), unsolved, refusals[0])
             continue
         taken = _installed(pick, candidates, records)
         reporter.finish("solve", plural(len(records), "package") + (f", {exact_words(taken)}" if taken else ""))
-        advice, explanation = _explained(candidates, request, target, taken, unsolved)
+        advice, explanation = _explained(candidates, request, target, taken, failed.unsolved)
         return Plan(
             records,
             used.channels,
@@ -156,9 +157,57 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
             kinds=gpu_kinds(inquiry),
             passed=tuple(passed),
         )
+    failure = failed.error()
     if isinstance(failure, UnsatisfiableError):
         _add_respelt(failure, inquiry, access)
-    raise failure or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+    raise failure
+
+
+@dataclass(slots=True)
+class _Failed:
+    """Attempts that brought no solution."""
+
+    first: EnvkitError | None = None
+    spared: Callable[[], object] | None = None  # before the first one: known to fail, and not tried
+    unsolved: list[tuple[Verdict, object]] = field(default_factory=list)  # builds, and why they cannot be had
+
+    def add(self, error: EnvkitError, pick: Verdict | None, why: object) -> None:
+        """Note that a solve failed."""
+        self.first = self.first or error
+        self._note(pick, why)
+
+    def spare(self, solve: Callable[[], object], pick: Verdict | None, why: object) -> None:
+        """Note that a solve is certain to fail."""
+        if self.first is None:
+            self.spared = self.spared or solve
+        self._note(pick, why)
+
+    def _note(self, pick: Verdict | None, why: object) -> None:
+        if pick is not None:
+            self.unsolved.append((pick, why))
+
+    def error(self) -> EnvkitError:
+        """Return the first error, in the words of the solver."""
+        if self.spared is not None:
+            try:
+                self.spared()
+            except UnsatisfiableError as error:
+                return error
+        return self.first or UnsatisfiableError("nothing satisfies the request", hint="See `envkit find`.")
+
+
+def _candidates(session: Session, inquiry: Inquiry, spec: str, access: ChannelAccess, *, ordered: bool) -> Candidates:
+    """Return the judged builds of the framework that a request is about."""
+    try:
+        return judge_spec(session, inquiry, spec, access=access, ordered=ordered)
+    except ChannelError as error:
+        if not inquiry.channels and table_knows(parse_match_spec(spec).name, inquiry.target.subdir):
+            error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
+        raise
+
+
+def _records(verdicts: Iterable[Verdict]) -> list[Record]:
+    return [verdict.build.record for verdict in verdicts]
 
 
 def ask_channels(

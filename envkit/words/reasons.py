@@ -184,8 +184,11 @@ def _platform(subdir: str, build_subdir: str | None = None, only: str | None = N
     return f"{what}, the target is {subdir}"
 
 
-def _python(wanted: str, python: str | None = None, spec: str | None = None) -> str:
-    have = f"a build for Python {python}" if python is not None else f"needs python {spec}"
+def _python(wanted: str, python: str | list[str] | None = None, spec: str | None = None) -> str:
+    if isinstance(python, list):
+        have = f"its builds are for Python {join(python)}"
+    else:
+        have = f"a build for Python {python}" if python is not None else f"needs python {spec}"
     return f"{have}, asked for {wanted}"
 
 

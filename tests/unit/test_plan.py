@@ -11,6 +11,7 @@ from envkit.models.request import CudaChoice, Request
 from envkit.models.solve import SolveTask
 from envkit.plan.corrections import find_corrections
 from envkit.plan.limits import limits
+from envkit.plan.pythons import other_pythons
 from envkit.plan.rank import conservative, nearest, pick, rank, solve_candidates
 from envkit.plan.solve_task import framework_of, plan_solve, virtual_packages
 from envkit.values import replace
@@ -202,6 +203,41 @@ def test_conda_forge_stands_alone_and_the_pin_leaves_the_python_open() -> None:
 def test_a_named_python_pins_the_record() -> None:
     task = _task("auto", _target("550", "a100"), "pytorch", python="3.11")
     assert task.specs == ("pytorch", "pytorch ==2.12.1 cuda129_mkl_py311_h0000000_300", "python 3.11.*")
+
+
+@pytest.mark.parametrize(
+    ("asked", "depends", "known"),
+    [
+        (
+            "python=3.12",
+            [["python >=3.11,<3.12.0a0"], ["python >=3.14,<3.15.0a0"]],
+            "Python 3.11, 3.14, asked for 3.12",
+        ),
+        ("python 3.12.*", [["python >=3.9,<3.10.0a0 *_cpython"]], "Python 3.9, asked for 3.12"),
+        ("python==3.12.4", [["python >=3.14.0rc2,<3.15"]], "Python 3.14, asked for 3.12"),
+        ("python>=3.12,<3.13", [["python 3.11.*", "python_abi 3.11.* *_cp311"]], "Python 3.11, asked for 3.12"),
+        ("python=3.12", [["python >=3.11,<3.12.0a0"], ["python >=3.12,<3.13.0a0"]], None),
+        ("python=3.12", [["python >=3.11,<3.12.0a0"], ["python >=3.10"]], None),
+        ("python=3.12", [["python >=3.11,<3.13"]], None),
+        ("python=3.12", [["python >=3.11,<3.12.0a0|>=3.12"]], None),
+        ("python=3.12", [["numpy"]], None),  # for any
+        ("python=3.12", [], None),  # none that is known
+        ("python>=3.12", [["python >=3.11,<3.12.0a0"]], None),
+        ("python=3.12|3.11", [["python >=3.11,<3.12.0a0"]], None),
+        ("python!=3.11.*", [["python >=3.11,<3.12.0a0"]], None),
+        ("python=3", [["python >=3.11,<3.12.0a0"]], None),
+        ("numpy=3.12", [["python >=3.11,<3.12.0a0"]], None),
+    ],
+)
+def test_builds_for_other_pythons_than_the_request_names_are_known(
+    asked: str, depends: list[list[str]], known: str | None
+) -> None:
+    request = Request(("pytorch", asked), channels=(CF, PT))
+    [chosen, *_] = rank(_verdicts(request, _target("550", "a100")), request, _target("550", "a100"))
+    task = plan_solve(request, _target("550", "a100"), chosen, RECORDS)
+    record = replace(chosen.build.record, build=chosen.build.record.build.upper())
+    reason = other_pythons(task, request, [replace(record, depends=tuple(one)) for one in depends])
+    assert (reason and say(reason)) == (known and f"its builds are for {known}")
 
 
 def test_a_loose_pin_leaves_open_what_rebuilds_differ_in() -> None:
