@@ -52,7 +52,11 @@ def clean_command(
     as_json: options.Json = False,
     progress: options.ProgressOption = "auto",
 ) -> None:
-    """Remove old generations, packages and leftovers not in use."""
+    """Remove old generations, packages and leftovers not in use.
+
+    A generation in which something runs, on any host that has the volume, is spared until its process has ended or 30
+    days have passed.
+    """
     from envkit.api.clean import clean
     from envkit.api.clean_stage import clean_stage
     from envkit.cli.output import console, mark, print_json, table

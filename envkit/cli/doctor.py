@@ -23,7 +23,14 @@ def doctor_command(
     prefix: which.Prefix = None,
     persist: options.Persist = None,
     full: Annotated[bool, option("--full", help="Hash every file, in the package cache too.")] = False,
-    fix: Annotated[bool, option("--fix", help="Repair what can be repaired.")] = False,
+    fix: Annotated[
+        bool,
+        option(
+            "--fix",
+            help="Repair: link damaged environments anew, validate again what was validated on another driver or GPU, "
+            "open to others what the volume's directory lets them use.",
+        ),
+    ] = False,
     container: Annotated[
         bool,
         option(
