@@ -34,6 +34,7 @@ from envkit.models.care import BootstrapResult
 from envkit.models.channel import Channel
 from envkit.models.host import Target
 from envkit.models.manifest import RecordedRequest
+from envkit.models.progress import Reporter, working
 from envkit.models.request import CudaChoice, Inquiry, Request
 from envkit.process import run_child
 from envkit.settings import Settings
@@ -62,14 +63,14 @@ def bootstrap(session: Session, *, channels: tuple[Channel, ...], override_chann
         if python is not None:
             with change.sharing(python.name):
                 if python.is_dir():
-                    _publish(volume, home, python)
+                    _publish(session.reporter, volume, home, python)
                 else:  # `clean` has removed it meanwhile
                     python = None
         if python is None:
             recorded = RecordedRequest(specs=request.specs, platform=target.subdir)
             blueprint = Blueprint(_NAME, plan, recorded, target, Origin.first("volume bootstrap"))
             python = make_generation(
-                session, blueprint, proof="none", publish_by=partial(_publish, volume, home)
+                session, blueprint, proof="none", publish_by=partial(_publish, session.reporter, volume, home)
             ).prefix
     size = sum(path.stat().st_size for path in (home / "site").rglob("*") if path.is_file())
     return BootstrapResult(str(volume.root), str(volume.binaries / "envkit"), str(python), envkit.__version__, size)
@@ -82,18 +83,20 @@ def _same_python(volume: Volume, plan: Plan) -> Path | None:
     return python if known is not None and known.digest == digest(plan.records) else None
 
 
-def _publish(volume: Volume, home: Path, python: Path) -> None:
+def _publish(reporter: Reporter, volume: Volume, home: Path, python: Path) -> None:
     """Put envkit beside its Python, try it, and point the launcher at it."""
-    try:
-        _copy_distributions(home / "site")
-        (home / "run.py").write_text(RUN_SCRIPT, encoding="utf-8")
-    except OSError as error:
-        discard(volume, home)
-        if no_space(error):
-            raise NoSpaceError(f"no space left on {volume.root} for envkit itself", hint="Free some space.") from error
-        raise
-    _try(volume, python, home)
-    publish_launcher(volume, home, python)
+    with working(reporter, "link", "envkit itself"):
+        try:
+            _copy_distributions(home / "site")
+            (home / "run.py").write_text(RUN_SCRIPT, encoding="utf-8")
+        except OSError as error:
+            discard(volume, home)
+            if no_space(error):
+                hint = "Free some space."
+                raise NoSpaceError(f"no space left on {volume.root} for envkit itself", hint=hint) from error
+            raise
+        _try(volume, python, home)
+        publish_launcher(volume, home, python)
 
 
 def _python_here(volume: Volume, version: str, settings: Settings) -> Plan | None:

@@ -24,7 +24,7 @@ from envkit.layout.weighing import weighing
 from envkit.models.codes.advice import EPHEMERAL_VOLUME, NETWORK_VOLUME, NO_HARD_LINKS, NO_LOCKS
 from envkit.models.manifest import Manifest
 from envkit.models.pack import PackFormat, PackIndex
-from envkit.models.progress import Reporter
+from envkit.models.progress import Reporter, working
 from envkit.models.request import Inquiry
 from envkit.models.results import CreateResult
 from envkit.packing.build import make_pack
@@ -61,7 +61,8 @@ def create_packed(session: Session, name: str, inquiry: Inquiry, options: Create
     options = replace(options, alone=True)
     if options.dry_run or active(session.volume, name) is not None:
         return create_environment(session, name, inquiry, options)
-    with scratch() as folder:
+    with contextlib.ExitStack() as temporary:
+        folder = temporary.enter_context(scratch())
         settings = replace(session.settings, volume=folder / "volume")
         reporter = _WithoutNotes(session.reporter)
         inner = replace(session, settings=settings, reporter=reporter, indexes=session.index_dir)
@@ -73,6 +74,8 @@ def create_packed(session: Session, name: str, inquiry: Inquiry, options: Create
             prefix = _packed(session, change, made, folder / "tree")
         if result.report is not None:
             record_validation(session.volume, prefix.name, result.report, session.host)
+        with working(session.reporter, "remove", "temporary files"):
+            temporary.close()
     root = session.volume.root
     advice = tuple(fact for fact in result.advice if fact.code not in _OF_THE_FOLDER)
     return replace(result, volume=str(root), path=str(root / name), prefix=str(prefix), advice=advice)

@@ -23,6 +23,7 @@ from envkit.models.channel import Channel, redact
 from envkit.models.gpucode import GpuPackage
 from envkit.models.host import Target
 from envkit.models.inspection import Inspected, Inspection, PackageVerdict
+from envkit.models.progress import working
 from envkit.models.request import Request
 from envkit.scan.archive import is_archive, scan_archive
 from envkit.scan.file import scan_file
@@ -78,11 +79,13 @@ def _inspect(session: Session, what: str, shelf: Shelf) -> Inspection:
     if "/" not in what and not path.is_file():
         prefix = _environment(session, what)
         if prefix is not None:
-            return inspect_folder(prefix, what)
+            with working(session.reporter, "read", what):
+                return inspect_folder(prefix, what)
         if "=" in what:
             return _inspect_record(session, what, shelf)
     if path.is_dir():
-        return inspect_folder(path, what)
+        with working(session.reporter, "read", what):
+            return inspect_folder(path, what)
     if path.exists():
         return replace(_inspect_file(session, path), what=what)
     raise _nothing(session, what)

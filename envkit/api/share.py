@@ -8,6 +8,7 @@ import stat
 from envkit.api.session import Session
 from envkit.errors import UsageError
 from envkit.layout.share import share_volume
+from envkit.models.progress import working
 from envkit.models.volume import ShareResult, Trust
 
 
@@ -20,7 +21,8 @@ def share(session: Session, group: str, *, sticky: bool, trust: Trust) -> ShareR
     """
     number, name = _group(group)
     volume = session.make_volume()
-    changed = share_volume(volume, number, sticky=sticky, trust=trust)
+    with working(session.reporter, "check", f"the modes of {volume.root}"):
+        changed = share_volume(volume, number, sticky=sticky, trust=trust)
     mode = stat.filemode(volume.root.stat().st_mode)
     return ShareResult(str(volume.root), name, mode, sticky, trust, changed)
 

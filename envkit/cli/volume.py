@@ -20,10 +20,14 @@ def volume_command(
     """Show the volume: its place, abilities and contents."""
     from envkit.api.volume import describe_volume
     from envkit.cli.output import print_json
+    from envkit.cli.progress import make_reporter
+    from envkit.models.progress import working
     from envkit.settings import load_settings
     from envkit.wire.volume import volume_json
 
-    report = describe_volume(load_settings(persist=persist), probe=probe)
+    settings = load_settings(persist=persist)
+    with working(make_reporter("none" if as_json else "auto"), "read", str(settings.volume)):
+        report = describe_volume(settings, probe=probe)
     if as_json:
         print_json(volume_json(report))
     else:
