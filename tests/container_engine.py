@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ CACHE = Path(os.environ.get("ENVKIT_TEST_CONTAINERS", "/var/tmp/envkit-test-cont
 _SUITES = {"debian:bookworm-slim": "bookworm"}
 _CERTIFICATES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")  # of a network that has its own
 _BUILD = """set -e
-mount --make-rprivate /
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
 mount -t tmpfs tmpfs "$ROOT/run"
@@ -38,8 +37,22 @@ if [ -d "$ROOT/etc/ssl/certs" ] && [ -s /etc/ssl/certs/ca-certificates.crt ]; th
     cp -L /etc/ssl/certs/ca-certificates.crt "$ROOT/run/host-ca.crt"
 fi
 cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
-exec chroot "$ROOT" /bin/bash -o pipefail -c "cd $WORKDIR && $STEP"
+chroot "$ROOT" /bin/bash -o pipefail -c "cd $WORKDIR && $STEP"
 """
+# dpkg waits for the disk after each file, which takes a minute; in memory it does not.
+_IN_MEMORY = """set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$LAYER"
+export ROOT="$LAYER/root"
+sh -ec "$FILL" >"$LAYER/log" 2>&1 || { tail -c 2000 "$LAYER/log"; exit 1; }
+cp -a --one-file-system "$ROOT" "$DONE"
+"""
+_OVER = """set -e
+mount --make-rprivate /
+export ROOT="$TOP/root"
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$TOP/work" "$ROOT"
+"""
+_DEBIAN = 'debootstrap --variant=minbase "$SUITE" "$ROOT" && rm -rf "$ROOT"/var/cache/apt/archives/*.deb'
 _RUN = """set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$SCRATCH"
@@ -92,11 +105,11 @@ class _Build:
     context: Path
     args: dict[str, str]
     top: Path  # of the last layers, which depend on what is tested
-    layer: Path = Path()
+    layers: tuple[Path, ...] = ()  # the top one first
     env: dict[str, str] = field(default_factory=dict)
     workdir: str = "/"
     key: str = ""
-    kept: bool = True  # whether the layer is one of the cache
+    kept: bool = True  # whether all layers are of the cache
 
 
 def build(context: Path, top: Path, args: Mapping[str, str]) -> Image:
@@ -124,7 +137,7 @@ def build(context: Path, top: Path, args: Mapping[str, str]) -> Image:
         elif word == "WORKDIR":
             state.workdir = value
             if not state.kept:
-                (state.layer / value.lstrip("/")).mkdir(parents=True, exist_ok=True)
+                (state.layers[0] / value.lstrip("/")).mkdir(parents=True, exist_ok=True)
         elif word in {"ENTRYPOINT", "CMD"}:
             said[word] = tuple(json.loads(value))
         elif word == "HEALTHCHECK":
@@ -132,77 +145,71 @@ def build(context: Path, top: Path, args: Mapping[str, str]) -> Image:
         elif word in {"EXPOSE", "VOLUME"}:
             said[word] += value.split()
     return Image(
-        (state.layer,), state.env, state.workdir, said["ENTRYPOINT"], said["CMD"], said["HEALTHCHECK"],
+        state.layers, state.env, state.workdir, said["ENTRYPOINT"], said["CMD"], said["HEALTHCHECK"],
         tuple(map(int, said["EXPOSE"])), tuple(said["VOLUME"]),
     )  # fmt: skip
 
 
-def _layer(state: _Build, step: str, fill: Callable[[Path], None]) -> None:
-    """Take the layer of a step from the cache, or make it there."""
-    state.key = hashlib.sha256(f"{state.key}\n{step}".encode()).hexdigest()[:16]
+def _layer(state: _Build, step: str, script: str, env: Mapping[str, str]) -> str | None:
+    """Take the layer of a step from the cache, or make it; return what went wrong.
+
+    Args:
+        script: Shell code that fills the folder ROOT; it is in memory, and becomes the layer when all went well. BEFORE
+            is the layer below.
+    """
+    state.key = hashlib.sha256(f"{state.key}\n{step}\n{script}".encode()).hexdigest()[:16]
     place = CACHE / state.key
-    if not (place / "done").exists():
+    before, state.layers = state.layers, (place / "root",)
+    if (place / "done").exists():
+        return None
+    shutil.rmtree(place, ignore_errors=True)
+    (place / "memory").mkdir(parents=True)
+    variables = {**env, "FILL": script, "LAYER": str(place / "memory"), "DONE": str(place / "root")}
+    variables |= {"BEFORE": str(before[0])} if before else {}
+    words = ["unshare", "-m", "sh", "-c", _IN_MEMORY]
+    made = subprocess.run(words, env=variables, capture_output=True, text=True, errors="replace", check=False)
+    if made.returncode:
         shutil.rmtree(place, ignore_errors=True)
-        (place / "root").mkdir(parents=True)
-        fill(place / "root")
-        (place / "done").write_text(step)
-    state.layer = place / "root"
+        return f"{made.stdout}{made.stderr}"
+    (place / "done").write_text(step)
+    return None
 
 
 def _from(state: _Build, image: str) -> None:
-    suite = _SUITES[image]
-
-    def fill(root: Path) -> None:
-        done = subprocess.run(["debootstrap", "--variant=minbase", suite, root], capture_output=True, check=False)
-        if done.returncode:
-            shutil.rmtree(root.parent, ignore_errors=True)
-            pytest.skip(f"debootstrap cannot make {image}: {done.stderr.decode()[-300:]}")
-
-    _layer(state, image, fill)
+    failed = _layer(state, image, _DEBIAN, {**os.environ, "SUITE": _SUITES[image]})
+    if failed is not None:
+        pytest.skip(f"debootstrap cannot make {image}: {failed[-300:]}")
 
 
 def _run(state: _Build, step: str) -> None:
-    if not state.kept:
-        _execute(state, state.layer, step)
-        return
-    before = state.layer
+    env = _step_variables(state, step)
+    if state.kept:
+        failed = _layer(state, step, f'cp -a "$BEFORE" "$ROOT"\n{_BUILD}', env)
+    else:
+        words = ["unshare", "-m", "sh", "-c", f"{_OVER}{_BUILD}"]
+        env |= {"UPPER": str(state.layers[0]), "LOWER": ":".join(map(str, state.layers[1:])), "TOP": str(state.top)}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, errors="replace", check=False)
+        failed = f"{done.stdout[-2000:]}{done.stderr[-2000:]}" if done.returncode else None
+    if failed is not None:
+        pytest.fail(f"RUN {step[:80]}...: {failed}")
 
-    def fill(root: Path) -> None:
-        shutil.rmtree(root)
-        subprocess.run(["cp", "-a", "--reflink=auto", before, root], check=True)
-        _execute(state, root, step)
 
-    _layer(state, step, fill)
-
-
-def _execute(state: _Build, root: Path, step: str) -> None:
+def _step_variables(state: _Build, step: str) -> dict[str, str]:
     certificates = {name: "/run/host-ca.crt" for name in _CERTIFICATES if os.environ.get(name)}
     inside = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "DEBIAN_FRONTEND": "noninteractive",
     }
-    env = {
-        **inside,
-        **certificates,
-        **state.env,
-        **state.args,
-        "ROOT": str(root),
-        "STEP": step,
-        "WORKDIR": state.workdir,
-    }
-    done = subprocess.run(["unshare", "-m", "sh", "-c", _BUILD], env=env, capture_output=True, check=False)
-    if done.returncode:
-        if state.kept:
-            shutil.rmtree(root.parent, ignore_errors=True)
-        pytest.fail(f"RUN {step[:80]}...: {done.stdout.decode()[-2000:]}{done.stderr.decode()[-2000:]}")
+    return {**inside, **certificates, **state.env, **state.args, "STEP": step, "WORKDIR": state.workdir}
 
 
 def _copy(state: _Build, value: str) -> None:
     if state.kept:  # from here on it is about what is tested
-        subprocess.run(["cp", "-a", "--reflink=auto", state.layer, state.top / "root"], check=True)
-        state.layer, state.kept = state.top / "root", False
+        for name in ("upper", "work", "root"):
+            (state.top / name).mkdir()
+        state.layers, state.kept = (state.top / "upper", *state.layers), False
     source, target = value.split()
-    shutil.copytree(state.context / source, state.layer / target.lstrip("/"), dirs_exist_ok=True)
+    shutil.copytree(state.context / source, state.layers[0] / target.lstrip("/"), dirs_exist_ok=True)
 
 
 class Container:

@@ -7,6 +7,7 @@ import functools
 import http.server
 import ssl
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ class Recorded:
 class _Handler(QuietHandler):
     recorded: Recorded
     login: str | None = None
+    ahead_s: float = 0.0  # its clock against that of this machine
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(timestamp or time.time() + self.ahead_s)
 
     def send_head(self):  # type: ignore[no-untyped-def] # noqa: ANN202 - the base class's
         self.recorded.asked.append(self.path)
@@ -44,12 +49,15 @@ class _Handler(QuietHandler):
 
 @contextlib.contextmanager
 def record(
-    folder: Path, *, certificate: tuple[Path, Path] | None = None, login: str | None = None
+    folder: Path, *, certificate: tuple[Path, Path] | None = None, login: str | None = None, ahead_s: float = 0.0
 ) -> Iterator[Recorded]:
-    """Serve a folder on loopback: over TLS with a certificate and its key; to who gives `login`, a user:password."""
+    """Serve a folder on loopback: over TLS with a certificate and its key; to who gives `login`, a user:password.
+
+    With `ahead_s` its clock is so many seconds ahead of that of this machine.
+    """
     recorded = Recorded("")
     handler = functools.partial(
-        type("Handler", (_Handler,), {"recorded": recorded, "login": login}), directory=str(folder)
+        type("Handler", (_Handler,), {"recorded": recorded, "login": login, "ahead_s": ahead_s}), directory=str(folder)
     )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if certificate is not None:

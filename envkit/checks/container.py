@@ -8,8 +8,14 @@ from envkit.models.codes.container import (
     CERTIFICATES_EXPIRED,
     CERTIFICATES_MISSING,
     CERTIFICATES_TRUSTED,
+    CHANNEL_ANSWERS,
+    CHANNEL_CERTIFICATE_EARLY,
+    CHANNEL_CERTIFICATE_EXPIRED,
+    CHANNEL_CERTIFICATE_UNTRUSTED,
+    CHANNEL_UNREACHED,
     CLOCK_BEHIND,
     CLOCK_PLAUSIBLE,
+    CLOCK_WRONG,
     FILES_OF_ROOT,
     GPU_CLOSED,
     GPU_COMPAT,
@@ -33,7 +39,7 @@ from envkit.models.codes.container import (
     VOLUME_MOUNTED,
 )
 from envkit.models.codes.driver import COMPAT_NOT_SUPPORTED, DRIVER_MISMATCH, FABRIC_MANAGER
-from envkit.models.container import ContainerFacts, GpuAccess, PortUse
+from envkit.models.container import ChannelAnswer, ContainerFacts, GpuAccess, PortUse
 from envkit.models.fact import Fact
 from envkit.models.report import Finding
 
@@ -61,6 +67,7 @@ def container_findings(facts: ContainerFacts, probed: Sequence[Finding]) -> list
         *_shared_memory(facts),
         _clock(facts),
         *_certificates(facts),
+        *(_channel(answer, clock_is_wrong=_ahead_s(facts) is not None) for answer in facts.answers),
         _space(facts),
     ]
 
@@ -147,11 +154,35 @@ def _shared_memory(facts: ContainerFacts) -> Iterator[Finding]:
     )
 
 
+def _ahead_s(facts: ContainerFacts) -> float | None:
+    """Return by how much servers say that this clock is behind theirs; None if it agrees with one of them."""
+    ahead_s = min((a.ahead_s for a in facts.answers if a.ahead_s is not None), key=abs, default=0.0)
+    return ahead_s if abs(ahead_s) > _CLOCK_S else None
+
+
 def _clock(facts: ContainerFacts) -> Finding:
+    ahead_s = _ahead_s(facts)
+    if ahead_s is not None:
+        host = next(answer.host for answer in facts.answers if answer.ahead_s == ahead_s)
+        return Finding("clock", "fail", Fact(CLOCK_WRONG, host=host, ahead_s=int(ahead_s)))
     behind_s = facts.newest - facts.now
     if behind_s > _CLOCK_S:
         return Finding("clock", "fail", Fact(CLOCK_BEHIND, seconds=int(behind_s)))
     return Finding("clock", "pass", Fact(CLOCK_PLAUSIBLE))
+
+
+def _channel(answer: ChannelAnswer, *, clock_is_wrong: bool) -> Finding:
+    check = f"channel.{answer.host}"
+    about = {"host": answer.host, "clock_is_wrong": clock_is_wrong}
+    if answer.problem == "early":
+        return Finding(check, "fail", Fact(CHANNEL_CERTIFICATE_EARLY, **about))
+    if answer.problem == "late":
+        return Finding(check, "fail", Fact(CHANNEL_CERTIFICATE_EXPIRED, **about))
+    if answer.problem == "untrusted":
+        return Finding(check, "fail", Fact(CHANNEL_CERTIFICATE_UNTRUSTED, host=answer.host, error=answer.error))
+    if answer.problem == "unreached":
+        return Finding(check, "skip", Fact(CHANNEL_UNREACHED, host=answer.host, error=answer.error))
+    return Finding(check, "pass", Fact(CHANNEL_ANSWERS, host=answer.host))
 
 
 def _certificates(facts: ContainerFacts) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ def doctor_command(
         option(
             "--container",
             help="Check what the engine gave this container instead: GPUs, ports, the volume's mount and owners, "
-            "/dev/shm, clock, certificates, space.",
+            "/dev/shm, clock, certificates, space; and whether the channels answer.",
         ),
     ] = False,
     offline: options.Offline = False,
@@ -45,16 +45,17 @@ def doctor_command(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """Check environments and the volume; exit 6 if anything is wrong."""
-    from envkit.api.container import check_container
-    from envkit.api.doctor import doctor
-
     if container:
+        from envkit.api.container import check_container
+
         if name or given or prefix or fix or full:
             raise UsageError(
                 "--container looks at the container, not at environments, and mends nothing",
                 hint="Leave out what is beside it; --persist names the volume.",
             )
-        return _show(check_container(options.session_of(persist)), as_json=as_json)
+        return _show(check_container(options.session_of(persist, offline=offline)), as_json=as_json)
+    from envkit.api.doctor import doctor
+
     if name or given or prefix:  # else the whole volume
         name = which.anything(name, given, prefix)
     session = options.session_of(

@@ -22,6 +22,8 @@ _URL = regex(r"[a-z0-9+]+://\S+")
 _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (regex(r"failed to lookup address|dns error"), "the name {host} cannot be resolved"),
     (regex(r"tunnel"), "the proxy does not lead to {host}"),
+    (regex(r"certificate (is )?not (valid yet|yet valid)"), "the certificate of {host} is not valid yet by this clock"),
+    (regex(r"certificate (has )?expired"), "the certificate of {host} is expired by this clock"),
     (regex(r"certificate|unknownissuer"), "the certificate of {host} is not trusted here"),
     (regex(r"connection refused"), "{host} refuses the connection"),
     (regex(r"network is unreachable|no route to host|host is unreachable"), "{host} cannot be reached"),

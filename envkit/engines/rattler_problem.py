@@ -91,6 +91,11 @@ _ELSEWHERE = "Indexes that were read before: --offline. Another channel: -c NAME
 def _cure(outage: str | None) -> str:
     if outage is not None and "the proxy" in outage:
         return "Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY and condarc's proxy_servers (`envkit config show`)."
+    if outage is not None and "by this clock" in outage:
+        return (
+            "Compare the clock with another machine's (`date -u`) and set it. If it is right, the server needs another "
+            "certificate; `envkit doctor --container` asks it for its time."
+        )
     if outage is not None and "certificate" in outage:
         return (
             "Name a file with the certificate authority of your network: SSL_CERT_FILE, or ssl_verify in ~/.condarc "

@@ -119,8 +119,8 @@ def _check_record(site: Path, rows: Sequence[list[str]], label: str, *, full: bo
                 yield WrongFile(label, row[0], "sha256")
 
 
-_BUNDLES = ("certifi/cacert.pem", "ssl/cacert.pem", "ssl/cert.pem")
-"""Ends of paths of trusted certificates: of certifi, also inside pip, and of conda's ca-certificates."""
+_BUNDLES = ("/cacert.pem", "ssl/cert.pem")
+"""Ends of paths of trusted certificates: of certifi, also inside pip, of botocore, and of conda's ca-certificates."""
 
 
 def _of_other_size(path: Path, found: WrongFile) -> WrongFile:

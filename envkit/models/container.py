@@ -10,6 +10,20 @@ Reach = Literal["all", "loopback", "none"]
 """Who reaches a port: everybody, this machine only, or nobody, since nothing listens."""
 
 
+AnswerProblem = Literal["early", "late", "untrusted", "unreached"]
+"""Why a server cannot be used: its certificate is not valid yet, no longer, or not trusted; or it does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAnswer:
+    """What the server of a channel answered."""
+
+    host: str  # with its port, where that is not the usual one
+    problem: AnswerProblem | None
+    error: str = ""  # in the words of the system
+    ahead_s: float | None = None  # its clock against this machine's, if it says its time
+
+
 @dataclass(frozen=True, slots=True)
 class PortUse:
     """A port that a service should have."""
@@ -64,3 +78,4 @@ class ContainerFacts:
     gpus: GpuAccess = GpuAccess()
     ports: tuple[PortUse, ...] = ()
     certificates: Certificates | None = None
+    answers: tuple[ChannelAnswer, ...] = ()  # of the servers of the channels

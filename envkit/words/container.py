@@ -54,13 +54,35 @@ def _short(volume: str, free: int, inodes: int | None) -> str:
     return f"{volume} has {size_words(free)} left{f' and {inodes} inodes' if inodes is not None else ''}"
 
 
+def _clock_wrong(host: str, ahead_s: int) -> str:
+    minutes = max(1, round(abs(ahead_s) / 60))
+    hours, days = round(minutes / 60) if minutes >= 60 else 0, round(minutes / 1440) if minutes >= 1440 else 0
+    span = plural(days, "day") if days else plural(hours, "hour") if hours else plural(minutes, "minute")
+    return f"the clock is {span} {'behind' if ahead_s > 0 else 'ahead of'} that of {host}"
+
+
+def _of_clock(host: str, *, clock_is_wrong: bool) -> str:
+    if clock_is_wrong:
+        return "Set the clock: see above."
+    return f"The clock agrees with the server's, so {host} needs another certificate: tell whoever runs it."
+
+
+_SET_CLOCK = "Set the clock of the host (`timedatectl set-ntp true`): a container has no other."
+
+
 CONTAINER: dict[str, str | Callable[..., str]] = {
     codes.CERTIFICATES_EXPIRED: "{expired} of {count} certificates in {path} are expired by this clock",
     codes.CERTIFICATES_MISSING: _missing,
     codes.CERTIFICATES_TRUSTED: "{count} trusted certificates in {path}",
+    codes.CHANNEL_ANSWERS: "{host} answers",
+    codes.CHANNEL_CERTIFICATE_EARLY: "the certificate of {host} is not valid yet by this clock",
+    codes.CHANNEL_CERTIFICATE_EXPIRED: "the certificate of {host} is expired by this clock",
+    codes.CHANNEL_CERTIFICATE_UNTRUSTED: "the certificate of {host} is not trusted here: {error}",
+    codes.CHANNEL_UNREACHED: "{host} does not answer: {error}",
     codes.CLOCK_BEHIND: lambda seconds: (
         f"the clock is {plural(max(1, seconds // 60), 'minute')} behind files that are there"
     ),
+    codes.CLOCK_WRONG: _clock_wrong,
     codes.CLOCK_PLAUSIBLE: "the clock is not behind the files",
     codes.FILES_OF_ROOT: _of_root,
     codes.GPU_CLOSED: lambda nodes: f"{join(nodes)} is there and may not be opened",
@@ -88,7 +110,13 @@ CONTAINER: dict[str, str | Callable[..., str]] = {
 CONTAINER_CURES: dict[str, str | Callable[..., str]] = {
     codes.CERTIFICATES_EXPIRED: "Set the host's clock (a container has no other), else update package ca-certificates.",
     codes.CERTIFICATES_MISSING: _trust,
-    codes.CLOCK_BEHIND: "Set the clock of the host (`timedatectl set-ntp true`): a container has no other.",
+    codes.CHANNEL_CERTIFICATE_EARLY: _of_clock,
+    codes.CHANNEL_CERTIFICATE_EXPIRED: _of_clock,
+    codes.CHANNEL_CERTIFICATE_UNTRUSTED: "Your network looks into TLS, or this is another server: SSL_CERT_FILE, or "
+    "ssl_verify in ~/.condarc, names a file with its authority.",
+    codes.CHANNEL_UNREACHED: "Check the network, the proxy and the name; --offline asks nobody.",
+    codes.CLOCK_BEHIND: _SET_CLOCK,
+    codes.CLOCK_WRONG: _SET_CLOCK,
     codes.FILES_OF_ROOT: "Give them back, as root: chown -R {owner} {volume}; and run nothing there as root.",
     codes.GPU_CLOSED: f"The engine lost its device rules (a `systemctl daemon-reload` does that): {_RECREATE}.",
     codes.GPU_COMPAT: "Take cuda-compat out of the image or of LD_LIBRARY_PATH, or choose a CUDA that the driver runs.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from channels import Package, write_channel
 from harness import ENVKIT, Shell
 from recording_server import Recorded, record
@@ -106,21 +106,8 @@ def test_a_proxy_of_condarc_is_used(shell: Shell, private: Recorded) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """An authority of the company, and a certificate of localhost with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    names = folder / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    new = ["-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    for words in (
-        ["req", "-x509", *new, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"],
-        ["req", *new[:3], "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "request"],
-        ["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"],
-    ):
-        more = ["-extfile", str(names), "-out", "cert.pem"] if words[0] == "x509" else []
-        subprocess.run([openssl, *words, *more], cwd=folder, check=True, capture_output=True)
-    return folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    return (authority.file, *authority.sign("localhost"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -34,8 +35,15 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]  # the image is built 
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+def began_s() -> float:
+    """Processor time before anything was set up."""
+    return _spent_s()
+
+
+@pytest.fixture(scope="module")
+def image(began_s: float, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The image that its Dockerfile makes, with this envkit."""
+    del began_s
     skip_unless_able()
     top = tmp_path_factory.mktemp("image")
     context = Path(shutil.copytree(FOLDER, top / "context"))
@@ -111,7 +119,7 @@ def _notebook() -> str:
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
-def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
+def test_a_day(began_s: float, image: Image, channel: Recorded, tmp_path: Path) -> None:
     day = Day(image, tmp_path)
     lines = f"channels: [{channel.url}, nodefaults]\ndependencies:\n  - python\n  - numpy\n  - pip:\n"
     wheels = "".join(f"      - {name}\n" for name in ("jupyterlab", "ipykernel", "tensorboard"))
@@ -137,8 +145,6 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
         outputs = day.run()
         prefix = os.readlink(day.volume / "envs" / "work").rsplit("/", 1)[-1]
         assert outputs == [f"'/data/envs/.envkit/g/{prefix}'", "14.0", str(OWNER), str(list(DRIVER.values()))]
-        health = first.execute(*image.health, env=image.env)
-        assert health.returncode == 0, health.stdout
         _look_around(day, first)
         inside = first.processes()
     finally:
@@ -167,10 +173,13 @@ def test_a_day(image: Image, channel: Recorded, tmp_path: Path) -> None:
     finally:
         again.kill()
     assert not any(Path(f"/proc/{pid}").exists() for pid in inside)
+    assert _spent_s() - began_s < 180  # with the image and the channel, which the test makes itself
 
 
 def _look_around(day: Day, container: Container) -> None:
     """Shells have the container's variables; TensorBoard is started when somebody asks; doctor finds all in order."""
+    health = container.execute(*day.image.health, env=day.image.env)
+    assert health.returncode == 0, health.stdout
     over_ssh = day.login(f"bash -lc 'printenv {' '.join(DRIVER)}; command -v envkit'")
     assert over_ssh.stdout.split() == [*DRIVER.values(), "/usr/local/bin/envkit"]
     prefix = f"/data/envs/.envkit/g/{os.readlink(day.volume / 'envs' / 'work').rsplit('/', 1)[-1]}"
@@ -214,6 +223,12 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return ""
+
+
+def _spent_s() -> float:
+    """Processor time of this process and of all that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _cpu_s(pid: int) -> float:

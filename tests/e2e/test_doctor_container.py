@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from container_engine import free_ports, skip_unless_able
-from harness import ENVKIT, Outcome, run_program
+from harness import ENVKIT, Envkit, Outcome, run_program
+from recording_server import record
 
 OWNER = 12345
 # A machine with an NVIDIA driver in its kernel, and what an engine gives of it to a container.
@@ -41,7 +43,7 @@ class Inside:
     def __call__(self, *preparing: str, env: Mapping[str, str] | None = None) -> Outcome:
         (self.folder / "d").mkdir(exist_ok=True)
         script = "set -e\nmount --make-rprivate /\n" + "\n".join(preparing) + '\nexec "$@"\n'
-        words = [*ENVKIT, "doctor", "--container", "--persist", str(self.volume), "--json"]
+        words = [*ENVKIT, "doctor", "--container", "--persist", str(self.volume), "--offline", "--json"]
         variables = {**os.environ, "D": str(self.folder / "d"), "container": "docker"}
         variables |= {"JUPYTER_PORT": str(self.ports[0]), "SSH_PORT": str(self.ports[1]), **(env or {})}
         return run_program(["unshare", "-m", "sh", "-c", script, "sh", *words], env=variables, cwd=self.folder)
@@ -122,3 +124,76 @@ def test_it_goes_with_nothing_else(inside: Inside) -> None:
     refused = run_program([*ENVKIT, "doctor", "train", "--container"], env=os.environ, cwd=inside.folder)
     assert refused.code == 2
     assert "--container looks at the container" in refused.err
+
+
+DAY_S = 86_400
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """What a company has, and its servers' certificates: not valid yet, valid, expired."""
+    made = Authority(tmp_path_factory.mktemp("tls"))
+    for name, days in (("early", (3, 9)), ("valid", (-1, 2)), ("late", (-9, -3))):
+        made.sign(name, *days)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "ahead_days", "clock", "channel", "cure"),
+    [
+        ("valid", 0, None, None, None),
+        ("early", 5, "clock-wrong", "channel-certificate-early", "Set the clock"),
+        ("late", -5, "clock-wrong", "channel-certificate-expired", "Set the clock"),
+        ("early", 0, None, "channel-certificate-early", "needs another certificate"),
+        ("late", 0, None, "channel-certificate-expired", "needs another certificate"),
+        ("valid", 1, "clock-wrong", None, None),  # not far enough to matter for the certificate
+        ("http", -2, "clock-wrong", None, None),
+        ("untrusted", 0, None, "channel-certificate-untrusted", "SSL_CERT_FILE"),
+        ("closed", 0, None, "channel-unreached", "--offline asks nobody"),
+    ],
+)
+def test_a_channel_tells_a_wrong_clock_from_a_bad_certificate(
+    authority: Authority,
+    envkit: Envkit,
+    tmp_path: Path,
+    name: str,
+    ahead_days: int,
+    clock: str | None,
+    channel: str | None,
+    cure: str | None,
+) -> None:
+    pair = None
+    if name not in {"http", "closed"}:
+        pair = authority.pair("valid" if name == "untrusted" else name)
+    with contextlib.ExitStack() as until:
+        server = record(tmp_path, certificate=pair, ahead_s=ahead_days * DAY_S)
+        url = until.enter_context(server).url if name != "closed" else f"https://127.0.0.1:{free_ports(1)[0]}"
+        env = {"CONDA_CHANNELS": f"{url}/channel", "no_proxy": "*", "NO_PROXY": "*"}
+        if name != "untrusted":
+            env["SSL_CERT_FILE"] = str(authority.file)
+        words = ("doctor", "--container", "--persist", "envs", "--json")
+        said = {finding["check"]: finding for finding in envkit(*words, env=env).json["subjects"][0]["findings"]}
+    host = url.partition("://")[2]
+    assert (said["clock"]["code"], said[f"channel.{host}"]["code"]) == (clock, channel)
+    if clock is not None:
+        days = abs(ahead_days)
+        span = f"{days} day{'s' if days > 1 else ''} {'behind' if ahead_days > 0 else 'ahead of'} that of {host}"
+        assert said["clock"]["text"] == f"the clock is {span}"
+        assert "timedatectl" in said["clock"]["hint"]
+    assert cure is None or cure in said[f"channel.{host}"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("early", "is not valid yet by this clock"), ("late", "is expired by this")]
+)
+def test_the_clock_is_named_where_a_channel_is_asked(
+    authority: Authority, envkit: Envkit, tmp_path: Path, name: str, words: str
+) -> None:
+    env = {"SSL_CERT_FILE": str(authority.file), "CONDA_REMOTE_MAX_RETRIES": "0", "no_proxy": "*", "NO_PROXY": "*"}
+    with record(tmp_path, certificate=authority.pair(name)) as server:
+        failed = envkit("find", "x", "-c", f"{server.url}/channel", "--override-channels", env=env)
+        silent = envkit("doctor", "--container", "--persist", "envs", "--offline", env=env)
+    assert failed.code == 5
+    assert words in failed.err
+    assert "date -u" in failed.err
+    assert "channel." not in silent.out

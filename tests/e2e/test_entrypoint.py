@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_links_of_the_owner_lead_root_nowhere(image: Image, tmp_path: Path, link
     assert not {"authorized_keys", "ssh_host_ed25519_key"} & written
 
 
-def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
+def test_it_serves_starts_again_and_stops(image: Image, gpu_host: Mapping[str, str], tmp_path: Path) -> None:
     lab = LAB.replace(b"PYTHON", sys.executable.encode())
     channel = write_channel(tmp_path / "channel", [Package("lab", files={"bin/jupyter": lab})])
     volume = tmp_path / "volume"
@@ -84,6 +85,9 @@ def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     shutil.copy(f"{key}.pub", tmp_path / "secrets" / "authorized_keys")
     binds = {volume: "data", channel: "srv/channel", tmp_path / "secrets": "run/secrets"}
+    driver = Path(shutil.copytree(gpu_host["LD_LIBRARY_PATH"], tmp_path / "driver"))
+    driver.chmod(0o755)
+    binds[driver] = "usr/local/nvidia/lib64"  # as device plugins bring it
     home = (
         Path(sys.executable).resolve().parts[1]
     )  # pyenv's Python may be in the home of root, which is closed to others
@@ -94,13 +98,15 @@ def test_it_serves_starts_again_and_stops(image: Image, tmp_path: Path) -> None:
         assert (volume / "notebooks" / "served-by").read_text().strip() == str(OWNER)
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")
         login = ["ssh", "-F", "none", "-i", str(key), "-p", str(ssh), *(f"-o{option}" for option in options)]
-        show = f"{sys.executable} -c 'import json, os; print(json.dumps([os.getuid(), dict(os.environ)]))'"
+        tell = "[os.getuid(), ctypes.CDLL('libcuda.so.1').cuInit(0), dict(os.environ)]"
+        show = f'{sys.executable} -c "import ctypes, json, os; print(json.dumps({tell}))"'
         # A command, and a login shell, which takes what it runs from its input.
         for words, typed in (([show], ""), ([], f"{show}\nexit\n")):
             command = [*login, "-T", "me@127.0.0.1", *words]
             said = subprocess.run(command, input=typed, capture_output=True, text=True, check=False, timeout=60)
-            uid, there = json.loads(said.stdout.splitlines()[-1])
-            assert (uid, there["ENVKIT_ENV"], there["HOME"]) == (OWNER, "work", "/data/home"), said.stderr
+            assert said.returncode == 0, said.stderr
+            uid, cuda, there = json.loads(said.stdout.splitlines()[-1])
+            assert (uid, cuda, there["ENVKIT_ENV"], there["HOME"]) == (OWNER, 0, "work", "/data/home")
             assert {name: there.get(name) for name in given} == given
             assert not {"JUPYTER_TOKEN", "SECRETS"} & set(there)
         [server] = [pid for pid in container.processes() if b"http.server" in Path(f"/proc/{pid}/cmdline").read_bytes()]

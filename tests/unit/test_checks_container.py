@@ -8,7 +8,7 @@ import pytest
 
 from envkit.checks.container import container_findings
 from envkit.models.codes import driver
-from envkit.models.container import Certificates, ContainerFacts, GpuAccess, PortUse
+from envkit.models.container import Certificates, ChannelAnswer, ContainerFacts, GpuAccess, PortUse
 from envkit.models.fact import Fact
 from envkit.models.report import Finding
 from envkit.values import replace
@@ -96,6 +96,28 @@ def test_each_fault(
     assert [(finding.status, finding.code) for finding in found] == [(status, code)]
     assert sentence in say(found[0])
     assert hint in str(cure(found[0]))
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "status", "text"),
+    [
+        ((), "pass", "not behind"),
+        ((299.0, None), "pass", "not behind"),
+        ((-301.0,), "fail", "5 minutes ahead of that of h0"),
+        ((90_000.0, 4000.0), "fail", "1 hour behind that of h1"),  # the one that is nearest has the better clock
+        ((90_000.0, 3.0), "pass", "not behind"),  # it is that server's own
+        ((None, 200_000.0), "fail", "2 days behind that of h1"),
+    ],
+)
+def test_the_clock_against_those_of_channels(ahead_s: tuple[float | None, ...], status: str, text: str) -> None:
+    answers = tuple(ChannelAnswer(f"h{n}", "late", ahead_s=one) for n, one in enumerate(ahead_s))
+    found = container_findings(replace(WELL, answers=answers), [])
+    [clock] = [finding for finding in found if finding.check == "clock"]
+    assert clock.status == status
+    assert text in say(clock)
+    for finding in found:
+        if finding.check.startswith("channel."):
+            assert ("Set the clock" in str(cure(finding))) == (status == "fail")
 
 
 def test_all_is_well() -> None:

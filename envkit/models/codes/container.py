@@ -15,7 +15,12 @@ def _seen(name: str, meaning: str) -> Code:
 
 CERTIFICATES_EXPIRED = _finding("certificates-expired", "Most trusted certificates are expired by this clock.")
 CERTIFICATES_MISSING = _finding("certificates-missing", "There are no trusted certificates, so that no TLS works.")
+CHANNEL_CERTIFICATE_EARLY = _finding("channel-certificate-early", "A channel's certificate is not valid yet.")
+CHANNEL_CERTIFICATE_EXPIRED = _finding("channel-certificate-expired", "A channel's certificate is expired.")
+CHANNEL_CERTIFICATE_UNTRUSTED = _finding("channel-certificate-untrusted", "A channel's certificate is not trusted.")
+CHANNEL_UNREACHED = _finding("channel-unreached", "A channel does not answer.", None)
 CLOCK_BEHIND = _finding("clock-behind", "The clock is behind the files of the volume.")
+CLOCK_WRONG = _finding("clock-wrong", "The clock differs from that of a channel.")
 FILES_OF_ROOT = _finding("files-of-root", "Files of the volume belong to root, and its owner cannot change them.")
 GPU_CLOSED = _finding("gpu-closed", "The container was given a GPU that it may no longer open.")
 GPU_COMPAT = _finding("gpu-compat", "The image has a cuda-compat that this GPU does not support (804).")
@@ -32,6 +37,7 @@ SPACE_SHORT = _finding("space-short", "There is little space left on the volume.
 VOLUME_IN_LAYER = _finding("volume-in-layer", "The volume is not mounted: its files go with the container.")
 
 CERTIFICATES_TRUSTED = _seen("certificates-trusted", "Trusted certificates can be loaded.")
+CHANNEL_ANSWERS = _seen("channel-answers", "A channel answers, with a valid certificate where it has one.")
 CLOCK_PLAUSIBLE = _seen("clock-plausible", "The clock is not behind the files.")
 GPU_GIVEN = _seen("gpu-given", "The container has devices and the driver library.")
 GPU_NOT_WANTED = _seen("gpu-not-wanted", "Nothing asks for a GPU, and there is none.")
