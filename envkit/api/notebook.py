@@ -20,11 +20,14 @@ from envkit.notebooks.source import FRAMEWORKS, cells_for
 from envkit.probe import PROBES_DIR
 from envkit.recipes import load_notebook
 from envkit.values import dataclass
+from envkit.words.values import join
 
 KINDS = {"py": "python", "html": "html", "pdf": "pdf"}
 """Formats that a notebook is exported to, and nbconvert's names for them."""
 
 _PRINTED = "pre { white-space: pre-wrap !important; overflow-wrap: anywhere }"
+_LAST_LATIN = "\u024f"
+_LETTERS = 8
 _SCRIPT_HEAD = "#!/usr/bin/env python\n# coding: utf-8"  # of nbconvert's scripts
 
 
@@ -170,6 +173,7 @@ def export_notebook(
                 print_pdf(browser, page, made, folder / "profile")
         else:
             run_nbconvert(command, source, KINDS[kind], made, env=env)
+            notes = _latex_notes(source) if kind == "pdf" else ()
         try:
             _publish(made, target)
         except OSError as error:
@@ -194,6 +198,16 @@ def _make_page(command: Sequence[str], notebook: dict[str, Any], page: Path, env
     copy.write_text(json.dumps(notebook), encoding="utf-8")
     run_nbconvert(command, copy, "html", page, env=env, quiet=quiet)
     return notes
+
+
+def _latex_notes(path: Path) -> tuple[str, ...]:
+    """Return what LaTeX leaves out in silence: its font, Latin Modern, has no letters of other scripts."""
+    cells = [cell for cell in _read(path).get("cells", ()) if isinstance(cell, dict)]
+    letters = sorted({one for one in json.dumps(cells, ensure_ascii=False) if one > _LAST_LATIN and one.isalpha()})
+    if not letters:
+        return ()
+    told = join(letters, most=_LETTERS)
+    return (f"made by xelatex, whose font lacks {told}: a browser has them all (apt-get install chromium)",)
 
 
 def _fit_for_print(page: Path, notebook: Path) -> None:

@@ -218,6 +218,10 @@ def test_pdf_of_a_browser_and_of_latex(browser: Browser, tmp_path: Path, monkeyp
     monkeypatch.setattr(api, "find_browser", lambda: None)
     made = api.export_notebook(path, "pdf", tmp_path / "latex.pdf")
     assert Path(made.path).read_bytes()[:5] == b"%PDF-"
+    assert made.notes == ()
+    _write_notebook(path, "Größe $\\alpha$", "# π, 中")
+    made = api.export_notebook(path, "pdf", tmp_path / "latex.pdf")
+    assert "lacks π, 中:" in made.notes[0]
     _write_notebook(path, "$$\\wrong{x}$$", long)
     with pytest.raises(UsageError, match="Undefined control sequence"):
         api.export_notebook(path, "pdf", tmp_path / "wrong.pdf")
