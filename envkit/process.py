@@ -21,8 +21,7 @@ ChildState = Literal["done", "failed", "crashed", "timed-out", "flooded", "not-s
 
 _KILL_GRACE_S = 5.0  # a process inside the kernel ignores SIGKILL until it returns
 _DRAIN_S = 1.0
-_POLL_S = 0.05
-_FIRST_POLL_S = 0.001
+_POLL_S, _FIRST_POLL_S = 0.05, 0.001
 _CHUNK_BYTES = 1 << 16
 
 _running: set[int] = set()
@@ -240,13 +239,17 @@ class LineChild:
 
     def ask(self, line: bytes, timeout_s: float) -> bytes:
         """Return its answer to a line; see `hear`."""
+        self.tell(line)
+        return self.hear(timeout_s)
+
+    def tell(self, line: bytes) -> None:
+        """Write a line to it; see `hear`."""
+        left = line + b"\n"
         try:
-            left = line + b"\n"
             while left:
                 left = left[os.write(self._process.stdin.fileno(), left) :]  # type: ignore[union-attr]
         except BrokenPipeError as error:
             raise EOFError from error
-        return self.hear(timeout_s)
 
     def kill(self) -> None:
         """Kill it and its group."""

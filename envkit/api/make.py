@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,14 +18,16 @@ from envkit.api.solve import Plan
 from envkit.api.validate import record_validation
 from envkit.api.wheels import install_part, refuse_elsewhere
 from envkit.errors import NoSpaceError
+from envkit.installer.ahead import Ahead
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.cache import cached
 from envkit.installer.compiler import Compiler, compiling
 from envkit.installer.demand import check_room
 from envkit.installer.fetch import fetch
+from envkit.installer.hardlinks import LinkTarget
 from envkit.installer.link import link, link_scripts
 from envkit.installer.pin import list_pins
-from envkit.installer.proof import find_changed, refuse_long_prefix
+from envkit.installer.proof import find_changed, refuse_long_prefix, verifying
 from envkit.installer.spans import moving_links
 from envkit.installer.unshare import unshare
 from envkit.layout import lease
@@ -114,46 +116,57 @@ def make_generation(
         runs_here = blueprint.target.subdir == host.subdir
         links.hold(prefix.name)
         compiles = runs_here and session.settings.bytecode == "now"
-        missing, known = _fill(session, volume, plan, compiler if compiles else None)
-        refuse_long_prefix(volume, plan.records, prefix)
-        notes += refuse_lacking(volume, plan, reporter)
-        plan = judge_measured(volume, plan)
         hard_links = able.get("hard_link", True) and not session.settings.copies
-        check_room(volume, plan.records, hard_links=hard_links)
-        kept = link(
-            volume,
-            plan.records,
-            prefix,
-            place,
-            requested=blueprint.request.specs,
-            reporter=reporter,
-            platform=blueprint.target.subdir,
-            hard_links=hard_links,
-            beside=(lambda: link_kept(volume, plan.records, place, known=known)) if compiles else (lambda: None),
-        )
-        if kept is not None:
-            env = run_environment(prefix, os.environ, name=blueprint.name)
-            claimed.check()
-            where = (prefix, place)
-            make_bytecode(volume, plan.records, where, kept, compiler=compiler, env=env, reporter=reporter)
-        pip = install_part(
-            session,
-            plan,
-            (prefix, place),
-            name=blueprint.name,
-            target=blueprint.target,
-            hard_links=hard_links,
-        )
-        _follow_conda(session, blueprint, place)
-        notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
-        if blueprint.rule is not None:  # before the manifest: a finished generation has its rule
-            write_atomic(place / PROFILES, blueprint.rule(prefix.name), durable=False)
-        manifest = _manifest(volume, replace(blueprint, plan=plan), claimed, host, pip)
-        report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, known=known)
-        if publish_by is not None:
-            publish_by(prefix)
-        else:
-            publish(volume, manifest.name, prefix)
+        known = Origins()
+
+        def place_bytecode(target: LinkTarget) -> tuple[int, list[Record]] | None:
+            return link_kept(volume, plan.records, target, known=known) if compiles else None
+
+        platform = blueprint.target.subdir
+        ahead = Ahead(volume, plan.records, place, place_bytecode, platform=platform, hard_links=hard_links)
+        with ahead:
+            with verifying(volume, plan.records) as verification:
+                ahead.begin()
+                changed, verified = verification.finish()
+            missing = _fill(session, volume, plan, changed, compiler if compiles else None)
+            refuse_long_prefix(volume, plan.records, prefix)
+            notes += refuse_lacking(volume, plan, reporter)
+            plan = judge_measured(volume, plan)
+            check_room(volume, plan.records, hard_links=hard_links)
+            kept = link(
+                volume,
+                ahead,
+                (prefix, place),
+                requested=blueprint.request.specs,
+                reporter=reporter,
+                verified=verified,
+                known=known,
+            )
+            if kept is not None:
+                env = run_environment(prefix, os.environ, name=blueprint.name)
+                claimed.check()
+                where = (prefix, place)
+                make_bytecode(volume, plan.records, where, kept, compiler=compiler, env=env, reporter=reporter)
+            pip = install_part(
+                session,
+                plan,
+                (prefix, place),
+                name=blueprint.name,
+                target=blueprint.target,
+                hard_links=hard_links,
+            )
+            _follow_conda(session, blueprint, place)
+            if pip is not None or session.settings.copies:
+                known.forget()
+            notes += refuse_lacking_wheels(volume, plan, place, pip.packages if pip else (), reporter)
+            if blueprint.rule is not None:  # before the manifest: a finished generation has its rule
+                write_atomic(place / PROFILES, blueprint.rule(prefix.name), durable=False)
+            manifest = _manifest(volume, replace(blueprint, plan=plan), claimed, host, pip)
+            report = complete(session, claimed, manifest, proof=proof, runs_here=runs_here, known=known)
+            if publish_by is not None:
+                publish_by(prefix)
+            else:
+                publish(volume, manifest.name, prefix)
     return Made(prefix, manifest, report, missing, notes, plan.pick)
 
 
@@ -170,7 +183,7 @@ def complete(
 
     Args:
         runs_here: Whether it is for the platform of this host, so that it can be validated here.
-        known: Files that it was linked from.
+        known: What it was linked from.
 
     Raises:
         EnvkitError: It does not work, so it must not be published.
@@ -210,7 +223,7 @@ def fill_cache(session: Session, plan: Plan) -> None:
     """
     volume = session.make_volume()
     with _using_cache(session, volume):
-        _fill(session, volume, plan, None)
+        _fill(session, volume, plan, find_changed(volume, plan.records), None)
 
 
 @contextlib.contextmanager
@@ -232,10 +245,9 @@ def _using_cache(session: Session, volume: Volume) -> Iterator[None]:
 
 
 def _fill(
-    session: Session, volume: Volume, plan: Plan, compiler: Compiler | None
-) -> tuple[tuple[Record, ...], Origins]:
-    """Fetch the packages that the cache lacks; return them, and the files of the others as `find_changed` does."""
-    changed, files = find_changed(volume, plan.records)
+    session: Session, volume: Volume, plan: Plan, changed: Sequence[Record], compiler: Compiler | None
+) -> tuple[Record, ...]:
+    """Fetch the packages that the cache lacks, or that were changed there; return them."""
     missing = tuple(r for r in plan.records if r in changed or not cached(volume, r))
     refuse_known(volume, plan)
     check_space(volume, missing, wheels=plan.pip.packages if plan.pip else ())
@@ -249,7 +261,7 @@ def _fill(
         caches=session.settings.caches,
         compiler=compiler,
     )
-    return missing, Origins(files)
+    return missing
 
 
 def _notes(volume: Volume, plan: Plan) -> tuple[dict[str, bool], tuple[Advice, ...]]:

@@ -21,7 +21,7 @@ from envkit.errors import TamperedError
 from envkit.installer import cache
 from envkit.installer.bytecode_lists import BytecodeFiles, read_weighed, write_list
 from envkit.installer.compiler import DOING, Compiler
-from envkit.installer.hardlinks import LinkTarget, entered, opened
+from envkit.installer.hardlinks import LinkTarget, entered, link_target, opened
 from envkit.installer.modules import linked_modules, python_tag
 from envkit.layout.disk import BLOCK
 from envkit.layout.inventory import Held, Origins
@@ -41,7 +41,7 @@ _TIMEOUT_S = 1800.0
 def link_kept(
     volume: Volume,
     records: Sequence[Record],
-    prefix: Path,
+    target: LinkTarget,
     *,
     among: Sequence[Record] | None = None,
     known: Origins | None = None,
@@ -50,6 +50,7 @@ def link_kept(
 
     Args:
         records: All packages of the prefix, which tell the Python.
+        target: The open prefix.
         among: Link that of these only.
         known: Takes what was linked from where.
 
@@ -67,25 +68,25 @@ def link_kept(
         try:
             if guarded:
                 with open_kept(volume, volume.bytecode, name, str(tag)) as kept:
-                    done = _link_package(volume, record, Path(kept.through), prefix)
+                    done = _link_package(volume, record, Path(kept.through), target)
             else:
-                done = _link_package(volume, record, volume.bytecode / name / str(tag), prefix)
+                done = _link_package(volume, record, volume.bytecode / name / str(tag), target)
         except TamperedError:
             done = None
         except OSError as error:
             if no_space(error):
                 raise full_while(volume, error, DOING) from error
             done = None  # too many links (EMLINK), none at all, or a file is gone: compile
+        if known is not None and (done is None or done[1] is None):
+            known.whole = False
         if done is None:
             rest.append(record)
             continue
-        paths, blocks = done
-        linked += len(paths)
-        if known is not None:
-            origin = f"pyc/{name}"
-            known.bytecode.update({path: origin for path in paths if path not in known.bytecode})
-            if blocks is not None:
-                known.settled[origin] = Held(blocks * BLOCK, len(paths))
+        files, blocks = done
+        count = sum(len(names) for _, names in files)
+        linked += count
+        if known is not None and blocks is not None:
+            known.add(f"pyc/{name}", Held(blocks * BLOCK, count), files)
     return linked, rest
 
 
@@ -94,8 +95,10 @@ def _name(volume: Volume, record: Record) -> str:
     return keep_name(volume, volume.bytecode, cache.key(record))
 
 
-def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) -> tuple[list[str], int | None] | None:
-    """Link the bytecode of a package; return its paths, and its disk space if that is known, in blocks."""
+def _link_package(
+    volume: Volume, record: Record, folder: Path, target: LinkTarget
+) -> tuple[BytecodeFiles, int | None] | None:
+    """Link the bytecode of a package; return its list, and its disk space if that is known, in blocks."""
     files, blocks = read_weighed(folder)
     if files is None or not _fits(folder, files, cache.package_dir(volume, record)):
         return None
@@ -104,8 +107,7 @@ def _link_package(volume: Volume, record: Record, folder: Path, prefix: Path) ->
         found = (f"{folder}/{inner}/{name}" for inner, names in files for name in names)
         if not all(os.lstat(path).st_uid in users for path in found):
             return None
-    paths, whole = _link_files(folder, files, prefix)
-    return paths, blocks if whole else None
+    return files, blocks if _link_files(folder, files, target) else None
 
 
 def make_bytecode(
@@ -140,7 +142,8 @@ def make_bytecode(
         return
     compiler.finish(reporter)
     linked, rest = kept
-    more, rest = link_kept(volume, records, place, among=rest)
+    with link_target(place) as target:
+        more, rest = link_kept(volume, records, target, among=rest)
     counts = {what: count for what, count in compiler.counts.items() if what != "left"}
     if linked + more > compiler.kept:
         counts["linked"] = linked + more - compiler.kept
@@ -209,21 +212,18 @@ def _fits(folder: Path, files: BytecodeFiles, package: Path) -> bool:
     return True
 
 
-def _link_files(folder: Path, files: BytecodeFiles, prefix: Path) -> tuple[list[str], bool]:
-    """Link the files of a list; return their paths in the prefix, and whether none of them was there before."""
-    paths = []
+def _link_files(folder: Path, files: BytecodeFiles, target: LinkTarget) -> bool:
+    """Link the files of a list; return whether none of them was there before."""
     whole = True
-    with entered(str(folder)) as home, entered(str(prefix)) as descriptor:
-        place = LinkTarget(descriptor)
+    with entered(str(folder)) as home:
         for inner, names in files:
-            paths += [f"{inner}/{name}" for name in names]
-            with opened(inner, within=home) as source, place.folder(inner) as target:
+            with opened(inner, within=home) as source, target.folder(inner) as place:
                 for name in names:
                     try:
-                        os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+                        os.link(name, name, src_dir_fd=source, dst_dir_fd=place, follow_symlinks=False)
                     except FileExistsError:  # two packages with the same module, or one that ships its own bytecode
                         whole = False
-    return paths, whole
+    return whole
 
 
 def _compile(

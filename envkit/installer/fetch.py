@@ -64,8 +64,6 @@ def fetch(
         ChannelError: A download failed.
         NoSpaceError: The volume is full. Complete packages stay in the cache.
     """
-    import asyncio
-
     missing = [record for record in records if not cache.cached(volume, record) or record in changed]
     wanted = {id(record) for record in missing}
     for record in records:
@@ -74,6 +72,8 @@ def fetch(
         if compiler is not None:
             compiler.begin((), None)
         return
+    import asyncio
+
     _refuse_twins(records)
     if changed:
         names = ", ".join(record.name for record in changed[:_SHOWN]) + (", ..." if len(changed) > _SHOWN else "")

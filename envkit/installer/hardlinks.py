@@ -40,49 +40,70 @@ def opened(path: str, *, within: int) -> Iterator[int]:
 
 
 class LinkTarget:
-    """An open directory in which folders are made. Threads may use it at the same time."""
+    """An open directory in which folders are made. Threads may use it at the same time.
+
+    Attributes:
+        exact: Whether everything that was asked for is there by a hard link, and nothing gave way to it.
+        made: The folders that were made, by their paths; and the directory itself, which is empty.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._made = {""}
+        self.exact = True
+        self.made = {""}
 
     @contextlib.contextmanager
     def folder(self, path: str) -> Iterator[int]:
         """Make a folder, with those above it, and open it while the block runs."""
-        self._make(path)
+        self.make(path)
         with opened(path, within=self.descriptor) as descriptor:
             yield descriptor
 
-    def _make(self, path: str) -> None:
-        if path in self._made:
+    def make(self, path: str) -> None:
+        """Make a folder, with those above it, unless it is there."""
+        if path in self.made:
             return
-        self._make(path.rpartition("/")[0])
+        self.make(path.rpartition("/")[0])
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, dir_fd=self.descriptor)
-        self._made.add(path)
+        self.made.add(path)
 
 
-def link_all(source: int, target: int, names: Sequence[str]) -> None:
+@contextlib.contextmanager
+def link_target(path: str | os.PathLike[str]) -> Iterator[LinkTarget]:
+    """Open a directory to link into while the block runs."""
+    with entered(os.fspath(path)) as descriptor:
+        yield LinkTarget(descriptor)
+
+
+def link_all(source: int, target: int, names: Sequence[str]) -> bool:
     """Link files of one open directory into another one; what cannot have another link is copied.
 
     Bytecode that is there already, from the cache, gives way: this is that of the package.
+
+    Returns:
+        Whether all are there by a hard link, and nothing gave way.
 
     Raises:
         OSError: A file is not there, or the volume is full.
     """
     link = os.link
+    exact = True
     for name in names:
         try:
             link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         except FileExistsError:
+            exact = False
             if not name.endswith(".pyc"):
                 raise
             os.unlink(name, dir_fd=target)
             link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         except OSError as error:
+            exact = False
             if error.errno in _IN_VAIN:
                 raise
             _copy(source, target, name)
+    return exact
 
 
 def _copy(source: int, target: int, name: str) -> None:

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
-import resource
+import os
 import stat
-import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from envkit.errors import VolumeError
 from envkit.installer import cache
-from envkit.installer.hardlinks import LinkTarget, entered
+from envkit.installer.ahead import Ahead
 from envkit.installer.hooks import write_hooks
-from envkit.installer.modules import python_of
 from envkit.installer.pin import write_pin
-from envkit.installer.unchanged import Unchanged, complete_record, link_chunk, make_rest, read_unchanged
+from envkit.installer.unchanged import Unchanged, complete_record, link_chunk
 from envkit.layout.atomic import write_atomic
+from envkit.layout.disk import BLOCK
+from envkit.layout.inventory import Held, Origins
 from envkit.layout.private import inner_bits
 from envkit.layout.refusal import cannot_write, full_while, is_broken, numbered
 from envkit.layout.space import is_full
-from envkit.layout.trust import guards_caches
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
 from envkit.process import usable_processors
-from envkit.scratch import scratch
 from envkit.values import dataclass
 from envkit.words.values import plural
+
+if TYPE_CHECKING:
+    from envkit.installer.proof import Verified
 
 T = TypeVar("T")
 _MOST_THREADS = 8
@@ -44,28 +45,26 @@ _FROZEN = (
 
 def link(
     volume: Volume,
-    records: Sequence[Record],
-    prefix: Path,
-    place: Path,
+    ahead: Ahead[T],
+    where: tuple[Path, Path],
     *,
     requested: Sequence[str],
     reporter: Reporter,
-    platform: str,
-    hard_links: bool = True,
-    beside: Callable[[], T],
+    verified: Mapping[str, Verified] = MappingProxyType({}),
+    known: Origins | None = None,
 ) -> T:
     """Link packages from the volume's cache into the empty prefix of a claimed generation.
 
     Args:
-        prefix: The path of the generation, which goes into files.
-        place: A path to the same directory, by which they are written; see `envkit.layout.generation.Claimed`.
+        ahead: What was begun of it.
+        where: The path of the generation, which goes into files, and the path by which they are written; see
+            `envkit.layout.generation.Claimed`.
         requested: The MatchSpecs of the user.
-        platform: Subdir of the prefix, which decides where noarch packages put their files.
-        hard_links: Whether the volume has them. Then only files that linking changes go through the native engine.
-        beside: Places other files in the prefix. It is called in another thread while packages are linked.
+        verified: What was found when packages were verified, by key.
+        known: Takes what was linked from where.
 
     Returns:
-        The result of `beside`.
+        The result of what places other files beside.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -73,68 +72,89 @@ def link(
     """
     import asyncio
 
+    records, place = ahead.records, where[1]
     reporter.start("link", plural(len(records), "package"), total=len(records))
     try:
-        with scratch() as packages, contextlib.ExitStack() as held:
-            guarded = guards_caches(volume)
-            if guarded:
-                _allow_open_files(len(records))
-            homes: list[tuple[Record, str]] = []
-            for record in records:
-                # The path of one may lead to another's by now; its descriptor does not.
-                kept = held.enter_context(cache.open_package(volume, record)).through if guarded else None
-                homes.append((record, kept or str(cache.package_dir(volume, record))))
-            unchanged = None
-            if hard_links and sys.platform == "linux" and platform.startswith("linux-"):
-                unchanged = read_unchanged(homes, python_of(records))
-            job = _Job(volume, packages, homes, (prefix, place), requested, reporter, platform)
-            done = asyncio.run(job.link_whole(beside) if unchanged is None else job.link_apart(unchanged, beside))
+        ahead.check(verified)
+        job = _Job(volume, ahead, where, requested, reporter)
+        if ahead.unchanged is None:
+            done = asyncio.run(job.link_whole())
+        else:
+            done = asyncio.run(job.link_apart(ahead.unchanged))
+        ahead.drop()
         _write_records(place, records, requested)
-        write_hooks(prefix, place)
-        write_pin(prefix, place)
+        if known is not None:
+            _note_origins(volume, ahead, verified, known)
+            known.until_ns = os.lstat(place / "conda-meta" / "history").st_mtime_ns
+        write_hooks(where[0], place)
+        write_pin(where[0], place)
     except OSError as error:
-        raise _translate(volume, error, (prefix, place)) from error
+        raise _translate(volume, error, where) from error
     reporter.finish("link", plural(len(records), "package"))
     return done
 
 
-def _allow_open_files(count: int) -> None:
-    """Raise the soft limit on open files by so many, as far as the hard one allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = soft + count
-    if soft != resource.RLIM_INFINITY:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-        )
+def _note_origins(volume: Volume, ahead: Ahead[T], verified: Mapping[str, Verified], known: Origins) -> None:
+    """Note the packages whose files were linked one by one, with their disk space."""
+    if ahead.unchanged is None or not ahead.target.exact:
+        known.forget()
+        return
+    homes = {id(record): home for record, home in ahead.homes}
+    for one in ahead.unchanged:
+        found = verified.get(cache.key(one.record))
+        if found is None or found.held is None or any(entry.path_type == "directory" for entry in one.rest):
+            known.whole = False
+            continue
+        home = homes[id(one.record)]
+        others = [os.lstat(f"{home}/{entry.path}") for entry in one.rest]
+        size = found.held.size_bytes - sum(state.st_blocks for state in others) * BLOCK
+        held = Held(size, found.held.inodes - len(others))
+        if held.inodes != len(one.entries):  # it has files that its list does not tell
+            known.whole = False
+            continue
+        files = ((outside, names) for (_, outside), names in one.folders.items())
+        known.add(f"pkgs/{cache.home_name(volume, one.record)}", held, files)
+    if known.whole:
+        known.folders = _folders(ahead.target.made, (path for one in ahead.unchanged for path in one.rest_targets))
+
+
+def _folders(made: Collection[str], others: Iterable[str]) -> dict[str, list[str]]:
+    """Return folders that were made, with the names of those in them; without those that lead to one of `others`."""
+    leading: set[str] = {""}
+    for path in others:
+        inner = path.rpartition("/")[0]
+        while inner not in leading:
+            leading.add(inner)
+            inner = inner.rpartition("/")[0]
+    found: dict[str, list[str]] = {path: [] for path in made if path not in leading}
+    for path in found:
+        inner, _, name = path.rpartition("/")
+        if inner in found:
+            found[inner].append(name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Generic[T]):
     """Packages that are linked."""
 
     volume: Volume
-    packages: Path  # folder in which the native engine finds packages, and keeps its locks
-    homes: Sequence[tuple[Record, str]]  # the packages, with their directories
+    ahead: Ahead[T]  # the packages, with their directories, and what was done
     where: tuple[Path, Path]  # the prefix, and a path to it by which it is written
     requested: Sequence[str]
     reporter: Reporter
-    platform: str
 
-    async def link_whole(self, beside: Callable[[], T]) -> T:
+    async def link_whole(self) -> T:
         """Let the native engine link everything.
 
         One of its threads links each package, and the largest, which ends last, leaves the other processors idle: so
-        `beside` is called when one package is left.
+        other files are placed when one package is left.
         """
         import asyncio
 
-        # The engine keeps its locks beside the packages it links. They are this node's and this user's: a volume may
-        # not lock, and others may put a link there. Names are the cache's for one environment.
-        for record, home in self.homes:
-            (self.packages / _dist(record)).symlink_to(home)
         loop = asyncio.get_running_loop()
         one_left = asyncio.Event()
-        left = len(self.homes)
+        left = len(self.ahead.homes)
 
         def count() -> None:
             nonlocal left
@@ -149,33 +169,29 @@ class _Job:
         waiting.cancel()
         if installing.done():
             await installing  # raises its error
-        placing = asyncio.ensure_future(asyncio.to_thread(beside))
+        placing = asyncio.ensure_future(asyncio.to_thread(self.ahead.place_beside))
         await asyncio.wait({installing, placing})
         placing.exception()  # retrieved, or asyncio would print it
         await installing
         self._mend_records(())
         return placing.result()
 
-    async def link_apart(self, unchanged: Sequence[Unchanged], beside: Callable[[], T]) -> T:
+    async def link_apart(self, unchanged: Sequence[Unchanged]) -> T:
         """Link what linking does not change, and let the native engine link the rest meanwhile."""
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
         loop = asyncio.get_running_loop()
-        homes = {id(record): home for record, home in self.homes}
-        threads = min(_MOST_THREADS, usable_processors())
-        with entered(str(self.where[1])) as descriptor, ThreadPoolExecutor(threads, "envkit-link") as pool:
-            place = LinkTarget(descriptor)
-            placing = loop.run_in_executor(pool, beside)  # first: it cannot be split among the threads
-            working: list[Awaitable[object]] = [placing]
+        homes = {id(record): home for record, home in self.ahead.homes}
+        place = self.ahead.target
+        with ThreadPoolExecutor(min(_MOST_THREADS, usable_processors()), "envkit-link") as pool:
+            placing = loop.run_in_executor(pool, self.ahead.place_beside)  # first: it cannot be split among the threads
+            working: list[Awaitable[object]] = [placing, asyncio.ensure_future(self._link_rest(unchanged))]
             try:
                 for one in sorted(unchanged, key=lambda one: -len(one.entries)):
                     home = homes[id(one.record)]
                     parts = [loop.run_in_executor(pool, link_chunk, home, place, chunk) for chunk in one.chunks()]
                     working.append(asyncio.ensure_future(self._count(parts)))
-                for one in unchanged:
-                    make_rest(one, homes[id(one.record)], self.packages / one.name)
-                working.append(asyncio.ensure_future(self._link_rest(unchanged)))
                 await asyncio.gather(*working)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -210,23 +226,22 @@ class _Job:
         from rattler import exceptions
         from rattler.install import InstallerReporter
 
-        from envkit.engines.rattler_native import to_rattler
         from envkit.engines.starved import unstarved
 
         class Progress(InstallerReporter):
             def on_link_complete(self, index: int) -> None:
                 linked()
 
-        layer = rattler.PackageCacheLayer(self.packages).with_validation_mode(rattler.ValidationMode.skip())
+        layer = rattler.PackageCacheLayer(self.ahead.packages).with_validation_mode(rattler.ValidationMode.skip())
         try:
-            client = rattler.Client()  # without certificates: nothing is fetched
+            client, records = self.ahead.engine()
             installing = rattler.install(
-                to_rattler([record for record, _ in self.homes]),
+                records,
                 self.where[1],
                 alternative_target_prefix=self.where[0],
                 package_cache=rattler.PackageCache.from_layers([layer]),
                 installed_packages=[],
-                platform=rattler.Subdir(self.platform),
+                platform=rattler.Subdir(self.ahead.platform),
                 execute_link_scripts=False,
                 show_progress=False,
                 client=client,
@@ -242,10 +257,6 @@ class _Job:
             exceptions.ExtractError,
         ) as error:
             raise _translate(self.volume, error, self.where) from error
-
-
-def _dist(record: Record) -> str:
-    return f"{record.name}-{record.version}-{record.build}"
 
 
 def _translate(volume: Volume, error: BaseException, where: tuple[Path, Path]) -> VolumeError:

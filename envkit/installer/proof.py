@@ -15,24 +15,29 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from envkit.errors import TamperedError, VolumeError
-from envkit.installer import cache
-from envkit.installer.hardlinks import entered, opened
+from envkit.installer import cache, states
 from envkit.installer.spans import read_spans
+from envkit.installer.states import FilesState, parse_states, read_state
 from envkit.installer.verify import find_damage
-from envkit.layout.inventory import Numbered
+from envkit.layout.disk import BLOCK
+from envkit.layout.inventory import Held
 from envkit.layout.private import Folder, folder, read_file
 from envkit.layout.trust import trusted_users, trusts_group
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
+from envkit.process import LineChild
 from envkit.tuples import NamedTuple
 from envkit.values import asdict, dataclass
 
 _NAME = ".verified.json"
 _LIMIT = 4096
+_MANY_BYTES = 750_000  # of lists: 3,000 files, for which a process takes some 20 ms, and 10 to start
+_ANSWER_S = 3600.0
 _NO_LIST = "none"
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "key": str,
@@ -54,18 +59,16 @@ class PackageProof:
     prefix_bytes: int | None  # the longest prefix that its binaries have room for; None without such files
 
 
-class _State(NamedTuple):
-    """The state of all files below a folder."""
+class Verified(NamedTuple):
+    """A cached package that is what was verified."""
 
-    digest: str
-    users: set[int]  # their owners
-    changed: set[int]  # when they changed (st_ctime)
-    blocks: dict[int, int]  # their disk space by inode, in units of 512 bytes
+    paths: str  # sha256 of its ``info/paths.json``
+    held: Held | None  # the disk space of its files but for its description; None if some are links of others
 
 
 def prove(key: str, target: Path) -> PackageProof:
     """Make the proof of a package that was verified just now, in a folder that no other user may write."""
-    return _proof_of(key, _state_of(str(target)), *_list_of(target))
+    return _proof_of(key, read_state(str(target)), *_list_of(target))
 
 
 def keep_proof(proof: PackageProof, home: Folder) -> None:
@@ -73,19 +76,69 @@ def keep_proof(proof: PackageProof, home: Folder) -> None:
     home.write(_NAME, json.dumps(asdict(proof)), durable=False)
 
 
-def find_changed(volume: Volume, records: Sequence[Record]) -> tuple[list[Record], dict[int, Numbered]]:
-    """Return the cached packages that are not what was verified, and have to be fetched again.
-
-    All files of the others are returned too, by their inodes: an environment that is linked from them need not be
-    looked at to know its disk space.
-    """
+@contextlib.contextmanager
+def verifying(volume: Volume, records: Sequence[Record]) -> Iterator[Verification]:
+    """Look at the files of cached packages in a process of its own while the block runs; yield what judges them."""
     here = [record for record in records if cache.cached(volume, record)]
-    files: dict[int, Numbered] = {}
-    if not here:
-        return [], files
-    with folder(volume.root, volume.packages) as packages:
-        spans = read_spans(volume, packages)
-        return [record for record in here if not _holds(volume, packages, record, spans, files)], files
+    roots = [str(cache.package_dir(volume, record)) for record in here]
+    with contextlib.ExitStack() as stack:
+        child = None
+        if _are_many(roots):
+            with contextlib.suppress(OSError, EOFError, ValueError):
+                command = (sys.executable, "-I", "-S", states.__file__)
+                child = LineChild(command, env=os.environ)
+                stack.callback(child.close)
+                child.tell(b"\0".join(map(os.fsencode, roots)))
+        yield Verification(volume, here, child)
+
+
+def find_changed(volume: Volume, records: Sequence[Record]) -> list[Record]:
+    """Return the cached packages that are not what was verified, and have to be fetched again."""
+    with verifying(volume, records) as verification:
+        return verification.finish()[0]
+
+
+class Verification:
+    """The verification of cached packages, whose files a child looks at if there is one."""
+
+    def __init__(self, volume: Volume, records: Sequence[Record], child: LineChild | None) -> None:
+        self._volume = volume
+        self._records = records
+        self._child = child
+
+    def finish(self) -> tuple[list[Record], dict[str, Verified]]:
+        """Return the packages that are not what was verified, and have to be fetched again; the others by key."""
+        verified: dict[str, Verified] = {}
+        changed = []
+        if self._records:
+            known = self._told()
+            with folder(self._volume.root, self._volume.packages) as packages:
+                spans = read_spans(self._volume, packages)
+                for record, state in zip(self._records, known, strict=True):
+                    found = _verify(self._volume, packages, record, spans, state)
+                    if found is None:
+                        changed.append(record)
+                    else:
+                        verified[cache.key(record)] = found
+        return changed, verified
+
+    def _told(self) -> Sequence[FilesState | None]:
+        """Return what the child says; None for what is to be looked at here."""
+        if self._child is not None:
+            with contextlib.suppress(EOFError, TimeoutError, ValueError):
+                found = parse_states(self._child.hear(_ANSWER_S))
+                if len(found) == len(self._records):
+                    return found
+        return [None] * len(self._records)
+
+
+def _are_many(roots: Sequence[str]) -> bool:
+    """Return whether packages have so many files that a process of its own is faster, by the size of their lists."""
+    size = 0
+    for root in roots:
+        with contextlib.suppress(OSError):
+            size += os.lstat(f"{root}/info/paths.json").st_size
+    return size > _MANY_BYTES and bool(sys.executable)
 
 
 def is_explained(volume: Volume, records: Iterable[Record]) -> bool:
@@ -95,7 +148,7 @@ def is_explained(volume: Volume, records: Iterable[Record]) -> bool:
         for record in records:
             proof = _read(volume, packages, cache.home_name(volume, record))
             with contextlib.suppress(FileNotFoundError):
-                state = _state_of(str(cache.package_dir(volume, record)))
+                state = read_state(str(cache.package_dir(volume, record)))
                 if proof is None or not _is_as_proved(proof, record, state, spans):
                     return False
     return True
@@ -119,41 +172,39 @@ def refuse_long_prefix(volume: Volume, records: Sequence[Record], prefix: Path) 
             )
 
 
-def _holds(
-    volume: Volume, packages: Folder, record: Record, spans: Callable[[int], bool], files: dict[int, Numbered]
-) -> bool:
-    """Return whether a package is what was verified; then add its files to `files`."""
+def _verify(
+    volume: Volume, packages: Folder, record: Record, spans: Callable[[int], bool], state: FilesState | None
+) -> Verified | None:
+    """Return None if a package is not what was verified. The state of its files is read here unless it is known."""
     target = cache.package_dir(volume, record)
     proof = _read(volume, packages, target.parent.name)
     try:
-        state = _state_of(str(target))
+        state = state or read_state(str(target))
     except OSError:
-        return False
+        return None
+    held = Held(state.blocks * BLOCK, state.count) if state.inodes == state.count else None
     users = state.users | {os.lstat(target.parent).st_uid}
     if not users <= trusted_users(volume) and not trusts_group(volume):
-        return False
-    origin = f"pkgs/{target.parent.name}"
+        return None
     if proof is not None and _is_as_proved(proof, record, state, spans):
-        files.update({inode: (origin, blocks) for inode, blocks in state.blocks.items()})
-        return True
+        return Verified(proof.paths, held)
     if find_damage(target) is not None:
-        return False
+        return None
     paths, prefix_bytes = _list_of(target)
     if proof is not None and proof.paths != paths:
-        return False
+        return None
     if paths == _NO_LIST and proof is not None:
-        return False  # an old package has no digests of its files
+        return None  # an old package has no digests of its files
     with contextlib.suppress(OSError, TamperedError), packages.enter(target.parent.name) as home:  # another user's
         keep_proof(_proof_of(cache.key(record), state, paths, prefix_bytes), home)
-    files.update({inode: (origin, blocks) for inode, blocks in state.blocks.items()})
-    return True
+    return Verified(paths, held)
 
 
-def _proof_of(key: str, state: _State, paths: str, prefix_bytes: int | None) -> PackageProof:
+def _proof_of(key: str, state: FilesState, paths: str, prefix_bytes: int | None) -> PackageProof:
     return PackageProof(key, state.digest, max(state.changed, default=0), paths, prefix_bytes)
 
 
-def _is_as_proved(proof: PackageProof, record: Record, state: _State, spans: Callable[[int], bool]) -> bool:
+def _is_as_proved(proof: PackageProof, record: Record, state: FilesState, spans: Callable[[int], bool]) -> bool:
     if (proof.key, proof.state) != (cache.key(record), state.digest):
         return False
     return all(when <= proof.changed_ns or spans(when) for when in state.changed)
@@ -172,40 +223,6 @@ def _read(volume: Volume, packages: Folder, name: str) -> PackageProof | None:
     except (OSError, ValueError, TypeError, LookupError, RecursionError, TamperedError):
         return None
     return proof if counts or trusts_group(volume) else None
-
-
-def _state_of(root: str) -> _State:
-    """Look at all files and links below a folder, in one order. There are tens of thousands.
-
-    Raises:
-        OSError: It is not there, or a folder in it is closed, or became a link.
-    """
-    users: set[int] = set()
-    changed: set[int] = set()
-    blocks: dict[int, int] = {}
-    digest = hashlib.blake2b(digest_size=20)
-    with entered(root) as top:
-        stack = [""]
-        while stack:
-            inner = stack.pop()
-            with opened(inner, within=top) as folder, os.scandir(folder) as found:
-                lines = []
-                for entry in sorted(found, key=_name):
-                    if entry.is_dir(follow_symlinks=False):
-                        stack.append(f"{inner}{entry.name}/")
-                        continue
-                    state = entry.stat(follow_symlinks=False)  # in the open folder: no walk along its path
-                    inode = state.st_ino
-                    users.add(state.st_uid)
-                    changed.add(state.st_ctime_ns)
-                    blocks[inode] = state.st_blocks
-                    lines.append(f"{inner}{entry.name}\0{state.st_size} {state.st_mtime_ns} {inode} {state.st_mode}\n")
-            digest.update("".join(lines).encode("utf-8", "surrogateescape"))
-    return _State(digest.hexdigest(), users, changed, blocks)
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
 
 
 def _list_of(target: Path) -> tuple[str, int | None]:

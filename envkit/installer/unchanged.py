@@ -9,8 +9,10 @@ gets everything, which knows the rules for that.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,8 @@ class Unchanged:
         entries: What the package tells of them, with their paths in a prefix.
         rest: What it tells of its other files.
         targets: All its paths in a prefix but for those of directories.
+        rest_targets: Those of its other files.
+        list_sha256: Digest of the text that told all this.
     """
 
     record: Record
@@ -48,6 +52,8 @@ class Unchanged:
     entries: list[PathsEntry] = field(default_factory=list)
     rest: list[PathsEntry] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
+    rest_targets: list[str] = field(default_factory=list)
+    list_sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -80,9 +86,14 @@ def read_unchanged(packages: Sequence[tuple[Record, str]], python: Record | None
             site = _site(record, python)
             if site is None or is_noarch_python(home) != bool(site):
                 return None
-            one = _sort(record, site, read_paths(read_file(f"{home}/info/paths.json", limit=LARGEST_RECORD_BYTES)))
-            one.targets += read_commands(home) if site else ()
-            if any(_is_info(path) for path in (*(inside for inside, _ in one.folders), *(e.path for e in one.rest))):
+            text = read_file(f"{home}/info/paths.json", limit=LARGEST_RECORD_BYTES)
+            one = _sort(record, site, read_paths(text))
+            one.list_sha256 = hashlib.sha256(text).hexdigest()
+            commands = read_commands(home) if site else []
+            one.targets += commands
+            one.rest_targets += commands
+            folders = (folder for place in one.folders for folder in place)
+            if any(_is_odd(path) for path in (*folders, *(entry.path for entry in one.rest))):
                 return None
             found.append(one)
     except (ListError, OSError):
@@ -90,8 +101,9 @@ def read_unchanged(packages: Sequence[tuple[Record, str]], python: Record | None
     return found if _are_apart(found) else None
 
 
-def _is_info(path: str) -> bool:
-    return path == "info" or path.startswith("info/")
+def _is_odd(path: str) -> bool:
+    """Return whether a path is among a package's description, or leads out of it."""
+    return path == "info" or path.startswith(("info/", "/")) or "\0" in path or ".." in path.split("/")
 
 
 def _site(record: Record, python: Record | None) -> str | None:
@@ -103,24 +115,40 @@ def _site(record: Record, python: Record | None) -> str | None:
 
 def _sort(record: Record, site: str, entries: list[PathsEntry]) -> Unchanged:
     one = Unchanged(record)
-    for entry in entries:
-        path = entry.path
-        if site:
-            if path.startswith("site-packages/"):
-                path = f"{site}{path[len('site-packages') :]}"
-            elif path.startswith("python-scripts/"):
-                path = f"bin{path[len('python-scripts') :]}"
-        if entry.path_type != "directory":
-            one.targets.append(path)
-        if not entry.is_linked:
-            one.rest.append(entry)
-            continue
+    linked, targets = one.entries, one.targets
+    last: str | None = None
+    names: list[str] = []
+    moved, outside = False, ""
+    for entry in entries:  # tens of thousands, most of them in the folder of the one before
         inside, _, name = entry.path.rpartition("/")
-        names = one.folders.setdefault((inside, path.rpartition("/")[0]), [])
-        names.append(name)
-        entry.path = path
-        one.entries.append(entry)
+        if inside != last:
+            last, outside = inside, _outside(inside, site)
+            moved, names = outside != inside, one.folders.setdefault((inside, outside), [])
+        path = f"{outside}/{name}" if moved else entry.path
+        if entry.is_linked:
+            names.append(name)
+            linked.append(entry)
+        else:
+            one.rest.append(entry)
+            if entry.path_type == "directory":
+                continue
+            one.rest_targets.append(path)
+        targets.append(path)
+        if moved and entry.is_linked:
+            entry.path = path
+    one.folders = {place: names for place, names in one.folders.items() if names}
     return one
+
+
+def _outside(inside: str, site: str) -> str:
+    """Return where a folder of a package is in a prefix; `site` is where the modules of a noarch package are."""
+    if site:
+        first, separator, rest = inside.partition("/")
+        if first == "site-packages":
+            return f"{site}{separator}{rest}"
+        if first == "python-scripts":
+            return f"bin{separator}{rest}"
+    return inside
 
 
 def _are_apart(packages: Sequence[Unchanged]) -> bool:
@@ -130,7 +158,8 @@ def _are_apart(packages: Sequence[Unchanged]) -> bool:
         paths.update(one.targets)
     if len(paths) != sum(len(one.targets) for one in packages):
         return False
-    todo = {path.rpartition("/")[0] for path in paths}
+    todo = {outside for one in packages for _, outside in one.folders}
+    todo |= {path.rpartition("/")[0] for one in packages for path in one.rest_targets}
     folders: set[str] = set()
     while todo:
         folders |= todo
@@ -147,7 +176,8 @@ def link_chunk(source: str, prefix: LinkTarget, chunk: Sequence[tuple[_Place, li
     with entered(source) as home:
         for (inside, target), names in chunk:
             with opened(inside, within=home) as folder, prefix.folder(target) as place:
-                link_all(folder, place, names)
+                if not link_all(folder, place, names):
+                    prefix.exact = False
 
 
 def make_rest(one: Unchanged, source: str, target: Path) -> None:
@@ -167,11 +197,8 @@ def make_rest(one: Unchanged, source: str, target: Path) -> None:
 
 def complete_record(record: dict[str, Any], one: Unchanged) -> None:
     """Add the files that were linked here to the record of a package in an environment."""
-    listed = record["paths_data"]["paths"]
-    record["paths_data"]["paths"] = sorted([*listed, *one.entries], key=_path_of)
-    record["files"] = sorted([*record["files"], *(entry.path for entry in one.entries)])
-
-
-def _path_of(entry: dict[str, Any] | PathsEntry) -> str:
-    path = entry["_path"] if isinstance(entry, dict) else entry.path
-    return str(path)
+    pairs: list[tuple[str, dict[str, Any] | PathsEntry]] = [(entry.path, entry) for entry in one.entries]
+    pairs += [(entry["_path"], entry) for entry in record["paths_data"]["paths"]]
+    pairs.sort(key=itemgetter(0))
+    record["paths_data"]["paths"] = [entry for _, entry in pairs]
+    record["files"] = [path for path, _ in pairs]

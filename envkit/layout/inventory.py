@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from envkit.errors import TamperedError
@@ -22,29 +22,48 @@ from envkit.values import asdict, dataclass, field
 if TYPE_CHECKING:
     from envkit.layout.private import Folder
 
-Numbered = tuple[str, int | None]
-"""The folder of the cache that has a file, and its disk space in units of 512 bytes if it was looked at."""
-
-
-@dataclass
-class Origins:
-    """Files of a new generation that need not be looked for in the caches, by whole folders of them."""
-
-    files: dict[int, Numbered] = field(default_factory=dict)  # what packages have, by its inode
-    bytecode: dict[str, str] = field(default_factory=dict)  # the folder that it was linked from, by its path
-    settled: dict[str, Held] = field(default_factory=dict)  # space of such folders that were linked whole
-
-
-_LIMIT_BYTES = 4 << 20
-_UNKNOWN: Numbered = ("", None)
-_MOST = 1 << 62  # no sum of sizes is larger
-
 
 class Held(NamedTuple):
     """Disk space."""
 
     size_bytes: int = 0
     inodes: int = 0
+
+
+@dataclass
+class Origins:
+    """Folders of the caches that a new generation was linked from file by file, each of them whole.
+
+    Attributes:
+        settled: Their names with the disk space of what was linked.
+        names: Names of what was linked from any of them, by the folder below the prefix.
+        folders: Folders below the prefix in which nothing else is, with the names of the folders in them.
+        until_ns: That holds for those that were not changed at this time (st_mtime) or later.
+        whole: Whether all that was linked from any cache is among this.
+    """
+
+    settled: dict[str, Held] = field(default_factory=dict)
+    names: dict[str, list[Sequence[str]]] = field(default_factory=dict)
+    folders: dict[str, list[str]] = field(default_factory=dict)
+    until_ns: int = 0
+    whole: bool = True
+
+    def add(self, origin: str, held: Held, files: Iterable[tuple[str, Sequence[str]]]) -> None:
+        """Add a folder of a cache, with what was linked from it by the folder below the prefix."""
+        self.settled[origin] = held
+        for inner, names in files:
+            self.names.setdefault(inner, []).append(names)
+
+    def forget(self) -> None:
+        """Tell nothing: files were changed since."""
+        self.settled.clear()
+        self.names.clear()
+        self.folders.clear()
+        self.whole = False
+
+
+_LIMIT_BYTES = 4 << 20
+_MOST = 1 << 62  # no sum of sizes is larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,23 +173,23 @@ def _held(value: Any) -> Held:
 
 def weigh(
     root: str,
-    origins: Mapping[int, Numbered],
+    number: Callable[[], Mapping[int, str]],
     *,
     paths: Mapping[str, str] | None = None,
-    settled: Mapping[str, Held] | None = None,
+    known: Origins | None = None,
     without: str = "",
 ) -> tuple[Held, dict[str, Held]]:
     """Measure a directory; return what has one name only, and what is hard-linked, by its origin.
 
     Args:
         root: The directory.
-        origins: Where the files of an inode are linked from, if the caches have it. One whose space is known is not
-            looked at.
+        number: Returns where the files of an inode are linked from, if the caches have it. It is called once something
+            is found that `known` does not tell.
         paths: The same by the path below `root`, for caches that are not known by their inodes.
-        settled: Origins in `paths` whose space is known; their files are not looked at.
+        known: Tells what need not be looked at.
         without: Part of the names that are left out at the root.
     """
-    paths, settled = paths or {}, settled or {}
+    paths, known = paths or {}, known or Origins()
     if root.startswith("/proc/"):  # an open directory, by its descriptor
         root = f"{root}/."
     try:
@@ -178,44 +197,44 @@ def weigh(
     except OSError:
         return Held(), {}
     own_blocks, own_inodes = state.st_blocks, 1
-    linked = {key: [held.size_bytes // BLOCK, held.inodes] for key, held in settled.items()}
+    linked = {key: [held.size_bytes // BLOCK, held.inodes] for key, held in known.settled.items()}
+    origins: Mapping[int, str] | None = None
     seen: set[int] = set()
-    below = [""] if stat.S_ISDIR(state.st_mode) else []
+    below = [("", state.st_mtime_ns)] if stat.S_ISDIR(state.st_mode) else []
     while below:
-        inner = below.pop()
-        try:
-            with os.scandir(f"{root}/{inner}") as entries:
-                for entry in entries:  # written out: of an environment with PyTorch there are 30,000
-                    inode = entry.inode()
-                    origin, blocks = origins.get(inode, _UNKNOWN)
-                    if blocks is None:
-                        path = f"{inner}{entry.name}"
-                        known = paths.get(path, "")
-                        if known in settled or (without and not inner and without in entry.name):
-                            continue
-                        state = entry.stat(follow_symlinks=False)
-                        inode, blocks = state.st_ino, state.st_blocks
-                        if stat.S_ISDIR(state.st_mode) or state.st_nlink == 1:
-                            own_blocks += blocks
-                            own_inodes += 1
-                            if stat.S_ISDIR(state.st_mode):
-                                below.append(f"{path}/")
-                            continue
-                        origin = origins.get(inode, _UNKNOWN)[0] or known
-                    if inode not in seen:
-                        seen.add(inode)
-                        part = linked.setdefault(origin, [0, 0])
-                        part[0] += blocks
-                        part[1] += 1
-        except OSError:  # closed to this user, or removed meanwhile
-            continue
-    shares = {key: Held(blocks * BLOCK, inodes) for key, (blocks, inodes) in sorted(linked.items())}
+        inner, changed_ns = below.pop()
+        names: Collection[str] | None = known.folders.get(inner[:-1]) if changed_ns < known.until_ns else None
+        if names is None:
+            try:
+                names = set(os.listdir(f"{root}/{inner}")).difference(*known.names.get(inner[:-1], ()))
+            except OSError:  # closed to this user, or removed meanwhile
+                continue
+        for name in names:
+            if without and not inner and without in name:
+                continue
+            path = f"{inner}{name}"
+            try:
+                state = os.lstat(f"{root}/{path}")
+            except OSError:
+                continue
+            if stat.S_ISDIR(state.st_mode) or state.st_nlink == 1:
+                own_blocks += state.st_blocks
+                own_inodes += 1
+                if stat.S_ISDIR(state.st_mode):
+                    below.append((f"{path}/", state.st_mtime_ns))
+            elif state.st_ino not in seen:
+                seen.add(state.st_ino)
+                if origins is None:
+                    origins = number()
+                part = linked.setdefault(origins.get(state.st_ino) or paths.get(path, ""), [0, 0])
+                part[0] += state.st_blocks
+                part[1] += 1
+    shares = {key: Held(blocks * BLOCK, inodes) for key, (blocks, inodes) in sorted(linked.items()) if inodes}
     return Held(own_blocks * BLOCK, own_inodes), shares
 
 
-def number_files(folder: str, origin: str, origins: dict[int, Numbered]) -> None:
+def number_files(folder: str, origin: str, origins: dict[int, str]) -> None:
     """Add the inodes of the files below a folder to `origins`. The names tell them; no file is looked at."""
-    numbered: Numbered = (origin, None)
     stack = [folder]
     while stack:
         try:
@@ -224,6 +243,6 @@ def number_files(folder: str, origin: str, origins: dict[int, Numbered]) -> None
                     if entry.is_dir(follow_symlinks=False):
                         stack.append(entry.path)
                     else:
-                        origins[entry.inode()] = numbered
+                        origins[entry.inode()] = origin
         except OSError:
             continue

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from envkit.layout.disk import BLOCK
 from envkit.layout.inventory import (
     Held,
     Inventory,
-    Numbered,
     Origins,
     inventory_text,
     number_files,
@@ -39,7 +39,6 @@ def weigh_generation(
     generation: str,
     place: Path,
     manifest: Manifest | None,
-    known: Origins | None = None,
 ) -> Inventory:
     """Look at every file of a generation; without a manifest, it is not known what its files are linked from.
 
@@ -48,9 +47,8 @@ def weigh_generation(
         generation: Its name.
         place: A path to its directory.
         manifest: Its manifest, if it can be read.
-        known: Files that it was linked from.
     """
-    own, linked = _weigh(volume, place, manifest, known)
+    own, linked = _weigh(volume, place, manifest)
     if manifest is None:
         return Inventory(generation, str(place), "", 0, None, own, linked)
     return _inventory(manifest, os.lstat(place / MANIFEST).st_size, own, linked)
@@ -60,19 +58,18 @@ def _weigh(
     volume: Volume, place: Path, manifest: Manifest | None, known: Origins | None = None, without: str = ""
 ) -> tuple[Held, dict[str, Held]]:
     if manifest is None:
-        return weigh(str(place), {})
+        return weigh(str(place), dict)
     from envkit.layout.contents import read_wheels
 
-    known = known or Origins()
     names = {p.name: digest for p in (manifest.pip.packages if manifest.pip else ()) if (digest := _wheel_key(p))}
-    paths = known.bytecode | {
+    paths = {
         path: f"wheels/{names[wheel.name]}"
         for wheel in (read_wheels(place, manifest) if names else ())
         if wheel.name in names
         for path, _, _ in wheel.paths
     }
-    origins = _origins(volume, place, manifest, known)
-    return weigh(str(place), origins, paths=paths, settled=known.settled, without=without)
+    number = partial(_origins, volume, place, manifest)
+    return weigh(str(place), number, paths=paths, known=known, without=without)
 
 
 def _inventory(manifest: Manifest, manifest_bytes: int, own: Held, linked: dict[str, Held]) -> Inventory:
@@ -92,7 +89,7 @@ def weighing(volume: Volume, here: Folder, manifest: Manifest, known: Origins | 
     """Look at a generation whose files are there while the block runs, and write its inventory at the end of it.
 
     The block writes the manifest, if that is not done, and validates the generation: it mostly waits for the disk and
-    for other processes. `known` are files that it was linked from.
+    for other processes. `known` is what it was linked from.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -119,24 +116,20 @@ def inventories_of(volume: Volume, prefixes: Sequence[Path]) -> list[Inventory]:
     return [known or _looked_at(volume, prefix) for known, prefix in zip(recorded, prefixes, strict=True)]
 
 
-def _origins(volume: Volume, place: Path, manifest: Manifest, known: Origins) -> dict[int, Numbered]:
+def _origins(volume: Volume, place: Path, manifest: Manifest) -> dict[int, str]:
     """Map the inodes of files in the caches of packages and bytecode to their folder."""
     from envkit.layout.trust import own_name
 
     keys = [p.sha256.lower() if p.sha256 else f"md5-{p.record.get('md5')}" for p in manifest.packages]
     wheels = [key for p in (manifest.pip.packages if manifest.pip else ()) if (key := _wheel_key(p))]
-    origins: dict[int, Numbered] = {}
-    looked_at = {*known.bytecode.values(), *(origin for origin, _ in known.files.values())}
+    origins: dict[int, str] = {}
     for kind, cache, names in (("pkgs", volume.packages, keys), ("pyc", volume.bytecode, [*keys, *wheels])):
         with contextlib.suppress(OSError):
             if os.lstat(cache).st_dev != place.stat().st_dev:
                 continue  # numbers of another file system
-            if kind == "pkgs":
-                origins.update(known.files)
             for key in names:
                 name = own_name(volume, cache, key)
-                if f"{kind}/{name}" not in looked_at:
-                    number_files(f"{cache}/{name}", f"{kind}/{name}", origins)
+                number_files(f"{cache}/{name}", f"{kind}/{name}", origins)
     return origins
 
 

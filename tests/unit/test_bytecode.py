@@ -15,6 +15,7 @@ from envkit.builds.record import record_from_repodata
 from envkit.installer.bytecode import link_kept, make_bytecode
 from envkit.installer.bytecode_lists import damaged_lists, read_list, remove_lists
 from envkit.installer.compiler import compiling
+from envkit.installer.hardlinks import link_target
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -50,8 +51,12 @@ class Place:
     def folders(self) -> list[Path]:
         return list((self.volume.bytecode / KEY).glob("*"))
 
+    def link_kept(self) -> tuple[int, list[Record]]:
+        with link_target(self.prefix) as target:
+            return link_kept(self.volume, RECORDS, target)
+
     def compile(self) -> None:
-        kept = link_kept(self.volume, RECORDS, self.prefix)
+        kept = self.link_kept()
         with compiling(self.volume, RECORDS, self.prefix) as compiler:
             make_bytecode(
                 self.volume, RECORDS, (self.prefix, self.prefix), kept, compiler=compiler, env={}, reporter=Reporter()
@@ -109,14 +114,14 @@ def test_bytecode_of_a_stranger_is_not_linked(place: Place, what: str) -> None:
     [folder] = place.folders
     assert [path for path in (folder.parent, folder, *folder.rglob("*")) if path.stat().st_mode & 0o022] == []
     [pyc] = folder.rglob("other.*.pyc")
-    assert RECORDS[1] not in link_kept(place.volume, RECORDS, place.prefix)[1]
+    assert RECORDS[1] not in place.link_kept()[1]
     if what == "open":
         folder.chmod(0o2775)
     else:
         os.chown(folder if what == "tag" else pyc, 54322, -1)
-    assert RECORDS[1] in link_kept(place.volume, RECORDS, place.prefix)[1]
+    assert RECORDS[1] in place.link_kept()[1]
     (place.volume.root / ".envkit/volume.json").write_text('{"trust": "group"}')
-    assert RECORDS[1] not in link_kept(place.volume, RECORDS, place.prefix)[1]
+    assert RECORDS[1] not in place.link_kept()[1]
 
 
 def test_a_package_with_modules_that_could_not_be_written_is_not_recorded(place: Place) -> None:

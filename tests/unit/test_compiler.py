@@ -18,6 +18,7 @@ from envkit.errors import NoSpaceError
 from envkit.installer.bytecode import link_kept
 from envkit.installer.bytecode_lists import damaged_lists, read_list
 from envkit.installer.compiler import compiling
+from envkit.installer.hardlinks import link_target
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -117,7 +118,8 @@ def test_modules_are_compiled_for_where_they_will_be(cache: Cache) -> None:
     head = struct.pack("<III", 0, int(state.st_mtime), state.st_size)
     assert (made / f"__init__.{PYC}").read_bytes()[:16] == importlib.util.MAGIC_NUMBER + head
     cache.prefix.mkdir()
-    linked, rest = link_kept(cache.volume, cache.records, cache.prefix)
+    with link_target(cache.prefix) as target:
+        linked, rest = link_kept(cache.volume, cache.records, target)
     assert (linked, rest) == (2, [])
     assert cache.compile() == {}  # all is known
 

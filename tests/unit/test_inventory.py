@@ -63,10 +63,9 @@ def make(
     keys: list[str],
     *,
     copied: frozenset[str] = frozenset(),
-    looked_at: frozenset[str] = frozenset(),
     settled: frozenset[str] = frozenset(),
 ) -> Path:
-    """A generation with these packages: linked file by file, or copied; of some, more is known than the manifest."""
+    """A generation with these packages: linked file by file, or copied; of some, the disk space is known."""
     known = Origins()
     prefix = volume.generations / f"{name}-00000000"
     (prefix / "lib").mkdir(parents=True)
@@ -74,14 +73,12 @@ def make(
     (prefix / "bin" / "own").write_text(name * 1000)
     (prefix / "bin" / "link").symlink_to("own")
     for key in keys:
-        if key in looked_at:
-            states = [path.stat() for path in (volume.packages / key).rglob("*-*-*")]
-            known.files.update({state.st_ino: (f"pkgs/{key}", state.st_blocks) for state in states})
-            bytecode = [] if key in copied else (volume.bytecode / key).rglob("*-*-*")
-            known.bytecode.update({f"lib/{path.name}": f"pyc/{key}" for path in bytecode})
-            if key in settled and key not in copied:
-                sizes = [path.stat().st_blocks * 512 for path in (volume.bytecode / key).rglob("*-*-*")]
-                known.settled[f"pyc/{key}"] = Held(sum(sizes), len(sizes))
+        if key in settled and key not in copied:
+            for kind, cache in (("pkgs", volume.packages), ("pyc", volume.bytecode)):
+                files = list((cache / key).rglob("*-*-*"))
+                sizes = [path.stat().st_blocks * 512 for path in files if path.is_file()]
+                names = [path.name for path in files if path.is_file()]
+                known.add(f"{kind}/{key}", Held(sum(sizes), len(sizes)), [("lib", names)])
         for source in (*(volume.packages / key).rglob("*-*-*"), *(volume.bytecode / key).rglob("*-*-*")):
             if source.is_file() and key in copied:
                 (prefix / "lib" / source.name).write_bytes(source.read_bytes())
@@ -104,7 +101,7 @@ def agree(volume: Volume, prefixes: list[Path]) -> None:
 )
 @given(
     st.lists(
-        st.tuples(*[st.frozensets(st.sampled_from(PACKAGES))] * 4),
+        st.tuples(*[st.frozensets(st.sampled_from(PACKAGES))] * 3),
         min_size=1,
         max_size=4,
     )
@@ -114,11 +111,30 @@ def test_recorded_sizes_are_those_of_the_files(
 ) -> None:
     fresh = volume.__wrapped__(tmp_path_factory.mktemp("v"))  # type: ignore[attr-defined]
     prefixes = [
-        make(fresh, f"e{n}", sorted(keys), copied=copied, looked_at=looked_at, settled=settled)
-        for n, (keys, copied, looked_at, settled) in enumerate(made)
+        make(fresh, f"e{n}", sorted(keys), copied=copied, settled=settled)
+        for n, (keys, copied, settled) in enumerate(made)
     ]
     agree(fresh, prefixes)
     agree(fresh, [*prefixes, prefixes[0]])  # two names of one generation
+
+
+def test_folders_that_were_changed_since_are_looked_at(volume: Volume) -> None:
+    prefix = volume.generations / "a-00000000"
+    origin = f"pkgs/{PACKAGES[0]}"
+    (cached,) = (path for path in (volume.root / ".envkit" / origin).rglob("*-*-*") if path.is_file())
+    (prefix / "lib" / "inner").mkdir(parents=True)
+    (prefix / "lib" / "empty").mkdir()
+    os.link(cached, prefix / "lib" / "inner" / "x")
+    known = Origins(folders={"lib": ["inner", "empty"], "lib/inner": [], "lib/empty": []})
+    known.add(origin, Held(cached.stat().st_blocks * 512, 1), [("lib/inner", ["x"])])
+    known.until_ns = 1_000_000_000 * (int((prefix / "lib").stat().st_mtime) + 100)
+    (prefix / "lib" / "inner" / "own").write_text("own" * 5000)
+    os.utime(prefix / "lib" / "inner", ns=(known.until_ns, known.until_ns))
+    manifest = a_manifest(prefix, PACKAGES[:1])
+    write_atomic(prefix / ".envkit.json", manifest.to_text())
+    with folder(volume.root, prefix) as here, weighing(volume, here, manifest, known):
+        pass
+    agree(volume, [prefix])
 
 
 def test_wheels_are_shared_by_their_paths(volume: Volume) -> None:

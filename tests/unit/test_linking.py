@@ -16,9 +16,12 @@ import pytest
 
 from envkit.builds.record import record_from_repodata
 from envkit.errors import VolumeError
+from envkit.installer.ahead import Ahead
 from envkit.installer.hardlinks import entered, link_all
 from envkit.installer.link import link
+from envkit.installer.proof import verifying
 from envkit.installer.unchanged import read_unchanged
+from envkit.layout.inventory import Held, Origins, number_files, weigh
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
 from envkit.models.progress import Reporter
@@ -67,21 +70,21 @@ class Shelf:
             (info / "link.json").write_text(json.dumps(told))
         return home
 
-    def link(self, *, hard_links: bool = True, beside: Callable[[Path], object] = lambda _: None) -> Path:
+    def link(self, *, hard_links: bool = True, beside: Callable[[Path], object] = lambda _: None, **more: Any) -> Path:
         self.prefixes += 1
         prefix = self.volume.generations / f"e-{self.prefixes:08x}"
         prefix.mkdir()
-        link(
+        ahead = Ahead(
             self.volume,
             self.records,
             prefix,
-            prefix,
-            requested=["pure"],
-            reporter=Reporter(),
+            lambda _: beside(prefix),
             platform="linux-64",
             hard_links=hard_links,
-            beside=lambda: beside(prefix),
         )
+        with ahead:
+            ahead.begin()
+            link(self.volume, ahead, (prefix, prefix), requested=["pure"], reporter=Reporter(), **more)
         return prefix
 
 
@@ -188,6 +191,27 @@ def test_a_file_that_is_gone_ends_it(shelf: Shelf) -> None:
     (shelf.add("torn", {f"share/torn/{n}": b"t" for n in range(3000)}) / "share/torn/7").unlink()
     with pytest.raises(VolumeError, match="cannot be linked"):
         shelf.link()
+
+
+def test_what_was_linked_is_known_by_its_disk_space(shelf: Shelf) -> None:
+    fill(shelf)
+    known = Origins()
+    with verifying(shelf.volume, shelf.records) as verification:
+        changed, verified = verification.finish()
+    assert (changed, len(verified)) == ([], len(shelf.records))
+    prefix = shelf.link(verified=verified, known=known)
+    assert known.folders
+    assert known.whole
+    (prefix / "lib" / "own").write_text("own")
+    found = weigh(str(prefix), dict, known=known)
+    (prefix / "etc" / "late").write_text("late")
+    origins: dict[int, str] = {}
+    for origin in known.settled:
+        number_files(str(shelf.volume.private / origin), origin, origins)
+    alone, shared = weigh(str(prefix), lambda: origins)
+    assert found[1] == shared
+    assert found[0] == Held(alone.size_bytes - 4096, alone.inodes - 1)
+    assert weigh(str(prefix), dict, known=known) == (alone, shared)
 
 
 def test_bytecode_of_a_package_wins_over_that_of_the_cache(shelf: Shelf) -> None:
