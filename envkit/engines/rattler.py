@@ -16,6 +16,7 @@ from envkit.engines.stored import ask_servers, is_simple_spec, simple_matches
 from envkit.errors import UnsatisfiableError
 from envkit.index.solved import SolvedTask
 from envkit.index.store import IndexStore, Rests
+from envkit.index.subset import Subset
 from envkit.models.build import Record
 from envkit.models.problem import Problem, problem_of, unsatisfiable
 from envkit.models.solve import SolveTask
@@ -93,7 +94,10 @@ class RattlerEngine:
     def solve(self, task: SolveTask, *, access: ChannelAccess) -> tuple[Record, ...]:
         """See `Engine.solve`."""
         store = self._store(access)
-        identity = store.identity(task.platforms)
+        names = [parse_match_spec(spec).name for spec in task.specs]
+        # Most changes of an index are about other packages than those of a request.
+        part = store.reach_identity(names, task.platforms)
+        identity = part or store.identity(task.platforms)
         solved = SolvedTask(access.index_dir, task, identity) if identity and not task.installed else None
         known = solved.read() if solved is not None else None
         if isinstance(known, Problem):
@@ -101,7 +105,10 @@ class RattlerEngine:
         if known is not None:
             return known
         try:
-            found = self._solve(task, access, store)
+            with store.subsets(names, task.platforms) as subsets:
+                if subsets is None and part is not None:
+                    solved = None  # the index changed meanwhile
+                found = self._solve(task, subsets, access, store)
         except UnsatisfiableError as error:
             problem = problem_of(error)
             if solved is not None and problem is not None:
@@ -111,14 +118,14 @@ class RattlerEngine:
             solved.keep(found)
         return found
 
-    def _solve(self, task: SolveTask, access: ChannelAccess, store: IndexStore) -> tuple[Record, ...]:
-        names = [parse_match_spec(spec).name for spec in task.specs]
-        with store.subsets(names, task.platforms) as subsets:
-            if subsets is not None:
-                check_memory()
-                from envkit.engines.rattler_native import solve_subsets
+    def _solve(
+        self, task: SolveTask, subsets: Sequence[Subset] | None, access: ChannelAccess, store: IndexStore
+    ) -> tuple[Record, ...]:
+        if subsets is not None:
+            check_memory()
+            from envkit.engines.rattler_native import solve_subsets
 
-                return solve_subsets(task, subsets, access)
+            return solve_subsets(task, subsets, access)
         try:
             found = self._gateway(access).solve(task)
         except UnsatisfiableError:  # of any other error, it is not known what was read

@@ -59,6 +59,10 @@ class FlatIndex:
         """
         return self.table.depends(name)
 
+    def content(self, name: str) -> str:
+        """Return a text that changes with the records of a name; empty if there are none."""
+        return " ".join(f"{run.length} {run.crc} {run.records}" for run in self.table.runs(name))
+
     def records(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the file and the members of each record of a name.
 

@@ -52,6 +52,11 @@ class ShardedIndex:
         )
         return list(dict.fromkeys(map(name_of_dependency, found)))
 
+    def content(self, name: str) -> str:
+        """Return a text that changes with the records of a name; empty if there are none."""
+        shard = self.shards.get(name)
+        return shard.hex() if shard is not None else ""
+
     def records(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the file and the members of each record of a name.
 

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ class IndexStore:
     current: set[Path] = field(default_factory=set)
     trouble: OSError | None = None
     _opened: dict[tuple[str, ...], Opened | None] = field(default_factory=dict)
+    _reached: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = field(default_factory=dict)
 
     def records(self, names: Iterable[str], platforms: Sequence[str]) -> list[Record] | None:
         """Return every record of these names, in the order of channels and platforms; None if that is not known."""
@@ -87,6 +89,17 @@ class IndexStore:
             return None
         return "\n".join(f"{channel} {index.subdir} {index.identity}" for channel, index in indexes)
 
+    def reach_identity(self, names: Iterable[str], platforms: Sequence[str]) -> str | None:
+        """Return a text that changes with what these names may need, transitively; None if that is not known."""
+        reached = self.reach(names, platforms)
+        if reached is None:
+            return None
+        parts: list[str] = []
+        for channel, index in self.open(platforms) or ():
+            parts.append(f"{channel} {index.subdir} {json.dumps(dict(index.info), sort_keys=True)}")
+            parts += [f"{name} {content}" for name in reached if (content := index.content(name))]
+        return "\n".join(parts)
+
     def rests_on(self) -> Rests | None:
         """Return what all that was told rests on; None if that is not known, or has changed since."""
         states: dict[str, State | None] = {}
@@ -111,6 +124,9 @@ class IndexStore:
         if indexes is None:
             return None
         found = dict.fromkeys(name.lower() for name in names)
+        key = tuple(found), tuple(platforms)
+        if key in self._reached:
+            return self._reached[key]
         waiting = list(found)
         try:
             while waiting:
@@ -121,7 +137,8 @@ class IndexStore:
                     waiting += fresh
         except (UnusualError, DamagedError):
             return None
-        return sorted(found)
+        self._reached[key] = sorted(found)
+        return self._reached[key]
 
     @contextmanager
     def subsets(self, names: Iterable[str], platforms: Sequence[str]) -> Iterator[list[Subset] | None]:

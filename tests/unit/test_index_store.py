@@ -349,6 +349,22 @@ def answering(folder: Path, **headers: str) -> Iterator[tuple[str, list[tuple[st
         thread.join()
 
 
+def test_a_solution_outlives_changes_that_are_about_other_packages(channel: Path, tmp_path: Path) -> None:
+    access = access_of(tmp_path, channel.as_uri())
+    task = SolveTask(("app-extra",), platforms=PLATFORMS)
+
+    def solve() -> tuple[list[Any], int]:
+        found = RattlerEngine().solve(task, access=access)
+        return everything(found), len(list((access.index_dir / "solved").iterdir()))
+
+    first, kept = solve()
+    assert kept == 1
+    write_channel(channel, [*PACKAGES, Package("stranger", "1")])
+    assert solve() == (first, 1)
+    write_channel(channel, [*PACKAGES, Package("lib", "0.1")])  # one that it does not take: another question
+    assert solve() == (first, 2)
+
+
 def test_a_solution_is_kept_until_the_index_changes(channel: Path, tmp_path: Path) -> None:
     access = access_of(tmp_path, channel.as_uri())
     task = SolveTask(("app-extra",), platforms=PLATFORMS)
