@@ -14,6 +14,10 @@ def main() -> None:
 
         _tell(f"envkit {__version__}\n")
         return
+    import gc
+
+    # Hundreds of modules and few cycles: a collection for each 700 new objects is a twentieth of a short command.
+    gc.set_threshold(50_000, 20, 20)
     if sys.argv[1:] in ([], ["--help"], ["-h"]) and "_ENVKIT_COMPLETE" not in os.environ:
         from envkit.cli.usage import program_help
 
@@ -34,10 +38,6 @@ def main() -> None:
 
         if repeat_answer(sys.argv[2:]):
             return
-    import gc
-
-    # Hundreds of modules and few cycles: a collection for each 700 new objects is a twentieth of a short command.
-    gc.set_threshold(50_000, 20, 20)
     try:
         from envkit.cli.app import run
     except KeyboardInterrupt:  # `run` answers it from here on

@@ -6,6 +6,7 @@ Imports the standard library only, and little of it: a user's process and each s
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 from envkit.errors import SettingsError
@@ -33,6 +34,23 @@ def recipes_folder() -> str:
     package = os.path.dirname(os.path.abspath(__file__))
     installed = os.path.join(package, "data", "recipes")
     return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "recipes")
+
+
+def user_folder(variable: str, usual: str, env: Mapping[str, str]) -> str | None:
+    """Return envkit's folder of a user, as `platformdirs` does, whose import takes as long as a short command.
+
+    Args:
+        variable: That of the XDG base directories.
+        usual: What it stands for below the home directory.
+        env: Variables.
+
+    Returns:
+        Its path; None where `platformdirs` has to be asked: on other systems, and without a plain home.
+    """
+    base = env.get(variable, "")
+    if not base.strip():
+        base = os.path.join(env.get("HOME", ""), usual)
+    return os.path.join(base, "envkit") if sys.platform == "linux" and base.startswith("/") else None
 
 
 State = list[int]

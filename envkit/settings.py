@@ -17,7 +17,7 @@ from envkit.inputs.places import own_path
 from envkit.models.channel import Channel, has_credentials, redact
 from envkit.models.channel_names import LOCAL, ChannelNames
 from envkit.models.network import NetworkPolicy
-from envkit.paths import volume_path
+from envkit.paths import user_folder, volume_path
 from envkit.values import dataclass, field, replace
 
 if TYPE_CHECKING:
@@ -279,6 +279,8 @@ def _volume(
 
 
 def _default_volume() -> Path:
+    if (folder := user_folder("XDG_DATA_HOME", ".local/share", os.environ)) is not None:
+        return Path(folder) / "envs"
     from platformdirs import user_data_path
 
     try:

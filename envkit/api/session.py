@@ -13,6 +13,7 @@ from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.network import NetworkPolicy
 from envkit.models.progress import Reporter
+from envkit.paths import user_folder
 from envkit.settings import Settings
 from envkit.values import dataclass, field, replace
 
@@ -126,12 +127,7 @@ class Session:
 
 def user_index_dir() -> Path:
     """Return the user's own cache of channel indexes; one in the temporary directory where home takes no writes."""
-    from platformdirs import user_cache_path
-
-    try:
-        usual = user_cache_path("envkit") / "index"
-    except RuntimeError:  # a user without a home directory
-        usual = Path("/nonexistent/envkit/index")
+    usual = _user_cache() / "index"
     if _can_make(usual) or not hasattr(os, "geteuid"):
         return usual
     import tempfile
@@ -143,6 +139,17 @@ def user_index_dir() -> Path:
     if not stat.S_ISDIR(known.st_mode) or known.st_uid != os.geteuid() or known.st_mode & 0o077:
         return usual  # somebody else's, in a directory for all
     return private / "index"
+
+
+def _user_cache() -> Path:
+    if (folder := user_folder("XDG_CACHE_HOME", ".cache", os.environ)) is not None:
+        return Path(folder)
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("envkit")
+    except RuntimeError:  # a user without a home directory
+        return Path("/nonexistent/envkit")
 
 
 def _can_make(folder: Path) -> bool:
