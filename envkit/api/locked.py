@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from envkit.api.change import changing
 from envkit.api.create import CreateOptions
 from envkit.api.export import pinned_requirement
@@ -13,6 +15,7 @@ from envkit.api.solve import Plan
 from envkit.api.validate import revalidate
 from envkit.api.wheels import refuse_elsewhere, wheels_of
 from envkit.builds.record import record_from_repodata
+from envkit.checks.hosts import common_target, group_kinds
 from envkit.checks.locks import best_part, candidates_of, misfit_of
 from envkit.errors import EnvironmentExistsError, HostCannotRunError, RecipeError, UsageError
 from envkit.installer.cache import cached, read_index
@@ -81,19 +84,20 @@ def create_locked(
     locked: Locked,
     options: CreateOptions,
     *,
-    target: Target | None = None,
+    machines: Mapping[str, Target] | None = None,
     wish: PipWish | None = None,
 ) -> CreateResult:
     """Make an environment of exactly the packages that a file lists. Nothing is solved.
 
-    Without any proof, packages that would not run are installed too. `wish` says which distributions may be built from
-    source, and whether folders of this machine may be installed.
+    It has to run on each of `machines`; None for this one. Without any proof, packages that would not run are installed
+    too. `wish` says which distributions may be built from source, and whether folders of this machine may be installed.
 
     Raises:
         EnvkitError: See `envkit.errors`; whatever is raised, the volume is as it was.
     """
     check_name(name)
-    part = plan_part(session, locked, options, target=target or Target.from_host(session.host), wish=wish)
+    machines = machines or {"": Target.from_host(session.host)}
+    part = plan_part(session, locked, options, machines=machines, wish=wish)
     if options.dry_run:
         return planned_result(session, name, part.plan)
     with changing(session, name) as change:
@@ -120,11 +124,12 @@ def taken(name: str) -> EnvironmentExistsError:
 
 @dataclass(frozen=True, slots=True)
 class LockedPart:
-    """Exact packages that are to be installed for a machine."""
+    """Exact packages that are to be installed for machines."""
 
     locked: Locked  # the packages, each with a digest
     plan: Plan  # the same, as far as the file tells
-    target: Target
+    target: Target  # what the machines have in common
+    kinds: tuple[MachineKind, ...]
     wish: PipWish  # which distributions may be built, and whether folders may be installed
 
     @property
@@ -138,17 +143,24 @@ class LockedPart:
 
 
 def plan_part(
-    session: Session, locked: Locked, options: CreateOptions, *, target: Target, wish: PipWish | None = None
+    session: Session,
+    locked: Locked,
+    options: CreateOptions,
+    *,
+    machines: Mapping[str, Target],
+    wish: PipWish | None = None,
 ) -> LockedPart:
     """Check a part of a lock file before anything is downloaded; see `create_locked`."""
+    kinds = (MachineKind((), machines[""]),) if "" in machines else group_kinds(machines)
     if options.proof != "none":
-        _refuse(locked, target)
+        _refuse(locked, kinds)
     wheels = _wheels(locked, wish or PipWish())
     locked = complete_digests(session, locked)
-    kinds = (MachineKind((), target),) if options.proof != "none" and target.gpus else ()
-    plan = Plan(locked.records, locked.channels, pip=PipPlan(wheels) if wheels else None, kinds=kinds)
+    on_gpu = tuple(kind for kind in kinds if kind.target.gpus) if options.proof != "none" else ()
+    plan = Plan(locked.records, locked.channels, pip=PipPlan(wheels) if wheels else None, kinds=on_gpu)
+    target = common_target(machines)
     refuse_elsewhere(plan, target, session.host)
-    return LockedPart(locked, plan, target, wish or PipWish())
+    return LockedPart(locked, plan, target, kinds, wish or PipWish())
 
 
 def settle_part(
@@ -165,7 +177,7 @@ def settle_part(
     fetch(volume, bare, channels=part.locked.channels, policy=session.policy, reporter=session.reporter, caches=caches)
     records = tuple(read_index(volume, _told_by_package(record)) for record in bare)
     if options.proof != "none":
-        _refuse(replace(part.locked, records=records), target)
+        _refuse(replace(part.locked, records=records), part.kinds)
     recorded = RecordedRequest(
         specs=tuple(f"{r.name}=={r.version}={r.build}" for r in records),
         platform=target.subdir,
@@ -214,9 +226,10 @@ def _told_by_package(record: Record) -> Record:
     return record_from_repodata(raw, record.fn, record.channel, record.subdir)
 
 
-def _refuse(locked: Locked, target: Target) -> None:
-    """Refuse what would not run on the target."""
-    misfit = misfit_of(locked, target)
-    if misfit is not None:
-        lock = LockFile(locked.path, "file", (locked,))
-        raise HostCannotRunError(lock_misfits(lock, [misfit], target), hint=_ANYWAY)
+def _refuse(locked: Locked, kinds: Sequence[MachineKind]) -> None:
+    """Refuse what would not run on one of the machines. Each is judged alone: its driver is not that of the others."""
+    for kind in kinds:
+        misfit = misfit_of(locked, kind.target)
+        if misfit is not None:
+            lock = LockFile(locked.path, "file", (locked,))
+            raise HostCannotRunError(lock_misfits(lock, [misfit], kind.target), hint=_ANYWAY)

@@ -69,9 +69,9 @@ def create_for_machines(
         groups.setdefault(number, {}).update(dict.fromkeys(kind.names, kind.target))
     if len(groups) == 1:
         [(number, group)] = groups.items()
-        return create_locked(session, name, lock.parts[number], options, target=common_target(group), wish=wish)
+        return create_locked(session, name, lock.parts[number], options, machines=group, wish=wish)
     planned = [
-        (plan_part(session, lock.parts[number], options, target=common_target(group), wish=wish), group)
+        (plan_part(session, lock.parts[number], options, machines=group, wish=wish), group)
         for number, group in groups.items()
     ]
     if options.dry_run:

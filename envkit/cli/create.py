@@ -271,7 +271,7 @@ def _create_locked(
 
         return create_for_machines(session, lock, named, how, hosts=machines, wish=wish)
     part = choose_part(session, lock, target, environment=environment, any_host=how.proof == "none")
-    return create_locked(session, name, part, how, target=target, wish=wish)
+    return create_locked(session, name, part, how, machines={"": target}, wish=wish)
 
 
 def _value(call: Invocation, recipe: Recipe, name: str, value: Any) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels import Package
 from harness import ENVKIT, Shell
 from pools import CPU, HOSTS, MACHINES, NEW, OLD, PACKAGES, machine, write_pool
 
@@ -316,6 +317,20 @@ def test_a_lock_of_all_profiles_makes_them_again(made: Shell, tmp_path: Path) ->
     refused = made.run("create", "-n", "lost", "-f", str(lock), "--hosts", str(lost))
     assert (refused.code, "for k: " in refused.err) == (4, True)
     made.ok("remove", "again")
+
+
+def test_a_lock_is_judged_for_each_machine_and_not_for_a_mixture(tmp_path: Path) -> None:
+    """A B200 with the driver of a V100 is none of them."""
+    shell = Shell.below(tmp_path)
+    cudart = Package("cuda-cudart", "12.9.79", depends=["cuda-version >=12.9,<12.10.0a0"])
+    shell.publish(Package("cuda-version", "12.9"), cudart)
+    pool, lock = str(write_pool(tmp_path / "pool.jsonl", MACHINES[:3])), str(tmp_path / "pixi.lock")
+    shell.ok("lock", "cuda-cudart", "-c", str(shell.channel), "--override-channels", "--hosts", pool, "-o", lock)
+    made = shell.ok("create", "-n", "both", "-f", lock, "--hosts", pool, "--json").json
+    assert [package["name"] for package in made["packages"]] == ["cuda-cudart", "cuda-version"]
+    old = str(write_pool(tmp_path / "old.jsonl", [*MACHINES[:3], machine("k", "450.80.02", "11.0", "T4", "7.5")]))
+    refused = shell.run("create", "-n", "all", "-f", lock, "--hosts", old)
+    assert (refused.code, "for k: " in refused.err) == (4, True)
 
 
 def test_packs_and_copies_are_those_of_the_machine(made: Shell, tmp_path: Path) -> None:
