@@ -176,14 +176,14 @@ def _asked(session: Session, inquiry: Inquiry, spec: str, access: ChannelAccess)
     if not found.matching and not found.others:
         raise PackageNotFoundError(
             f"no package {found.name!r} for {target.subdir} in {where}",
-            hint=_meant(found.name, [target.subdir, "noarch"], access),
+            hint=_meant(session, found.name, [target.subdir, "noarch"], access),
         )
     return found
 
 
-def _meant(name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
+def _meant(session: Session, name: str, platforms: Sequence[str], access: ChannelAccess) -> str:
     """Return the hint for a name that no channel has."""
-    near = nearest_name(name, platforms=platforms, access=access)
+    near = nearest_name(session, name, platforms=platforms, access=access)
     return (
         f"Did you mean {near}? " * (near is not None) + "Check the spelling, or name the channel that has it with -c."
     )

@@ -10,7 +10,6 @@ from envkit.api.session import Session, user_index_dir
 from envkit.api.spelling import similar
 from envkit.builds.classify import classify_all
 from envkit.builds.facts import code_facts, code_gaps, framework_called, wants
-from envkit.engines.rattler import RattlerEngine
 from envkit.errors import ChannelError, UsageError
 from envkit.frameworks.table import ROWS
 from envkit.layout.measured import measured_store
@@ -54,6 +53,6 @@ def _records(session: Session, names: Sequence[str], channels: Sequence[Channel]
     access = channel_access(tuple(channels), session.policy, user_index_dir())
     where = ", ".join(channel.name for channel in channels)
     session.reporter.start("index", where)
-    records = list(RattlerEngine().records(names, platforms=[subdir, "noarch"], access=access))
+    records = list(session.index.records(names, platforms=[subdir, "noarch"], access=access))
     session.reporter.finish("index", f"{where}: {len(records)} builds")
     return records

@@ -12,7 +12,6 @@ from envkit.api.spelling import nearest_name
 from envkit.builds.dependency import dependency_names, record_matches
 from envkit.builds.version import version_key
 from envkit.engines.base import ChannelAccess
-from envkit.engines.rattler import RattlerEngine
 from envkit.errors import PackageNotFoundError, UnknownEnvironmentError
 from envkit.layout.generation import read_manifest, resolve
 from envkit.models.build import Record
@@ -47,12 +46,12 @@ def index_graph(session: Session, inquiry: Inquiry) -> DependencyGraph:
     spec, target = inquiry.request.parsed[0], inquiry.target
     platforms, access = [target.subdir, "noarch"], _access(session, inquiry)
     session.reporter.start("index", _names(access))
-    every = RattlerEngine().closure([spec.name], platforms=platforms, access=access)
+    every = session.index.closure([spec.name], platforms=platforms, access=access)
     session.reporter.finish("index", f"{_names(access)}: {len(every)} builds")
     fitting = [r for r in every if r.name != spec.name or record_matches(spec, r)]
     graph = make_graph(_newest(fitting), [spec.name])
     if not graph.roots:
-        raise _unknown(spec.name, platforms, access)
+        raise _unknown(session, spec.name, platforms, access)
     return _below(graph, spec.name)
 
 
@@ -65,11 +64,11 @@ def index_users(session: Session, inquiry: Inquiry) -> DependencyGraph:
     """
     name, target = inquiry.request.parsed[0].name, inquiry.target
     platforms, access = [target.subdir, "noarch"], _access(session, inquiry)
-    engine, reporter = RattlerEngine(), session.reporter
+    engine, reporter = session.index, session.reporter
     reporter.start("index", _names(access))
     names = engine.names(platforms=platforms, access=access)
     if name not in names:
-        raise _unknown(name, platforms, access)
+        raise _unknown(session, name, platforms, access)
     records = engine.records(sorted(names), platforms=platforms, access=access)
     reporter.finish("index", f"{_names(access)}: {plural(len(names), 'package')}")
     return make_graph(_newest(records), [])
@@ -87,8 +86,8 @@ def _access(session: Session, inquiry: Inquiry) -> ChannelAccess:
     return channel_access(channels, session.policy, user_index_dir())
 
 
-def _unknown(name: str, platforms: list[str], access: ChannelAccess) -> PackageNotFoundError:
-    near = nearest_name(name, platforms=platforms, access=access)
+def _unknown(session: Session, name: str, platforms: list[str], access: ChannelAccess) -> PackageNotFoundError:
+    near = nearest_name(session, name, platforms=platforms, access=access)
     meant = f"Did you mean {near}? " if near is not None else ""
     return PackageNotFoundError(
         f"no package {name!r} for {platforms[0]} in {_names(access)}",

@@ -8,7 +8,6 @@ from envkit.api.indexes import channel_access
 from envkit.api.priority import pins_of
 from envkit.api.session import Session
 from envkit.api.solve import Plan
-from envkit.engines.rattler import RattlerEngine
 from envkit.errors import EnvkitError
 from envkit.models.fact import Advice
 from envkit.models.request import Inquiry
@@ -21,7 +20,7 @@ def find_held(session: Session, plan: Plan, inquiry: Inquiry, names: Collection[
     here = {record.name for record in plan.records}
     try:
         wanted = sorted(here & set(names))
-        found = RattlerEngine().records(wanted, platforms=[inquiry.target.subdir, "noarch"], access=access)
+        found = session.index.records(wanted, platforms=[inquiry.target.subdir, "noarch"], access=access)
     except EnvkitError:
         return ()
     newest = session.dated(inquiry).request.newest_ms

@@ -27,11 +27,9 @@ def look_up(
     Raises:
         ChannelError: A channel cannot be read.
     """
-    from envkit.engines.rattler import RattlerEngine
-
     access = channel_access(tuple(channels), session.policy, session.index_dir)
     session.reporter.start("index", join([channel.name for channel in channels]))
-    found = RattlerEngine().records(sorted(set(names)), platforms=platforms, access=access)
+    found = session.index.records(sorted(set(names)), platforms=platforms, access=access)
     session.reporter.finish("index", f"{len(found)} builds")
     return found
 

@@ -8,7 +8,6 @@ from envkit.api.choose import channels_for
 from envkit.api.indexes import channel_access
 from envkit.api.session import Session, user_index_dir
 from envkit.builds.version import version_key
-from envkit.engines.rattler import RattlerEngine
 from envkit.errors import PackageNotFoundError
 from envkit.models.build import Record
 from envkit.models.request import Inquiry
@@ -35,7 +34,7 @@ def find_names(session: Session, inquiry: Inquiry, *, limit: int | None) -> Name
     access = channel_access(channels, session.policy, user_index_dir())
     where = ", ".join(channel.name for channel in channels)
     reporter.start("index", where)
-    engine, platforms = RattlerEngine(), [target.subdir, "noarch"]
+    engine, platforms = session.index, [target.subdir, "noarch"]
     every = fnmatch.filter(engine.names(platforms=platforms, access=access), pattern)
     shown = sorted(every)[:limit]
     newest: dict[str, Record] = {}

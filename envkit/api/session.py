@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envkit.errors import SettingsError
 from envkit.layout.volume import Volume
 from envkit.models.host import Host
 from envkit.models.network import NetworkPolicy
@@ -20,6 +21,7 @@ from envkit.values import dataclass, field, replace
 if TYPE_CHECKING:
     from envkit.builds.knowledge import Knowledge
     from envkit.engines.base import Engine
+    from envkit.engines.rattler import RattlerEngine
     from envkit.models.request import Inquiry
 
 
@@ -39,6 +41,16 @@ class Session:
         from envkit.engines.registry import make_engine
 
         return self.solver or make_engine(self.settings.engine)
+
+    @cached_property
+    def index(self) -> RattlerEngine:
+        """The reader of indexes by name, whatever solves: the engine's own, so that no server is asked twice."""
+        from envkit.engines.rattler import RattlerEngine
+
+        found = None
+        with contextlib.suppress(SettingsError):  # it is not installed: what only reads does without
+            found = getattr(self.engine, "index", None)
+        return found if isinstance(found, RattlerEngine) else RattlerEngine()
 
     @cached_property
     def knowledge(self) -> Knowledge:

@@ -159,7 +159,7 @@ def _solve(session: Session, inquiry: Inquiry, installed: Sequence[Record], pass
         )
     failure = failed.error()
     if isinstance(failure, UnsatisfiableError):
-        _add_respelt(failure, inquiry, access)
+        _add_respelt(session, failure, inquiry, access)
     raise failure
 
 
@@ -234,10 +234,10 @@ def _tell(reporter: Reporter, task: SolveTask) -> None:
     reporter.detail(f"virtual packages: {', '.join(map(' '.join, task.virtual_packages))}")
 
 
-def _add_respelt(failure: EnvkitError, inquiry: Inquiry, access: ChannelAccess) -> None:
+def _add_respelt(session: Session, failure: EnvkitError, inquiry: Inquiry, access: ChannelAccess) -> None:
     """Add to a failure which names were meant."""
     names = [spec.name for spec in inquiry.request.parsed]
-    meant = respelt(names, platforms=[inquiry.target.subdir, "noarch"], access=access)
+    meant = respelt(session, names, platforms=[inquiry.target.subdir, "noarch"], access=access)
     hints = [f"Did you mean {near} instead of {name}?" for name, near in meant.items()]
     rest = failure.hint or ""
     if len(names) == 1:

@@ -6,23 +6,25 @@ import difflib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
+from envkit.api.session import Session
 from envkit.engines.base import ChannelAccess
-from envkit.engines.rattler import RattlerEngine
 from envkit.errors import EnvkitError
 from envkit.frameworks.table import ROWS
 
 
-def nearest_name(name: str, *, platforms: Sequence[str], access: ChannelAccess) -> str | None:
+def nearest_name(session: Session, name: str, *, platforms: Sequence[str], access: ChannelAccess) -> str | None:
     """Return what a name that no channel has was probably meant to be; None where nothing is near."""
     with suppress(EnvkitError):
-        return similar(name, RattlerEngine().names(platforms=platforms, access=access))
+        return similar(name, session.index.names(platforms=platforms, access=access))
     return None
 
 
-def respelt(names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess) -> dict[str, str]:
+def respelt(
+    session: Session, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess
+) -> dict[str, str]:
     """Return those of `names` that no channel has, each with the name that is near it."""
     with suppress(EnvkitError):
-        known = RattlerEngine().names(platforms=platforms, access=access)
+        known = session.index.names(platforms=platforms, access=access)
         near = {name: similar(name, known) for name in names if name and name not in known}
         return {name: meant for name, meant in near.items() if meant is not None}
     return {}

@@ -29,14 +29,14 @@ class LibmambaEngine:
     """libmambapy as an `Engine`."""
 
     def __init__(self, index: RattlerEngine | None = None) -> None:
-        self._index = index or RattlerEngine()
+        self.index = index or RattlerEngine()
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         channel = parse_match_spec(spec).channel
         match_spec = _match_spec(with_channel(spec, None))
         name = named_package(spec)
-        found = self._index.query(name, platforms=platforms, access=access)
+        found = self.index.query(name, platforms=platforms, access=access)
         matching: list[Record] = []
         others: list[Record] = []
         for record in found.matching:
@@ -57,7 +57,7 @@ class LibmambaEngine:
         names = dict.fromkeys(parse_match_spec(spec).name for spec in task.specs)
         records = [
             record
-            for record in self._index.closure(tuple(names), platforms=task.platforms, access=access)
+            for record in self.index.closure(tuple(names), platforms=task.platforms, access=access)
             if (task.exclude_newer is None or record.timestamp is None or record.timestamp <= task.exclude_newer)
             # A spec with a channel means this one only, whatever the priority.
             and in_channel(named.get(record.name), record.channel)
@@ -80,7 +80,7 @@ class LibmambaEngine:
 
     def trouble(self) -> OSError | None:
         """See `Engine.trouble`."""
-        return self._index.trouble()
+        return self.index.trouble()
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""

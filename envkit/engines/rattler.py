@@ -37,6 +37,11 @@ class RattlerEngine:
         self._was_native = False
         self._told = False
 
+    @property
+    def index(self) -> RattlerEngine:
+        """What reads indexes by name, as other engines have it: itself."""
+        return self
+
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
         asked = spec, tuple(platforms), access

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,20 +23,26 @@ from channels import Package, write_channel
 from harness import QuietHandler
 from rattler.index import index_fs
 
+from envkit.api.find import find_builds
+from envkit.api.session import Session
+from envkit.api.solve import solve_request
 from envkit.engines.base import ChannelAccess
 from envkit.engines.rattler import RattlerEngine
 from envkit.engines.rattler_native import NativeGateway
 from envkit.engines.stored import is_simple_spec, simple_matches
-from envkit.errors import ChannelError, UnsatisfiableError
+from envkit.errors import ChannelError, EnvkitError, UnsatisfiableError
 from envkit.index.cached import CachedIndex
 from envkit.index.flat import open_flat, split_flat
 from envkit.index.split import UnsplittableError, split_index
 from envkit.index.store import IndexStore
 from envkit.models.build import Record
 from envkit.models.channel import parse_channel
+from envkit.models.host import Target
 from envkit.models.network import NetworkPolicy
+from envkit.models.request import Inquiry, Request
 from envkit.models.solve import SolveTask, VirtualPackage
 from envkit.models.spec import parse_match_spec
+from envkit.settings import load_settings
 from envkit.values import replace
 
 PLATFORMS = ("linux-64", "noarch")
@@ -392,7 +398,7 @@ import json, os, sys
 from pathlib import Path
 from envkit.engines.rattler import RattlerEngine
 from envkit.engines.base import ChannelAccess
-from envkit.errors import ChannelError, UnsatisfiableError
+from envkit.errors import ChannelError, EnvkitError, UnsatisfiableError
 from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import SolveTask
@@ -460,6 +466,23 @@ def test_no_server_is_asked_twice_by_one_command(tmp_path: Path) -> None:
         assert engine.records(["lib"], platforms=PLATFORMS, access=patient)
         read = [path for path, _ in asked if path.endswith(("repodata.json", ".zst", ".bz2"))]
         assert len(read) == len(set(read)), asked
+
+
+@pytest.mark.usefixtures("channel")
+@pytest.mark.parametrize("verb", [find_builds, solve_request])
+def test_what_was_meant_by_a_name_is_told_without_asking_again(
+    verb: Callable[[Session, Inquiry], object], tmp_path: Path
+) -> None:
+    with answering(tmp_path) as (url, asked):
+        channels = (parse_channel(url),)
+        inquiry = Inquiry(Request(("app-extr",)), Target("linux-64"), channels=channels, override_channels=True)
+        for _ in range(2):  # fetched, then revalidated
+            asked.clear()
+            with pytest.raises(EnvkitError, match=r"app-extr") as refused:
+                verb(Session(load_settings(persist=tmp_path / "envs")), inquiry)
+            assert "app-extra" in (refused.value.hint or "")
+            read = [path for path, _ in asked if path.endswith(("repodata.json", ".zst", ".bz2"))]
+            assert len(read) == len(set(read)), asked
 
 
 def test_shards_are_read_as_the_native_engine_reads_them(channel: Path, tmp_path: Path) -> None:
