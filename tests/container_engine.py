@@ -241,6 +241,7 @@ class Container:
             "BINDS": "\n".join(f"{source} {target}" for source, target in binds.items()), "WORKDIR": image.workdir,
             "PREPARE": prepare,
         }  # fmt: skip
+        self.variables = inside
         command = [*image.entrypoint, *(words or image.command)]
         with self.log.open("wb") as log:
             self.engine = subprocess.Popen(

@@ -21,8 +21,10 @@ from recording_server import Recorded, record
 
 FOLDER = ROOT / "recipes" / "container"
 OWNER = 12345  # nobody has this uid in the image
-DRIVER = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64", "NVIDIA_VISIBLE_DEVICES": "all", "NCCL_DEBUG": "WARN"}
-"""Variables of an engine; device plugins bring the driver's libraries by the first."""
+GIVEN = {"NVIDIA_VISIBLE_DEVICES": "0", "NCCL_DEBUG": "WARN"}
+"""Variables that the engine is told to set."""
+DRIVER = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64", **GIVEN}
+"""Variables that notebooks and sessions need: device plugins of Kubernetes bring the driver by the first."""
 SOURCES = (
     "import os, sys\nsys.prefix",
     "import numpy as np\nx = np.arange(4.0)\nfloat(x @ x)",
@@ -77,7 +79,7 @@ class Day:
         ports = {"JUPYTER": self.jupyter, "SSH": self.ssh, "TENSORBOARD": self.tensorboard}
         self.env = {
             "ENVKIT_RECIPE": "environment.yml",
-            **DRIVER,
+            **GIVEN,
             **{f"{name}_PORT": str(port) for name, port in ports.items()},
         }
         self.starts = 0
@@ -180,8 +182,9 @@ def _look_around(day: Day, container: Container) -> None:
     """Shells have the container's variables; TensorBoard is started when somebody asks; doctor finds all in order."""
     health = container.execute(*day.image.health, env=day.image.env)
     assert health.returncode == 0, health.stdout
-    over_ssh = day.login(f"bash -lc 'printenv {' '.join(DRIVER)}; command -v envkit'")
-    assert over_ssh.stdout.split() == [*DRIVER.values(), "/usr/local/bin/envkit"]
+    over_ssh = day.login(f"bash -lc 'printenv {' '.join(DRIVER)}; command -v envkit; echo $PATH'")
+    assert over_ssh.stdout.split() == [*DRIVER.values(), "/usr/local/bin/envkit", container.variables["PATH"]]
+    assert container.variables["PATH"].startswith("/usr/local/nvidia/bin:")
     prefix = f"/data/envs/.envkit/g/{os.readlink(day.volume / 'envs' / 'work').rsplit('/', 1)[-1]}"
     assert (
         f"{DRIVER['LD_LIBRARY_PATH']} {prefix}/bin/python" in day.run("echo $LD_LIBRARY_PATH $(command -v python)")[0]
