@@ -108,6 +108,7 @@ def make_generation(
         reporter.note(say(fact))
     with (
         _using_cache(session, volume),
+        verifying(volume, plan.records) as verification,
         moving_links(volume) as links,
         claim(volume, blueprint.name) as claimed,
         compiling(volume, plan.records, claimed.prefix) as compiler,
@@ -125,9 +126,8 @@ def make_generation(
         platform = blueprint.target.subdir
         ahead = Ahead(volume, plan.records, place, place_bytecode, platform=platform, hard_links=hard_links)
         with ahead:
-            with verifying(volume, plan.records) as verification:
-                ahead.begin()
-                changed, verified = verification.finish()
+            ahead.begin()
+            changed, verified = verification.finish()
             missing = _fill(session, volume, plan, changed, compiler if compiles else None)
             refuse_long_prefix(volume, plan.records, prefix)
             notes += refuse_lacking(volume, plan, reporter)

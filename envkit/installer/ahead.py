@@ -12,6 +12,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from envkit.errors import TamperedError
@@ -76,6 +77,7 @@ class Ahead(Generic[T]):
         self._stack = contextlib.ExitStack()
         self._fault: OSError | None = None
         self._engine: tuple[Client, list[RepoDataRecord]] | None = None
+        self._dropping: Thread | None = None
         self._readings = 0
 
     def __enter__(self) -> Ahead[T]:
@@ -84,11 +86,9 @@ class Ahead(Generic[T]):
         Raises:
             VolumeError: There is no folder for temporary files.
         """
-        from concurrent.futures import ThreadPoolExecutor
-
         with contextlib.ExitStack() as stack:
             self.target = stack.enter_context(link_target(self._place))
-            self._pool = stack.enter_context(ThreadPoolExecutor(1, "envkit-ahead"))
+            stack.callback(self._join)
             self._scratch = stack.enter_context(contextlib.ExitStack())
             self._folder = self.packages = self._scratch.enter_context(scratch())
             self._stack = stack.pop_all()
@@ -117,7 +117,6 @@ class Ahead(Generic[T]):
                         self.target.make(folder)
                 if self.unchanged is not None:
                     self.place_beside()
-                    self.engine()
         except OSError as error:
             self._fault = error
 
@@ -167,8 +166,14 @@ class Ahead(Generic[T]):
 
     def drop(self) -> None:
         """Remove what the native engine found and wrote in its folder, in a thread: all is linked."""
-        with contextlib.suppress(RuntimeError):
-            self._pool.submit(self._scratch.close)
+        dropping = Thread(target=self._scratch.close, name="envkit-drop")
+        with contextlib.suppress(RuntimeError):  # no thread is left (ulimit -u): it is removed at the end
+            dropping.start()
+            self._dropping = dropping
+
+    def _join(self) -> None:
+        if self._dropping is not None:
+            self._dropping.join()
 
     def place_beside(self) -> T:
         """Place the other files, unless that was done, and return what that returned."""

@@ -81,7 +81,6 @@ def link(
             done = asyncio.run(job.link_whole())
         else:
             done = asyncio.run(job.link_apart(ahead.unchanged))
-        ahead.drop()
         _write_records(place, records, requested)
         if known is not None:
             _note_origins(volume, ahead, verified, known)
@@ -173,6 +172,7 @@ class _Job(Generic[T]):
         await asyncio.wait({installing, placing})
         placing.exception()  # retrieved, or asyncio would print it
         await installing
+        self.ahead.drop()
         self._mend_records(())
         return placing.result()
 
@@ -208,6 +208,7 @@ class _Job(Generic[T]):
         import asyncio
 
         await self._install(lambda: None)
+        self.ahead.drop()
         await asyncio.to_thread(self._mend_records, unchanged)
 
     def _mend_records(self, unchanged: Sequence[Unchanged]) -> None:
