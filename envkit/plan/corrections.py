@@ -63,11 +63,16 @@ def _runs(cuda: CudaVersion, target: Target) -> bool:
     return all(judge_gpu(gpu, cuda, arch, cuda, target).tier is not Tier.NO for gpu in target.gpus)
 
 
+def _named(request: Request, cuda: str) -> str | None:
+    """Return the ``--cuda`` that takes the place of one that was named, by a flag or a recipe, beside the package."""
+    return None if request.cuda.kind == "auto" else cuda
+
+
 def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correction | None:
     asked = _version(spec)
     rest = _without(request, "pytorch-cuda")
     if target.subdir.startswith("osx"):
-        return Correction(Fact(PYTORCH_CUDA_ON_MACOS), rest, request.channels)
+        return Correction(Fact(PYTORCH_CUDA_ON_MACOS), rest, request.channels, _named(request, "auto"))
     if not wants_cuda(target):
         fact = Fact(PYTORCH_CUDA_WITHOUT_GPU, asked=asked)
         return Correction(fact, (*rest, "cpuonly"), request.channels, "none")
@@ -79,13 +84,13 @@ def _pytorch_cuda(spec: MatchSpec, request: Request, target: Target) -> Correcti
         reason = driver.reasons[0] if driver.tier is Tier.NO else None
         specs = _replaced(request, "pytorch-cuda", f"pytorch-cuda={works}")
         fact = Fact(PYTORCH_CUDA_TOO_NEW, asked=asked, works=works, reason=reason)
-        return Correction(fact, specs, request.channels)
+        return Correction(fact, specs, request.channels, _named(request, str(works)))
     if driver.tier is Tier.NO:
         fact = Fact(PYTORCH_CUDA_DRIVER_TOO_OLD, asked=asked, reason=driver.reasons[0])
         return Correction(fact, (*rest, "cpuonly"), request.channels, "none")
     capabilities = sorted({str(gpu.compute_capability) for gpu in target.gpus})
     fact = Fact(PYTORCH_CHANNEL_LACKS_GPU, asked=asked, last=_LAST_OF_CHANNEL, capabilities=capabilities)
-    return Correction(fact, rest, _conda_forge(request))
+    return Correction(fact, rest, _conda_forge(request), _named(request, "auto"))
 
 
 def _cpuonly(_spec: MatchSpec, request: Request, target: Target) -> Correction | None:

@@ -86,6 +86,22 @@ def test_the_conda_line_of_an_article_is_the_recipe(envkit: Envkit, channels: st
     assert recipe.channels == ("pytorch", "nvidia", "conda-forge")
 
 
+@pytest.mark.parametrize(
+    ("machine", "build"),
+    [(("--driver", "470", "--gpu", "a100"), "py3.9_cuda11.8_cudnn8.7.0_0"), (("--no-gpu",), "py3.9_cpu_0")],
+)
+@pytest.mark.full
+def test_a_refusal_that_names_fix_is_mended_by_it(
+    envkit: Envkit, channels: str, machine: tuple[str, ...], build: str
+) -> None:
+    words = ("create", "--recipe", "pytorch-cu121-py39", *machine, "--glibc", "2.35", "--persist", "envs", "--dry-run")
+    env = {"CONDA_CHANNEL_ALIAS": channels}
+    assert envkit(*words, env=env).code == 4
+    made = envkit(*words, "--fix", "--json", env=env)
+    assert made.code == 0, made.out
+    assert made.json["pick"]["build"] == build
+
+
 @pytest.mark.full
 def test_so_do_the_others(check: Check) -> None:
     found = check(*sorted(set(builtin_names()) - set(DOCUMENTED)))
@@ -96,6 +112,7 @@ def test_so_do_the_others(check: Check) -> None:
     assert {m for m, o in old.items() if o["state"] == "refused"} == {
         "a100-470",
         "rtx-5090-570",
+        "gb10-580-linux-aarch64",
         "cpu",
         "cpu-osx-arm64",
     }

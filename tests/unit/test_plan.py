@@ -287,3 +287,17 @@ def test_a_driver_too_old_for_every_pytorch_cuda_means_cpu() -> None:
     request = Request(("pytorch", "pytorch-cuda=12.1"), channels=("pytorch", "nvidia"))
     [found] = find_corrections(request, _target("440.100"))
     assert (found.code, found.cuda) == ("pytorch-cuda-driver-too-old", "none")
+
+
+@pytest.mark.parametrize(
+    ("machine", "cuda"),
+    [
+        (("470", "a100"), "11.8"),
+        (("570", "rtx 5090"), "auto"),
+        (("440.100",), "none"),
+    ],
+)
+def test_a_correction_takes_the_place_of_the_cuda_beside_the_package(machine: tuple[str, ...], cuda: str) -> None:
+    request = Request(("pytorch", "pytorch-cuda=12.1"), CudaChoice.parse("12.1"), channels=("pytorch", "nvidia"))
+    [found] = find_corrections(request, _target(*machine))
+    assert found.cuda == cuda
