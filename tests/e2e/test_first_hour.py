@@ -72,8 +72,10 @@ def read_steps(text: str) -> list[Step]:
 def _words(text: str) -> list[str]:
     """Return the words of an answer; numbers, digests, versions, sizes and build strings look alike.
 
-    So do the channels whose index is missed, of which the first to fail is named.
+    So do the channels whose index is missed, of which the first to fail is named. Lines of work that is told only where
+    it took over half a second are left out.
     """
+    text = re.sub(r"^ *(remove|read|check|clean)  .* \(\d+\.\d s\)\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"the index of \w+", "the index of #", text)
     text = re.sub(r"\b(py\d+)?h[0-9a-f]{7}(_\d+)?(_cpython)?\b|\b[0-9a-f]{8,16}\b", "#", text)
     text = re.sub(r"[-+]?\d+([.,:T-]\d+)*(\+00:00)?( [kMG]?B\b)?", "#", text)
