@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import envkit
-from envkit.api.examine import run_environment, validate_prefix
 from envkit.api.gate import judge_measured, refuse_known, refuse_lacking, refuse_lacking_wheels
 from envkit.api.publish import check_publishable
 from envkit.api.session import Session
 from envkit.api.solve import Plan
-from envkit.api.validate import record_validation
-from envkit.api.wheels import install_part, refuse_elsewhere
 from envkit.errors import NoSpaceError
 from envkit.installer.ahead import Ahead
 from envkit.installer.bytecode import link_kept, make_bytecode
@@ -102,7 +100,10 @@ def make_generation(
         EnvkitError: Whatever is raised, the environment is as it was; packages that are whole stay in the cache.
     """
     volume, reporter, host, plan = session.volume, session.reporter, session.host, blueprint.plan
-    refuse_elsewhere(plan, blueprint.target, host)
+    if plan.pip is not None:
+        from envkit.api.wheels import refuse_elsewhere
+
+        refuse_elsewhere(plan, blueprint.target, host)
     able, notes = _notes(volume, plan)
     for fact in notes:
         reporter.note(say(fact))
@@ -143,18 +144,11 @@ def make_generation(
                 known=known,
             )
             if kept is not None:
-                env = run_environment(prefix, os.environ, name=blueprint.name)
                 claimed.check()
+                env = partial(_variables, blueprint, prefix)
                 where = (prefix, place)
                 make_bytecode(volume, plan.records, where, kept, compiler=compiler, env=env, reporter=reporter)
-            pip = install_part(
-                session,
-                plan,
-                (prefix, place),
-                name=blueprint.name,
-                target=blueprint.target,
-                hard_links=hard_links,
-            )
+            pip = _install_pip(session, replace(blueprint, plan=plan), (prefix, place), hard_links=hard_links)
             _follow_conda(session, blueprint, place)
             if pip is not None or session.settings.copies:
                 known.forget()
@@ -168,6 +162,24 @@ def make_generation(
             else:
                 publish(volume, manifest.name, prefix)
     return Made(prefix, manifest, report, missing, notes, plan.pick)
+
+
+def _variables(blueprint: Blueprint, prefix: Path) -> Mapping[str, str]:
+    from envkit.api.examine import run_environment
+
+    return run_environment(prefix, os.environ, name=blueprint.name)
+
+
+def _install_pip(
+    session: Session, blueprint: Blueprint, where: tuple[Path, Path], *, hard_links: bool
+) -> PipPart | None:
+    """Install the pip part of a plan, if it has one."""
+    plan = blueprint.plan
+    if plan.pip is None:
+        return None
+    from envkit.api.wheels import install_part
+
+    return install_part(session, plan, where, name=blueprint.name, target=blueprint.target, hard_links=hard_links)
 
 
 def complete(
@@ -195,6 +207,8 @@ def complete(
         write_manifest(manifest, claimed.place)
         claimed.check()
         if proof != "none" and runs_here:
+            from envkit.api.examine import validate_prefix
+
             report = validate_prefix(prefix, manifest=manifest, host=host, reporter=session.reporter)
     refusal = check_publishable(manifest.name, report, require_gpu=proof == "gpu")
     if refusal is not None:
@@ -202,6 +216,8 @@ def complete(
     claimed.check()
     claimed.open_up()
     if report is not None:
+        from envkit.api.validate import record_validation
+
         record_validation(volume, prefix.name, report, host)
     return report
 

@@ -14,7 +14,7 @@ import errno
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from envkit.errors import TamperedError
@@ -117,7 +117,7 @@ def make_bytecode(
     kept: tuple[int, list[Record]],
     *,
     compiler: Compiler,
-    env: Mapping[str, str],
+    env: Callable[[], Mapping[str, str]],
     reporter: Reporter,
 ) -> None:
     """Link what the compiler made, compile what it left with the environment's own Python, and keep that.
@@ -130,7 +130,7 @@ def make_bytecode(
         where: The prefix, and a path to it by which files are written; see `envkit.layout.generation.Claimed`.
         kept: The result of `link_kept`: what was linked before, and the packages that had none.
         compiler: Made bytecode meanwhile.
-        env: Variables for the environment's Python.
+        env: Returns variables for the environment's Python.
 
     Raises:
         NoSpaceError: The volume is full.
@@ -149,7 +149,7 @@ def make_bytecode(
         counts["linked"] = linked + more - compiler.kept
     files = [(_name(volume, record), name) for record in rest for name in linked_modules(place, record)]
     if files:
-        done, incomplete = _compile(volume, python, place, tag, files, env)
+        done, incomplete = _compile(volume, python, place, tag, files, env())
         for what, count in done.items():
             counts[what] = counts.get(what, 0) + count
         for record in rest:

@@ -59,7 +59,7 @@ class Place:
         kept = self.link_kept()
         with compiling(self.volume, RECORDS, self.prefix) as compiler:
             make_bytecode(
-                self.volume, RECORDS, (self.prefix, self.prefix), kept, compiler=compiler, env={}, reporter=Reporter()
+                self.volume, RECORDS, (self.prefix, self.prefix), kept, compiler=compiler, env=dict, reporter=Reporter()
             )
 
 
