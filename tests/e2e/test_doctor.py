@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from channels import Package
 from harness import Shell
+from pip._vendor import certifi
 
 import envkit.api.mend as mend_api
 from envkit.errors import HeldError
@@ -150,3 +151,19 @@ def test_packages_stay_while_something_is_made_of_them(shell: Shell) -> None:
     ]  # the other was mended meanwhile
     assert sound.is_dir()
     assert not package.exists()
+
+
+def test_certificates_of_a_network_are_told_and_kept(shell: Shell) -> None:
+    whole = Path(certifi.where()).read_bytes()
+    end = whole.index(b"-----END CERTIFICATE-----\n") + 26
+    shell.publish(LIB, APP, Package("ca-certificates", "2026.1", files={"ssl/cacert.pem": whole[:end]}))
+    shell.ok("create", "ca-certificates", "-n", "tls", "-c", str(shell.channel), "--override-channels")
+    bundle = shell.volume / "tls/ssl/cacert.pem"
+    bundle.chmod(0o644)
+    bundle.write_bytes(whole)
+    for words in (("doctor", "tls"), ("doctor", "tls", "--full", "--fix"), ("validate", "tls")):
+        said = shell.ok(*words)
+        assert "warn  certificates" in said.out
+        assert "added to ssl/cacert.pem" in said.out
+        assert "linked" not in said.out
+    assert bundle.read_bytes() == whole
