@@ -16,8 +16,8 @@ def main() -> None:
         return
     import gc
 
-    # Hundreds of modules and few cycles: a collection for each 700 new objects is a twentieth of a short command.
-    gc.set_threshold(100_000, 20, 20)
+    # Hundreds of modules and few cycles: a collection for each 700 new objects is a twentieth of a command.
+    gc.set_threshold(500_000, 20, 20)
     if sys.argv[1:] in ([], ["--help"], ["-h"]) and "_ENVKIT_COMPLETE" not in os.environ:
         from envkit.cli.usage import program_help
 

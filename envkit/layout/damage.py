@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,9 @@ _LATER_S = 2.0
 
 def sha256_of(path: Path) -> str:
     """Return the hex digest of a file."""
-    digest = hashlib.sha256()
+    from hashlib import sha256  # OpenSSL's takes a while to load, and a third of the time of Python's own
+
+    digest = sha256()
     with open(path, "rb", opener=open_plain) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
@@ -46,8 +47,6 @@ def find_wrong(
         full: Hash every file, not only those modified after they were installed.
         hashed: Called with the bytes of each file that was hashed.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     wrong: list[WrongFile] = []
     to_hash: list[tuple[InstalledPackage, str]] = []
     sizes: list[int] = []
@@ -68,6 +67,10 @@ def find_wrong(
             elif name in package.hashes and (full or state.st_mtime > package.linked_at + _LATER_S):
                 to_hash.append((package, name))
                 sizes.append(state.st_size)
+    if not to_hash:  # as it mostly is
+        return wrong
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for size, found in zip(sizes, pool.map(lambda item: _hash(prefix, *item), to_hash), strict=True):
             wrong += [found] if found else []

@@ -59,18 +59,18 @@ LOADS = {
     "volume": (148, _SLOW),
     "kernel list": (65, _SLOW),
     "activate demo": (40, _SLOW),
-    "doctor demo": (285, _SLOW - {"traceback", "logging", "ssl"}),
+    "doctor demo": (245, _SLOW),
     "clean --dry-run": (185, _SLOW),
-    "validate demo": (276, _SLOW - {"logging", "traceback"}),
+    "validate demo": (257, _SLOW),
     "recipes": (57, _SLOW),
     "nonsense": (50, _SLOW),
     "find": (95, _SLOW),
     "find --nonsense x": (95, _SLOW),
     "find app -c CHANNEL --override-channels": (
-        285,
+        268,
         {*_VIEWS, *_NETWORK, "rattler", "ruamel", "uv", "packaging", "importlib.metadata"},
     ),
-    "create app -n demo -c CHANNEL --override-channels --no-validate": (278, _SLOW - {"rattler"}),
+    "create app -n demo -c CHANNEL --override-channels --no-validate": (271, _SLOW - {"rattler"}),
 }
 _TELL = """
 import json, os, sys
