@@ -51,7 +51,9 @@ def _ask(place: str, policy: NetworkPolicy, found: dict[str, ChannelAnswer]) -> 
                 ahead_s = _ahead_s(place, policy, _context(replace(policy, verify=False)))
         found[place] = ChannelAnswer(host, problem, error.verify_message, ahead_s)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        found[place] = _unreached(place, str(error) or type(error).__name__)
+        proxy = proxy_for(policy, place, os.environ)
+        by = f" (proxy {proxy})" if proxy else ""
+        found[place] = _unreached(place, f"{str(error) or type(error).__name__}{by}")
 
 
 def _context(policy: NetworkPolicy) -> ssl.SSLContext:
