@@ -127,13 +127,16 @@ def make_generation(
         platform = blueprint.target.subdir
         ahead = Ahead(volume, plan.records, place, place_bytecode, platform=platform, hard_links=hard_links)
         with ahead:
-            ahead.begin()
+            if all(cached(volume, record) for record in plan.records):
+                check_room(volume, plan.records, hard_links=hard_links)  # before any of it is taken
+                ahead.begin()
             changed, verified = verification.finish()
             missing = _fill(session, volume, plan, changed, compiler if compiles else None)
             refuse_long_prefix(volume, plan.records, prefix)
             notes += refuse_lacking(volume, plan, reporter)
             plan = judge_measured(volume, plan)
-            check_room(volume, plan.records, hard_links=hard_links)
+            if missing:
+                check_room(volume, plan.records, hard_links=hard_links)
             kept = link(
                 volume,
                 ahead,

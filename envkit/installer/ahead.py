@@ -99,7 +99,7 @@ class Ahead(Generic[T]):
         self._stack.close()
 
     def begin(self) -> None:
-        """Do what can be done: all of it, if the packages are cached.
+        """Do what can be done; the packages are cached.
 
         A fault of the disk is raised when packages are linked.
 
@@ -109,7 +109,7 @@ class Ahead(Generic[T]):
         from envkit.installer import paths_file  # noqa: F401 - what linking imports takes as long as all else
 
         try:
-            if self._apart and all(cache.cached(self._volume, record) for record in self.records):
+            if self._apart:
                 with contextlib.suppress(TamperedError, FileNotFoundError):  # it is fetched again
                     self._read()
                 for one in self.unchanged or ():
