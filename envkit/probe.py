@@ -21,6 +21,7 @@ from envkit.models.probe import ProbeOutcome, ProbeState, TraceStep, mapping_of
 from envkit.paths import PIN
 from envkit.plain import open_plain
 from envkit.process import run_child
+from envkit.scratch import scratch
 
 PROBES_DIR = Path(__file__).parent / "probes"
 """Where the scripts are; they are files on disk, since another Python runs them."""
@@ -123,6 +124,21 @@ def run_probe(
         elapsed_s=ended.elapsed_s,
         reaped=ended.reaped,
     )
+
+
+def run_framework_probe(python: Path, args: Sequence[str], *, env: Mapping[str, str], timeout_s: float) -> ProbeOutcome:
+    """Run ``session.py``, with a folder for temporary files that goes when it ends, however that is.
+
+    Args:
+        args: The script of the framework, and what it is given.
+
+    Raises:
+        VolumeError: There is no folder for temporary files.
+    """
+    with scratch() as folder:
+        return run_probe(
+            python, PROBES_DIR / "session.py", args, env={**env, "TMPDIR": str(folder)}, timeout_s=timeout_s
+        )
 
 
 def _read_document(stdout: bytes) -> tuple[dict[str, object] | None, str | None]:

@@ -32,7 +32,7 @@ from envkit.models.manifest import Manifest
 from envkit.models.probe import Level
 from envkit.models.progress import Reporter
 from envkit.models.report import Finding, Report
-from envkit.probe import PROBES_DIR, run_driver_probe, run_probe
+from envkit.probe import PROBES_DIR, run_driver_probe, run_framework_probe, run_probe
 from envkit.scan.copies import find_copies
 from envkit.values import dataclass, replace
 
@@ -212,15 +212,13 @@ def _frame(
     """Run one framework, and processes of it that compute together."""
     thorough = options.level == "collective"
     args = [*(["--gpu", str(gpus.count)] if gpus.state == "ok" else []), *(["--thorough"] if thorough else [])]
-    outcome = run_probe(python, PROBES_DIR / "session.py", [str(row.probe), *args], env=env, timeout_s=options.limit_s)
+    outcome = run_framework_probe(python, [str(row.probe), *args], env=env, timeout_s=options.limit_s)
     found = judge_framework(row, outcome, gpus)
     yield from found
     by_gpu = gpus.state == "ok" and is_cuda_build(row, outcome)
     if row.collective and (thorough or by_gpu) and not options.is_late() and not any(f.status == "fail" for f in found):
         args = [*(["--gpu", str(gpus.count)] if by_gpu else []), *(["--thorough"] if thorough else [])]
-        outcome = run_probe(
-            python, PROBES_DIR / "session.py", [row.collective, *args], env=env, timeout_s=options.limit_s
-        )
+        outcome = run_framework_probe(python, [row.collective, *args], env=env, timeout_s=options.limit_s)
         yield from judge_collective(row, outcome, gpus)
 
 

@@ -17,7 +17,7 @@ from envkit.layout.volume import Volume
 from envkit.models.fleet_group import Meeting, MeetingPlan
 from envkit.models.probe import list_of
 from envkit.models.stored import StoredError
-from envkit.probe import PROBES_DIR, run_probe
+from envkit.probe import run_framework_probe
 
 PLAN = "plan.json"
 _LEAVE_S = 5.0  # for the probe to hand in what it has, before the node is given up
@@ -55,7 +55,7 @@ def join_nodes(volume: Volume, name: str, place: Path, node: str, *, deadline_s:
     words = ["--plan", json.dumps(plan.to_probe(node, str(place), max(1.0, deadline_s - _LEAVE_S)))]
     words += ["--gpu", "1"] if plan.backend == "nccl" else []
     env = run_environment(prefix, os.environ, name=manifest.name if manifest else None)
-    outcome = run_probe(contents.python, PROBES_DIR / "session.py", [row.nodes, *words], env=env, timeout_s=deadline_s)
+    outcome = run_framework_probe(contents.python, [row.nodes, *words], env=env, timeout_s=deadline_s)
     try:
         meetings = tuple(Meeting.from_json(meeting) for meeting in list_of(outcome.facts.get("meetings")))
     except StoredError as error:

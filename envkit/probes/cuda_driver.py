@@ -52,6 +52,7 @@ import glob
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -1040,6 +1041,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def die_with_parent() -> None:
+    """Have this process killed when the one that started it ends (prctl(2)): else it goes on and holds the GPU."""
+    if sys.platform.startswith("linux"):
+        parent = os.getppid()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run and write the document; leaves with os._exit, so that a driver that fails at exit cannot hide the answer."""
     options = parse_arguments(arguments)
@@ -1056,4 +1067,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     main()

@@ -22,11 +22,14 @@ Nothing is judged here. The document::
 """
 
 import argparse
+import contextlib
+import ctypes
 import importlib.util
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -232,8 +235,19 @@ def load(script):
     return module
 
 
+def die_with_parent():
+    """Have this process killed when the one that started it ends (prctl(2)): else it goes on and holds the GPU."""
+    if sys.platform.startswith("linux"):
+        parent = os.getppid()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def main():
     """Run the script that the first argument names."""
+    die_with_parent()
     sys.modules["envkit_session"] = sys.modules["__main__"]
     load("exercises.py")
     script = load(sys.argv[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -250,3 +251,35 @@ def test_no_descriptor_is_left_open(run: Run) -> None:
     for code in ("pass", "os.abort()", "sys.exit(1)"):
         run(code)
     assert open_files() == before
+
+
+SLEEPER = "import os, time, pathlib; pathlib.Path({said!r}).write_text(str(os.getpid())); time.sleep(120)\n"
+VALIDATION = """
+import signal, sys
+from pathlib import Path
+from envkit.probe import run_framework_probe
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+run_framework_probe(Path(sys.argv[1]), ["numba.py"], env={"PATH": "/usr/bin"}, timeout_s=100)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2)")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_framework_ends_with_the_validation_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    """A GPU that a forgotten probe holds is one that the next validation finds full."""
+    prefix, said, temporary = tmp_path / "venv", tmp_path / "pid", tmp_path / "tmp"
+    temporary.mkdir()
+    venv.create(prefix, symlinks=True)
+    site = next(prefix.glob("lib/python3*/site-packages"))
+    (site / "numba.py").write_text(SLEEPER.format(said=str(said)))
+    command = [sys.executable, "-c", VALIDATION, str(prefix / "bin" / "python")]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(temporary)}) as validation:
+        until = time.monotonic() + 20
+        while not (said.exists() and said.read_text()) and time.monotonic() < until:
+            time.sleep(0.02)
+        (folder,) = temporary.iterdir()
+        assert [path.name.rpartition("-")[0] for path in folder.iterdir()] == ["envkit-probe"], "all of it lies there"
+        validation.send_signal(how)
+    assert wait_until_gone(int(said.read_text()))
+    if how != signal.SIGKILL:  # what a killed one leaves is swept by `envkit clean`
+        assert list(temporary.iterdir()) == []
