@@ -91,9 +91,14 @@ def _remove(folder: Path) -> None:
         for name in os.listdir(folder):
             (folder / name).unlink()
         folder.rmdir()
-    except OSError:  # folders in it, mostly
+    except OSError:  # folders in it, mostly; packages have some that are closed to writing
         import shutil
 
+        for place, below, _ in os.walk(folder):
+            for name in below:
+                if not (path := Path(place, name)).is_symlink():
+                    with contextlib.suppress(OSError):
+                        path.chmod(0o700)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -26,7 +27,7 @@ from envkit.layout.opening import open_volume, read_volume_file
 from envkit.layout.trust import trusts_group
 from envkit.layout.volume import Volume, check_name, environments
 from envkit.models.manifest import LockedPackage, Manifest, RecordedRequest
-from envkit.scratch import sweep_scratch
+from envkit.scratch import scratch, sweep_scratch
 from envkit.settings import Settings
 
 
@@ -326,3 +327,29 @@ def test_folders_for_temporary_files_of_killed_runs_are_removed(
     child.communicate()
     assert sweep_scratch() == 1
     assert not folder.exists()
+
+
+def test_a_scratch_folder_goes_with_folders_that_are_closed_to_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        monkeypatch.setenv("TMPDIR", place)
+        outside = Path(place, "outside")
+        outside.mkdir(mode=0o700)
+        if os.geteuid() == 0:  # who may write everywhere
+            os.chown(place, 65534, -1)
+            os.chown(outside, 65534, -1)
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                if os.geteuid() == 0:
+                    os.setuid(65534)
+                with scratch() as folder:
+                    (folder / "a" / "b").mkdir(parents=True)
+                    (folder / "a" / "b" / "file").touch()
+                    (folder / "a" / "link").symlink_to(outside)
+                    for closed in ("a/b", "a"):
+                        (folder / closed).chmod(0o500)
+                os._exit(0)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert os.listdir(place) == ["outside"]
+        assert outside.stat().st_mode & 0o777 == 0o700
