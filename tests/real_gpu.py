@@ -1,8 +1,9 @@
-"""What an H200 with driver 580.159.04 answered: documents of all children, kept as they came.
+"""What an H200 and an H100 with driver 580.159.04 answered: documents of all children, kept as they came.
 
 Recorded in a container of Ubuntu 24.04 whose driver is mounted at /usr/local/nvidia and led to by LD_LIBRARY_PATH, in a
-virtual environment with PyTorch 2.11, JAX 0.11, CuPy 14.2, numba 0.68 and ONNX Runtime 1.30: whole, with all GPU memory
-held by another process, without cuBLASLt or cuDNN's engines, and with GPUs hidden in four ways. UUIDs are blanked.
+virtual environment with PyTorch 2.11, JAX 0.11, CuPy 14.2, numba 0.68 and ONNX Runtime 1.30: whole on both GPUs; on the
+H200 also with all GPU memory held by another process, without cuBLASLt or cuDNN's engines, and with GPUs hidden in four
+ways. UUIDs are blanked.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from envkit.models.host import Host
 from envkit.models.probe import ProbeOutcome, TraceStep
 from envkit.models.report import Finding, Report
 
-RECORDED = Path(__file__).parent / "nvidia" / "h200"
-CASES = ("collective", "cublas", "engines", "full", "hidden", "nine", "device9", "stub", "nojit")
+RECORDED = Path(__file__).parent / "nvidia" / "hopper"
+CASES = ("collective", "h100", "cublas", "engines", "full", "hidden", "nine", "device9", "stub", "nojit")
 GPU = "NVIDIA H200"
 
 

@@ -53,25 +53,24 @@ def test_what_is_missing_and_what_does_not_fit_is_in_the_cure() -> None:
     assert "who uses the GPU" in str(cure(only("full", "driver.context")))
 
 
-def test_bounds_are_neither_loose_nor_tight() -> None:
+@pytest.mark.parametrize("name", ["collective", "h100"])
+def test_bounds_are_neither_loose_nor_tight(name: str) -> None:
     """A bound of more than 100 times the error would miss a lost bit; one that is half full would fail elsewhere."""
-    errors = [f for f in judged(recorded("collective")) if f.data.get("relative_error")]
+    errors = [f for f in judged(recorded(name)) if f.data.get("relative_error")]
     assert len(errors) >= 20
     for finding in errors:
         error, limit = finding.data["relative_error"], finding.data["tolerance"]
         assert isinstance(error, float)
         assert isinstance(limit, float)
         assert 2 * error < limit < 100 * error, (finding.check, error, limit)
-        assert limit == tolerance(
-            finding.check.partition(".")[2].partition(" ")[0],
-            str(finding.data["arithmetic"]),
-            int(str(finding.data["terms"])),
-        )
+        check, terms = finding.check.partition(".")[2].partition(" ")[0], int(str(finding.data["terms"]))
+        assert limit == tolerance(check, str(finding.data["arithmetic"]), terms)
 
 
-def test_figures_are_those_that_pytorch_measures_itself_and_below_the_data_sheet() -> None:
-    own = json.loads((RECORDED / "host.json").read_text())["torch"]
-    told = {(check, name): value for check, name, value in report_of("collective").figures}
+@pytest.mark.parametrize(("name", "gpu"), [("collective", GPU), ("h100", "NVIDIA H100 80GB HBM3")])
+def test_figures_are_those_that_pytorch_measures_itself_and_below_the_data_sheet(name: str, gpu: str) -> None:
+    own = json.loads((RECORDED / "host.json").read_text())["own_figures"][name]
+    told = {(check, figure): value for check, figure, value in report_of(name).figures}
     for key, right in {
         ("driver.bandwidth", "device_copy_bytes_per_s"): own["copy_1"],
         ("pytorch.throughput cuda:0", "matmul_bfloat16_flop_per_s"): own["matmul_4096_bfloat16"],
@@ -81,7 +80,7 @@ def test_figures_are_those_that_pytorch_measures_itself_and_below_the_data_sheet
         ("cupy.throughput cuda:0", "matmul_float32_flop_per_s"): own["matmul_4096_float32"],
     }.items():
         assert told[key] == pytest.approx(right, rel=0.1), key
-        assert told[key] < (peak_of(GPU, key[1]) or 0), key
+        assert told[key] < (peak_of(gpu, key[1]) or 0), key
 
 
 def test_the_machine_is_detected(tmp_path: Path) -> None:
