@@ -214,6 +214,27 @@ def test_what_was_linked_is_known_by_its_disk_space(shelf: Shelf) -> None:
     assert weigh(str(prefix), dict, known=known) == (alone, shared)
 
 
+def test_a_list_that_was_not_verified_is_read_again(shelf: Shelf) -> None:
+    home = shelf.add("app", {"lib/app/one": b"1", "lib/app/two": b"2"})
+    text = (home / "info" / "paths.json").read_text()
+    evil = json.loads(text)
+    evil["paths"][0]["_path"] = "lib/other"
+    (home / "info" / "paths.json").write_text(json.dumps(evil))
+    prefix = shelf.volume.generations / "e-99999999"
+    prefix.mkdir()
+    with Ahead(shelf.volume, shelf.records, prefix, lambda _: None, platform="linux-64") as ahead:
+        ahead.begin()
+        assert ahead.unchanged is not None
+        assert [entry.path for entry in ahead.unchanged[1].entries] == ["lib/other", "lib/app/two"]
+        (home / "info" / "paths.json").write_text(text)
+        with verifying(shelf.volume, shelf.records) as verification:
+            changed, verified = verification.finish()
+        link(shelf.volume, ahead, (prefix, prefix), requested=[], reporter=Reporter(), verified=verified)
+    assert changed == []
+    assert (prefix / "lib" / "app" / "one").read_bytes() == b"1"
+    assert not (prefix / "lib" / "other").exists()
+
+
 def test_bytecode_of_a_package_wins_over_that_of_the_cache(shelf: Shelf) -> None:
     inner = f"{SITE}/shipped/__pycache__"
     shelf.add("shipped", {f"{SITE}/shipped/__init__.py": b"", f"{inner}/__init__.cpython-311.pyc": b"of the package"})
