@@ -21,7 +21,7 @@ except ImportError:  # other Pythons than CPython
 
 __all__ = ["NamedTuple"]
 
-_FEW = 16  # instances are made without a constructor of their own
+_FEW = 128  # instances are made without a constructor of their own: compiling it takes as long
 _KEPT = {"__new__", "__slots__", "_fields", "_field_defaults"}
 
 

@@ -16,7 +16,7 @@ __all__ = ["MISSING", "asdict", "dataclass", "field", "fields", "replace"]
 
 T = TypeVar("T")
 _SPEC = "__envkit_fields__"
-_FEW = 16  # instances are made without an `__init__` of their own
+_FEW = 64  # instances are made without an `__init__` of their own: compiling it takes as long
 _made_of: dict[type, int] = {}
 
 

@@ -102,7 +102,7 @@ def behaviour(cls: Any, args: tuple[Any, ...], more: dict[str, Any]) -> list[Any
 @pytest.mark.parametrize(("name", "args", "more"), CALLS)
 def test_instances_are_alike_however_many_there_are(name: str, args: tuple[Any, ...], more: dict[str, Any]) -> None:
     standard = behaviour(STANDARD[name], args, more)
-    for _ in range(20):
+    for _ in range(150):
         assert behaviour(OURS[name], args, more) == standard
 
 
