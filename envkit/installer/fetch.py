@@ -58,7 +58,9 @@ def fetch(
     _refuse_twins(records)
     if changed:
         names = ", ".join(record.name for record in changed[:_SHOWN]) + (", ..." if len(changed) > _SHOWN else "")
-        reporter.note(f"{len(changed)} packages in the cache are not what was verified; fetched again: {names}")
+        verb = "is" if len(changed) == 1 else "are"
+        told = f"{plural(len(changed), 'package')} in the cache {verb} not what was verified"
+        reporter.note(f"{told}; fetched again: {names}")
     total = sum(record.size or 0 for record in missing)
     reporter.start("download", plural(len(missing), "package"), total=total, unit="B")
     with cache.incoming(volume) as mine:

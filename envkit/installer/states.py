@@ -1,8 +1,8 @@
 """The state of all files below the folder of a package, in one digest.
 
-A module, and a script for a process of its own, which leaves this one's interpreter to other work: each line on its
-standard input holds paths, separated by NUL, and each line on its standard output the state of each, separated by
-spaces. Little of the standard library, so that it starts in an instant.
+A module, and a script for a process of its own, which leaves this one's interpreter to other work: a line on its
+standard input holds paths, separated by NUL, and a line on its standard output the state of each, separated by spaces.
+Little of the standard library, so that it starts in an instant.
 """
 
 from __future__ import annotations
@@ -118,11 +118,9 @@ def _told(root: bytes) -> str:
 
 
 def _answer() -> None:
-    """Answer until there are no more lines."""
-    for line in sys.stdin.buffer:
-        text = " ".join(map(_told, line[:-1].split(b"\0"))) + "\n"
-        sys.stdout.buffer.write(text.encode("ascii"))
-        sys.stdout.buffer.flush()
+    """Answer one line."""
+    roots = sys.stdin.buffer.readline()[:-1].split(b"\0")
+    sys.stdout.buffer.write(" ".join(map(_told, roots)).encode("ascii") + b"\n")
 
 
 if __name__ == "__main__":

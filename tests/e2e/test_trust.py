@@ -63,7 +63,7 @@ def test_an_untouched_package_is_used(shell: Shell) -> None:
 def test_a_missing_file_is_fetched_again(shell: Shell) -> None:
     (home(shell) / "app-1.0-0/share/app.txt").unlink()
     done = again(shell)
-    assert done.err.count("1 packages in the cache are not what was verified; fetched again: app") == 1
+    assert done.err.count("1 package in the cache is not what was verified; fetched again: app") == 1
     assert (shell.prefix() / "share/app.txt").read_bytes() == b"app"
     assert not fetches(again(shell))
     assert shell.ok("doctor", "--full", "--json").json["healthy"]
