@@ -123,6 +123,7 @@ class Ahead(Generic[T]):
     def _read(self) -> None:
         """Open the packages, read their lists and make of each what the native engine has to link."""
         homes = []
+        self.unchanged = None
         guarded = guards_caches(self._volume)
         if guarded:
             _allow_open_files(len(self.records))
@@ -131,28 +132,30 @@ class Ahead(Generic[T]):
             kept = self._stack.enter_context(cache.open_package(self._volume, record)).through if guarded else None
             homes.append((record, kept or str(cache.package_dir(self._volume, record))))
         self.homes = homes
-        self.unchanged = read_unchanged(homes, python_of(self.records)) if self._apart else None
+        unchanged = read_unchanged(homes, python_of(self.records)) if self._apart else None
         self._readings += 1
         self.packages = self._folder / str(self._readings)
         self.packages.mkdir()
-        if self.unchanged is None:
+        if unchanged is None:
             for record, home in homes:
                 (self.packages / f"{record.name}-{record.version}-{record.build}").symlink_to(home)
         else:
-            for one, (_, home) in zip(self.unchanged, homes, strict=True):
+            for one, (_, home) in zip(unchanged, homes, strict=True):
                 make_rest(one, home, self.packages / one.name)
+        self.unchanged = unchanged
 
     def check(self, verified: Mapping[str, Verified]) -> None:
-        """Read all lists again if one of them is not that of `verified`, by key.
+        """Read all lists again if one of them is not that of `verified`, by key; its folders go.
 
         Raises:
             OSError: A package cannot be read, or a folder could not be made.
         """
-        if self._fault is not None:
-            raise self._fault
         lists = [(verified.get(cache.key(one.record)), one) for one in self.unchanged or ()]
         if self.unchanged is None or not all(known and known.paths == one.list_sha256 for known, one in lists):
+            self.target.unmake()
             self._read()
+        elif self._fault is not None:
+            raise self._fault
 
     def engine(self) -> tuple[Client, list[RepoDataRecord]]:
         """Return a client of the native engine, which fetches nothing, and its records of the packages."""

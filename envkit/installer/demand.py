@@ -59,7 +59,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
 def _size(path: Path) -> int:
     try:
         state = path.lstat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the path
         return 0
     return state.st_size if stat.S_ISREG(state.st_mode) else 0
 

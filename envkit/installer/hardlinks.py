@@ -68,6 +68,13 @@ class LinkTarget:
             os.mkdir(path, dir_fd=self.descriptor)
         self.made.add(path)
 
+    def unmake(self) -> None:
+        """Remove the folders that were made and are empty."""
+        for path in sorted(self.made - {""}, key=len, reverse=True):  # those in another one before it
+            with contextlib.suppress(OSError):
+                os.rmdir(path, dir_fd=self.descriptor)
+                self.made.discard(path)
+
 
 @contextlib.contextmanager
 def link_target(path: str | os.PathLike[str]) -> Iterator[LinkTarget]:

@@ -125,8 +125,8 @@ class Verification:
     def _told(self) -> Sequence[FilesState | None]:
         """Return what the child says; None for what is to be looked at here."""
         if self._child is not None:
-            with contextlib.suppress(EOFError, TimeoutError, ValueError):
-                found = parse_states(self._child.hear(_ANSWER_S))
+            with contextlib.suppress(EOFError, OSError, ValueError), contextlib.closing(self._child) as child:
+                found = parse_states(child.hear(_ANSWER_S))
                 if len(found) == len(self._records):
                     return found
         return [None] * len(self._records)

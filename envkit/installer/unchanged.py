@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1000  # files: some 10 ms
 _LINKED_INFO = ("index.json", "link.json")
+_ODD_PARTS = frozenset({"", ".", ".."})
 
 _Place = tuple[str, str]
 """A folder in a package, and where it is in a prefix."""
@@ -102,8 +103,9 @@ def read_unchanged(packages: Sequence[tuple[Record, str]], python: Record | None
 
 
 def _is_odd(path: str) -> bool:
-    """Return whether a path is among a package's description, or leads out of it."""
-    return path == "info" or path.startswith(("info/", "/")) or "\0" in path or ".." in path.split("/")
+    """Return whether a path is among a package's description, leads out of it, or has another name."""
+    parts = path.split("/") if path else []
+    return parts[:1] == ["info"] or "\0" in path or not _ODD_PARTS.isdisjoint(parts)
 
 
 def _site(record: Record, python: Record | None) -> str | None:

@@ -42,11 +42,16 @@ def find_damage(package: Path) -> WrongFile | None:
         return None if (info / "files").exists() else WrongFile(name, "info/paths.json", "missing")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return WrongFile(name, "info/paths.json", "unreadable", error=str(error))
+    folders = {"": True}
     for entry in entries:
         path = str(entry.get("_path"))
         try:
             state = os.lstat(package / path)
+            if not _is_within(package, path.rpartition("/")[0], folders):
+                return WrongFile(name, path, "unreadable", error="a link leads to it")
             if not stat.S_ISREG(state.st_mode):
+                if entry.get("path_type") == "hardlink":
+                    return WrongFile(name, path, "unreadable", error="it is no file")
                 continue
             size = entry.get("size_in_bytes")
             if isinstance(size, int) and state.st_size != size:
@@ -58,6 +63,14 @@ def find_damage(package: Path) -> WrongFile | None:
         except ValueError as error:  # a NUL in the path
             return WrongFile(name, path, "unreadable", error=str(error))
     return None
+
+
+def _is_within(package: Path, inner: str, known: dict[str, bool]) -> bool:
+    """Return whether no link leads to a folder of a package; `known` takes the answers."""
+    if inner not in known:
+        above = _is_within(package, inner.rpartition("/")[0], known)
+        known[inner] = above and stat.S_ISDIR(os.lstat(package / inner).st_mode)
+    return known[inner]
 
 
 def remove_damaged(volume: Volume, packages: Sequence[Path]) -> list[str]:

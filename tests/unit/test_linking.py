@@ -261,3 +261,30 @@ def test_what_cannot_have_another_link_is_copied(tmp_path: Path) -> None:
             link_all(source, target, ["tool"])
     state = (tmp_path / "tool").stat()
     assert (state.st_mode & 0o777, state.st_mtime, state.st_size) == (0o555, 1_600_000_000, 10)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "share/evil/x",
+        "bin/tool/x",  # where the package has a file
+        "share//x",
+        "/".join(["d" * 200] * 30),  # no folder can be made of it
+    ],
+)
+def test_of_a_list_that_was_not_verified_nothing_stays(shelf: Shelf, path: str) -> None:
+    fill(shelf)
+    whole = listing(shelf.link())
+    [text] = shelf.volume.packages.glob("*/built-1.0-0/info/paths.json")
+    before = text.read_text()
+    found = json.loads(before)
+    found["paths"] = [entry for entry in found["paths"] if entry["_path"] != "bin/tool"]
+    found["paths"].append({"_path": path, "path_type": "hardlink", "size_in_bytes": 1, "sha256": "0" * 64})
+    text.write_text(json.dumps(found))
+    prefix = shelf.volume.generations / "e-00000000"
+    prefix.mkdir()
+    with Ahead(shelf.volume, shelf.records, prefix, lambda _: None, platform="linux-64") as ahead:
+        ahead.begin()
+        text.write_text(before)  # it was fetched again
+        link(shelf.volume, ahead, (prefix, prefix), requested=["pure"], reporter=Reporter())
+    assert listing(prefix) == whole

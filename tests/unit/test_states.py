@@ -91,3 +91,11 @@ def test_the_script_tells_what_the_module_sees(volume: Volume) -> None:
 def test_other_lines_are_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         parse_states(line)
+
+
+@pytest.mark.parametrize("path", ["lib/a", "lib", "lib/ä b"])
+def test_a_link_to_the_same_content_is_a_change(volume: Volume, tmp_path: Path, path: str) -> None:
+    place = home_of(volume, "few") / path
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    assert changed(volume) == ["few"]
