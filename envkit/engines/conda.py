@@ -1,7 +1,8 @@
 """The conda executable as an engine: its solver, its configuration, its JSON.
 
 Each call is one child with its own condarc (`envkit.engines.condarc`); nothing of the user's is written. conda prints
-full records only for packages it would download, so it is given an empty package cache.
+full records only for packages it would download, so it is given an empty package cache. A solve gets what its request
+may need of the channels (`envkit.engines.near`) where the index store knows that, else the channels.
 """
 
 from __future__ import annotations
@@ -16,17 +17,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from envkit.builds.dependency import record_matches
 from envkit.builds.record import record_from_repodata
 from envkit.checks.validity import check_validity
 from envkit.engines.base import HOW_TO_WRITE_SPECS, Capabilities, ChannelAccess, QueryResult, named_package
 from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, write_condarc, write_request
 from envkit.engines.keep import solve_keeping
+from envkit.engines.near import NearChannels, bring_near
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
+from envkit.engines.rattler import RattlerEngine
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import parse_channel, redact
 from envkit.models.problem import Problem, unsatisfiable
 from envkit.models.solve import SolveTask
+from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.process import ChildResult, run_child
 from envkit.scratch import scratch
 
@@ -65,6 +70,8 @@ class CondaEngine:
     def __init__(self, executable: Path, *, env: Mapping[str, str] | None = None) -> None:
         self._executable = executable
         self._env = os.environ if env is None else env
+        self._index = RattlerEngine()
+        self._apart: set[ChannelAccess] = set()  # what only conda can read
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`."""
@@ -98,21 +105,49 @@ class CondaEngine:
         return solve_keeping(task, lambda attempt: self._solve(attempt, access))
 
     def _solve(self, task: SolveTask, access: ChannelAccess) -> tuple[Record, ...]:
-        with self._call(access) as call:
-            write_condarc(call, access, task.platforms, priority=task.channel_priority, request=True)
-            write_request(call, task)
+        with self._near(task, access) as near, self._call(access, near) as call:
+            here = near or NearChannels(task, access, access.channels)
+            write_condarc(call, here.access, task.platforms, priority=task.channel_priority, request=True)
+            write_request(call, here.task)
             create = ["create", "--dry-run", "--json", "--no-default-packages", "--prefix", str(call.prefix)]
-            arguments = [*create, "--", REQUEST_NAME, *roots(task)]
-            answer = self._run(call, arguments, access, timeout_s=task.timeout_s or _SOLVE_S)
-        _raise(answer, access)
+            arguments = [*create, "--", REQUEST_NAME, *roots(here.task)]
+            answer = self._run(call, arguments, here.access, timeout_s=task.timeout_s or _SOLVE_S, near=near)
+        _raise(answer, access, near)
         fetched = (answer.get("actions") or {}).get("FETCH", [])
-        kept = [record for record in map(_record, fetched) if not record.name.startswith((REQUEST_NAME, "__"))]
+        found = [_record(raw if near is None else near.record(raw)) for raw in fetched]
+        kept = [record for record in found if not record.name.startswith((REQUEST_NAME, "__"))]
         _refuse_broken(kept, task)
         return tuple(sorted(kept, key=lambda record: record.name))
 
+    @contextlib.contextmanager
+    def _near(self, task: SolveTask, access: ChannelAccess) -> Iterator[NearChannels | None]:
+        """Yield what the task may need of the channels; None where only conda can tell."""
+        with contextlib.ExitStack() as stack:
+            near = None
+            if access not in self._apart and access.policy.use_index_cache and not access.secrets:
+                specs = [parse_match_spec(spec) for spec in task.specs]
+                names = list(dict.fromkeys(spec.name for spec in specs))
+                try:
+                    subsets = stack.enter_context(self._index.subsets(names, platforms=task.platforms, access=access))
+                    # conda may know more: its own copy of an index may be newer, and a query may have read that one.
+                    if subsets and self._has_all(specs, names, task.platforms, access):
+                        near = bring_near(stack.enter_context(scratch()), subsets, task, access)
+                except (EnvkitError, MemoryError, OSError):  # conda may have other ways to the channels, or says it
+                    self._apart.add(access)
+            yield near
+
+    def _has_all(
+        self, specs: Sequence[MatchSpec], names: Sequence[str], platforms: Sequence[str], access: ChannelAccess
+    ) -> bool:
+        """Return whether there is a record for each spec in the indexes that the index store reads."""
+        records = self._index.records(names, platforms=platforms, access=access)
+        return all(
+            any(record_matches(spec, record) for record in records if record.name == spec.name) for spec in specs
+        )
+
     def trouble(self) -> OSError | None:
-        """See `Engine.trouble`: conda keeps its own indexes."""
-        return None
+        """See `Engine.trouble`."""
+        return self._index.trouble()
 
     def capabilities(self) -> Capabilities:
         """See `Engine.capabilities`."""
@@ -123,18 +158,24 @@ class CondaEngine:
         return Capabilities("conda", version, exclude_newer=False, flexible_priority=True)
 
     @contextlib.contextmanager
-    def _call(self, access: ChannelAccess) -> Iterator[Call]:
+    def _call(self, access: ChannelAccess, near: NearChannels | None = None) -> Iterator[Call]:
         """Yield the folder of one call.
 
         conda writes the URL of an index beside it, credentials included, so channels with credentials are cached for
-        one call only.
+        one call only, as are the folders of one.
         """
         with scratch() as folder:
             private = Path(folder) / "pkgs"
-            yield Call(folder, private if access.secrets else access.index_dir / "conda")
+            yield Call(folder, private if access.secrets or near is not None else access.index_dir / "conda")
 
     def _run(
-        self, call: Call, arguments: Sequence[str], access: ChannelAccess, *, timeout_s: float = _SOLVE_S
+        self,
+        call: Call,
+        arguments: Sequence[str],
+        access: ChannelAccess,
+        *,
+        timeout_s: float = _SOLVE_S,
+        near: NearChannels | None = None,
     ) -> dict[str, Any]:
         env = child_variables(call, self._env)
         ended = run_child([self._executable, *arguments], env=env, timeout_s=timeout_s)
@@ -151,7 +192,7 @@ class CondaEngine:
         try:
             answer = json.loads(ended.stdout)
         except ValueError:
-            raise _no_json(self._executable, ended, access) from None
+            raise _no_json(self._executable, ended, access, near) from None
         answer = answer if isinstance(answer, dict) else {}
         remote = [c.name for c in access.channels if urlsplit(c.url).scheme != "file"]
         # Offline and without a cached index, conda takes a channel for an empty one.
@@ -167,11 +208,12 @@ def _not_found(answer: Mapping[str, Any]) -> bool:
     return str(answer.get("exception_name", "")).startswith("PackagesNotFound")
 
 
-def _raise(answer: Mapping[str, Any], access: ChannelAccess) -> None:
+def _raise(answer: Mapping[str, Any], access: ChannelAccess, near: NearChannels | None = None) -> None:
     """Raise the error of conda's document, translated."""
     kind = str(answer.get("exception_name") or "")
     if kind:
         text = redact(str(answer.get("message") or answer.get("error") or kind).strip(), access.secrets)
+        text = text if near is None else near.named(text)
         raise _translate(kind, text.replace(REQUEST_NAME, _REQUEST_WORDS), access)
 
 
@@ -218,8 +260,9 @@ def _problem(kind: str, text: str) -> Problem:
     return parse_tree(text)
 
 
-def _no_json(executable: Path, ended: ChildResult, access: ChannelAccess) -> EnvkitError:
-    lines = redact((ended.error_text + ended.text).strip(), access.secrets).splitlines() or [f"it {ended.ending}"]
+def _no_json(executable: Path, ended: ChildResult, access: ChannelAccess, near: NearChannels | None) -> EnvkitError:
+    text = redact((ended.error_text + ended.text).strip(), access.secrets)
+    lines = (text if near is None else near.named(text)).splitlines() or [f"it {ended.ending}"]
     last = lines[-1].strip()
     for kind in ("InvalidMatchSpec", "InvalidVersionSpec"):
         found = next((line for line in lines if line.lstrip().startswith((kind, f"conda.exceptions.{kind}"))), None)

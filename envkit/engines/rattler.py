@@ -5,7 +5,8 @@ What the store can answer needs no native library.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,21 @@ class RattlerEngine:
         reached = store.reach(names, platforms)
         known = None if reached is None else store.records(reached, platforms)
         return tuple(self._fetched(names, platforms, access, recursive=True) if known is None else known)
+
+    @contextmanager
+    def subsets(
+        self, names: Sequence[str], *, platforms: Sequence[str], access: ChannelAccess
+    ) -> Iterator[list[Subset] | None]:
+        """Write what these names may need of each index, as `IndexStore.subsets` does, after fetching what is missing.
+
+        Raises:
+            ChannelError: A channel cannot be read.
+        """
+        store = self._store(access)
+        if store.reach(names, platforms) is None:
+            self._fetched(names, platforms, access, recursive=True)
+        with store.subsets(names, platforms) as found:
+            yield found
 
     def _fetched(
         self, names: Sequence[str], platforms: Sequence[str], access: ChannelAccess, *, recursive: bool
