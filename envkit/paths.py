@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from envkit.errors import SettingsError
 
@@ -118,3 +118,11 @@ def validation_folders(root: str, generation: str, cache: str | None) -> list[st
 def stage_root(place: str, uid: int) -> str:
     """Return the folder of a user in a directory for staged copies."""
     return os.path.join(place, f"envkit-{uid}")
+
+
+def names_there(name: str, known: Sequence[str]) -> str:
+    """Return which environments there are, for a hint about one that is not, and the one that was probably meant."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    return f"{f'Did you mean {near[0]}? ' if near else ''}Environments there: {', '.join(known) or 'none'}."

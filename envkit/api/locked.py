@@ -42,7 +42,10 @@ from envkit.words.values import article, join, plural
 
 _SHOWN = 6
 _LOCK_AGAIN = "Lock for this platform too (envkit lock --for cpu/linux-64, pixi lock, conda-lock -p linux-64)."
-_ANYWAY = "--no-validate installs it all the same; `envkit find` shows what runs."
+_ANYWAY = (
+    "Lock for this kind of machine too (`envkit lock` with another --for: a100/550, cpu), or take it all the same with "
+    "--no-validate."
+)
 
 
 def choose_part(session: Session, lock: LockFile, target: Target, *, environment: str | None, any_host: bool) -> Locked:

@@ -36,8 +36,10 @@ def read_recipes(place: Path) -> list[Recipe]:
     """Read the recipes of a folder, or one file.
 
     Raises:
-        RecipeError: One cannot be read, is a lock, or the folder has none.
+        RecipeError: One cannot be read or is a lock, or the folder has none or is not there.
     """
+    if not place.exists():
+        raise RecipeError(f"there is nothing at {place}", hint="Give a folder of recipes, or one: NAME.yml.")
     paths = sorted((*place.glob("*.yml"), *place.glob("*.yaml"))) if place.is_dir() else [place]
     found = []
     for path in paths:

@@ -37,7 +37,7 @@ def carry(hint: str, argv: Sequence[str]) -> str:
 
     def complete(match: re.Match[str]) -> str:
         told = hint[match.end() :].partition("`")[0]
-        if told.strip() == "--help":
+        if told.strip() == "--help" or (match[1] == "pack" and "unpack" in argv):  # a pack comes from another volume
             return match[0]
         flags = [words for words in given if words[0] in _TAKES[match[1]] and words[0] not in told.split()]
         return " ".join([match[0], *(shlex.join(words) for words in flags)])

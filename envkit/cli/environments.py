@@ -143,7 +143,7 @@ def show_command(
         from envkit.cli.page import write_page
         from envkit.pages.environment import environment_page
 
-        write_page(html, lambda created: environment_page(info, created=created))
+        write_page(html, lambda created: environment_page(info, created=created), session.reporter)
     if as_json:
         from envkit.cli.output import print_json
         from envkit.wire.results import show_json

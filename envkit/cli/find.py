@@ -11,10 +11,12 @@ from envkit.cli.declared import argument, option
 from envkit.cli.equivalent import Fix, correction_rows, fixed, hinted
 from envkit.cli.grammar import Invocation
 from envkit.cli.target import Described, TargetFlags, describe
+from envkit.errors import PackageNotFoundError
 
 if TYPE_CHECKING:
+    from envkit.api.session import Session
     from envkit.models.progress import Reporter
-    from envkit.models.request import Correction
+    from envkit.models.request import Correction, Inquiry
     from envkit.models.results import FindResult, NameListing
     from envkit.settings import Settings
 
@@ -63,7 +65,6 @@ def find_command(
     progress: options.ProgressOption = "auto",
 ) -> int:
     """List the builds of a package, best first, and how they run here."""
-    from envkit.api.find import find_builds
     from envkit.cli.found import Keeper
     from envkit.cli.output import print_json
     from envkit.errors import EnvkitError, UsageError
@@ -110,7 +111,7 @@ def find_command(
     request, explicit, applied = fixed(request, target, explicit, settings) if fix else (request, explicit, ())
     inquiry = Inquiry(request, target, machines, explicit, override_channels and bool(explicit))
     keeper = Keeper(session)
-    result = find_builds(session, inquiry, explained=why or as_json, refresh=refresh)
+    result = _found(session, inquiry, call, explained=why or as_json, refresh=refresh)
     error = result.error if isinstance(result.error, EnvkitError) else None
     if error is not None:
         hinted(error, result.corrections, call, request)
@@ -129,14 +130,27 @@ def find_command(
     return keeper.show(result, show)
 
 
+def _found(session: Session, inquiry: Inquiry, call: Invocation, *, explained: bool, refresh: bool) -> FindResult:
+    """Ask for a package; a correction of one that no channel has is the hint, if it leads to one that runs."""
+    from envkit.api.find import find_builds
+
+    try:
+        return find_builds(session, inquiry, explained=explained, refresh=refresh)
+    except PackageNotFoundError as error:
+        from envkit.api.trying import running_corrections
+        from envkit.plan.corrections import find_corrections
+
+        corrections = tuple(find_corrections(inquiry.request, inquiry.target))
+        hinted(error, running_corrections(session, inquiry, corrections, table=False), call, inquiry.request)
+        raise
+
+
 def _write_html(path: Path | None, result: FindResult, reporter: Reporter) -> None:
     if path is not None:
         from envkit.cli.page import write_page
-        from envkit.models.progress import working
         from envkit.pages.find import find_page
 
-        with working(reporter, "export", f"{path.name}: each build for each GPU and driver"):
-            write_page(path, lambda created: find_page(result, created=created))
+        write_page(path, lambda created: find_page(result, created=created), reporter)
 
 
 def _render(

@@ -59,7 +59,7 @@ def inspect_command(
         from envkit.cli.page import write_page
         from envkit.pages.inspection import inspection_page
 
-        write_page(html, lambda created: inspection_page(result, created=created))
+        write_page(html, lambda created: inspection_page(result, created=created), session.reporter)
     if as_json:
         print_json(inspect_json(result))
     else:

@@ -83,10 +83,11 @@ def validate_command(
         flags = Described(None, driver, gpu or (), cuda_arch or (), None, no_gpu=False)
         session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
         return _foresee(session, name, volume, flags, profile=profile, as_json=as_json)
+    reporter = make_reporter("none" if as_json and progress == "auto" else progress)
     result = validate_environment(
         name,
         volume=volume,
-        reporter=make_reporter("none" if as_json and progress == "auto" else progress),
+        reporter=reporter,
         options=ValidateOptions(None if level is None else level_of(level), tuple(device or ()), timeout, until),
         profile=profile,
     )
@@ -95,7 +96,7 @@ def validate_command(
         from envkit.cli.page import write_page
         from envkit.pages.validation import validation_page
 
-        write_page(html, lambda _: validation_page(result))
+        write_page(html, lambda _: validation_page(result), reporter)
     if as_json:
         print_json(validate_json(result, host_to_json(result.host)))
     else:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from envkit.errors import IntegrityError, TamperedError, UnknownEnvironmentError, UsageError, VolumeError
 from envkit.layout.private import read_file
-from envkit.paths import GENERATIONS, MANIFEST, PRIVATE, PROFILES, validation_folders, volume_path
+from envkit.paths import (
+    GENERATIONS,
+    MANIFEST,
+    PRIVATE,
+    PROFILES,
+    names_there,
+    validation_folders,
+    volume_path,
+)
 
 if TYPE_CHECKING:
     from envkit.profiles import Facts
@@ -114,7 +122,7 @@ def unknown(root: str, name: str) -> UnknownEnvironmentError:
     except OSError:
         hint = "Is it mounted? Another directory: --persist DIR (in Python: persist=)."
         return UnknownEnvironmentError(f"there is no volume at {root}", hint=hint)
-    hint = f"Environments there: {', '.join(known) or 'none'}. Another volume: --persist DIR (in Python: persist=). "
+    hint = f"{names_there(name, known)} Another volume: --persist DIR (in Python: persist=). "
     hint += f"Make it: envkit create -n {name}."
     return UnknownEnvironmentError(f"there is no environment {name!r} in {root}", hint=hint)
 

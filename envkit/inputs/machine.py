@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envkit.cuda.gpus import parse_gpu
 from envkit.cuda.target import describe_target
 from envkit.errors import UsageError
 from envkit.models.host import PLATFORMS, Target
@@ -23,7 +24,7 @@ def parse_machine(text: str, glibc: str | None = None, *, origin: str = "--for")
     Raises:
         UsageError: A part cannot be read, or says what another says too.
     """
-    hint = "Write it as a100/550, h100/580/linux-aarch64 or cpu/osx-arm64."
+    hint = "Write it as a100/550, sm_86/550, h100/580/linux-aarch64 or cpu/osx-arm64."
     parts = [part.strip() for part in text.split("/")]
     platforms = [part for part in parts if part in PLATFORMS]
     drivers = [part for part in parts if part[:1].isdigit() and part.replace(".", "").isdigit()]
@@ -33,6 +34,11 @@ def parse_machine(text: str, glibc: str | None = None, *, origin: str = "--for")
         raise UsageError(f"{origin} {text!r} is no machine", hint=hint)
     if gpus and not drivers:
         raise UsageError(f"{origin} {text!r} names a GPU and no driver", hint=hint)
+    for gpu in gpus:
+        try:
+            parse_gpu(gpu)
+        except ValueError as error:
+            raise UsageError(f"{origin} {text!r}: {error}", hint=hint) from error
     platform = platforms[0] if platforms else "linux-64"
     target = describe_target(
         Target(subdir=platform, described=frozenset({"subdir"})),

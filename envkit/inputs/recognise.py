@@ -54,7 +54,9 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise RecipeError(f"{path} cannot be read: {error.strerror}", hint="Check the path after -f.") from error
+        absent = isinstance(error, FileNotFoundError)
+        hint = "Check the path after -f." if absent else "Give a file that you may read."
+        raise RecipeError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     return check_size(data, path)
 
 

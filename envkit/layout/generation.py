@@ -20,7 +20,7 @@ from envkit.layout.trash import discard
 from envkit.layout.volume import Volume, check_name, environments, linked
 from envkit.models.manifest import Manifest
 from envkit.models.stored import StoredError
-from envkit.paths import MANIFEST, split_generation
+from envkit.paths import MANIFEST, names_there, split_generation
 from envkit.values import dataclass
 
 if TYPE_CHECKING:
@@ -268,10 +268,11 @@ def resolve(volume: Volume | None, name_or_prefix: str) -> Path:
             return generation
         with contextlib.suppress(FileNotFoundError):
             folder(volume.root, volume.generations).close()  # it may be a link: that is said instead
-        known = ", ".join(name for name, _ in environments(volume)) or "none"
+        known = [name for name, _ in environments(volume)]
         raise UnknownEnvironmentError(
             f"there is no environment {name_or_prefix!r} in {volume.root}",
-            hint=f"Environments there: {known}. Another volume: --persist DIR. A prefix: write its path, with a '/'.",
+            hint=f"{names_there(name_or_prefix, known)} Another volume: --persist DIR. "
+            "A prefix: write its path, with a '/'.",
         )
     prefix = Path(os.path.realpath(name_or_prefix))
     if not prefix.is_dir():

@@ -17,7 +17,7 @@ from envkit.layout.refusal import is_refused
 from envkit.models.manifest import Manifest, ValidationRecord
 from envkit.models.pack import Embedded, PackedFile, PackFormat, PackIndex
 from envkit.models.progress import Reporter, working
-from envkit.packing.extras import conda_unpack_files
+from envkit.packing.extras import conda_packer, conda_unpack_files
 from envkit.packing.listing import list_prefix, read_placeholders
 from envkit.packing.relocate import put_prefix
 from envkit.packing.squash import write_squash
@@ -48,6 +48,8 @@ def make_pack(
         VolumeError: The file cannot be written there.
     """
     _refuse_editable(manifest)
+    if form != "squashfs":
+        conda_packer()
     files = list_prefix(prefix, hashed=True, reporter=reporter, phase="read", named=Path(manifest.prefix))
     reporter.finish("read", f"{len(files):,} files, {size_words(sum(file.size for file in files))}")
     subdir = next((p.subdir for p in manifest.packages if p.subdir != "noarch"), "noarch")

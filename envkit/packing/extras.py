@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from envkit.errors import UsageError
 from envkit.models.pack import PackedFile
@@ -20,8 +21,8 @@ class _Kept:
         self.files[target] = Path(source).read_bytes()
 
 
-def conda_unpack_files(prefix: Path, files: Sequence[PackedFile]) -> Mapping[str, bytes]:
-    """Return the scripts with which conda-pack's users unpack and activate, by their path.
+def conda_packer() -> Any:
+    """Return conda-pack's class that packs.
 
     Raises:
         UsageError: conda-pack is not installed.
@@ -32,8 +33,17 @@ def conda_unpack_files(prefix: Path, files: Sequence[PackedFile]) -> Mapping[str
         raise UsageError(
             "packing takes conda-pack, which is not installed", hint="Install it beside envkit: pip install conda-pack"
         ) from error
+    return Packer
+
+
+def conda_unpack_files(prefix: Path, files: Sequence[PackedFile]) -> Mapping[str, bytes]:
+    """Return the scripts with which conda-pack's users unpack and activate, by their path.
+
+    Raises:
+        UsageError: conda-pack is not installed.
+    """
     kept = _Kept()
-    packer = Packer(str(prefix), kept)
+    packer = conda_packer()(str(prefix), kept)
     packer.prefixes = [(f.path, f.embedded.text, f.embedded.mode) for f in files if f.embedded is not None]
     packer.finish()
     there = {file.path for file in files}

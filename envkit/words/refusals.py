@@ -16,6 +16,7 @@ from envkit.words.values import build_words, join
 
 UNCLEAR_HINT = "Name the machine (--driver 550 --gpu a100), or ask for CPU builds with --cuda none."
 _SHOWN = 8
+_SHOWN_ALIKE = 3
 _WHERE = {"hosts": "on all of the machines", "target": "there", "host": "here"}
 
 
@@ -101,11 +102,24 @@ def lock_misfits(lock: LockFile, misfits: Sequence[Misfit], target: Target) -> s
         )
         known = f"{lock.path} ({lock.format}) is for {join(platforms)}, {where}"
         return f"what {lock.path} lists would not run: {what}" if what else known
+    environments: dict[tuple[str, str], list[str]] = {}
+    for misfit in misfits:
+        for refused in _by_reason(misfit.refusals):
+            environments.setdefault(refused, []).append(misfit.part.environment)
     told = []
-    for misfit in (misfit for misfit in misfits if misfit.refusals):
-        before = f"environment {misfit.part.environment}: " if len(lock.parts) > 1 else ""
-        told += [f"{before}{record.fn}: {say(reason)}" for record, reason in misfit.refusals[:_SHOWN]]
+    for refused, names in environments.items():
+        of = f" in {'environment' if len(names) == 1 else 'environments'} {join(names, most=_SHOWN)}"
+        told.append(f"{refused[0]}{of if len(lock.parts) > 1 else ''}: {refused[1]}")
     return f"what {lock.path} lists would not run: {'; '.join(told)}"
+
+
+def _by_reason(refusals: Sequence[tuple[Record, Reason]]) -> list[tuple[str, str]]:
+    """Return each reason once, with the packages that it is about."""
+    packages: dict[str, list[str]] = {}
+    for record, reason in refusals:
+        named = record.fn if record.name == "lock" else f"{record.name} {record.version}"
+        packages.setdefault(say(reason), []).append(named)
+    return [(join(names, most=_SHOWN_ALIKE), reason) for reason, names in list(packages.items())[:_SHOWN]]
 
 
 def lock_drift(lock: LockFile, files: str, drift: LockDrift) -> str:

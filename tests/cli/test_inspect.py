@@ -266,7 +266,8 @@ def test_the_page_is_one_file_that_loads_nothing(envkit: Envkit, tmp_path: Path)
     name = "<script>alert(1)<script>.so"
     put(tmp_path / "env" / name, HOPPER)
     page = tmp_path / "page.html"
-    assert envkit("inspect", tmp_path / "env", "--gpu", "a100", "--html", page).code == 4
+    written = envkit("inspect", tmp_path / "env", "--gpu", "a100", "--html", page)
+    assert (written.code, "page.html, to open in a browser" in written.err) == (4, True)
     text = page.read_text()
     assert "&lt;script&gt;alert(1)" in text
     assert "<script" not in text

@@ -140,6 +140,19 @@ def test_other_formats_hold_one_machine_of_a_platform(envkit: Envkit, folder: Pa
         ]
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_lock_for_other_machines_tells_each_reason_once(envkit: Envkit) -> None:
+    lock(envkit, "--for", "a100/550", "--for", "h100/580", "-o", "pixi.lock")
+    words = ("create", "--frozen", "-f", "environment.yml", "--no-gpu", "--dry-run")
+    refused = envkit(*words, "--json")
+    assert refused.code == 4
+    message = refused.json["error"]["message"]
+    assert "run: pytorch 2.8.0 in environments default, h100-580: " in message
+    assert message.count("no usable NVIDIA GPU") == 1
+    assert "another --for" in refused.json["error"]["hint"]
+    assert envkit(*words, "--no-validate").code == 0
+
+
 def test_a_lock_has_to_fit_its_file(envkit: Envkit, folder: Path) -> None:
     lock(envkit, "--for", "cpu", "-o", "pixi.lock")
     fits = ("create", "--locked", "--dry-run", "--no-gpu")
@@ -197,7 +210,7 @@ def test_a_lock_is_installed_and_made_once(envkit: Envkit, folder: Path) -> None
         (("--for", "cpu/550", "-o", "pixi.lock"), "is no machine"),
         (("--for", "a100/550", "--for", "a100/550", "-o", "pixi.lock"), "is given twice"),
         (("--for", "a100/linux-64/osx-64/550", "-o", "pixi.lock"), "is no machine"),
-        (("--for", "nonsense/550", "-o", "pixi.lock"), "nonsense"),
+        (("--for", "nonsense/550", "-o", "pixi.lock"), "--for 'nonsense/550': no GPU named"),
         (("-o", "file"), "names no format"),
         (("-o", "file", "--format", "x"), "is not known"),
         (("-f", "none.yml", "-o", "pixi.lock"), "none.yml cannot be read"),

@@ -31,3 +31,13 @@ def test_a_correction_is_tried(envkit: Envkit, index_server: str, more: tuple[st
     assert ("pytorch-cuda 11.8 runs there" in refused.json["error"]["hint"]) == bool(offered)
     fixed = envkit(*words, "--driver", "520", "--gpu", "a100", "--dry-run", "--json", "--fix", env=env)
     assert (fixed.code == 0) == bool(offered), fixed.out
+
+
+def test_a_correction_of_a_name_that_no_channel_has(envkit: Envkit, index_server: str) -> None:
+    words, env = ("find", "tensorflow-gpu", "--driver", "550", "--gpu", "a100"), {"CONDA_CHANNEL_ALIAS": index_server}
+    refused = envkit(*words, "--json", env=env)
+    assert refused.code == 1
+    assert refused.json["error"]["hint"].endswith("envkit find tensorflow --driver 550 --gpu a100")
+    assert envkit(*words, "--fix", env=env).code == 0
+    meant = envkit("find", "pytroch", "--json", env=env)
+    assert "Did you mean pytorch?" in meant.json["error"]["hint"]

@@ -164,5 +164,7 @@ def test_a_users_own_recipes(envkit: Envkit, channels: str, tmp_path: Path) -> N
         ("bad", "a100-550"): ("lacking", False),
         ("good", "a100-550"): ("runs", True),
     }
-    nowhere = envkit("recipes", "check", own, "--only", "good", "--offline")
-    assert nowhere.code == 5
+    unanswered = envkit("recipes", "check", own, "--only", "good", "--offline")
+    assert unanswered.code == 5
+    nowhere = envkit("recipes", "check", own / "nowhere")
+    assert (nowhere.code, "there is nothing at" in nowhere.err, "-f" in nowhere.err) == (2, True, False)
