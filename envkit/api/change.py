@@ -17,7 +17,7 @@ from envkit.layout.atomic import sync_directory
 from envkit.layout.generation import active, publish, read_manifest, refuse_foreign, refuse_moved, resolve
 from envkit.layout.lineage import next_origin
 from envkit.layout.mounting import is_packed
-from envkit.layout.opening import check_writable
+from envkit.layout.opening import check_own, check_writable
 from envkit.layout.permissions import foreign_owner
 from envkit.layout.refusal import writing
 from envkit.layout.volume import Volume, check_name
@@ -157,6 +157,7 @@ def _check_standing(volume: Volume, name: str, *, there: bool | None) -> None:
     elif there:
         if active(volume, name) is None:
             resolve(volume, name)  # raises, and lists the environments that exist
+        check_own(volume, name)
     elif os.path.lexists(volume.link(name)):
         raise EnvironmentExistsError(
             f"{volume.link(name)} is there already", hint="Choose another name, or remove that one."

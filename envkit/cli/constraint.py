@@ -43,7 +43,9 @@ def fleet_constraint_command(
     if kind is None:
         raise UsageError(f"--for {scheduler!r} is not known", hint=f"One of {', '.join(SCHEDULERS)}.")
     if hosts and kind != "slurm":
-        raise UsageError("--hosts goes with --for slurm", hint="The others know the machines by their labels.")
+        raise UsageError(
+            "--hosts goes with --for slurm", hint=f"Leave --hosts out: {scheduler} knows its machines by their labels."
+        )
     session = options.session_of(persist, name=name, as_json=as_json)
     rows = runs_where(session, name)
     fleet = make_slurm(None, (), gpus=False) if kind == "slurm" and has_slurm() else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envkit.errors import VolumeError
 from envkit.layout.private import folder
-from envkit.layout.refusal import cannot_write
+from envkit.layout.refusal import cannot_write, not_own
 from envkit.layout.volume import Volume
 from envkit.paths import is_plain
 
@@ -96,6 +97,14 @@ def check_writable(volume: Volume, *, named: bool = True) -> None:
         )
     if not os.access(place, os.W_OK | os.X_OK):
         raise cannot_write(volume, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def check_own(volume: Volume, name: str) -> None:
+    """Refuse to change an environment of another member on a sticky volume, before anything is made."""
+    user, root = os.geteuid(), volume.root.stat()
+    owner = os.lstat(volume.link(name)).st_uid
+    if root.st_mode & stat.S_ISVTX and user not in {0, owner, root.st_uid}:
+        raise not_own(volume, owner)
 
 
 def probe_volume(volume: Volume) -> None:

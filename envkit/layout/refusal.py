@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,10 +63,22 @@ def cannot_write(volume: Volume, error: OSError) -> VolumeError:
             f"{volume.root}: the file system reports an error ({error.strerror}); nothing was changed",
             hint="Look at `dmesg`, the disk or the server of the volume; run the command again when it works.",
         )
+    with contextlib.suppress(OSError):
+        if error.errno == errno.EPERM and volume.root.stat().st_mode & stat.S_ISVTX:
+            return not_own(volume)
     what = "is mounted read-only" if error.errno == errno.EROFS else f"cannot be written: {error.strerror}"
     return VolumeError(
         f"{volume.root} {what}",
         hint="Choose a directory that you may write with --persist DIR, or mend its owner and permissions.",
+    )
+
+
+def not_own(volume: Volume, owner: int | None = None) -> VolumeError:
+    """Return the error of a change of what is another member's, on a volume where each has their own."""
+    whose = f"; this is user {owner}'s" if owner is not None else ""
+    return VolumeError(
+        f"{volume.root} is sticky: members change and remove only what is their own{whose}",
+        hint="Ask them, or work in one of your own: envkit clone NAME YOURS.",
     )
 
 

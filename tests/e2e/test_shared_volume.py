@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 import pytest
 from channels import Package
 from harness import ENVKIT, Outcome, Shell, run_program
+
+from envkit.errors import VolumeError
+from envkit.layout.opening import check_own
+from envkit.layout.volume import Volume
 
 APP = Package("app", "1.0", files={"bin/app": b"#!/bin/sh\necho hello\n", "share/app.txt": b"app"})
 GROUP = 54321
@@ -175,6 +180,36 @@ def test_two_users_make_run_and_clean_on_one_volume(team: Shell) -> None:
     assert as_member(team, "clean", "--keep", "0", "--older-than", "0").code == 0
     assert len(list(team.volume.glob(".envkit/g/*"))) == 2
     assert findings(team) == findings(team, "demo") == findings(team, "mine") == {}
+
+
+@needs_root
+def test_on_a_sticky_volume_what_is_anothers_stays(team: Shell) -> None:
+    team.volume.chmod(0o3775)
+    os.chown(team.volume, 12345, GROUP)
+    for words in (("remove", "demo"), ("create", "app", "-n", "demo", "--replace", *new(team)[4:])):
+        refused = as_member(team, *words)
+        assert (refused.code, "is sticky: members change and remove only what is their own" in refused.err) == (7, True)
+    assert as_member(team, "clone", "demo", "mine").code == 0
+    assert as_member(team, "remove", "mine").code == 0
+
+
+@needs_root
+def test_what_is_anothers_is_refused_before_anything_is_made() -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's folders are root's alone
+        volume = Volume(Path(place))
+        volume.link("theirs").symlink_to(".envkit/g/theirs-00000000")
+        os.lchown(volume.link("theirs"), OTHER, -1)
+        for mode, refused in ((0o1777, True), (0o777, False)):
+            volume.root.chmod(mode)
+            child = os.fork()
+            if child == 0:
+                os.setuid(54323)
+                try:
+                    check_own(volume, "theirs")
+                except VolumeError as error:
+                    os._exit(7 if f"this is user {OTHER}'s" in error.message else 1)
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (7 if refused else 0)
 
 
 @needs_root
