@@ -74,7 +74,23 @@ class CondaEngine:
         self._apart: set[ChannelAccess] = set()  # what only conda can read
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
-        """See `Engine.query`."""
+        """See `Engine.query`. A solve fills the index store, not conda's cache: offline, both are asked."""
+        if not access.policy.offline:
+            return self._query(spec, platforms, access)
+        failed: ChannelError | None = None
+        found = QueryResult(named_package(spec), (), ())
+        try:
+            found = self._query(spec, platforms, access)
+        except ChannelError as error:
+            failed = error
+        if not (found.matching or found.others):
+            with contextlib.suppress(EnvkitError, MemoryError):
+                return self._index.query(spec, platforms=platforms, access=access)
+        if failed is not None:
+            raise failed
+        return found
+
+    def _query(self, spec: str, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         name = named_package(spec)
         records = self._search(name, platforms, access)
         if spec.strip().lower() == name:

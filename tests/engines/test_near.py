@@ -12,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from channels import Package, write_channel
+from harness import serve
 
 from envkit.engines.base import ChannelAccess
 from envkit.engines.conda import CondaEngine
-from envkit.errors import EnvkitError, UnsatisfiableError
+from envkit.errors import ChannelError, EnvkitError, UnsatisfiableError
 from envkit.models.channel import parse_channel
 from envkit.models.network import NetworkPolicy
 from envkit.models.solve import Pin, SolveTask, VirtualPackage
@@ -166,6 +167,27 @@ def test_a_channel_that_is_named_twice(ask: Callable[..., Any], two: list[Path])
     assert len(seen["urls"]) == 2
     assert [record.name for record in records] == ["app", "lib"]
     assert records[0].channel == parse_channel(str(two[0])).url
+
+
+@pytest.mark.usefixtures("two")
+def test_offline_a_query_finds_what_a_solve_has_read(tmp_path: Path, access_of: Access) -> None:
+    """conda takes an index that it has not cached for an empty one when it is offline."""
+    program = tmp_path / "conda"
+    program.write_text(STAND_IN.format(python=sys.executable, seen=str(tmp_path / "seen.json")))
+    program.chmod(0o755)
+    with serve(tmp_path) as url:
+        channels = [f"{url}/first", f"{url}/second"]
+        virtual = (VirtualPackage("__glibc", "2.35"),)
+        task = SolveTask(("app",), platforms=PLATFORMS, virtual_packages=virtual)
+        solved = CondaEngine(program).solve(task, access=access_of(*channels, policy=NetworkPolicy(retries=0)))
+    answer = {"exception_name": "PackagesNotFoundInChannelsError", "message": "not available"}
+    program.write_text(f"#!{sys.executable} -I\nprint({json.dumps(answer)!r})\n")
+    offline = access_of(*channels, policy=NetworkPolicy(retries=0, offline=True))
+    found = CondaEngine(program).query("app", platforms=PLATFORMS, access=offline)
+    assert [record.url for record in found.matching] == [f"{url}/first/linux-64/app-1.0-0.conda"] == [solved[0].url]
+    unread = access_of(f"{url}/unread", policy=NetworkPolicy(retries=0, offline=True))
+    with pytest.raises(ChannelError, match="offline"):
+        CondaEngine(program).query("app", platforms=PLATFORMS, access=unread)
 
 
 @pytest.mark.full
