@@ -111,6 +111,7 @@ def fleet_stage_command(
     from envkit.api.fleet import stage_fleet
     from envkit.cli.output import console, print_json, table
     from envkit.cli.stage import stage_place
+    from envkit.layout.generation import resolve
     from envkit.wire.fleet import fleet_staging_json
 
     place = to or stage_place()
@@ -118,6 +119,7 @@ def fleet_stage_command(
         raise UsageError("no directory to copy to", hint="Name one of the nodes' disks: --to DIR, or ENVKIT_STAGE.")
     session = options.session_of(persist, name=name, as_json=as_json, progress=progress)
     volume = session.find_volume()
+    resolve(volume, name.partition("@")[0])
     fleet = fleet_of(via, nodes, arguments or (), gpus=False)
     found = stage_fleet(fleet, name, place, volume=volume, deadline_s=deadline, reporter=session.reporter)
     if as_json:

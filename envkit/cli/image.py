@@ -25,7 +25,13 @@ def image_command(
     ] = None,
     base: Annotated[str, option("--base", metavar="IMAGE", help="The image to start from.")] = "debian:12-slim",
     output: Annotated[
-        Path, option("-o", "--output", metavar="DIR", help="Where the definition and its locks are written.")
+        Path,
+        option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Where the definition and its locks are written; made if it is missing.",
+        ),
     ] = Path(_FOLDER),
     as_json: options.Json = False,
 ) -> None:
@@ -43,14 +49,17 @@ def image_command(
     name, persist = which.environment(name, given, prefix, persist)
     session = options.session_of(persist, name=name, as_json=as_json)
     files = image_files(session, name, ImageOptions(kind, base, pack))
-    if not output.is_dir():
-        raise VolumeError(f"{output} is no directory", hint="Make it first, or name another with -o DIR.")
     definition, *locks = files
     there = output / definition
     if there.exists() and not there.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         raise UsageError(f"{there} is there and was not written by envkit", hint="Name another directory with -o DIR.")
-    for file, text in files.items():
-        (output / file).write_text(text, encoding="utf-8")
+    try:
+        output.mkdir(exist_ok=True)
+        for file, text in files.items():
+            (output / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        hint = "Name another directory with -o DIR."
+        raise VolumeError(f"{output} cannot be written: {error.strerror}", hint=hint) from error
     if as_json:
         print_json({"schema_version": 1, "definition": str(there), "locks": [str(output / lock) for lock in locks]})
         return

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("pixi", "conda-lock", "explicit")
 _STDOUT = "-"
+_FILE = "environment.yml"
 
 
 def lock_command(
@@ -124,7 +125,9 @@ def _recipe(session: Session, specs: list[str] | None, files: list[str] | None) 
     from envkit.models.inputs import LockFile, Recipe
 
     if not files and not specs:
-        files = ["environment.yml"]
+        files = [_FILE]
+        if not Path(_FILE).exists():
+            raise UsageError(f"no package and no file is given, and there is no {_FILE} here", hint="Give one with -f.")
     found = read_sources(files, session.policy) if files else Recipe("the command line", None, (), ())
     if isinstance(found, LockFile):
         raise UsageError(f"{found.path} is a lock itself ({found.format})", hint="Give the file that it was made from.")

@@ -153,6 +153,11 @@ def test_a_lock_for_other_machines_tells_each_reason_once(envkit: Envkit) -> Non
     assert envkit(*words, "--no-validate").code == 0
 
 
+def test_without_a_file_there_is_nothing_to_lock(envkit: Envkit) -> None:
+    refused = envkit("lock", "--for", "cpu", "-o", "pixi.lock")
+    assert (refused.code, "there is no environment.yml here" in refused.err) == (2, True)
+
+
 def test_a_lock_has_to_fit_its_file(envkit: Envkit, folder: Path) -> None:
     lock(envkit, "--for", "cpu", "-o", "pixi.lock")
     fits = ("create", "--locked", "--dry-run", "--no-gpu")

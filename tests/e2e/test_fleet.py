@@ -216,6 +216,8 @@ def test_stage_copies_to_each_node(tmp_path: Path) -> None:
     shell.publish(travelling())
     shell.create("tool")
     words = ("fleet", "stage", "demo", "--via", "local", "--nodes", "a,b", "--json")
+    refused = shell.run("fleet", "stage", "dmeo", "--via", "local", "--to", str(tmp_path))
+    assert (refused.code, "Did you mean demo?" in refused.err) == (1, True)
     found = shell.ok(*words, "--to", str(tmp_path / "disk")).json
     assert sorted(copy["reused"] for copy in found["copies"]) == [False, True]  # two nodes, one disk here
     assert {Path(copy["prefix"]).is_dir() for copy in found["copies"]} == {True}

@@ -123,7 +123,11 @@ def test_wrong_inputs(tmp_path: Path) -> None:
         (("other", "--pack", str(pack)), 2, "is the pack of demo-"),
         (("demo", "--pack", str(pack), "--base", "debian\nRUN evil"), 2, "not the name of an image"),
         (("demo", "--pack", str(pack), "-o", str(tmp_path / "theirs")), 2, "not written by envkit"),
-        (("demo", "--pack", str(pack), "-o", str(tmp_path / "no")), 7, "is no directory"),
+        (
+            ("demo", "--pack", str(pack), "-o", str(tmp_path / "no" / "no")),
+            7,
+            "cannot be written: No such file or directory",
+        ),
     ):
         done = shell.run("image", *words)
         assert (done.code, said in " ".join(done.err.split())) == (code, True), done.err
