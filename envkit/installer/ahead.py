@@ -15,11 +15,12 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from envkit.errors import TamperedError
+from envkit.errors import TamperedError, VolumeError
 from envkit.installer import cache
 from envkit.installer.hardlinks import LinkTarget, link_target
 from envkit.installer.modules import python_of
 from envkit.installer.unchanged import Unchanged, make_rest, read_unchanged
+from envkit.layout.refusal import no_space
 from envkit.layout.trust import guards_caches
 from envkit.layout.volume import Volume
 from envkit.models.build import Record
@@ -135,6 +136,19 @@ class Ahead(Generic[T]):
         unchanged = read_unchanged(homes, python_of(self.records)) if self._apart else None
         self._readings += 1
         self.packages = self._folder / str(self._readings)
+        try:
+            self._describe(unchanged, homes)
+        except OSError as error:
+            if not no_space(error):
+                raise
+            raise VolumeError(
+                f"no space left in {self._folder.parent}, the folder for temporary files",
+                hint="Free some there, or name another folder with some space in TMPDIR.",
+            ) from error
+        self.unchanged = unchanged
+
+    def _describe(self, unchanged: Sequence[Unchanged] | None, homes: Sequence[tuple[Record, str]]) -> None:
+        """Make the folder in which the native engine finds what it links."""
         self.packages.mkdir()
         if unchanged is None:
             for record, home in homes:
@@ -142,7 +156,6 @@ class Ahead(Generic[T]):
         else:
             for one, (_, home) in zip(unchanged, homes, strict=True):
                 make_rest(one, home, self.packages / one.name)
-        self.unchanged = unchanged
 
     def check(self, verified: Mapping[str, Verified]) -> None:
         """Read all lists again if one of them is not that of `verified`, by key; its folders go.

@@ -110,6 +110,19 @@ def test_the_hint_names_what_clean_would_free(small: Mount) -> None:
     assert len(list((shell.volume / ".envkit/g").iterdir())) == 1
 
 
+def test_a_full_folder_for_temporary_files_is_named(tmp_path: Path) -> None:
+    shell = Shell.below(tmp_path)
+    shell.publish(many("few", 3))
+    with mounted(tmp_path / "temporary", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as place:
+        (place / "filling").write_bytes(bytes(1 << 20))
+        words = ("create", "few", "-n", "one", "-c", str(shell.channel), "--override-channels")
+        outcome = shell.run(*words, TMPDIR=str(place))
+        assert outcome.code == 7
+        assert f"no space left in {place}, the folder for temporary files" in outcome.err
+        (place / "filling").unlink()
+        shell.ok(*words, TMPDIR=str(place))
+
+
 @pytest.mark.parametrize("size_kb", [200, 400, 700, 1000, 1500])
 def test_a_volume_of_almost_no_size(small: Mount, size_kb: int) -> None:
     shell = small(f"size={size_kb}k")
