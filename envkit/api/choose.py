@@ -258,7 +258,8 @@ def advise(candidates: Candidates, request: Request, target: Target) -> list[Adv
     if hidden is not None:
         build = hidden.build
         held = cuda.asks_cuda and not cuda.matches(build.build_cuda, major_only=build.cuda_major_only)
-        channel = channel_name(build.record.channel)
+        url = build.record.channel
+        channel = url if url.startswith("file:") else channel_name(url)  # as -c takes it
         found.append(Advice(HIDDEN_BUILD, verdict=hidden, channel=channel, cuda=cuda if held else None))
     return found
 

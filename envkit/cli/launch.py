@@ -101,7 +101,7 @@ def deactivation_code(shell: str | None) -> str:
     spoken = dialect(shell or detect_shell(os.environ))
     steps = plan_deactivate(os.environ, suffix=spoken.suffix)
     if steps is None:
-        raise UsageError("no environment is active", hint="Activate one with: envkit activate NAME")
+        raise UsageError("no environment is active", hint='Activate one with: eval "$(envkit activate NAME)"')
     return render(steps, spoken)
 
 

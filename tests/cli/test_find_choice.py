@@ -338,3 +338,15 @@ def test_a_rebuild_for_the_python_of_the_rest_comes_before_an_older_version(envk
         "app=3.12": "cpu_mkl_py312_h000103_103",
         "app=3.13": "cpu_generic_py313_h000003_3",
     }
+
+
+def test_a_hidden_build_names_its_channel_as_the_command_line_takes_it(envkit: Envkit, tmp_path: Path) -> None:
+    depends = ["cuda-version >=12.6,<13", "__cuda"]
+    for name, version in (("high", "2.7.0"), ("low", "2.8.0")):
+        write_channel(tmp_path / name, [Package("pytorch", version, "cuda126_mkl_h0_0", depends=depends)])
+    high, low = ((tmp_path / name).as_uri() for name in ("high", "low"))
+    words = ("find", "pytorch", "--override-channels", "--driver", "570", "--gpu", "a100", "--json")
+    [advice] = [text for text in envkit(*words, "-c", high, "-c", low).json["advice"] if "hides it" in text]
+    assert f"-c {low} first, or alone" in advice
+    first = envkit(*words, "-c", low, "-c", high).json
+    assert first["builds"][0]["version"] == "2.8.0"
