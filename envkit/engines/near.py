@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,13 +72,25 @@ def bring_near(folder: Path, subsets: Sequence[Subset], task: SolveTask, access:
         for subdir in dict.fromkeys((*task.platforms, "noarch")):
             (place / subdir).mkdir(parents=True)
             (place / subdir / "repodata.json").write_text('{"packages":{},"packages.conda":{}}', encoding="utf-8")
+    specs = [parse_match_spec(spec) for spec in moved.specs]
     for subset in subsets:
-        shutil.move(subset.path, places[subset.channel] / subset.subdir / "repodata.json")
+        place = places[subset.channel]
+        shutil.move(subset.path, place / subset.subdir / "repodata.json")
+        if hidden := {spec.name for spec in specs if spec.channel not in (None, str(place), place.as_uri())}:
+            _leave_out(place / subset.subdir / "repodata.json", hidden)
     return NearChannels(moved, replace(access, channels=near), channels)
 
 
 def _is_bound(content: bytes) -> bool:
     return any(mark in content for mark in _OF_CHANNELS)
+
+
+def _leave_out(path: Path, names: set[str]) -> None:
+    """Take packages that are asked of another channel out of an index: by priority they would hide those asked for."""
+    index = json.loads(path.read_bytes())
+    for key in ("packages", "packages.conda"):
+        index[key] = {file: record for file, record in index.get(key, {}).items() if record.get("name") not in names}
+    path.write_text(json.dumps(index), encoding="utf-8")
 
 
 def _moved(task: SolveTask, named: Mapping[str, str]) -> SolveTask | None:
