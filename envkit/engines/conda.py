@@ -13,8 +13,9 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from envkit.builds.dependency import record_matches
@@ -25,7 +26,6 @@ from envkit.engines.condarc import REQUEST_NAME, Call, child_variables, roots, w
 from envkit.engines.keep import solve_keeping
 from envkit.engines.near import NearChannels, bring_near
 from envkit.engines.problem_text import parse_classic, parse_not_found, parse_tree
-from envkit.engines.rattler import RattlerEngine
 from envkit.errors import ChannelError, EnvkitError, NoSpaceError, SettingsError, SpecError, UnsatisfiableError
 from envkit.models.build import Record
 from envkit.models.channel import parse_channel, redact
@@ -34,6 +34,9 @@ from envkit.models.solve import SolveTask
 from envkit.models.spec import MatchSpec, parse_match_spec
 from envkit.process import ChildResult, run_child
 from envkit.scratch import scratch
+
+if TYPE_CHECKING:
+    from envkit.engines.rattler import RattlerEngine
 
 _SOLVE_S = 300.0
 _REQUEST_WORDS = "the constraints of the request"
@@ -70,8 +73,14 @@ class CondaEngine:
     def __init__(self, executable: Path, *, env: Mapping[str, str] | None = None) -> None:
         self._executable = executable
         self._env = os.environ if env is None else env
-        self._index = RattlerEngine()
         self._apart: set[ChannelAccess] = set()  # what only conda can read
+
+    @cached_property
+    def _index(self) -> RattlerEngine:
+        """The reader of the channels' indexes; finding conda needs none."""
+        from envkit.engines.rattler import RattlerEngine
+
+        return RattlerEngine()
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:
         """See `Engine.query`. A solve fills the index store, not conda's cache: offline, both are asked."""

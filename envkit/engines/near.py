@@ -6,15 +6,17 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envkit.engines.base import ChannelAccess
-from envkit.index.subset import Subset
 from envkit.models.channel import Channel, parse_channel
 from envkit.models.solve import SolveTask
 from envkit.models.spec import parse_match_spec, with_channel
 from envkit.patterns import regex
 from envkit.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from envkit.index.subset import Subset
 
 # Paths that conda writes in URLs and messages as they are, and takes for no token.
 _PLAIN = regex(r"(?:/(?!t/)[A-Za-z0-9._+-]+)+")
