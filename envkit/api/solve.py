@@ -16,6 +16,7 @@ from envkit.api.session import Session
 from envkit.api.spec_channels import has_in, resolve_specs
 from envkit.api.spelling import respelt
 from envkit.builds.classify import classify
+from envkit.builds.dependency import dependency_names
 from envkit.builds.families import channel_name
 from envkit.builds.knowledge import Knowledge
 from envkit.builds.published import table_knows
@@ -34,7 +35,6 @@ from envkit.models.problem import cause_of, problem_of
 from envkit.models.progress import Reporter
 from envkit.models.request import Inquiry, Request
 from envkit.models.solve import ChannelPriority, SolveTask
-from envkit.models.spec import parse_match_spec
 from envkit.plan.around import pass_over, ways_around
 from envkit.plan.explain import explain
 from envkit.plan.implied import allows_toolkit, imply_cuda
@@ -201,7 +201,7 @@ def _candidates(session: Session, inquiry: Inquiry, spec: str, access: ChannelAc
     try:
         return judge_spec(session, inquiry, spec, access=access, ordered=ordered)
     except ChannelError as error:
-        if not inquiry.channels and table_knows(parse_match_spec(spec).name, inquiry.target.subdir):
+        if not inquiry.channels and table_knows(dependency_names([spec])[0], inquiry.target.subdir):
             error.hint = f"{error.hint} `envkit find` answers from its own table; this needs the packages."
         raise
 

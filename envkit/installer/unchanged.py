@@ -182,6 +182,9 @@ def link_chunk(source: str, prefix: LinkTarget, chunk: Sequence[tuple[_Place, li
                     prefix.exact = False
 
 
+_HARD_LINKED = 1  # LinkType of conda's PrefixRecord
+
+
 def make_rest(one: Unchanged, source: str, target: Path) -> None:
     """Make a package of the files that are left, at a new path: with a list of these, and links to all else."""
     from envkit.installer.paths_file import paths_text
@@ -204,3 +207,4 @@ def complete_record(record: dict[str, Any], one: Unchanged) -> None:
     pairs.sort(key=itemgetter(0))
     record["paths_data"]["paths"] = [entry for _, entry in pairs]
     record["files"] = [path for path, _ in pairs]
+    record["link"]["type"] = _HARD_LINKED  # the engine tells of its own folder, which may be on another disk

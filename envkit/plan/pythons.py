@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from envkit.builds.dependency import demands_on
+from envkit.builds.dependency import demands_on, dependency_pairs
 from envkit.builds.version import version_key, version_matches
 from envkit.models.build import Record
 from envkit.models.codes.reasons import WRONG_PYTHON
 from envkit.models.fact import Reason
 from envkit.models.request import Request
 from envkit.models.solve import SolveTask
-from envkit.models.spec import parse_match_spec
 from envkit.patterns import regex
 
 _OF_ONE = regex(r"={0,2}(\d+\.\d+)(?:\.\d+)*(?:\.\*)?")
@@ -33,7 +32,7 @@ def other_pythons(task: SolveTask, request: Request, records: Iterable[Record]) 
     wanted = {_minor(spec.version) for spec in request.parsed if spec.name == "python"}
     if len(wanted) != 1 or None in wanted or not task.pins:
         return None
-    pin = parse_match_spec(task.pins[0].spec)
+    ((_, pin),) = dependency_pairs([task.pins[0].spec])
     build = (pin.build or "*").lower()  # solvers take no notice of capitals
     found: set[str] = set()
     for record in records:
