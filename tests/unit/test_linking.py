@@ -123,6 +123,8 @@ def record_of(path: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(path.read_bytes())
     del record["extracted_package_dir"], record["link"]["source"]
     paths = record["paths_data"]["paths"]
+    if not paths:
+        del record["link"]["type"]  # of nothing
     assert sorted(record["files"]) == sorted(entry["_path"] for entry in paths)
     for entry in paths:  # of files with the prefix in them
         if entry.pop("sha256_in_prefix", None) or entry["path_type"] == "unix_python_entry_point":
