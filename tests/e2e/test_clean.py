@@ -66,7 +66,7 @@ def test_it_frees_what_it_says(shell: Shell) -> None:
     def used() -> tuple[int, int]:
         seen = {}
         for folder, _, names in os.walk(shell.volume):
-            for path in (folder, *(os.path.join(folder, name) for name in names)):  # noqa: PTH118
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
                 state = os.lstat(path)
                 seen[state.st_ino] = state.st_blocks * 512
         return sum(seen.values()), len(seen)

@@ -327,7 +327,7 @@ def test_a_kernel_of_a_pack_has_it_mounted(envkit: Envkit, volume: Path, channel
     with notebook("envkit-pk") as cell:
         prefix = os.path.realpath(volume / "pk")
         assert cell(WHERE).split() == [prefix, prefix, f"{prefix}/bin"]
-        assert os.path.basename(prefix) in cell("%envkit status")  # noqa: PTH119 - of a link
+        assert os.path.basename(prefix) in cell("%envkit status")
     assert not (volume / "pk" / "bin").exists()
 
 
@@ -383,4 +383,4 @@ def test_folders_are_those_of_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
         if name:
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "0")
-        assert str(user_dir(os.environ)) == os.path.join(paths.jupyter_data_dir(), "kernels")  # noqa: PTH118
+        assert str(user_dir(os.environ)) == os.path.join(paths.jupyter_data_dir(), "kernels")
