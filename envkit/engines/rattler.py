@@ -40,7 +40,7 @@ class RattlerEngine:
 
     @property
     def index(self) -> RattlerEngine:
-        """What reads indexes by name, as other engines have it: itself."""
+        """The reader of indexes by name, as other engines have it: itself."""
         return self
 
     def query(self, spec: str, *, platforms: Sequence[str], access: ChannelAccess) -> QueryResult:

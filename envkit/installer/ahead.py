@@ -1,4 +1,4 @@
-"""What can be done of linking while packages are still verified: it reads their lists and makes folders.
+"""Begin to link while packages are still verified: read their lists and make folders.
 
 A list that is read here counts if it turns out to be the one that was verified; files are linked only then. The folders
 are in a generation that nobody else may enter, and that goes if anything is refused. Bytecode has owners and lists of

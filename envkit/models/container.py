@@ -16,7 +16,7 @@ AnswerProblem = Literal["early", "late", "untrusted", "unreached"]
 
 @dataclass(frozen=True, slots=True)
 class ChannelAnswer:
-    """What the server of a channel answered."""
+    """The answer of a channel's server."""
 
     host: str  # with its port, where that is not the usual one
     problem: AnswerProblem | None

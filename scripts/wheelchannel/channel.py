@@ -135,7 +135,7 @@ def _cached(cache: Path, *key: object) -> Path:
 
 
 def _kind(work: Work) -> tuple[str, ...]:
-    """What keeps packages apart in the cache besides their origin."""
+    """The parts of a key that keep packages apart in the cache besides their origin."""
     return ("bytecode", work.interpreter.version) if work.bytecode else ()
 
 

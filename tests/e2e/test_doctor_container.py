@@ -131,7 +131,7 @@ DAY_S = 86_400
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """What a company has, and its servers' certificates: not valid yet, valid, expired."""
+    """An authority of a company, and its servers' certificates: not valid yet, valid, expired."""
     made = Authority(tmp_path_factory.mktemp("tls"))
     for name, days in (("early", (3, 9)), ("valid", (-1, 2)), ("late", (-9, -3))):
         made.sign(name, *days)

@@ -1,4 +1,4 @@
-"""What conda gets of the channels for a solve: the closure of the request, or the channels where only it can tell."""
+"""Give conda the closure of a request, or the channels where only it can tell."""
 
 from __future__ import annotations
 
